@@ -1,0 +1,288 @@
+//! How to judge: metrics with their queries, groups with their weights.
+
+use indexmap::IndexMap;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{drop_nulls, lenient};
+
+/// A canary config. Members that serin does not know are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryConfig {
+    /// Epoch milliseconds.
+    #[serde(
+        default,
+        deserialize_with = "lenient::integer::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub created_timestamp: Option<i64>,
+    /// Epoch milliseconds.
+    #[serde(
+        default,
+        deserialize_with = "lenient::integer::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub updated_timestamp: Option<i64>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub created_timestamp_iso: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub updated_timestamp_iso: Option<String>,
+    /// Letters, digits, `-`, `_` and `,`; unique among configs that share an application.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = "checkout-config")]
+    pub name: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub id: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub description: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = "1")]
+    pub config_version: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::texts::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = json!(["checkout"]))]
+    pub applications: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<CanaryJudgeConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Vec<CanaryMetricConfig>>,
+    /// Named filter templates.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text_map::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub templates: Option<IndexMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<CanaryClassifierConfig>,
+    /// Members that serin does not know.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub other: Map<String, Value>,
+}
+
+/// Which judge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryJudgeConfig {
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = "NetflixACAJudge-v1.0")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub judge_configurations: Option<Map<String, Value>>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub other: Map<String, Value>,
+}
+
+/// One metric: how to fetch it, how to judge it, and the groups it counts for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryMetricConfig {
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<CanaryMetricSetQueryConfig>,
+    #[serde(
+        default,
+        deserialize_with = "lenient::texts::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub groups: Option<Vec<String>>,
+    /// Only the member `canary` is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub analysis_configurations: Option<Map<String, Value>>,
+    /// The scope pair of the request to fetch for.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = "default")]
+    pub scope_name: Option<String>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub other: Map<String, Value>,
+}
+
+/// The query types that Kayenta knows; all are stored, whatever can be fetched.
+pub const QUERY_TYPES: [&str; 9] = [
+    "prometheus",
+    "datadog",
+    "stackdriver",
+    "signalfx",
+    "graphite",
+    "newrelic",
+    "influxdb",
+    "wavefront",
+    "atlas",
+];
+
+/// How a metric is fetched. `type` says by what; its members are kept as they came.
+#[derive(Clone, Debug, PartialEq, ToSchema)]
+#[schema(value_type = Object, example = json!({"type": "prometheus", "metricName": "http_errors", "customInlineTemplate": "version=\"${scope}\""}))]
+pub struct CanaryMetricSetQueryConfig(Map<String, Value>);
+
+impl CanaryMetricSetQueryConfig {
+    /// Of a query with the members of `query`, whose `type` is set to `kind`.
+    pub fn new(kind: &str, mut query: Map<String, Value>) -> Self {
+        query.insert("type".to_owned(), kind.into());
+        Self(query)
+    }
+
+    /// One of [`QUERY_TYPES`].
+    pub fn kind(&self) -> &str {
+        self.0.get("type").and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// The text of a member; numbers count as text, as they do in Kayenta.
+    pub fn text(&self, member: &str) -> Option<String> {
+        match self.0.get(member)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The texts of a member that is a list.
+    pub fn texts(&self, member: &str) -> Vec<String> {
+        let list = self.0.get(member).and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(|element| match element {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Serialize for CanaryMetricSetQueryConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = self.0.clone();
+        members.insert("serviceType".to_owned(), self.kind().into());
+        members.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CanaryMetricSetQueryConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Value::Object(Map::deserialize(deserializer)?);
+        drop_nulls(&mut members);
+        let Value::Object(mut members) = members else {
+            return Err(D::Error::custom("a query is an object"));
+        };
+        members.shift_remove("serviceType");
+        let kind = members.get("type").and_then(Value::as_str).ok_or_else(|| {
+            D::Error::custom(format!(
+                "a query needs a 'type', one of {}",
+                QUERY_TYPES.join(", ")
+            ))
+        })?;
+        if !QUERY_TYPES.contains(&kind) {
+            return Err(D::Error::custom(format!(
+                "'{kind}' is not a query type; known are {}",
+                QUERY_TYPES.join(", ")
+            )));
+        }
+        for list in ["labelBindings", "groupByFields", "fields"] {
+            if members.get(list).is_some_and(|value| !value.is_array()) {
+                return Err(D::Error::custom(format!(
+                    "'{list}' of a query is a list of texts"
+                )));
+            }
+        }
+        Ok(Self(members))
+    }
+}
+
+/// Weights of the groups. `scoreThresholds` is kept and never used: those of the request decide.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryClassifierConfig {
+    #[serde(
+        default,
+        with = "lenient::double_map",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, f64>>)]
+    pub group_weights: Option<IndexMap<String, f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_thresholds: Option<CanaryClassifierThresholdsConfig>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub other: Map<String, Value>,
+}
+
+/// From which score a canary is marginal, and from which it passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CanaryClassifierThresholdsConfig {
+    #[serde(
+        default,
+        with = "lenient::number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<f64>, example = 95)]
+    pub pass: Option<f64>,
+    #[serde(
+        default,
+        with = "lenient::number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<f64>, example = 75)]
+    pub marginal: Option<f64>,
+}
+
+/// What a listing tells of a canary config.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryConfigSummary {
+    pub id: String,
+    pub name: String,
+    /// Epoch milliseconds.
+    pub updated_timestamp: i64,
+    pub updated_timestamp_iso: String,
+    pub applications: Vec<String>,
+}

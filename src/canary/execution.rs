@@ -1,0 +1,200 @@
+//! One request to judge, and how it stands.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::lenient;
+use super::{CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryScopePair};
+
+/// What to compare, and the thresholds of the verdict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryExecutionRequest {
+    /// Must cover the `scopeName` of every metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = std::collections::BTreeMap<String, CanaryScopePair>)]
+    pub scopes: Option<IndexMap<String, CanaryScopePair>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<CanaryClassifierThresholdsConfig>,
+    /// Echoed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Vec<Metadata>>,
+    /// Echoed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub site_local: Option<Map<String, Value>>,
+}
+
+/// A note that travels with a request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Metadata {
+    pub name: String,
+    pub value: String,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub hidden: bool,
+}
+
+/// A request that brings its own canary config.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryAdhocExecutionRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_config: Option<CanaryConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_request: Option<CanaryExecutionRequest>,
+}
+
+/// Orca's name of a state, in lower case on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutionStatus {
+    #[default]
+    NotStarted,
+    Running,
+    Paused,
+    Suspended,
+    Succeeded,
+    FailedContinue,
+    Terminal,
+    Canceled,
+    Redirect,
+    Stopped,
+    Skipped,
+    Buffered,
+}
+
+impl ExecutionStatus {
+    pub const ALL: [Self; 12] = [
+        Self::NotStarted,
+        Self::Running,
+        Self::Paused,
+        Self::Suspended,
+        Self::Succeeded,
+        Self::FailedContinue,
+        Self::Terminal,
+        Self::Canceled,
+        Self::Redirect,
+        Self::Stopped,
+        Self::Skipped,
+        Self::Buffered,
+    ];
+
+    /// Nothing more will happen.
+    pub const fn is_complete(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded
+                | Self::FailedContinue
+                | Self::Terminal
+                | Self::Canceled
+                | Self::Stopped
+                | Self::Skipped
+        )
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Suspended => "suspended",
+            Self::Succeeded => "succeeded",
+            Self::FailedContinue => "failed_continue",
+            Self::Terminal => "terminal",
+            Self::Canceled => "canceled",
+            Self::Redirect => "redirect",
+            Self::Stopped => "stopped",
+            Self::Skipped => "skipped",
+            Self::Buffered => "buffered",
+        }
+    }
+
+    /// The state of that name, whatever its case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(name))
+    }
+}
+
+/// Why an execution ended `terminal`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StageException {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception_type: Option<String>,
+    /// The task that failed: `prometheusFetch`, `metricSetMixer`, `canaryJudge`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// `error`, `errors` and what else is known of the failure.
+    #[schema(value_type = Object)]
+    pub details: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
+    pub should_retry: bool,
+}
+
+/// What was found, once an execution has succeeded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryResult {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_result: Option<CanaryJudgeResult>,
+    /// ISO 8601 duration of the scopes, when they all have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "PT1H")]
+    pub canary_duration: Option<String>,
+}
+
+/// One execution from its birth to its report; this is also the archived document.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryExecutionStatusResponse {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_pipeline_execution_id: Option<String>,
+    /// The canary execution id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline_id: Option<String>,
+    /// State of every stage: `setupContext`, `fetchControl<i>`, `fetchExperiment<i>`, `mixMetrics`, `judge`.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub stage_status: IndexMap<String, String>,
+    #[serde(default)]
+    pub complete: bool,
+    #[serde(default)]
+    pub status: ExecutionStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<StageException>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<CanaryResult>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<CanaryConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_config_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_execution_request: Option<CanaryExecutionRequest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric_set_pair_list_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_time_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_time_iso: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time_iso: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time_iso: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_account_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_account_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_account_name: Option<String>,
+}

@@ -1,0 +1,327 @@
+//! Scalars as Kayenta's JSON mapper reads and writes them: numbers as strings and back, `""` for
+//! absent, NaN and infinities as text.
+
+use serde::{Deserialize, Deserializer, Serializer};
+use serde_json::Value;
+
+/// `f64` that may be absent.
+pub mod number {
+    use super::{Deserialize, Deserializer, Serializer, Value, parse_double, write_double};
+
+    #[expect(
+        clippy::ref_option,
+        reason = "serde calls it with a reference to the field"
+    )]
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => write_double(*value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
+        parse_double(&Value::deserialize(deserializer)?)
+    }
+}
+
+/// `f64` that is always there.
+pub mod double {
+    use serde::de::Error as _;
+
+    use super::{Deserialize, Deserializer, Serializer, Value, parse_double, write_double};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        write_double(*value, serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        parse_double(&Value::deserialize(deserializer)?)?
+            .ok_or_else(|| D::Error::custom("a number is wanted"))
+    }
+}
+
+/// A series: `null` elements are read as 0.0, as Kayenta's judge reads them.
+pub mod doubles {
+    use std::fmt;
+
+    use serde::Serialize;
+    use serde::de::{Error as _, SeqAccess, Visitor};
+    use serde::ser::SerializeSeq;
+
+    use super::{Deserialize, Deserializer, Serializer, parse_text, write_double};
+
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(values.len()))?;
+        for value in values {
+            list.serialize_element(&Element(*value))?;
+        }
+        list.end()
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Vec<f64>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of numbers")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::with_capacity(list.size_hint().unwrap_or(0));
+                while let Some(element) = list.next_element::<Option<Element>>()? {
+                    values.push(element.map_or(0.0, |element| element.0));
+                }
+                Ok(values)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+
+    /// One number of a list.
+    pub struct Element(pub f64);
+
+    impl Serialize for Element {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            write_double(self.0, serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Element {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Number;
+            impl Visitor<'_> for Number {
+                type Value = Element;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a number, \"NaN\", \"Infinity\" or \"-Infinity\"")
+                }
+                fn visit_f64<E>(self, value: f64) -> Result<Element, E> {
+                    Ok(Element(value))
+                }
+                #[expect(clippy::cast_precision_loss, reason = "JSON integers become doubles")]
+                fn visit_i64<E>(self, value: i64) -> Result<Element, E> {
+                    Ok(Element(value as f64))
+                }
+                #[expect(clippy::cast_precision_loss, reason = "JSON integers become doubles")]
+                fn visit_u64<E>(self, value: u64) -> Result<Element, E> {
+                    Ok(Element(value as f64))
+                }
+                fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Element, E> {
+                    parse_text(text)
+                        .map(Element)
+                        .ok_or_else(|| E::custom(format!("'{text}' is not a number")))
+                }
+            }
+            deserializer
+                .deserialize_any(Number)
+                .map_err(D::Error::custom)
+        }
+    }
+}
+
+/// A pair of series.
+pub mod doubles_pair {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::canary::Pair;
+
+    #[derive(Serialize, Deserialize)]
+    struct Series(#[serde(with = "super::doubles")] Vec<f64>);
+
+    #[derive(Serialize)]
+    struct SeriesRef<'a>(#[serde(serialize_with = "super::doubles::serialize")] &'a [f64]);
+
+    pub fn serialize<S: Serializer>(
+        pair: &Pair<Vec<f64>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        pair.as_ref()
+            .map(|values| SeriesRef(values))
+            .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Pair<Vec<f64>>, D::Error> {
+        Ok(Pair::<Series>::deserialize(deserializer)?.map(|series| series.0))
+    }
+}
+
+/// A map of names to numbers; entries without a number go.
+pub mod double_map {
+    use indexmap::IndexMap;
+    use serde::ser::SerializeMap;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::Value;
+
+    use super::doubles::Element;
+    use super::parse_double;
+
+    pub type Weights = Option<IndexMap<String, f64>>;
+
+    pub fn serialize<S: Serializer>(map: &Weights, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(map) = map else {
+            return serializer.serialize_none();
+        };
+        let mut out = serializer.serialize_map(Some(map.len()))?;
+        for (name, value) in map {
+            out.serialize_entry(name, &Element(*value))?;
+        }
+        out.end()
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Weights, D::Error> {
+        let Some(raw) = Option::<IndexMap<String, Value>>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let mut map = IndexMap::with_capacity(raw.len());
+        for (name, value) in raw {
+            if let Some(value) = parse_double(&value)? {
+                map.insert(name, value);
+            }
+        }
+        Ok(Some(map))
+    }
+}
+
+/// A whole number; decimals are cut, text is parsed, `""` is absent.
+pub mod integer {
+    use super::{Deserialize, Deserializer, Value, parse_integer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<i64>, D::Error> {
+        parse_integer(&Value::deserialize(deserializer)?)
+    }
+}
+
+/// Text; numbers and booleans become their text.
+pub mod text {
+    use super::{Deserialize, Deserializer, Value, parse_string};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<String>, D::Error> {
+        parse_string(Value::deserialize(deserializer)?)
+    }
+}
+
+/// A list of texts; `null` is absent.
+pub mod texts {
+    use super::{Deserialize, Deserializer, Value, parse_string};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<String>>, D::Error> {
+        let Some(list) = Option::<Vec<Value>>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let mut texts = Vec::with_capacity(list.len());
+        for element in list {
+            texts.extend(parse_string(element)?);
+        }
+        Ok(Some(texts))
+    }
+}
+
+/// A map of texts; members without a value go, `null` is absent.
+pub mod text_map {
+    use indexmap::IndexMap;
+
+    use super::{Deserialize, Deserializer, Value, parse_string};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<IndexMap<String, String>>, D::Error> {
+        let Some(raw) = Option::<IndexMap<String, Value>>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let mut map = IndexMap::with_capacity(raw.len());
+        for (name, value) in raw {
+            if let Some(value) = parse_string(value)? {
+                map.insert(name, value);
+            }
+        }
+        Ok(Some(map))
+    }
+}
+
+/// `null` is the default.
+pub fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn write_double<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if value.is_nan() {
+        serializer.serialize_str("NaN")
+    } else if value.is_infinite() {
+        serializer.serialize_str(if value > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        serializer.serialize_f64(value)
+    }
+}
+
+fn parse_double<E: serde::de::Error>(value: &Value) -> Result<Option<f64>, E> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => Ok(number.as_f64()),
+        Value::String(text) if text.trim().is_empty() => Ok(None),
+        Value::String(text) => parse_text(text)
+            .map(Some)
+            .ok_or_else(|| E::custom(format!("'{text}' is not a number"))),
+        other => Err(E::custom(format!("{other} is not a number"))),
+    }
+}
+
+/// Numbers as text: Java's spellings of what is not finite, else decimal.
+fn parse_text(text: &str) -> Option<f64> {
+    match text.trim() {
+        "NaN" => Some(f64::NAN),
+        "Infinity" | "INF" | "+Infinity" => Some(f64::INFINITY),
+        "-Infinity" | "-INF" => Some(f64::NEG_INFINITY),
+        plain => plain
+            .parse()
+            .ok()
+            .filter(|value: &f64| value.is_finite() && !plain.contains(['n', 'N', 'i', 'I'])),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "decimals are cut, as Kayenta does"
+)]
+fn parse_integer<E: serde::de::Error>(value: &Value) -> Result<Option<i64>, E> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => number
+            .as_i64()
+            .or_else(|| number.as_f64().map(|number| number as i64))
+            .map(Some)
+            .ok_or_else(|| E::custom(format!("{number} is not a whole number"))),
+        Value::String(text) if text.trim().is_empty() => Ok(None),
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| E::custom(format!("'{text}' is not a whole number"))),
+        other => Err(E::custom(format!("{other} is not a whole number"))),
+    }
+}
+
+fn parse_string<E: serde::de::Error>(value: Value) -> Result<Option<String>, E> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Bool(flag) => Ok(Some(flag.to_string())),
+        other => Err(E::custom(format!("{other} is not text"))),
+    }
+}

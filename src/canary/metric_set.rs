@@ -1,0 +1,100 @@
+//! Series, alone and in pairs.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Pair, lenient};
+
+/// One series of one side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSet {
+    pub name: String,
+    /// Labels of the series, without its name.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub tags: IndexMap<String, String>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub start_time_millis: i64,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub start_time_iso: Option<String>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub end_time_millis: i64,
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub end_time_iso: Option<String>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub step_millis: i64,
+    #[serde(with = "lenient::doubles")]
+    #[schema(value_type = Vec<f64>)]
+    pub values: Vec<f64>,
+    /// Epoch milliseconds of every value; Kayenta has no such member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timestamps: Vec<i64>,
+    /// How the series was found: `query` is the text that was sent.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text_map::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    pub attributes: Option<IndexMap<String, String>>,
+}
+
+impl MetricSet {
+    /// Points that the window should hold: its length over its step, 0 without a step.
+    pub fn expected_points(&self) -> usize {
+        if self.step_millis == 0 {
+            return 0;
+        }
+        usize::try_from((self.end_time_millis - self.start_time_millis) / self.step_millis)
+            .unwrap_or(0)
+    }
+}
+
+/// The series of both sides that belong together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSetPair {
+    pub name: String,
+    pub id: String,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub tags: IndexMap<String, String>,
+    #[serde(with = "lenient::doubles_pair")]
+    #[schema(value_type = Pair<Vec<f64>>)]
+    pub values: Pair<Vec<f64>>,
+    /// Epoch milliseconds of the values that were fetched; Kayenta has no such member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<Pair<Vec<i64>>>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(value_type = std::collections::BTreeMap<String, MetricSetScope>)]
+    pub scopes: IndexMap<String, MetricSetScope>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(value_type = std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>)]
+    pub attributes: IndexMap<String, IndexMap<String, String>>,
+}
+
+/// Start and step of one side of a pair.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSetScope {
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub start_time_iso: Option<String>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub start_time_millis: i64,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub step_millis: i64,
+}

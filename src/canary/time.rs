@@ -1,0 +1,175 @@
+//! Instants and durations as they stand on the wire.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// A point in time with nanoseconds; written in UTC with 0, 3, 6 or 9 fraction digits.
+///
+/// Read from ISO 8601 text with seconds and an offset, from whole epoch milliseconds, or from
+/// decimal epoch seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(pub Timestamp);
+
+impl Instant {
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        Timestamp::from_millisecond(millis).ok().map(Self)
+    }
+
+    pub fn as_millis(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
+    /// `None` when the text is no instant: seconds and an offset (`Z`, `+02:00`) are mandatory.
+    pub fn parse(text: &str) -> Option<Self> {
+        let clock = text.split_once(['T', 't'])?.1;
+        let wall = clock.split(['Z', 'z', '+', '-']).next()?;
+        if wall.split(':').count() != 3 {
+            return None;
+        }
+        text.parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0.subsec_nanosecond();
+        let digits = if nanos == 0 {
+            0
+        } else if nanos % 1_000_000 == 0 {
+            3
+        } else if nanos % 1_000 == 0 {
+            6
+        } else {
+            9
+        };
+        write!(f, "{:.*}", digits, self.0)
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        optional(deserializer)?.ok_or_else(|| D::Error::custom("an instant is wanted"))
+    }
+}
+
+/// An instant that may be absent: `null` and `""` are.
+pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Instant>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let instant = match &value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => match text.trim().parse() {
+            Ok(millis) => Instant::from_millis(millis),
+            Err(_) => Instant::parse(text.trim()),
+        },
+        Value::Number(number) => match number.as_i64() {
+            Some(millis) => Instant::from_millis(millis),
+            None => number.as_f64().and_then(from_seconds),
+        },
+        _ => None,
+    };
+    instant.map(Some).ok_or_else(|| {
+        D::Error::custom(format!(
+            "{value} is not an instant: '2024-05-01T10:00:00Z' or epoch milliseconds are wanted"
+        ))
+    })
+}
+
+/// ISO 8601 text of epoch milliseconds; empty when out of the calendar.
+pub fn iso_from_millis(millis: i64) -> String {
+    Instant::from_millis(millis).map_or_else(String::new, |instant| instant.to_string())
+}
+
+/// A duration as `PT1H30M`, hours being the largest unit.
+pub fn iso_duration(duration: SignedDuration) -> String {
+    let millis = duration.as_millis();
+    if millis == 0 {
+        return "PT0S".to_owned();
+    }
+    let (hours, minutes, rest) = (millis / 3_600_000, millis / 60_000 % 60, millis % 60_000);
+    let mut text = String::from("PT");
+    for (count, unit) in [(hours, 'H'), (minutes, 'M')] {
+        if count != 0 {
+            text += &count.to_string();
+            text.push(unit);
+        }
+    }
+    if rest % 1000 != 0 {
+        let sign = if rest < 0 { "-" } else { "" };
+        let digits = format!("{sign}{}.{:03}", rest.abs() / 1000, rest.abs() % 1000);
+        text.push_str(digits.trim_end_matches('0'));
+        text.push('S');
+    } else if rest != 0 {
+        text += &(rest / 1000).to_string();
+        text.push('S');
+    }
+    text
+}
+
+fn from_seconds(seconds: f64) -> Option<Instant> {
+    let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    Timestamp::from_duration(duration).ok().map(Instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_read_and_written_as_kayenta_does() {
+        let cases = [
+            (r#""2020-07-27T19:17:36Z""#, Some("2020-07-27T19:17:36Z")),
+            (
+                r#""2020-07-27T21:17:36+02:00""#,
+                Some("2020-07-27T19:17:36Z"),
+            ),
+            (
+                r#""2020-07-27T19:17:36.5Z""#,
+                Some("2020-07-27T19:17:36.500Z"),
+            ),
+            (
+                r#""2020-07-27T19:17:36.5404Z""#,
+                Some("2020-07-27T19:17:36.540400Z"),
+            ),
+            (
+                r#""2020-07-27T19:17:36.722025662Z""#,
+                Some("2020-07-27T19:17:36.722025662Z"),
+            ),
+            ("1595877456000", Some("2020-07-27T19:17:36Z")),
+            (r#""1595877456000""#, Some("2020-07-27T19:17:36Z")),
+            ("1595877456.5", Some("2020-07-27T19:17:36.500Z")),
+            (r#""2020-07-27""#, None),
+            (r#""2020-07-27T19:17Z""#, None),
+            (r#""yesterday""#, None),
+            ("true", None),
+        ];
+        for (text, expected) in cases {
+            let read = serde_json::from_str::<Instant>(text).ok();
+            assert_eq!(read.map(|i| i.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_no_days() {
+        let cases = [
+            (0, "PT0S"),
+            (3_600_000, "PT1H"),
+            (90_061_000, "PT25H1M1S"),
+            (1_500, "PT1.5S"),
+            (-60_000, "PT-1M"),
+        ];
+        for (millis, expected) in cases {
+            assert_eq!(iso_duration(SignedDuration::from_millis(millis)), expected);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The configuration of one process: compiled-in defaults, a file, the environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use secrecy::SecretString;
+
+/// Everything that can be configured, checked and in force.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    pub storage: Storage,
+    pub executions: Executions,
+    pub log: Log,
+    /// In the order of the file; the first of a type is the default.
+    pub accounts: Vec<Account>,
+    pub prometheus: Prometheus,
+    pub retry: Retry,
+    /// Whether a metric name may be empty or stand twice in a canary config.
+    pub metric_name_validation: bool,
+    /// Whether finished executions are archived.
+    pub archive: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub address: String,
+    pub port: u16,
+    /// Used for every link that leaves the service; without it, links are relative.
+    pub public_url: Option<String>,
+    pub max_body_bytes: usize,
+    pub request_timeout: Duration,
+    pub header_timeout: Duration,
+    /// How long a shutdown waits for requests and running executions.
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `sqlite:<path>`; empty: `serin.db` in `storage.directory`.
+    pub url: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// Where the account `local` and the embedded database lie.
+    pub directory: PathBuf,
+    /// How often the index is reconciled with the stores.
+    pub refresh: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Executions {
+    /// How many run at once.
+    pub max_running: usize,
+    /// How long a worker that is not heard of keeps an execution.
+    pub lease: Duration,
+    /// How often an execution is started before it is given up.
+    pub max_attempts: i64,
+    /// How long a finished execution stays in the index after it has been archived.
+    pub retention: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// A filter as `RUST_LOG` has it: `info`, `serin=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What an account can be used for; Kayenta's names on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccountType {
+    MetricsStore,
+    ObjectStore,
+    ConfigurationStore,
+    RemoteJudge,
+}
+
+/// One account of any kind.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub name: String,
+    pub supported_types: Vec<AccountType>,
+    pub locations: Vec<String>,
+    pub recommended_locations: Vec<String>,
+    pub kind: AccountKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum AccountKind {
+    Prometheus(PrometheusAccount),
+    S3(S3Account),
+    File(FileAccount),
+    Memory,
+}
+
+#[derive(Clone, Debug)]
+pub struct PrometheusAccount {
+    /// Without a trailing slash; a path prefix is kept.
+    pub base_url: String,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    /// `user:password`, read again when it changes; wins over the others.
+    pub username_password_file: Option<PathBuf>,
+    /// Wins over user and password.
+    pub bearer_token: Option<SecretString>,
+    /// Sent with every request, e.g. a tenant id.
+    pub headers: IndexMap<String, SecretString>,
+    /// PEM certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    pub max_concurrent_queries: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct S3Account {
+    pub bucket: String,
+    pub region: Option<String>,
+    pub root_folder: String,
+    pub profile_name: Option<String>,
+    /// With a scheme; requests are then path-style.
+    pub endpoint: Option<String>,
+    pub credentials: Option<S3Credentials>,
+}
+
+#[derive(Clone, Debug)]
+pub struct S3Credentials {
+    pub access_key: SecretString,
+    pub secret_key: SecretString,
+    pub session_token: Option<SecretString>,
+}
+
+#[derive(Clone, Debug)]
+pub struct FileAccount {
+    pub directory: PathBuf,
+    pub root_folder: String,
+}
+
+/// What holds for all Prometheus accounts.
+#[derive(Clone, Debug)]
+pub struct Prometheus {
+    /// The label that names an instance, for `gce_instance`.
+    pub scope_label: String,
+    /// How long the list of metric names of an account is kept.
+    pub metadata_caching_interval: Duration,
+    /// Whether accounts that do not answer make `/health` DOWN.
+    pub health_enabled: bool,
+    pub test_controller_defaults: TestControllerDefaults,
+    /// Total time for one query, retries included.
+    pub query_deadline: Duration,
+}
+
+/// What `/fetch/prometheus/query` assumes for parameters that are not given.
+#[derive(Clone, Debug, Default)]
+pub struct TestControllerDefaults {
+    pub project: Option<String>,
+    pub resource_type: Option<String>,
+    pub location: Option<String>,
+    pub scope: Option<String>,
+    pub start: Option<String>,
+    pub end: Option<String>,
+}
+
+/// When a query is sent again.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// All attempts together, the first included.
+    pub attempts: usize,
+    /// The wait before the second attempt; it doubles from there.
+    pub backoff: Duration,
+    /// Statuses that are retried.
+    pub statuses: Vec<u16>,
+    /// Hundreds of statuses that are retried: 5 for 5xx.
+    pub series: Vec<u16>,
+}

@@ -1,0 +1,62 @@
+//! Errors, named for what the caller can do.
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong; the message says where, and what would be right.
+    #[error("{0}")]
+    Invalid(String),
+
+    /// There is nothing of that kind under that id.
+    #[error("{0}")]
+    NotFound(String),
+
+    /// A metric source did not answer a query.
+    #[error("{0}")]
+    Fetch(Box<FetchError>),
+
+    /// A store did not take or give a document.
+    #[error("{what}")]
+    Storage {
+        what: String,
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+
+    /// Nothing was done; the same call may go through later.
+    #[error("{0}")]
+    Unavailable(String),
+
+    /// A defect of serin.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What is known of a query that failed.
+#[derive(Clone, Debug, Default, thiserror::Error)]
+#[error("{message}")]
+pub struct FetchError {
+    /// What the metric source said, or what kept it from answering.
+    pub message: String,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    pub method: String,
+    pub url: String,
+    pub query: String,
+    pub account: String,
+}
+
+impl Error {
+    /// A store that failed, with the cause for the log.
+    pub fn storage(
+        what: impl Into<String>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Storage {
+            what: what.into(),
+            cause: Some(cause.into()),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! serin judges canaries.
+//!
+//! `canary` holds the words, `judge` the thought, `metrics` and `storage` the two outside worlds,
+//! `run` the deed, `api` and `command` the doors; `app` opens them all once.
+//! Read them in that order; `docs/architecture.md` walks one canary through them.
+
+pub mod canary;
+pub mod clock;
+pub mod config;
+pub mod error;
