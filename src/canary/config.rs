@@ -6,7 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::time::iso_from_millis;
 use super::{drop_nulls, lenient};
+use crate::error::{Error, Result};
 
 /// A canary config. Members that serin does not know are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -90,6 +92,86 @@ pub struct CanaryConfig {
     #[serde(flatten)]
     #[schema(ignore)]
     pub other: Map<String, Value>,
+}
+
+impl CanaryConfig {
+    /// What Kayenta checks when a config is stored; `metric_names` says whether those count.
+    pub fn validate(&self, metric_names: bool) -> Result<()> {
+        let name = match self.name.as_deref() {
+            None | Some("") => return invalid("Canary config must specify a name."),
+            Some(name) => name,
+        };
+        if self.applications.as_ref().is_none_or(Vec::is_empty) {
+            return invalid("Canary config must specify at least one application.");
+        }
+        // The comma is Kayenta's, whatever the message says.
+        if !name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, ',' | '-' | '_'))
+        {
+            return invalid(format!(
+                "Canary config cannot be named '{name}'. Names must contain only letters, numbers, dashes (-) and underscores (_)."
+            ));
+        }
+        if metric_names {
+            self.validate_metric_names()?;
+        }
+        Ok(())
+    }
+
+    fn validate_metric_names(&self) -> Result<()> {
+        let mut seen = Vec::new();
+        for metric in self.metrics.iter().flatten() {
+            match metric.name.as_deref() {
+                None | Some("") => return invalid("Metric config must specify a name."),
+                Some(name) if seen.contains(&name) => {
+                    return invalid(format!(
+                        "Metric config name must be unique. '{name}' is duplicated."
+                    ));
+                }
+                Some(name) => seen.push(name),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the texts of the timestamps from their milliseconds.
+    pub fn stamp(&mut self) {
+        self.created_timestamp_iso = self.created_timestamp.map(iso_from_millis);
+        self.updated_timestamp_iso = self.updated_timestamp.map(iso_from_millis);
+    }
+
+    /// As it is once it has been stored: a `null` is as good as absent, and so are missing groups.
+    pub fn prepare(&mut self) {
+        for metric in self.metrics.iter_mut().flatten() {
+            metric.groups.get_or_insert_default();
+        }
+        self.drop_nulls();
+    }
+
+    /// Removes the explicit nulls of the members that are kept as they came.
+    pub fn drop_nulls(&mut self) {
+        let judge = self
+            .judge
+            .iter_mut()
+            .flat_map(|judge| [Some(&mut judge.other), judge.judge_configurations.as_mut()]);
+        let metrics = self.metrics.iter_mut().flatten().flat_map(|metric| {
+            [
+                Some(&mut metric.other),
+                metric.analysis_configurations.as_mut(),
+            ]
+        });
+        let classifier = self.classifier.iter_mut().map(|c| Some(&mut c.other));
+        let members = judge.chain(metrics).chain(classifier).flatten();
+        for members in members.chain([&mut self.other]) {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+    }
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::Invalid(message.into()))
 }
 
 /// Which judge.
@@ -200,7 +282,7 @@ impl CanaryMetricSetQueryConfig {
 }
 
 impl Serialize for CanaryMetricSetQueryConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut members = self.0.clone();
         members.insert("serviceType".to_owned(), self.kind().into());
         members.serialize(serializer)
@@ -208,7 +290,7 @@ impl Serialize for CanaryMetricSetQueryConfig {
 }
 
 impl<'de> Deserialize<'de> for CanaryMetricSetQueryConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let mut members = Value::Object(Map::deserialize(deserializer)?);
         drop_nulls(&mut members);
         let Value::Object(mut members) = members else {

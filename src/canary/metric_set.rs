@@ -65,6 +65,7 @@ impl MetricSet {
 #[serde(rename_all = "camelCase")]
 pub struct MetricSetPair {
     pub name: String,
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: String,
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]

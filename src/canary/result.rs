@@ -50,6 +50,7 @@ pub struct CanaryAnalysisResult {
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub tags: IndexMap<String, String>,
     /// The id of the metric set pair.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     pub classification: Label,
     #[serde(default, skip_serializing_if = "Option::is_none")]
