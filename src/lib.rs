@@ -8,3 +8,4 @@ pub mod canary;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod judge;

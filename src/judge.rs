@@ -1,0 +1,108 @@
+//! Judges: metric set pairs in, a verdict out. Pure: no clock, no I/O, no unseeded randomness.
+
+pub mod aca;
+mod brent;
+pub mod classify;
+pub mod describe;
+mod dredd;
+pub mod effect_size;
+pub mod mann_whitney;
+pub mod noise;
+pub mod policy;
+pub mod rank_sum;
+mod score;
+pub mod transform;
+
+pub use policy::check;
+
+use crate::canary::{
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryMetricConfig,
+    MetricSetPair,
+};
+use crate::error::{Error, Result};
+
+/// The seed of the noise on constant series when nobody asks for another: same input, same bytes.
+pub const DEFAULT_NOISE_SEED: i64 = 42;
+
+/// What a judge is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement<'a> {
+    pub config: &'a CanaryConfig,
+    pub thresholds: CanaryClassifierThresholdsConfig,
+    pub pairs: &'a [MetricSetPair],
+    pub noise_seed: i64,
+}
+
+pub trait Judge: Send + Sync {
+    fn name(&self) -> &'static str;
+    /// Whether the judge is offered to users.
+    fn is_visible(&self) -> bool;
+    /// # Errors
+    /// `Invalid` where Kayenta's judge throws: never a verdict on what cannot be judged.
+    fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult>;
+}
+
+/// Every judge; the first is the one that judges when none is named.
+pub fn all() -> &'static [&'static dyn Judge] {
+    &[&aca::NetflixAcaJudge, &dredd::DreddJudge]
+}
+
+/// The judge of that name; the first when none is named.
+pub fn resolve(name: Option<&str>) -> Result<&'static dyn Judge> {
+    let wanted = name.filter(|name| !name.is_empty());
+    let found = all()
+        .iter()
+        .find(|judge| wanted.is_none_or(|wanted| judge.name() == wanted));
+    found.copied().ok_or_else(|| {
+        Error::Invalid(format!(
+            "Unable to resolve canary judge '{}'.",
+            wanted.unwrap_or_default()
+        ))
+    })
+}
+
+impl Judgement<'_> {
+    /// The first metric config of that pair's name.
+    fn metric_of(&self, pair: &MetricSetPair) -> Result<&CanaryMetricConfig> {
+        let metrics = self.config.metrics.as_deref().unwrap_or_default();
+        metrics
+            .iter()
+            .find(|metric| metric.name.as_deref() == Some(&pair.name))
+            .ok_or_else(|| {
+                Error::Invalid(format!("Could not find metric config for {}", pair.name))
+            })
+    }
+}
+
+/// The groups of a metric config; a run fills in what is missing before it judges.
+fn groups_of(metric: &CanaryMetricConfig) -> Result<Vec<String>> {
+    metric.groups.clone().ok_or_else(|| {
+        Error::Invalid(format!(
+            "metric '{}': groups is missing, a list of names is wanted, [] for none",
+            metric.name.as_deref().unwrap_or_default()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_judge_answers_when_none_is_named() {
+        let cases = [
+            (None, Ok("NetflixACAJudge-v1.0")),
+            (Some(""), Ok("NetflixACAJudge-v1.0")),
+            (Some("NetflixACAJudge-v1.0"), Ok("NetflixACAJudge-v1.0")),
+            (Some("dredd-v1.0"), Ok("dredd-v1.0")),
+            (
+                Some("nosuch"),
+                Err("Unable to resolve canary judge 'nosuch'."),
+            ),
+        ];
+        for (name, expected) in cases {
+            let found = resolve(name).map(Judge::name).map_err(|e| e.to_string());
+            assert_eq!(found, expected.map_err(str::to_owned), "{name:?}");
+        }
+    }
+}

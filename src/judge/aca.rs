@@ -1,0 +1,153 @@
+//! `NetflixACAJudge-v1.0`: every metric cleaned, described and classified, then scored.
+
+use rayon::prelude::*;
+
+use super::classify::{Classification, Workspace};
+use super::noise::Noise;
+use super::policy::MetricPolicy;
+use super::{Judge, Judgement, groups_of};
+use crate::canary::result::{ResultMetadata, SideMetadata};
+use crate::canary::{CanaryAnalysisResult, CanaryJudgeResult, Label, MetricSetPair, Pair};
+use crate::error::Result;
+
+pub struct NetflixAcaJudge;
+
+impl Judge for NetflixAcaJudge {
+    fn name(&self) -> &'static str {
+        "NetflixACAJudge-v1.0"
+    }
+
+    fn is_visible(&self) -> bool {
+        true
+    }
+
+    fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult> {
+        let points: usize = judgement.pairs.iter().map(points).sum();
+        if points < WORTH_THREADS {
+            return judge_on_one_thread(judgement);
+        }
+        let cases = cases(judgement)?;
+        let noises = noises(&cases, judgement.noise_seed);
+        let results = cases
+            .into_par_iter()
+            .zip(noises)
+            .map_init(Workspace::default, |workspace, (case, mut noise)| {
+                case.judge(workspace, &mut noise)
+            })
+            .collect();
+        conclude(judgement, results)
+    }
+}
+
+/// Below this many points of all series together, threads cost more than they save.
+const WORTH_THREADS: usize = 4_000;
+
+/// The same judgement, without threads of its own.
+pub fn judge_on_one_thread(judgement: &Judgement<'_>) -> Result<CanaryJudgeResult> {
+    let mut workspace = Workspace::default();
+    let mut noise = Noise::new(judgement.noise_seed);
+    let results = cases(judgement)?
+        .into_iter()
+        .map(|case| case.judge(&mut workspace, &mut noise))
+        .collect();
+    conclude(judgement, results)
+}
+
+/// One metric to judge; nothing can go wrong from here on.
+struct Case<'a> {
+    pair: &'a MetricSetPair,
+    policy: MetricPolicy,
+    groups: Vec<String>,
+}
+
+fn cases<'a>(judgement: &Judgement<'a>) -> Result<Vec<Case<'a>>> {
+    let pairs = judgement.pairs.iter();
+    pairs
+        .map(|pair| {
+            let metric = judgement.metric_of(pair)?;
+            Ok(Case {
+                pair,
+                policy: MetricPolicy::of(metric)?,
+                groups: groups_of(metric)?,
+            })
+        })
+        .collect()
+}
+
+/// The generator as each case finds it, had they been judged one after the other.
+fn noises(cases: &[Case<'_>], seed: i64) -> Vec<Noise> {
+    let mut workspace = Workspace::default();
+    let mut noise = Noise::new(seed);
+    cases
+        .iter()
+        .map(|case| {
+            let found = noise.clone();
+            for _ in 0..workspace.draws(&case.policy, case.values()) {
+                noise.gaussian();
+            }
+            found
+        })
+        .collect()
+}
+
+fn conclude(
+    judgement: &Judgement<'_>,
+    results: Vec<CanaryAnalysisResult>,
+) -> Result<CanaryJudgeResult> {
+    let (group_scores, score) =
+        super::score::score(judgement.config, judgement.thresholds, &results)?;
+    Ok(CanaryJudgeResult {
+        judge_name: NetflixAcaJudge.name().to_owned(),
+        results,
+        group_scores,
+        score,
+    })
+}
+
+impl Case<'_> {
+    fn values(&self) -> Pair<&[f64]> {
+        self.pair.values.as_ref().map(Vec::as_slice)
+    }
+
+    fn judge(self, workspace: &mut Workspace, noise: &mut Noise) -> CanaryAnalysisResult {
+        let found = workspace.classify(&self.policy, self.values(), noise);
+        CanaryAnalysisResult {
+            name: self.pair.name.clone(),
+            tags: self.pair.tags.clone(),
+            id: self.pair.id.clone(),
+            classification: found.label,
+            classification_reason: reason(&self.pair.name, &found),
+            groups: self.groups,
+            experiment_metadata: SideMetadata {
+                stats: found.stats.experiment,
+            },
+            control_metadata: SideMetadata {
+                stats: found.stats.control,
+            },
+            result_metadata: found.ratio.map(|ratio| ResultMetadata { ratio }),
+            critical: found.critical,
+            muted: self.policy.muted,
+        }
+    }
+}
+
+/// Kayenta's texts.
+fn reason(name: &str, found: &Classification) -> Option<String> {
+    match (found.label, found.critical) {
+        (Label::Pass, _) => found
+            .identical
+            .then(|| "The Canary and Baseline data are identical".to_owned()),
+        (Label::Nodata | Label::NodataFailMetric, _) => Some(format!("Missing data for {name}")),
+        (Label::Error, _) => Some("Metric Classification Failed".to_owned()),
+        (label @ (Label::High | Label::Low), true) => Some(format!(
+            "The metric {name} was classified as {label:?} (Critical)"
+        )),
+        (label @ (Label::High | Label::Low), false) => {
+            Some(format!("{name} was classified as {label:?}"))
+        }
+    }
+}
+
+fn points(pair: &MetricSetPair) -> usize {
+    pair.values.control.len() + pair.values.experiment.len()
+}

@@ -1,0 +1,409 @@
+//! How one metric is judged: `analysisConfigurations.canary`, read once.
+
+use serde_json::{Map, Number, Value};
+
+use crate::canary::{CanaryConfig, CanaryMetricConfig};
+use crate::error::{Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MetricPolicy {
+    pub direction: Direction,
+    pub nan_strategy: NanStrategy,
+    pub critical: bool,
+    pub must_have_data: bool,
+    pub muted: bool,
+    pub measure: Measure,
+    /// From which effect size on a difference counts.
+    pub allowed: Effect,
+    /// From which effect size on a difference of a critical metric is critical.
+    pub critical_effect: Effect,
+    /// Greater than zero; `None` keeps outliers.
+    pub outlier_factor: Option<f64>,
+}
+
+/// Which differences matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Increase,
+    Decrease,
+    Either,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NanStrategy {
+    Remove,
+    /// By 0.0.
+    Replace,
+}
+
+/// How the size of a difference is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    MeanRatio,
+    /// Common language effect size.
+    Cles,
+}
+
+/// Limits of an effect size, inclusive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effect {
+    pub increase: f64,
+    pub decrease: f64,
+}
+
+impl MetricPolicy {
+    /// Of a metric config, as strict as Kayenta's judge: where that throws, this is an error.
+    pub fn of(metric: &CanaryMetricConfig) -> Result<Self> {
+        let members = Members::canary_of(metric)?;
+        let effect_size = members.effect_size()?;
+        let measure = match effect_size.text("measure")? {
+            Some("cles") => Measure::Cles,
+            _ => Measure::MeanRatio,
+        };
+        let neutral = match measure {
+            Measure::MeanRatio => 1.0,
+            Measure::Cles => 0.5,
+        };
+        let limit = |name| Ok::<_, Error>(effect_size.double(name)?.unwrap_or(neutral));
+        Ok(Self {
+            direction: match members.text("direction")? {
+                Some("increase") => Direction::Increase,
+                Some("decrease") => Direction::Decrease,
+                _ => Direction::Either,
+            },
+            nan_strategy: match members.text("nanStrategy")? {
+                Some("replace") => NanStrategy::Replace,
+                _ => NanStrategy::Remove,
+            },
+            critical: members.flag("critical")?,
+            must_have_data: members.flag("mustHaveData")?,
+            muted: members.flag("muted")?,
+            measure,
+            allowed: Effect {
+                increase: limit("allowedIncrease")?,
+                decrease: limit("allowedDecrease")?,
+            },
+            critical_effect: Effect {
+                increase: limit("criticalIncrease")?,
+                decrease: limit("criticalDecrease")?,
+            },
+            outlier_factor: outlier_factor(&members)?,
+        })
+    }
+}
+
+/// Refuses a config that could be stored and never judged.
+///
+/// Explicit nulls and integers beyond 32 bits pass, as Kayenta stores them too.
+pub fn check(config: &CanaryConfig) -> Result<()> {
+    for metric in config.metrics.iter().flatten() {
+        let members = Members::canary_of(metric)?;
+        for flag in ["critical", "mustHaveData", "muted"] {
+            members.flag(flag)?;
+        }
+        let effect_size = members.effect_size()?;
+        for limit in [
+            "allowedIncrease",
+            "allowedDecrease",
+            "criticalIncrease",
+            "criticalDecrease",
+        ] {
+            effect_size.number(limit)?;
+        }
+        let outliers = members.object("outliers");
+        if outliers.get("strategy").and_then(Value::as_str) == Some("remove") {
+            let factor = outliers.number("outlierFactor")?;
+            outliers.positive(factor.and_then(Number::as_f64))?;
+        }
+    }
+    Ok(())
+}
+
+fn outlier_factor(members: &Members<'_>) -> Result<Option<f64>> {
+    let outliers = members.object("outliers");
+    match outliers.text("strategy")? {
+        // The factor is read, and checked, only when it is used.
+        Some("remove") => outliers
+            .positive(outliers.double("outlierFactor")?)
+            .map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The members of an object in a metric config, with what an error says of where they stand.
+struct Members<'a> {
+    metric: &'a str,
+    /// `effectSize.`, or nothing.
+    path: &'static str,
+    object: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Members<'a> {
+    fn canary_of(metric: &'a CanaryMetricConfig) -> Result<Self> {
+        let mut canary = Self {
+            metric: metric.name.as_deref().unwrap_or_default(),
+            path: "",
+            object: None,
+        };
+        let configurations = metric.analysis_configurations.as_ref();
+        match configurations.and_then(|all| all.get("canary")) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(members)) => canary.object = Some(members),
+            Some(other) => {
+                return Err(canary.wrong("analysisConfigurations.canary", other, "an object"));
+            }
+        }
+        Ok(canary)
+    }
+
+    /// Numbers are read from it in any case, which a list with elements does not survive in Kayenta.
+    fn effect_size(&self) -> Result<Self> {
+        match self.get("effectSize") {
+            Some(list @ Value::Array(elements)) if !elements.is_empty() => {
+                Err(self.wrong("effectSize", list, "an object"))
+            }
+            _ => Ok(self.object("effectSize")),
+        }
+    }
+
+    /// The object of that name; any other type counts as absent.
+    fn object(&self, name: &'static str) -> Self {
+        Self {
+            metric: self.metric,
+            path: match name {
+                "effectSize" => "effectSize.",
+                _ => "outliers.",
+            },
+            object: self.get(name).and_then(Value::as_object),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.object?.get(name)
+    }
+
+    fn flag(&self, name: &str) -> Result<bool> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(name, other, "true or false")),
+        }
+    }
+
+    /// Whatever is no text is no known text.
+    fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        match self.get(name) {
+            Some(Value::Null) => Err(self.wrong(name, &Value::Null, "text, or no such member")),
+            other => Ok(other.and_then(Value::as_str)),
+        }
+    }
+
+    fn number(&self, name: &str) -> Result<Option<&'a Number>> {
+        match self.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => Ok(Some(number)),
+            Some(other) => Err(self.wrong(name, other, "a number")),
+        }
+    }
+
+    fn double(&self, name: &str) -> Result<Option<f64>> {
+        let Some(number) = self.number(name)? else {
+            return Ok(None);
+        };
+        // Kayenta casts what its parser gave: an integer of 32 bits or a double, nothing wider.
+        let wide = !number.is_f64()
+            && number
+                .as_i64()
+                .is_none_or(|whole| i32::try_from(whole).is_err());
+        if wide {
+            let value = Value::Number(number.clone());
+            return Err(self.wrong(
+                name,
+                &value,
+                "an integer of 32 bits or a number with a decimal point",
+            ));
+        }
+        Ok(number.as_f64())
+    }
+
+    /// The outlier factor, 3 when absent.
+    fn positive(&self, factor: Option<f64>) -> Result<f64> {
+        let factor = factor.unwrap_or(3.0);
+        if factor > 0.0 {
+            return Ok(factor);
+        }
+        Err(self.wrong("outlierFactor", &factor.into(), "a number above 0"))
+    }
+
+    fn wrong(&self, name: &str, value: &Value, wanted: &str) -> Error {
+        Error::Invalid(format!(
+            "metric '{}': {}{name} is {value}, {wanted} is wanted",
+            self.metric, self.path
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn metric(canary: &Value) -> CanaryMetricConfig {
+        serde_json::from_value(json!({
+            "name": "m",
+            "analysisConfigurations": {"canary": canary},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let cases = [
+            (json!({}), Measure::MeanRatio, 1.0),
+            (json!({"effectSize": "x"}), Measure::MeanRatio, 1.0),
+            (
+                json!({"effectSize": {"measure": "CLES"}}),
+                Measure::MeanRatio,
+                1.0,
+            ),
+            (
+                json!({"effectSize": {"measure": "cles"}}),
+                Measure::Cles,
+                0.5,
+            ),
+            (
+                json!({"effectSize": {"measure": 5}}),
+                Measure::MeanRatio,
+                1.0,
+            ),
+        ];
+        for (canary, measure, limit) in cases {
+            let policy = MetricPolicy::of(&metric(&canary)).unwrap();
+            let limits = Effect {
+                increase: limit,
+                decrease: limit,
+            };
+            let expected = MetricPolicy {
+                direction: Direction::Either,
+                nan_strategy: NanStrategy::Remove,
+                critical: false,
+                must_have_data: false,
+                muted: false,
+                measure,
+                allowed: limits,
+                critical_effect: limits,
+                outlier_factor: None,
+            };
+            assert_eq!(policy, expected, "{canary}");
+        }
+    }
+
+    #[test]
+    fn outliers_are_removed_with_a_factor_above_zero() {
+        let cases = [
+            (json!({"strategy": "remove"}), Some(3.0)),
+            (json!({"strategy": "remove", "outlierFactor": 2}), Some(2.0)),
+            (
+                json!({"strategy": "remove", "outlierFactor": null}),
+                Some(3.0),
+            ),
+            (json!({"strategy": "keep", "outlierFactor": "3"}), None),
+            (json!({"strategy": "REMOVE", "outlierFactor": 0}), None),
+            (json!([{"strategy": "remove"}]), None),
+        ];
+        for (outliers, factor) in cases {
+            let policy = MetricPolicy::of(&metric(&json!({"outliers": outliers}))).unwrap();
+            assert_eq!(policy.outlier_factor, factor, "{outliers}");
+        }
+    }
+
+    #[test]
+    fn the_judge_throws_on_more_than_is_refused_when_stored() {
+        let both = "refused and thrown";
+        let judge = "thrown";
+        let cases = [
+            (
+                json!("text"),
+                both,
+                "analysisConfigurations.canary is \"text\", an object is wanted",
+            ),
+            (
+                json!([]),
+                both,
+                "analysisConfigurations.canary is [], an object is wanted",
+            ),
+            (
+                json!({"critical": "true"}),
+                both,
+                "critical is \"true\", true or false is wanted",
+            ),
+            (
+                json!({"mustHaveData": 1}),
+                both,
+                "mustHaveData is 1, true or false is wanted",
+            ),
+            (
+                json!({"muted": []}),
+                both,
+                "muted is [], true or false is wanted",
+            ),
+            (
+                json!({"effectSize": {"allowedDecrease": "1"}}),
+                both,
+                "effectSize.allowedDecrease is \"1\", a number is wanted",
+            ),
+            (
+                json!({"effectSize": [1]}),
+                both,
+                "effectSize is [1], an object is wanted",
+            ),
+            (
+                json!({"outliers": {"strategy": "remove", "outlierFactor": 0}}),
+                both,
+                "outliers.outlierFactor is 0.0, a number above 0 is wanted",
+            ),
+            (
+                json!({"outliers": {"strategy": "remove", "outlierFactor": "3"}}),
+                both,
+                "outliers.outlierFactor is \"3\", a number is wanted",
+            ),
+            (
+                json!({"effectSize": {"allowedIncrease": 3_000_000_000_i64}}),
+                judge,
+                "effectSize.allowedIncrease is 3000000000, an integer of 32 bits or a number with \
+                 a decimal point is wanted",
+            ),
+            (
+                json!({"direction": null}),
+                judge,
+                "direction is null, text, or no such member is wanted",
+            ),
+            (
+                json!({"nanStrategy": null}),
+                judge,
+                "nanStrategy is null, text, or no such member is wanted",
+            ),
+            (
+                json!({"effectSize": {"measure": null}}),
+                judge,
+                "effectSize.measure is null, text, or no such member is wanted",
+            ),
+            (
+                json!({"outliers": {"strategy": null}}),
+                judge,
+                "outliers.strategy is null, text, or no such member is wanted",
+            ),
+        ];
+        for (canary, when, message) in cases {
+            let metric = metric(&canary);
+            let thrown = MetricPolicy::of(&metric).unwrap_err().to_string();
+            assert_eq!(thrown, format!("metric 'm': {message}"), "{canary}");
+            let config = CanaryConfig {
+                metrics: Some(vec![metric]),
+                ..CanaryConfig::default()
+            };
+            assert_eq!(check(&config).is_err(), when == both, "{canary}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! From labels to the score of the canary.
+
+use indexmap::IndexMap;
+
+use crate::canary::{
+    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeGroupScore,
+    CanaryJudgeScore, Label, Verdict,
+};
+use crate::error::{Error, Result};
+
+/// Scores the results that are not muted.
+pub fn score(
+    config: &CanaryConfig,
+    thresholds: CanaryClassifierThresholdsConfig,
+    results: &[CanaryAnalysisResult],
+) -> Result<(Vec<CanaryJudgeGroupScore>, CanaryJudgeScore)> {
+    let limits = Limits::of(thresholds)?;
+    let classifier = config.classifier.as_ref().ok_or_else(|| {
+        Error::Invalid(
+            "the canary config has no classifier, an object with groupWeights is wanted".into(),
+        )
+    })?;
+    let heard: Vec<&CanaryAnalysisResult> = results.iter().filter(|result| !result.muted).collect();
+    let groups = tally(&heard);
+    let (score, reason) = if let Some(reason) = failure(&heard) {
+        (0.0, reason)
+    } else {
+        let score = weigh(&groups, classifier.group_weights.as_ref())?;
+        (score, String::new())
+    };
+    let group_scores = groups
+        .into_iter()
+        .map(|(name, tally)| CanaryJudgeGroupScore {
+            name: name.to_owned(),
+            score: tally.score().unwrap_or(0.0),
+            classification: String::new(),
+            classification_reason: String::new(),
+        })
+        .collect();
+    let score = CanaryJudgeScore {
+        score,
+        classification: limits.classify(score),
+        classification_reason: reason,
+    };
+    Ok((group_scores, score))
+}
+
+struct Limits {
+    pass: f64,
+    marginal: f64,
+}
+
+impl Limits {
+    fn of(thresholds: CanaryClassifierThresholdsConfig) -> Result<Self> {
+        let missing = |name| {
+            Error::Invalid(format!(
+                "the score thresholds lack {name}, a number is wanted"
+            ))
+        };
+        Ok(Self {
+            pass: thresholds.pass.ok_or_else(|| missing("pass"))?,
+            marginal: thresholds.marginal.ok_or_else(|| missing("marginal"))?,
+        })
+    }
+
+    fn classify(&self, score: f64) -> Verdict {
+        if self.pass <= score {
+            Verdict::Pass
+        } else if self.marginal <= score {
+            Verdict::Marginal
+        } else {
+            Verdict::Fail
+        }
+    }
+}
+
+/// How the metrics of a group went; those without data or with an error count for nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+}
+
+impl Tally {
+    /// 0 to 100; `None` when nothing counted.
+    fn score(self) -> Option<f64> {
+        let total = self.passed + self.failed;
+        (total > 0).then(|| f64::from(self.passed) / f64::from(total) * 100.0)
+    }
+}
+
+fn tally<'a>(results: &[&'a CanaryAnalysisResult]) -> IndexMap<&'a str, Tally> {
+    let mut groups: IndexMap<&str, Tally> = IndexMap::new();
+    for result in results {
+        for group in &result.groups {
+            let tally = groups.entry(group).or_default();
+            match result.classification {
+                Label::Pass => tally.passed += 1,
+                Label::High | Label::Low | Label::NodataFailMetric => tally.failed += 1,
+                Label::Nodata | Label::Error => {}
+            }
+        }
+    }
+    groups
+}
+
+/// Why the canary fails whatever its groups say.
+fn failure(results: &[&CanaryAnalysisResult]) -> Option<String> {
+    let critical = results
+        .iter()
+        .find(|result| result.critical && result.classification != Label::Pass);
+    if let Some(result) = critical {
+        let reason = result.classification_reason.as_deref().unwrap_or_default();
+        return Some(format!("Canary Failed: {reason}"));
+    }
+    let without_data = results
+        .iter()
+        .filter(|result| result.classification == Label::Nodata)
+        .count();
+    (!results.is_empty() && results.len() <= 2 * without_data)
+        .then(|| "Canary Failed: 50% or more metrics returned NODATA".to_owned())
+}
+
+/// The weighted sum of the groups; those without a weight share what is left of 100.
+fn weigh(groups: &IndexMap<&str, Tally>, weights: Option<&IndexMap<String, f64>>) -> Result<f64> {
+    let weight_of = |group: &str| weights.and_then(|weights| weights.get(group)).copied();
+    let given: f64 = weights
+        .into_iter()
+        .flat_map(IndexMap::values)
+        .fold(0.0, |sum, w| sum + w);
+    let unlisted = groups
+        .keys()
+        .filter(|group| weight_of(group).is_none())
+        .count();
+    #[expect(clippy::cast_precision_loss, reason = "a handful of groups")]
+    let share = (100.0 - given) / unlisted as f64;
+    let mut sum = 0.0;
+    for (group, tally) in groups {
+        // A group that nothing counted for counts in full, though it shows 0.
+        sum += tally.score().unwrap_or(100.0) * (weight_of(group).unwrap_or(share) / 100.0);
+    }
+    round(sum).ok_or_else(|| {
+        Error::Invalid(format!(
+            "the group weights give a score of {sum}, finite weights are wanted"
+        ))
+    })
+}
+
+/// To two decimals, half away from zero, of the shortest decimal text of the number: 1.005 becomes
+/// 1.01. `None` when not finite.
+fn round(value: f64) -> Option<f64> {
+    if !value.is_finite() {
+        return None;
+    }
+    let text = value.abs().to_string();
+    let rounded = match text.split_once('.') {
+        Some((whole, decimals)) if decimals.len() > 2 => {
+            let kept: u64 = format!("{whole}{}", &decimals[..2]).parse().ok()?;
+            let up = u64::from(decimals.as_bytes()[2] >= b'5');
+            let hundredths = kept + up;
+            format!("{}.{:02}", hundredths / 100, hundredths % 100)
+                .parse()
+                .ok()?
+        }
+        _ => value.abs(),
+    };
+    Some(if value < 0.0 && rounded > 0.0 {
+        -rounded
+    } else {
+        rounded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::canary::CanaryJudgeStats;
+    use crate::canary::result::SideMetadata;
+
+    fn result(label: Label, groups: &[&str]) -> CanaryAnalysisResult {
+        let stats = CanaryJudgeStats::default();
+        CanaryAnalysisResult {
+            name: "m".into(),
+            tags: IndexMap::new(),
+            id: "i".into(),
+            classification: label,
+            classification_reason: Some("reason".into()),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            experiment_metadata: SideMetadata { stats },
+            control_metadata: SideMetadata { stats },
+            result_metadata: None,
+            critical: false,
+            muted: false,
+        }
+    }
+
+    fn judge(
+        weights: &serde_json::Value,
+        results: &[CanaryAnalysisResult],
+    ) -> (Vec<(String, f64)>, CanaryJudgeScore) {
+        let config =
+            serde_json::from_value(json!({"classifier": {"groupWeights": weights}})).unwrap();
+        let thresholds = CanaryClassifierThresholdsConfig {
+            pass: Some(95.0),
+            marginal: Some(75.0),
+        };
+        let (groups, score) = score(&config, thresholds, results).unwrap();
+        (
+            groups.into_iter().map(|g| (g.name, g.score)).collect(),
+            score,
+        )
+    }
+
+    #[test]
+    fn groups_are_weighed_as_the_reference_weighs_them() {
+        use Label::{Error, High, Low, Nodata, NodataFailMetric, Pass};
+        let cases = [
+            (
+                json!({"a": 60}),
+                vec![
+                    result(Pass, &["a", "b"]),
+                    result(Low, &["b"]),
+                    result(Pass, &["c"]),
+                ],
+                90.0,
+            ),
+            (
+                json!({}),
+                vec![
+                    result(Pass, &["a"]),
+                    result(Pass, &["b"]),
+                    result(High, &["c"]),
+                ],
+                66.67,
+            ),
+            (json!({"g": 50, "x": 50}), vec![result(Pass, &["g"])], 50.0),
+            (
+                json!({"g": 120}),
+                vec![result(Pass, &["h"]), result(Pass, &["g"])],
+                100.0,
+            ),
+            (
+                json!({"g": 100}),
+                vec![result(Pass, &["h"]), result(High, &["g"])],
+                0.0,
+            ),
+            (
+                json!({"g": 100}),
+                vec![result(Error, &["g"]), result(Error, &["g"])],
+                100.0,
+            ),
+            (
+                json!({"g": 100}),
+                vec![result(NodataFailMetric, &["g"])],
+                0.0,
+            ),
+            (json!({"g": 100}), vec![result(Pass, &[])], 0.0),
+            (json!({"g": 100}), vec![], 0.0),
+            (
+                json!({}),
+                vec![
+                    result(Pass, &["g"]),
+                    result(Pass, &["g"]),
+                    result(Nodata, &["g"]),
+                ],
+                100.0,
+            ),
+        ];
+        for (weights, results, expected) in cases {
+            let (_, score) = judge(&weights, &results);
+            assert_eq!(score.score.to_bits(), f64::to_bits(expected), "{weights}");
+            assert_eq!(score.classification_reason, "", "{weights}");
+        }
+    }
+
+    #[test]
+    fn half_of_the_metrics_without_data_fail_the_canary() {
+        let results = [result(Label::Pass, &["g"]), result(Label::Nodata, &["g"])];
+        let (groups, score) = judge(&json!({}), &results);
+        assert_eq!(groups, [("g".to_owned(), 100.0)]);
+        assert_eq!((score.score, score.classification), (0.0, Verdict::Fail));
+        assert_eq!(
+            score.classification_reason,
+            "Canary Failed: 50% or more metrics returned NODATA"
+        );
+    }
+
+    #[test]
+    fn a_critical_metric_fails_the_canary_unless_it_is_muted() {
+        let mut critical = result(Label::High, &["g"]);
+        critical.critical = true;
+        let passing = result(Label::Pass, &["g"]);
+        let (_, score) = judge(&json!({}), &[passing.clone(), critical.clone()]);
+        assert_eq!(score.classification_reason, "Canary Failed: reason");
+        critical.muted = true;
+        let (_, score) = judge(&json!({}), &[passing, critical]);
+        assert_eq!((score.score, score.classification), (100.0, Verdict::Pass));
+    }
+
+    #[test]
+    fn scores_are_rounded_half_up_as_they_are_written() {
+        let cases = [
+            (0.005, 0.01),
+            (1.005, 1.01),
+            (2.675, 2.68),
+            (12.335, 12.34),
+            (33.333_333_333_333_336, 33.33),
+            (66.666_666_666_666_66, 66.67),
+            (99.995, 100.0),
+            (99.994_999_999_999_99, 99.99),
+            (-0.005, -0.01),
+            (-0.001, 0.0),
+            (-50.0, -50.0),
+            (1e300, 1e300),
+            (1e-300, 0.0),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(
+                round(value).map(f64::to_bits),
+                Some(f64::to_bits(expected)),
+                "{value}"
+            );
+        }
+        assert_eq!(round(f64::NAN), None);
+    }
+}
