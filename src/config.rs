@@ -1,10 +1,34 @@
 //! The configuration of one process: compiled-in defaults, a file, the environment.
+//!
+//! `load` puts the layers together, `section` reads one mapping of them strictly, `read` and `accounts`
+//! say which keys there are; every key stands, explained, in `config/serin.yml`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
+
+mod accounts;
+mod context;
+mod layers;
+mod load;
+mod placeholder;
+mod read;
+mod scalar;
+mod section;
+#[cfg(test)]
+mod tests;
+
+pub use load::{DEFAULTS, LoadOptions, Loaded, load, load_from, print};
+
+/// What is wrong with the configuration: the key, where it stands, what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can be configured, checked and in force.
 #[derive(Clone, Debug)]
@@ -37,10 +61,18 @@ pub struct Server {
     pub shutdown_grace: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Database {
-    /// `sqlite:<path>`; empty: `serin.db` in `storage.directory`.
+    /// `sqlite:<path>` or `postgres://…`; may hold a password.
     pub url: String,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &scalar::mask(&self.url))
+            .finish()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +117,17 @@ pub enum AccountType {
     RemoteJudge,
 }
 
+impl AccountType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MetricsStore => "METRICS_STORE",
+            Self::ObjectStore => "OBJECT_STORE",
+            Self::ConfigurationStore => "CONFIGURATION_STORE",
+            Self::RemoteJudge => "REMOTE_JUDGE",
+        }
+    }
+}
+
 /// One account of any kind.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -103,9 +146,21 @@ pub enum AccountKind {
     Memory,
 }
 
+impl AccountKind {
+    /// The `type` of the account on the wire.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "prometheus",
+            Self::S3(_) => "aws",
+            Self::File(_) => "file",
+            Self::Memory => "memory",
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct PrometheusAccount {
-    /// Without a trailing slash; a path prefix is kept.
+    /// Without a trailing slash and without credentials; a path prefix is kept.
     pub base_url: String,
     pub username: Option<String>,
     pub password: Option<SecretString>,

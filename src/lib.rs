@@ -9,3 +9,4 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod judge;
+pub mod metrics;

@@ -1,0 +1,123 @@
+//! What all sections share: where placeholders find their values, and where warnings go.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use ::config::{Map as Table, Value, ValueKind};
+
+use super::layers::COMPILED_IN;
+use super::placeholder::{Unresolved, expand};
+use super::scalar::{self, relax};
+
+/// How deep names in placeholders may lead to each other.
+const DEEPEST: usize = 16;
+
+/// What all sections share.
+pub struct Context<'a> {
+    pub environment: &'a BTreeMap<String, String>,
+    pub root: &'a Table<String, Value>,
+    /// The origin whose texts hold placeholders.
+    pub file: Option<&'a str>,
+    pub warnings: RefCell<Vec<String>>,
+}
+
+impl Context<'_> {
+    pub fn warn(&self, warning: String) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// A text of the file with its placeholders replaced.
+    pub fn resolve(&self, text: &str) -> Result<String, Unresolved> {
+        self.resolve_at(text, 0)
+    }
+
+    fn resolve_at(&self, text: &str, depth: usize) -> Result<String, Unresolved> {
+        expand(text, &|name| {
+            if depth == DEEPEST {
+                return Err(Unresolved(name.to_owned()));
+            }
+            let variable = name.replace('.', "_").replace('-', "").to_uppercase();
+            let from_environment = self
+                .environment
+                .get(name)
+                .or_else(|| self.environment.get(&variable));
+            match (from_environment, self.find(name)) {
+                (Some(value), _) => Ok(Some(value.clone())),
+                (None, Some(text)) => self.resolve_at(&text, depth + 1).map(Some),
+                (None, None) => Ok(None),
+            }
+        })
+    }
+
+    /// The value of a dotted key.
+    fn find(&self, path: &str) -> Option<String> {
+        let mut keys = path.split('.').peekable();
+        let mut table = self.root;
+        while let Some(key) = keys.next() {
+            let key = relax(key);
+            let (_, value) = table.iter().find(|(other, _)| relax(other) == key)?;
+            match &value.kind {
+                ValueKind::Table(below) => table = below,
+                _ if keys.peek().is_none() => return plain(value),
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// The text of a single value, before its placeholders.
+pub fn plain(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::Boolean(flag) => Some(flag.to_string()),
+        ValueKind::I64(number) => Some(number.to_string()),
+        ValueKind::U64(number) => Some(number.to_string()),
+        // `1.0` must not become `1`.
+        ValueKind::Float(number) => Some(format!("{number:?}")),
+        ValueKind::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// One warning for a section or key that serin does not serve, unless it is switched off.
+pub fn warn_unserved(context: &Context<'_>, path: &str, value: &Value) {
+    let accounts = match &value.kind {
+        ValueKind::Nil => return,
+        ValueKind::Table(table) if table.is_empty() || is_off(context, table) => return,
+        ValueKind::Table(table) => account_names(table),
+        _ => Vec::new(),
+    };
+    let mut warning = format!("{path} is not served by serin and is ignored");
+    if !accounts.is_empty() {
+        warning.push_str("; its accounts are not available: ");
+        warning.push_str(&accounts.join(", "));
+    }
+    context.warn(warning);
+}
+
+fn is_off(context: &Context<'_>, table: &Table<String, Value>) -> bool {
+    let enabled = table.get("enabled").and_then(plain);
+    let enabled = enabled.and_then(|text| context.resolve(&text).ok());
+    enabled.is_some_and(|text| scalar::flag(&text) == Ok(false))
+}
+
+fn account_names(table: &Table<String, Value>) -> Vec<String> {
+    let Some(ValueKind::Array(accounts)) = table.get("accounts").map(|value| &value.kind) else {
+        return Vec::new();
+    };
+    let names = accounts.iter().filter_map(|account| match &account.kind {
+        ValueKind::Table(account) => plain(account.get("name")?),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// A mapping comes from where its first value comes from: the merged ones have no origin of their own.
+pub fn origin(value: &Value) -> &str {
+    match &value.kind {
+        ValueKind::Table(table) if value.origin().is_none() => {
+            table.values().next().map_or("the configuration", origin)
+        }
+        _ => value.origin().unwrap_or(COMPILED_IN),
+    }
+}

@@ -1,0 +1,96 @@
+//! Putting the layers together, and printing what came of it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+
+use super::context::Context;
+use super::layers::{COMPILED_IN, Layer};
+use super::read::read;
+use super::{Config, Error, Result};
+
+/// Every key with its meaning and its default.
+pub const DEFAULTS: &str = include_str!("../../config/serin.yml");
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The file; without it, the one that `SERIN_CONFIG` names.
+    pub file: Option<PathBuf>,
+    /// For one account `prometheus`; without it, `SERIN_PROMETHEUS_URL`.
+    pub prometheus_url: Option<String>,
+    /// Dotted keys with their values, stronger than all else: `("server.port", "0")`.
+    pub overrides: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Every key that is in force, in the order of `config/serin.yml`; secrets are masked.
+    pub effective: Json,
+    /// What was given and does nothing: one sentence each, for the log.
+    pub warnings: Vec<String>,
+}
+
+/// The configuration of this process.
+pub fn load(options: &LoadOptions) -> Result<Loaded> {
+    load_from(options, &environment())
+}
+
+/// The configuration that a process with this environment has.
+pub fn load_from(options: &LoadOptions, environment: &BTreeMap<String, String>) -> Result<Loaded> {
+    let variable = |name| environment.get(name).filter(|text| !text.is_empty());
+    let file = options
+        .file
+        .clone()
+        .or_else(|| variable("SERIN_CONFIG").map(PathBuf::from));
+    let prometheus_url = options
+        .prometheus_url
+        .as_ref()
+        .or_else(|| variable("SERIN_PROMETHEUS_URL"));
+
+    let mut sum = Layer::from_yaml(DEFAULTS, COMPILED_IN)?;
+    let mut file_order = Vec::new();
+    let file = file.map(|path| path.display().to_string());
+    if let Some(path) = &file {
+        let text = fs::read_to_string(path)
+            .map_err(|cause| Error(format!("cannot read the configuration '{path}': {cause}")))?;
+        let layer = Layer::from_yaml(&text, path)?;
+        file_order = layer.keys_of("kayenta");
+        sum = sum.overlay(layer)?;
+    }
+    sum = sum.overlay(Layer::from_environment(environment)?)?;
+    sum = sum.overlay(Layer::from_pairs(&options.overrides, "the command line"))?;
+
+    let context = Context {
+        environment,
+        root: &sum.0,
+        file: file.as_deref(),
+        warnings: RefCell::default(),
+    };
+    let (config, effective) = read(&context, &file_order, prometheus_url.map(String::as_str))?;
+    Ok(Loaded {
+        config,
+        effective,
+        warnings: context.warnings.into_inner(),
+    })
+}
+
+/// The effective configuration as YAML; serin reads it again, but for the masked secrets.
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "it never does: JSON is always YAML"
+)]
+pub fn print(effective: &Json) -> String {
+    yaml_serde::to_string(effective).expect("texts, numbers, lists and mappings are YAML")
+}
+
+fn environment() -> BTreeMap<String, String> {
+    // Names and values that are not UTF-8 are nobody's keys.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

@@ -1,0 +1,300 @@
+//! The keys of our own sections, and what to say of those that are not ours.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tracing_subscriber::EnvFilter;
+
+use super::accounts::{self, Additions};
+use super::context::{Context, origin, warn_unserved};
+use super::scalar::{self, nearest};
+use super::section::Section;
+use super::{
+    Config, Database, Error, Executions, Log, LogFormat, Prometheus, Result, Retry, Server,
+    Storage, TestControllerDefaults,
+};
+
+const SECTIONS: &[&str] = &[
+    "server",
+    "database",
+    "storage",
+    "executions",
+    "log",
+    "kayenta",
+];
+
+/// Sections beside Kayenta's own in the files that it reads; none of them is a mistyped one of ours.
+const SPRING_SECTIONS: &[&str] = &[
+    "redis",
+    "keiko",
+    "spring",
+    "springdoc",
+    "spectator",
+    "management",
+    "swagger",
+    "retrofit",
+    "retrofit2",
+    "ok-http-client",
+    "services",
+    "security",
+    "logging",
+    "sql",
+    "resilience4j",
+    "orca",
+    "queue",
+];
+
+/// What Spring's web server reads beside address and port.
+const SPRING_SERVER_KEYS: &[&str] = &[
+    "ssl",
+    "servlet",
+    "tomcat",
+    "jetty",
+    "undertow",
+    "netty",
+    "compression",
+    "http2",
+    "error",
+    "shutdown",
+    "forward-headers-strategy",
+    "max-http-header-size",
+    "max-http-request-header-size",
+    "server-header",
+    "connection-timeout",
+];
+
+/// The sections of `kayenta` that serin reads, as far as a mistyped one can be told.
+const KAYENTA_SECTIONS: &[&str] = &[
+    "prometheus",
+    "aws",
+    "s3",
+    "memory",
+    "file",
+    "metrics",
+    "disable",
+    "default-archivers",
+];
+
+/// Sections of `kayenta` that serin does not read.
+const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
+    "google",
+    "gcs",
+    "stackdriver",
+    "azure",
+    "blobs",
+    "datadog",
+    "newrelic",
+    "signalfx",
+    "influxdb",
+    "graphite",
+    "wavefront",
+    "atlas",
+    "configbin",
+    "sql",
+    "data-migration",
+    "index",
+    "netflix",
+    "security",
+    "include-spring-security-authentication-in-pipeline-context",
+];
+
+/// Everything, from the sum of all layers. `file_order` has the keys of `kayenta` as the file has them.
+pub fn read(
+    context: &Context<'_>,
+    file_order: &[String],
+    prometheus_url: Option<&str>,
+) -> Result<(Config, Json)> {
+    let mut root = Section::new(context, "", Some(context.root))?;
+    let server = root.section("server", server)?;
+    let storage = root.section("storage", |section| {
+        Ok(Storage {
+            directory: section.parsed("directory", |text| Ok(PathBuf::from(text)))?,
+            refresh: section.duration("refresh", Duration::from_secs(1))?,
+        })
+    })?;
+    let database = root.section("database", |section| database(section, &storage))?;
+    let executions = root.section("executions", executions)?;
+    let log = root.section("log", log)?;
+    let kayenta = root.section("kayenta", |section| {
+        let additions = Additions {
+            prometheus_url,
+            storage: &storage,
+        };
+        kayenta(section, file_order, &additions)
+    })?;
+    warn_of_rest(&mut root, SECTIONS, SPRING_SECTIONS)?;
+    let config = Config {
+        server,
+        database,
+        storage,
+        executions,
+        log,
+        accounts: kayenta.accounts,
+        prometheus: kayenta.prometheus,
+        retry: kayenta.retry,
+        metric_name_validation: kayenta.metric_name_validation,
+        archive: kayenta.archive,
+    };
+    Ok((config, Json::Object(root.finish()?)))
+}
+
+fn server(section: &mut Section<'_>) -> Result<Server> {
+    section.unserved(SPRING_SERVER_KEYS);
+    Ok(Server {
+        address: section.parsed("address", |text| Ok(text.to_owned()))?,
+        port: section.integer("port", 0..=u16::MAX)?,
+        public_url: section.parsed_if_given("publicUrl", scalar::without_credentials)?,
+        max_body_bytes: section.parsed("maxBodySize", |text| match scalar::size(text)? {
+            0 => Err("must be at least 1".to_owned()),
+            size => Ok(size),
+        })?,
+        request_timeout: section.duration("requestTimeout", Duration::from_millis(1))?,
+        header_timeout: section.duration("headerTimeout", Duration::from_millis(1))?,
+        shutdown_grace: section.duration("shutdownGrace", Duration::ZERO)?,
+    })
+}
+
+fn database(section: &mut Section<'_>, storage: &Storage) -> Result<Database> {
+    let embedded = format!("sqlite:{}", storage.directory.join("serin.db").display());
+    let url = section.parsed_or("url", Some(&embedded), |text| {
+        let known = ["sqlite:", "postgres://", "postgresql://"];
+        if known.iter().any(|scheme| text.starts_with(scheme)) {
+            return Ok(text.to_owned());
+        }
+        Err("must begin with 'sqlite:' or 'postgres://'".to_owned())
+    })?;
+    Ok(Database { url })
+}
+
+fn executions(section: &mut Section<'_>) -> Result<Executions> {
+    Ok(Executions {
+        max_running: section.integer("maxRunning", 1..=10_000_usize)?,
+        lease: section.duration("lease", Duration::from_secs(1))?,
+        max_attempts: section.integer("maxAttempts", 1..=1_000_i64)?,
+        retention: section.duration("retention", Duration::ZERO)?,
+    })
+}
+
+fn log(section: &mut Section<'_>) -> Result<Log> {
+    Ok(Log {
+        level: section.parsed("level", log_filter)?,
+        format: section.parsed("format", |text| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be 'text' or 'json'".to_owned()),
+        })?,
+    })
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let advice = || "must be a level (off, error, warn, info, debug, trace) or a filter, as in 'info,serin=debug'";
+    // A filter takes a lone word that is no level for the name of a crate, and then logs nothing else.
+    let directives = text.split(',').map(str::trim);
+    let mistyped = directives
+        .filter(|directive| !directive.contains(['=', '[']))
+        .any(|directive| !LEVELS.contains(&directive.to_lowercase().as_str()));
+    if mistyped || EnvFilter::try_new(text).is_err() {
+        return Err(advice().to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+struct Kayenta {
+    accounts: Vec<super::Account>,
+    prometheus: Prometheus,
+    retry: Retry,
+    metric_name_validation: bool,
+    archive: bool,
+}
+
+fn kayenta(
+    section: &mut Section<'_>,
+    file_order: &[String],
+    additions: &Additions<'_>,
+) -> Result<Kayenta> {
+    let (prometheus, accounts) = accounts::read(section, file_order, additions)?;
+    let retry = section.section("metrics", |section| section.section("retry", retry))?;
+    let disabled = section.section("disable", |section| {
+        section.section("metricname", |section| section.flag("validation"))
+    })?;
+    let archive = section.section("default-archivers", |section| section.flag("enabled"))?;
+    // The first is always on, the second does nothing yet, and the third is what serin does by itself.
+    section.ignore(&[
+        "standalone-canary-analysis",
+        "remote-judge",
+        "serialization",
+    ]);
+    warn_of_rest(section, KAYENTA_SECTIONS, UNSERVED_KAYENTA_SECTIONS)?;
+    Ok(Kayenta {
+        accounts,
+        prometheus,
+        retry,
+        metric_name_validation: !disabled,
+        archive,
+    })
+}
+
+fn retry(section: &mut Section<'_>) -> Result<Retry> {
+    let milliseconds = |millis: u64| Duration::from_millis(millis);
+    Ok(Retry {
+        attempts: section.integer("attempts", 1..=1_000_usize)?,
+        backoff: section
+            .integer("backoffPeriodMultiplierMs", 0..=3_600_000)
+            .map(milliseconds)?,
+        statuses: section.each("statuses", |text| {
+            scalar::status(text)
+                .ok_or_else(|| "must be a status, as in '429' or 'TOO_MANY_REQUESTS'".to_owned())
+        })?,
+        series: section.each("series", |text| {
+            scalar::status_series(text)
+                .ok_or_else(|| "must be a series of statuses, as in 'SERVER_ERROR'".to_owned())
+        })?,
+    })
+}
+
+/// What holds for all Prometheus accounts; the accounts themselves are read by `accounts`.
+pub fn prometheus(section: &mut Section<'_>) -> Result<Prometheus> {
+    Ok(Prometheus {
+        scope_label: section.parsed("scopeLabel", |text| Ok(text.to_owned()))?,
+        metadata_caching_interval: section
+            .integer("metadataCachingIntervalMS", 1..=86_400_000)
+            .map(Duration::from_millis)?,
+        query_deadline: section.duration("queryDeadline", Duration::from_millis(1))?,
+        health_enabled: section.section("health", |section| {
+            section.unserved(&["initial-delay", "fixed-delay"]);
+            section.flag("enabled")
+        })?,
+        test_controller_defaults: section.section("testControllerDefaults", |section| {
+            Ok(TestControllerDefaults {
+                project: section.text("project")?,
+                resource_type: section.text("resourceType")?,
+                location: section.text("location")?,
+                scope: section.text("scope")?,
+                start: section.text("start")?,
+                end: section.text("end")?,
+            })
+        })?,
+    })
+}
+
+/// What is left is not ours, unless it is a mistyped key of ours.
+fn warn_of_rest(section: &mut Section<'_>, ours: &[&str], theirs: &[&str]) -> Result<()> {
+    for (key, value) in section.take_rest() {
+        let path = section.path_of(key);
+        let is_theirs = theirs
+            .iter()
+            .any(|known| scalar::relax(known) == scalar::relax(key));
+        match nearest(key, ours) {
+            Some(near) if !is_theirs => {
+                let origin = origin(value);
+                return Err(Error(format!(
+                    "unknown key '{path}' (in {origin}); did you mean '{near}'?"
+                )));
+            }
+            _ => warn_unserved(section.context(), &path, value),
+        }
+    }
+    Ok(())
+}

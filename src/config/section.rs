@@ -1,0 +1,406 @@
+//! Reading one mapping strictly: every key is asked for by name, and a key nobody asked for is a mistake.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ::config::{Map as Table, Value, ValueKind};
+use indexmap::IndexMap;
+use secrecy::SecretString;
+use serde_json::{Map, Value as Json};
+
+use super::context::{Context, origin, plain, warn_unserved};
+use super::layers::COMPILED_IN;
+use super::placeholder::Unresolved;
+use super::scalar::{self, MASK, mask, nearest, relax};
+use super::{Error, Result};
+
+/// One mapping, and what has been read of it.
+pub struct Section<'a> {
+    context: &'a Context<'a>,
+    path: String,
+    /// By relaxed key: the key as it is spelled, and its value.
+    given: IndexMap<String, (&'a str, &'a Value)>,
+    known: Vec<&'static str>,
+    /// What is in force, secrets masked, in the order of reading.
+    pub effective: Map<String, Json>,
+}
+
+/// A text that was given for a key, and from where.
+struct Text {
+    text: String,
+    place: String,
+}
+
+impl<'a> Section<'a> {
+    pub fn new(
+        context: &'a Context<'a>,
+        path: &str,
+        table: Option<&'a Table<String, Value>>,
+    ) -> Result<Self> {
+        let mut given = IndexMap::new();
+        for (key, value) in table.into_iter().flatten() {
+            if let Some((other, _)) = given.insert(relax(key), (key.as_str(), value)) {
+                return Err(Error(format!(
+                    "{path}: '{key}' and '{other}' are the same key"
+                )));
+            }
+        }
+        Ok(Self {
+            context,
+            path: path.to_owned(),
+            given,
+            known: Vec::new(),
+            effective: Map::new(),
+        })
+    }
+
+    /// Nothing may be left that nobody asked for.
+    pub fn finish(self) -> Result<Map<String, Json>> {
+        let Some((key, value)) = self.given.values().next() else {
+            return Ok(self.effective);
+        };
+        let path = self.path_of(key);
+        let origin = origin(value);
+        let advice = match nearest(key, &self.known) {
+            Some(known) => format!("did you mean '{known}'?"),
+            None => format!("known here: {}", self.known.join(", ")),
+        };
+        Err(Error(format!(
+            "unknown key '{path}' (in {origin}); {advice}"
+        )))
+    }
+
+    pub fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+
+    pub fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    /// Keys that mean nothing to serin and need no word.
+    pub fn ignore(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.remove(key);
+        }
+    }
+
+    /// Keys of Kayenta or Spring that serin does not serve.
+    pub fn unserved(&mut self, keys: &[&str]) {
+        for key in keys {
+            if let Some(value) = self.remove(key) {
+                warn_unserved(self.context, &self.path_of(key), value);
+            }
+        }
+    }
+
+    /// What nobody has asked for yet.
+    pub fn take_rest(&mut self) -> Vec<(&'a str, &'a Value)> {
+        std::mem::take(&mut self.given).into_values().collect()
+    }
+
+    pub fn is_default(&self, key: &str) -> bool {
+        self.given
+            .get(&relax(key))
+            .is_none_or(|(_, value)| value.origin() == Some(COMPILED_IN))
+    }
+
+    pub fn has_items(&self, key: &str) -> bool {
+        let value = self.given.get(&relax(key)).map(|(_, value)| &value.kind);
+        matches!(value, Some(ValueKind::Array(items)) if !items.is_empty())
+    }
+
+    pub fn text(&mut self, key: &'static str) -> Result<Option<String>> {
+        let text = self.take_text(key)?.map(|given| given.text);
+        let shown = text.as_deref().map(mask);
+        self.effective.insert(key.to_owned(), shown.into());
+        Ok(text)
+    }
+
+    pub fn text_or(&mut self, key: &'static str, default: &str) -> Result<String> {
+        self.parsed_or(key, Some(default), |text| Ok(text.to_owned()))
+    }
+
+    pub fn secret(&mut self, key: &'static str) -> Result<Option<SecretString>> {
+        let secret = self
+            .take_text(key)?
+            .map(|given| SecretString::from(given.text));
+        self.effective
+            .insert(key.to_owned(), secret.as_ref().map(|_| MASK).into());
+        Ok(secret)
+    }
+
+    pub fn secrets_by_name(&mut self, key: &'static str) -> Result<IndexMap<String, SecretString>> {
+        let names: Vec<&str> = match self.given.get(&relax(key)).map(|(_, value)| &value.kind) {
+            Some(ValueKind::Table(table)) => table.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        self.section(key, |section| {
+            let mut secrets = IndexMap::new();
+            for name in names {
+                let (_, value) = section
+                    .given
+                    .shift_remove(&relax(name))
+                    .expect("the name was taken from this mapping");
+                let path = section.path_of(name);
+                let secret = section.text_of(&path, value)?.map(|given| given.text);
+                section.effective.insert(name.to_owned(), MASK.into());
+                secrets.insert(
+                    name.to_owned(),
+                    SecretString::from(secret.unwrap_or_default()),
+                );
+            }
+            Ok(secrets)
+        })
+    }
+
+    pub fn flag(&mut self, key: &'static str) -> Result<bool> {
+        let flag = self.parsed(key, scalar::flag)?;
+        self.effective.insert(key.to_owned(), flag.into());
+        Ok(flag)
+    }
+
+    pub fn integer<T>(&mut self, key: &'static str, range: RangeInclusive<T>) -> Result<T>
+    where
+        T: FromStr + PartialOrd + Display + Copy + Into<Json>,
+    {
+        self.integer_or_else(key, None, range)
+    }
+
+    pub fn integer_or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> Result<T>
+    where
+        T: FromStr + PartialOrd + Display + Copy + Into<Json>,
+    {
+        self.integer_or_else(key, Some(&default.to_string()), range)
+    }
+
+    fn integer_or_else<T>(
+        &mut self,
+        key: &'static str,
+        default: Option<&str>,
+        range: RangeInclusive<T>,
+    ) -> Result<T>
+    where
+        T: FromStr + PartialOrd + Display + Copy + Into<Json>,
+    {
+        let number = self.parsed_or(key, default, |text| {
+            let number = text.parse().ok().filter(|number| range.contains(number));
+            number.ok_or_else(|| {
+                format!(
+                    "must be a whole number from {} to {}",
+                    range.start(),
+                    range.end()
+                )
+            })
+        })?;
+        self.effective.insert(key.to_owned(), number.into());
+        Ok(number)
+    }
+
+    pub fn duration(&mut self, key: &'static str, least: Duration) -> Result<Duration> {
+        self.parsed(key, |text| match scalar::duration(text)? {
+            duration if duration < least => Err(format!("must be at least {least:?}")),
+            duration => Ok(duration),
+        })
+    }
+
+    pub fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T> {
+        self.parsed_or(key, None, parse)
+    }
+
+    /// A value that must be there, if it has no default.
+    pub fn parsed_or<T>(
+        &mut self,
+        key: &'static str,
+        default: Option<&str>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T> {
+        let given = match (self.take_text(key)?, default) {
+            (Some(given), _) => given,
+            (None, Some(default)) => Text {
+                text: default.to_owned(),
+                place: self.path_of(key),
+            },
+            (None, None) => return Err(Error(format!("{} must be given", self.path_of(key)))),
+        };
+        self.effective
+            .insert(key.to_owned(), mask(&given.text).into());
+        parse_given(&given, parse)
+    }
+
+    /// A value that may be absent.
+    pub fn parsed_if_given<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>> {
+        let given = self.take_text(key)?;
+        let shown = given.as_ref().map(|given| mask(&given.text));
+        self.effective.insert(key.to_owned(), shown.into());
+        given.map(|given| parse_given(&given, parse)).transpose()
+    }
+
+    /// A list of texts, or one text with commas.
+    pub fn texts(&mut self, key: &'static str) -> Result<Vec<String>> {
+        self.each(key, |text| Ok(text.to_owned()))
+    }
+
+    /// `texts`, each of them parsed.
+    pub fn each<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>> {
+        let given = match self.take(key) {
+            None => Vec::new(),
+            Some(value) => self.texts_of(&self.path_of(key), value)?,
+        };
+        let shown: Vec<&str> = given.iter().map(|given| given.text.as_str()).collect();
+        self.effective.insert(key.to_owned(), shown.into());
+        given
+            .iter()
+            .map(|given| parse_given(given, &parse))
+            .collect()
+    }
+
+    /// A mapping below; one that is absent is read as an empty one.
+    pub fn section<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'a>) -> Result<T>,
+    ) -> Result<T> {
+        let path = self.path_of(key);
+        let table = match self.take(key) {
+            None => None,
+            Some(value) => Some(table_of(&path, value)?),
+        };
+        let mut section = Section::new(self.context, &path, table)?;
+        let result = read(&mut section)?;
+        self.effective
+            .insert(key.to_owned(), section.finish()?.into());
+        Ok(result)
+    }
+
+    /// A list of mappings; what is read as `None` is left out.
+    pub fn list<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'a>) -> Result<Option<T>>,
+    ) -> Result<Vec<T>> {
+        let path = self.path_of(key);
+        let items = match self.take(key) {
+            None => &[][..],
+            Some(value) => {
+                let ValueKind::Array(items) = &value.kind else {
+                    let origin = origin(value);
+                    return Err(Error(format!("{path} (in {origin}) must be a list")));
+                };
+                items
+            }
+        };
+        let mut read_items = Vec::new();
+        let mut effective = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            let mut section = Section::new(self.context, &path, Some(table_of(&path, item)?))?;
+            let item = read(&mut section)?;
+            let shown = section.finish()?;
+            if let Some(item) = item {
+                read_items.push(item);
+                effective.push(Json::Object(shown));
+            }
+        }
+        self.effective.insert(key.to_owned(), effective.into());
+        Ok(read_items)
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.known.push(key);
+        self.remove(key)
+    }
+
+    fn remove(&mut self, key: &str) -> Option<&'a Value> {
+        self.given
+            .shift_remove(&relax(key))
+            .map(|(_, value)| value)
+            .filter(|value| !matches!(value.kind, ValueKind::Nil))
+    }
+
+    fn take_text(&mut self, key: &'static str) -> Result<Option<Text>> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(value) => self.text_of(&self.path_of(key), value),
+        }
+    }
+
+    /// An empty text is none: that is how `${TOKEN:}` says that there is nothing.
+    fn text_of(&self, path: &str, value: &Value) -> Result<Option<Text>> {
+        let origin = origin(value);
+        let place = format!("{path} (in {origin})");
+        let text = plain(value).ok_or_else(|| Error(format!("{place} must be a single value")))?;
+        let text = match self.context.file {
+            Some(file) if file == origin => self
+                .context
+                .resolve(&text)
+                .map_err(|unresolved| without_value(&place, &unresolved))?,
+            _ => text,
+        };
+        Ok(Some(Text { text, place }).filter(|given| !given.text.is_empty()))
+    }
+
+    fn texts_of(&self, path: &str, value: &Value) -> Result<Vec<Text>> {
+        let ValueKind::Array(items) = &value.kind else {
+            let given = self.text_of(path, value)?;
+            let parts = given.iter().flat_map(|given| {
+                given.text.split(',').map(|part| Text {
+                    text: part.trim().to_owned(),
+                    place: given.place.clone(),
+                })
+            });
+            return Ok(parts.filter(|part| !part.text.is_empty()).collect());
+        };
+        let mut texts = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            texts.extend(self.text_of(&format!("{path}[{index}]"), item)?);
+        }
+        Ok(texts)
+    }
+}
+
+fn table_of<'a>(path: &str, value: &'a Value) -> Result<&'a Table<String, Value>> {
+    match &value.kind {
+        ValueKind::Table(table) => Ok(table),
+        _ => Err(Error(format!(
+            "{path} (in {}) must be a mapping of keys to values",
+            origin(value)
+        ))),
+    }
+}
+
+fn parse_given<T>(given: &Text, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
+    parse(&given.text).map_err(|why| {
+        let shown = scalar::mask_refused(&given.text);
+        Error(format!("{} is '{shown}': {why}", given.place))
+    })
+}
+
+fn without_value(place: &str, Unresolved(name): &Unresolved) -> Error {
+    Error(format!(
+        "{place}: '${{{name}}}' has no value; set the environment variable, or write '${{{name}:default}}'"
+    ))
+}

@@ -1,0 +1,235 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+#[test]
+fn a_kayenta_yml_is_read_as_it_is() {
+    let options = LoadOptions {
+        file: Some(PathBuf::from("config/kayenta.yml")),
+        ..LoadOptions::default()
+    };
+    let variables = environment(&[("PROMETHEUS_PASSWORD", "pa${ss")]);
+    let loaded = load_from(&options, &variables).unwrap();
+    let config = &loaded.config;
+    assert_eq!(
+        names(config),
+        ["production", "staging", "in-memory", "minio", "amazon"]
+    );
+
+    let production = prometheus(&config.accounts[0]);
+    assert_eq!(production.base_url, "http://prometheus.monitoring:9090");
+    assert_eq!(production.username.as_deref(), Some("kayenta"));
+    let password = production.password.as_ref().unwrap();
+    assert_eq!(password.expose_secret(), "pa${ss");
+    assert_eq!(
+        config.accounts[0].recommended_locations,
+        ["eu-central-1", "us-east-1"]
+    );
+    let staging = prometheus(&config.accounts[1]);
+    assert_eq!(
+        staging.base_url,
+        "https://prometheus.staging.example.com/prometheus"
+    );
+    assert!(staging.bearer_token.is_none() && staging.username_password_file.is_none());
+
+    let minio = s3(&config.accounts[3]);
+    assert_eq!(
+        minio.endpoint.as_deref(),
+        Some("https://minio.storage:9000")
+    );
+    let credentials = minio.credentials.as_ref().unwrap();
+    assert_eq!(credentials.access_key.expose_secret(), "minio");
+    assert_eq!(credentials.secret_key.expose_secret(), "minio-secret");
+    let amazon = s3(&config.accounts[4]);
+    assert_eq!(amazon.root_folder, "canary/kayenta");
+    assert_eq!(amazon.profile_name.as_deref(), Some("canary"));
+    assert!(amazon.credentials.is_none() && amazon.endpoint.is_none());
+    assert_eq!(
+        config.accounts[4].supported_types,
+        [AccountType::ObjectStore]
+    );
+
+    assert_eq!(config.server.address, "0.0.0.0");
+    assert_eq!(config.prometheus.scope_label, "pod");
+    let defaults = &config.prometheus.test_controller_defaults;
+    assert_eq!(defaults.start.as_deref(), Some("2026-01-01T00:00:00Z"));
+    assert_eq!(config.retry.attempts, 5);
+    assert_eq!(config.retry.backoff, Duration::from_millis(500));
+    assert_eq!(config.retry.statuses, [408, 429, 502]);
+
+    assert_eq!(
+        loaded.warnings,
+        [
+            "kayenta.aws.accounts[1].proxyHost is not served by serin and is ignored",
+            "kayenta.aws.accounts[2].bucket is not given: the account 'no-bucket' is left out",
+            "kayenta.datadog is not served by serin and is ignored; its accounts are not available: my-datadog",
+            "services is not served by serin and is ignored",
+            "redis is not served by serin and is ignored",
+            "keiko is not served by serin and is ignored",
+            "management is not served by serin and is ignored",
+            "spectator is not served by serin and is ignored",
+            "swagger is not served by serin and is ignored",
+            "retrofit is not served by serin and is ignored",
+            "ok-http-client is not served by serin and is ignored",
+        ]
+    );
+}
+
+#[test]
+fn the_file_of_the_composition_is_read() {
+    let options = LoadOptions {
+        file: Some(PathBuf::from("config/compose.yml")),
+        ..LoadOptions::default()
+    };
+    let variables = environment(&[("S3_ACCESS_KEY", "a"), ("S3_SECRET_KEY", "b")]);
+    let loaded = load_from(&options, &variables).unwrap();
+    assert_eq!(names(&loaded.config), ["prometheus", "s3"]);
+    assert_eq!(loaded.warnings, [""; 0]);
+}
+
+#[test]
+fn accounts_keep_the_order_of_the_file_and_print_in_it() {
+    let yaml = "
+kayenta:
+  file: {enabled: true, accounts: [{name: f, directory: d, supportedTypes: [OBJECT_STORE]}]}
+  s3: {enabled: true}
+  aws: {enabled: true, accounts: [{name: b, bucket: x}, {name: a, bucket: x}]}
+  prometheus: {enabled: true, accounts: [{name: p, endpoint: {baseUrl: 'http://p'}}]}
+";
+    let loaded = load_text(yaml, &[("SERIN_PROMETHEUS_URL", "http://q:9090/")]).unwrap();
+    assert_eq!(names(&loaded.config), ["f", "b", "a", "p", "prometheus"]);
+    assert_eq!(
+        prometheus(&loaded.config.accounts[4]).base_url,
+        "http://q:9090"
+    );
+    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+
+    let printed = print(&loaded.effective);
+    let again = load_text(&printed, &[]).unwrap();
+    assert_eq!(names(&again.config), names(&loaded.config));
+    assert_eq!(print(&again.effective), printed);
+    assert_eq!(again.warnings, [""; 0]);
+}
+
+#[test]
+fn local_stores_what_no_other_account_does_and_stands_last() {
+    let cases = [
+        // supportedTypes of one S3 account       accounts
+        ("[OBJECT_STORE, CONFIGURATION_STORE]", vec!["s3"]),
+        ("[OBJECT_STORE]", vec!["s3", "local"]),
+        ("[CONFIGURATION_STORE]", vec!["s3", "local"]),
+    ];
+    for (types, expected) in cases {
+        let yaml = format!(
+            "kayenta:
+  s3.enabled: true
+  aws: {{enabled: true, accounts: [{{name: s3, bucket: b, supportedTypes: {types}}}]}}"
+        );
+        let loaded = load_text(&yaml, &[]).unwrap();
+        assert_eq!(names(&loaded.config), expected, "{types}");
+        let again = load_text(&print(&loaded.effective), &[]).unwrap();
+        assert_eq!(names(&again.config), expected, "{types}");
+    }
+}
+
+#[test]
+fn two_accounts_of_one_name_are_a_mistake() {
+    let memory = "memory: {enabled: true, accounts: [{name: prometheus}]}";
+    let message = mistake(&format!(
+        "kayenta: {{{memory}, file: {{enabled: true, accounts: [{{name: prometheus, directory: d}}]}}}}"
+    ));
+    assert!(
+        message.starts_with(
+            "two accounts are named 'prometheus', in kayenta.memory and in kayenta.file;"
+        ),
+        "{message}"
+    );
+    let shorthand = [("SERIN_PROMETHEUS_URL", "http://p")];
+    let Error(message) = load_text(&format!("kayenta: {{{memory}}}"), &shorthand).unwrap_err();
+    assert!(
+        message.starts_with("two accounts are named 'prometheus'"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_nobody_switched_on_is_ignored_with_one_warning() {
+    let cases = [
+        (
+            "kayenta: {google: {enabled: false, accounts: [{name: g}]}}",
+            vec![],
+        ),
+        (
+            "kayenta: {prometheus: {enabled: 'no', accounts: [{nam: p}]}}",
+            vec![],
+        ),
+        (
+            "kayenta: {prometheus: {accounts: [{name: p}]}}",
+            vec![
+                "kayenta.prometheus.accounts is ignored, as kayenta.prometheus.enabled is not true",
+            ],
+        ),
+        (
+            "kayenta: {aws: {accounts: [{name: a, bucket: b}]}, s3: {enabled: true}}",
+            vec!["kayenta.aws.accounts is ignored, as kayenta.aws.enabled is not true"],
+        ),
+        (
+            "kayenta: {s3: {enabled: true}}",
+            vec![
+                "kayenta.aws.enabled is not true: S3 needs both kayenta.aws.enabled and kayenta.s3.enabled",
+            ],
+        ),
+        (
+            "kayenta: {aws: {enabled: true, accounts: [{name: a, bucket: b}]}}",
+            vec![
+                "kayenta.s3.enabled is not true: S3 needs both kayenta.aws.enabled and kayenta.s3.enabled",
+            ],
+        ),
+        (
+            "kayenta: {unheard-of: {a: 1}}\nanother: [1]",
+            vec![
+                "kayenta.unheard-of is not served by serin and is ignored",
+                "another is not served by serin and is ignored",
+            ],
+        ),
+        (
+            "server: {ssl: {enabled: true}}",
+            vec!["server.ssl is not served by serin and is ignored"],
+        ),
+        (
+            "redis: {connection: '${NOWHERE}'}",
+            vec!["redis is not served by serin and is ignored"],
+        ),
+    ];
+    for (yaml, expected) in cases {
+        let loaded = load_text(yaml, &[]).unwrap();
+        assert_eq!(loaded.warnings, expected, "{yaml}");
+        assert_eq!(names(&loaded.config), ["local"], "{yaml}");
+    }
+}
+
+#[test]
+fn names_of_loggers_do_not_trouble_the_reading_of_dotted_keys() {
+    let yaml = "logging: {level: {org.spring: INFO, org.spring.web: DEBUG}}\nserver.port: 1\nserver: {address: a}";
+    let loaded = load_text(yaml, &[]).unwrap();
+    assert_eq!(loaded.config.server.port, 1);
+    assert_eq!(loaded.config.server.address, "a");
+}
+
+#[test]
+fn yaml_words_stay_texts() {
+    let yaml = "
+kayenta:
+  prometheus:
+    enabled: on
+    accounts: [{name: y, username: 010, password: 1.0, endpoint: {baseUrl: 'http://p'}}]";
+    let loaded = load_text(yaml, &[]).unwrap();
+    let account = &loaded.config.accounts[0];
+    assert_eq!(account.name, "y");
+    assert_eq!(prometheus(account).username.as_deref(), Some("010"));
+    let password = prometheus(account).password.as_ref().unwrap();
+    assert_eq!(password.expose_secret(), "1.0");
+}

@@ -1,0 +1,168 @@
+use super::*;
+
+#[test]
+fn a_mistake_in_an_account_is_named_with_its_place() {
+    let account = |keys: &str| {
+        format!("kayenta: {{prometheus: {{enabled: true, accounts: [{{name: p, {keys}}}]}}}}")
+    };
+    let endpoint = "endpoint: {baseUrl: 'http://p'}";
+    let s3 = |keys: &str| {
+        format!(
+            "kayenta: {{s3: {{enabled: true}}, aws: {{enabled: true, accounts: [{{name: a, bucket: b, {keys}}}]}}}}"
+        )
+    };
+    let cases = [
+        (
+            account("endpoint: {baseURI: x}"),
+            "kayenta.prometheus.accounts[0].endpoint.baseUrl must be given",
+        ),
+        (
+            account(&format!("{endpoint}, bearerTokn: x")),
+            "unknown key 'kayenta.prometheus.accounts[0].bearerTokn' (in serin.yml); did you mean 'bearerToken'?",
+        ),
+        (
+            account("endpoint: {baseUrl: 'prometheus:9090'}"),
+            "kayenta.prometheus.accounts[0].endpoint.baseUrl (in serin.yml) is 'prometheus:9090': must begin with 'http://' or 'https://'",
+        ),
+        (
+            account(&format!("{endpoint}, maxConcurrentQueries: 0")),
+            "kayenta.prometheus.accounts[0].maxConcurrentQueries (in serin.yml) is '0': must be a whole number from 1 to 1000",
+        ),
+        (
+            account(&format!("{endpoint}, password: '${{NOWHERE}}'")),
+            "kayenta.prometheus.accounts[0].password (in serin.yml): '${NOWHERE}' has no value; set the environment variable, or write '${NOWHERE:default}'",
+        ),
+        (
+            s3("accessKeyId: a"),
+            "kayenta.aws.accounts[0].explicitCredentials has an accessKey, but no secretKey",
+        ),
+        (
+            s3("supportedTypes: [OBJECT]"),
+            "kayenta.aws.accounts[0].supportedTypes[0] (in serin.yml) is 'OBJECT': must be 'OBJECT_STORE' or 'CONFIGURATION_STORE'",
+        ),
+        (
+            "kayenta: {file: {enabled: true, accounts: [{name: f, directory: d, supportedTypes: METRICS_STORE}]}}"
+                .to_owned(),
+            "kayenta.file.accounts[0].supportedTypes (in serin.yml) is 'METRICS_STORE': must be 'OBJECT_STORE' or 'CONFIGURATION_STORE'",
+        ),
+        (
+            "kayenta: {metrics: {retry: {series: [5xx]}}}".to_owned(),
+            "kayenta.metrics.retry.series[0] (in serin.yml) is '5xx': must be a series of statuses, as in 'SERVER_ERROR'",
+        ),
+    ];
+    for (yaml, expected) in cases {
+        assert_eq!(mistake(&yaml), expected, "{yaml}");
+    }
+}
+
+#[test]
+fn a_mistake_is_named_with_what_would_be_right() {
+    let cases = [
+        (
+            "server: {prot: 1}",
+            "unknown key 'server.prot' (in serin.yml); did you mean 'port'?",
+        ),
+        (
+            "executions: {threads: 1}",
+            "unknown key 'executions.threads' (in serin.yml); known here: maxRunning, lease, maxAttempts, retention",
+        ),
+        (
+            "sever: {port: 1}",
+            "unknown key 'sever' (in serin.yml); did you mean 'server'?",
+        ),
+        (
+            "kayneta: {a: 1}",
+            "unknown key 'kayneta' (in serin.yml); did you mean 'kayenta'?",
+        ),
+        (
+            "kayenta: {promtheus: {enabled: true}}",
+            "unknown key 'kayenta.promtheus' (in serin.yml); did you mean 'prometheus'?",
+        ),
+        (
+            "server: {port: 70000}",
+            "server.port (in serin.yml) is '70000': must be a whole number from 0 to 65535",
+        ),
+        (
+            "server: {requestTimeout: 30}",
+            "server.requestTimeout (in serin.yml) is '30': must be a duration with its unit, as in '30s', '5m' or 'PT30S'",
+        ),
+        (
+            "executions: {lease: 10ms}",
+            "executions.lease (in serin.yml) is '10ms': must be at least 1s",
+        ),
+        (
+            "log: {level: inof}",
+            "log.level (in serin.yml) is 'inof': must be a level (off, error, warn, info, debug, trace) or a filter, as in 'info,serin=debug'",
+        ),
+        (
+            "database: {url: 'mysql://u:secret@h/d'}",
+            "database.url (in serin.yml) is 'mysql://***@h/d': must begin with 'sqlite:' or 'postgres://'",
+        ),
+        (
+            "storage: {refresh: [1]}",
+            "storage.refresh (in serin.yml) must be a single value",
+        ),
+        (
+            "server: 8090",
+            "server (in serin.yml) must be a mapping of keys to values",
+        ),
+        (
+            "server: {maxBodySize: 1, max-body-size: 2}",
+            "serin.yml: 'server.max-body-size' and 'server.maxBodySize' are the same key",
+        ),
+        (
+            "[1]",
+            "serin.yml: must be a mapping of keys to values at its top",
+        ),
+        (
+            "a: ${b}\nstorage: {directory: '${a}'}",
+            "storage.directory (in serin.yml): '${b}' has no value; set the environment variable, or write '${b:default}'",
+        ),
+        (
+            "storage: {directory: '${storage.directory}'}",
+            "storage.directory (in serin.yml): '${storage.directory}' has no value; set the environment variable, or write '${storage.directory:default}'",
+        ),
+    ];
+    for (yaml, expected) in cases {
+        assert_eq!(mistake(yaml), expected, "{yaml}");
+    }
+}
+
+#[test]
+fn yaml_that_cannot_be_read_is_told_by_its_line() {
+    let message = mistake("server:\n  port: 1\nlog:\n  level: info\n  level: debug\n");
+    assert!(message.starts_with("serin.yml: "), "{message}");
+    assert!(
+        message.contains("duplicate") && message.contains("line 4"),
+        "{message}"
+    );
+
+    let message = mistake("server:\n  port: [1\nlog: {}\n");
+    assert!(message.contains("line 3"), "{message}");
+}
+
+#[test]
+fn a_mistake_in_the_environment_is_told_by_its_variable() {
+    let cases = [
+        (
+            ("SERIN__SERVER__PROT", "1"),
+            "unknown key 'server.prot' (in SERIN__SERVER__PROT); did you mean 'port'?",
+        ),
+        (
+            ("SERIN__SERVER__PORT", "x"),
+            "server.port (in SERIN__SERVER__PORT) is 'x': must be a whole number from 0 to 65535",
+        ),
+        (
+            ("SERIN__KAYENTA__MEMORY__ACCOUNTS", "[{"),
+            "SERIN__KAYENTA__MEMORY__ACCOUNTS: ",
+        ),
+        (
+            ("SERIN_PROMETHEUS_URL", "p:9090"),
+            "kayenta.prometheus.accounts[0].endpoint.baseUrl (in --prometheus, or SERIN_PROMETHEUS_URL) is 'p:9090': must begin",
+        ),
+    ];
+    for (variable, expected) in cases {
+        let Error(message) = load_text("", &[variable]).unwrap_err();
+        assert!(message.starts_with(expected), "{message}");
+    }
+}

@@ -1,0 +1,64 @@
+use secrecy::ExposeSecret;
+
+use super::*;
+
+#[test]
+fn secrets_are_printed_nowhere() {
+    let yaml = "
+database: {url: 'postgres://serin:hush-1@db/serin?sslpassword=hush-2'}
+kayenta:
+  prometheus:
+    enabled: true
+    accounts:
+      - {name: a, endpoint: {baseUrl: 'http://u:hush%2D3@p/'}, headers: {X-Scope-OrgID: hush-4, y: '${Y:hush-5}'}}
+      - {name: b, endpoint: {baseUrl: 'http://p'}, username: u, password: hush-6, bearerToken: '${TOKEN}'}
+  s3: {enabled: true}
+  aws:
+    enabled: true
+    accounts:
+      - {name: c, bucket: x, accessKeyId: hush-7, secretAccessKey: hush-8}
+      - {name: d, bucket: x, explicitCredentials: {accessKey: hush-9, secretKey: hush-10, sessionToken: hush-11}}
+  datadog: {enabled: true, accounts: [{name: e, apiKey: hush-12}]}
+";
+    let loaded = load_text(yaml, &[("TOKEN", "hush-13")]).unwrap();
+    let a = prometheus(&loaded.config.accounts[0]);
+    assert_eq!(a.base_url, "http://p");
+    assert_eq!(a.username.as_deref(), Some("u"));
+    assert_eq!(a.password.as_ref().unwrap().expose_secret(), "hush-3");
+    assert_eq!(a.headers["X-Scope-OrgID"].expose_secret(), "hush-4");
+    assert!(loaded.config.database.url.contains("hush-1"));
+
+    let shown = [
+        format!("{loaded:?}"),
+        format!("{:#?}", loaded.config),
+        print(&loaded.effective),
+        loaded.effective.to_string(),
+        loaded.warnings.join("\n"),
+    ];
+    for shown in shown {
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+    // The same secrets beside a mistake.
+    for (right, wrong) in [
+        ("name: a,", "name: a, nmae: x,"),
+        ("name: a,", ""),
+        ("http://u:", "ftp://u:"),
+        ("http://u:", "u:"),
+        ("postgres://serin:", "serin:"),
+        ("u:hush%2D3@p/", "u:hush%2D3@"),
+        ("password: hush-6", "password: [hush-6]"),
+        ("headers: {X", "headers: {hush: {a: hush}, X"),
+        ("postgres://", "mysql://"),
+        ("secretAccessKey: hush-8", "secretAccesKey: hush-8"),
+        (
+            "bucket: x, accessKeyId",
+            "bucket: x, endpoint: 'http://u:hush@s3', accessKeyId",
+        ),
+        ("enabled: true}", "enabled: true"),
+    ] {
+        let wrong = yaml.replace(right, wrong);
+        let Error(message) = load_text(&wrong, &[("TOKEN", "hush-13")]).unwrap_err();
+        let message = message.replace("headers.hush", "");
+        assert!(!message.contains("hush"), "{message}");
+    }
+}

@@ -1,0 +1,63 @@
+//! Where series come from: metric sources, addressed by the name of a metrics account.
+
+pub mod mix;
+mod prometheus;
+mod template;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+
+use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
+use crate::config::{AccountKind, Config};
+use crate::error::Result;
+
+use prometheus::Prometheus;
+
+/// One metric of one side.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricRequest<'a> {
+    /// Its templates are those that the metric may name.
+    pub config: &'a CanaryConfig,
+    pub metric: &'a CanaryMetricConfig,
+    pub scope: &'a CanaryScope,
+}
+
+/// Answers metric requests with series.
+#[async_trait]
+pub trait MetricSource: Send + Sync {
+    /// The type of the queries that it understands.
+    fn kind(&self) -> &'static str;
+
+    /// The text that `fetch` would send.
+    fn query(&self, request: &MetricRequest<'_>) -> Result<String>;
+
+    /// The series of one side; one without values when there are none.
+    async fn fetch(&self, request: &MetricRequest<'_>) -> Result<Vec<MetricSet>>;
+
+    /// The names of all metrics, as they were a moment ago.
+    async fn metric_names(&self) -> Result<Arc<Vec<String>>>;
+
+    async fn health(&self) -> Result<()>;
+}
+
+/// The metric sources of the configuration by account name, in its order.
+pub fn open(config: &Config) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
+    let mut sources = IndexMap::<String, Arc<dyn MetricSource>>::new();
+    for account in &config.accounts {
+        match &account.kind {
+            AccountKind::Prometheus(prometheus) => {
+                let source = Prometheus::open(&account.name, prometheus, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            AccountKind::S3(_) | AccountKind::File(_) | AccountKind::Memory => {}
+        }
+    }
+    Ok(sources)
+}
+
+/// Whether there is a kind of source for queries of that type.
+pub fn supports(kind: &str) -> bool {
+    kind == prometheus::KIND
+}

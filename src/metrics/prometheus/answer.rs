@@ -1,0 +1,413 @@
+//! What Prometheus answers to a range query.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::canary::{CanaryScope, Instant, MetricSet, iso_from_millis};
+
+/// Sorted by label name, which is the order in which Prometheus compares series.
+pub type Labels = BTreeMap<String, String>;
+
+/// One series as it came.
+#[derive(Debug, PartialEq)]
+pub struct Series {
+    pub labels: Labels,
+    /// At least one.
+    pub samples: Vec<Sample>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Since the epoch.
+    pub seconds: f64,
+    /// `null` in the answer is none.
+    pub value: Option<f64>,
+}
+
+/// The series of an answer, or what is wrong with it.
+pub fn read(body: &[u8]) -> Result<Vec<Series>, String> {
+    let answer: Answer<'_> = match serde_json::from_slice(body) {
+        Ok(answer) => answer,
+        Err(error) => return Err(unreadable(body, &error)),
+    };
+    if answer.status.as_deref() == Some("error") {
+        return Err(error_text(body).unwrap_or_else(|| "an error without a text".to_owned()));
+    }
+    let Some(data) = answer.data else {
+        return Err("the answer has no data".to_owned());
+    };
+    data.result
+        .unwrap_or_default()
+        .into_iter()
+        .map(|series| match (series.values, series.histograms) {
+            (Some(samples), _) if !samples.is_empty() => Ok(Series {
+                labels: series.metric,
+                samples,
+            }),
+            (_, Some(_)) => Err(
+                "the answer holds native histograms, which cannot be judged; \
+                 histogram_quantile, histogram_avg and the like make numbers of them"
+                    .to_owned(),
+            ),
+            (_, None) => Err("the answer holds a series without samples".to_owned()),
+        })
+        .collect()
+}
+
+/// The error that Prometheus put into a body: `<errorType>: <error>`.
+pub fn error_text(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(rename = "errorType")]
+        kind: Option<String>,
+        error: Option<String>,
+    }
+    let told: Told = serde_json::from_slice(body).ok()?;
+    match (told.kind, told.error) {
+        (Some(kind), Some(error)) => Some(format!("{kind}: {error}")),
+        (kind, error) => error.or(kind),
+    }
+}
+
+/// The series of answers to consecutive ranges as one answer to all of them would give them.
+pub fn join(answers: Vec<Vec<Series>>) -> Vec<Series> {
+    let mut joined = BTreeMap::<Labels, Vec<Sample>>::new();
+    for series in answers.into_iter().flatten() {
+        joined
+            .entry(series.labels)
+            .or_default()
+            .extend(series.samples);
+    }
+    joined
+        .into_iter()
+        .map(|(labels, samples)| Series { labels, samples })
+        .collect()
+}
+
+/// One metric set a series; one without values when there is no series.
+pub fn metric_sets(
+    name: &str,
+    query: &str,
+    scope: &CanaryScope,
+    series: Vec<Series>,
+) -> Vec<MetricSet> {
+    if series.is_empty() {
+        return vec![placeholder(name, query, scope)];
+    }
+    series
+        .into_iter()
+        .map(|series| metric_set(name, query, series))
+        .collect()
+}
+
+fn placeholder(name: &str, query: &str, scope: &CanaryScope) -> MetricSet {
+    let millis = |instant: Option<Instant>| instant.map_or(0, Instant::as_millis);
+    MetricSet {
+        name: name.to_owned(),
+        start_time_millis: millis(scope.start),
+        start_time_iso: scope.start.map(|start| start.to_string()),
+        end_time_millis: millis(scope.end),
+        end_time_iso: scope.end.map(|end| end.to_string()),
+        step_millis: scope.step.unwrap_or_default().saturating_mul(1000),
+        attributes: Some(attributes(query)),
+        ..MetricSet::default()
+    }
+}
+
+/// Start, step and end are read off the samples, whatever was asked for, as Kayenta does.
+fn metric_set(name: &str, query: &str, series: Series) -> MetricSet {
+    let samples = &series.samples;
+    let start = samples.first().map_or(0, |sample| sample.millis());
+    let step = samples
+        .get(1)
+        .map_or(0, |second| (second.millis() - start) / 1000 * 1000);
+    let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
+    let end = start.saturating_add(count.saturating_mul(step));
+    let kept = || samples.iter().filter(|sample| sample.value.is_some());
+    MetricSet {
+        name: name.to_owned(),
+        start_time_millis: start,
+        start_time_iso: Some(iso_from_millis(start)),
+        end_time_millis: end,
+        end_time_iso: Some(iso_from_millis(end)),
+        step_millis: step,
+        values: kept().filter_map(|sample| sample.value).collect(),
+        timestamps: kept().map(|sample| sample.millis()).collect(),
+        attributes: Some(attributes(query)),
+        tags: series
+            .labels
+            .into_iter()
+            .filter(|(label, _)| label != "__name__")
+            .collect(),
+    }
+}
+
+fn attributes(query: &str) -> IndexMap<String, String> {
+    IndexMap::from([("query".to_owned(), query.to_owned())])
+}
+
+impl Sample {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "Prometheus has milliseconds; finer digits are cut, as Kayenta does"
+    )]
+    fn millis(self) -> i64 {
+        (self.seconds * 1000.0) as i64
+    }
+}
+
+/// What is wrong with a body that is not the answer to a range query.
+fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
+    #[derive(Deserialize)]
+    struct Outline {
+        data: Option<Kind>,
+    }
+    #[derive(Deserialize)]
+    struct Kind {
+        #[serde(rename = "resultType")]
+        result_type: Option<String>,
+    }
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return "the answer is empty".to_owned();
+    }
+    if error.is_eof() {
+        return format!("the answer ends too early, after {} bytes", body.len());
+    }
+    if let Some(text) = error_text(body) {
+        return text;
+    }
+    let outline = serde_json::from_slice::<Outline>(body).ok();
+    match outline.and_then(|outline| outline.data?.result_type) {
+        Some(kind) if kind != "matrix" => {
+            format!("the answer is a {kind}, which cannot be judged: a matrix is wanted")
+        }
+        _ => format!("the answer is not what Prometheus sends: {error}"),
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    status: Option<Cow<'a, str>>,
+    data: Option<AnswerData>,
+}
+
+#[derive(Deserialize)]
+struct AnswerData {
+    result: Option<Vec<AnswerSeries>>,
+}
+
+#[derive(Deserialize)]
+struct AnswerSeries {
+    #[serde(default)]
+    metric: Labels,
+    values: Option<Vec<Sample>>,
+    histograms: Option<IgnoredAny>,
+}
+
+impl<'de> Deserialize<'de> for Sample {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tuple;
+        impl<'de> Visitor<'de> for Tuple {
+            type Value = Sample;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[seconds, \"value\"]")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut tuple: A) -> Result<Sample, A::Error> {
+                let missing = || A::Error::custom("a sample is [seconds, \"value\"]");
+                let seconds = tuple.next_element()?.ok_or_else(missing)?;
+                let value: Option<Number> = tuple.next_element()?.ok_or_else(missing)?;
+                while tuple.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Sample {
+                    seconds,
+                    value: value.map(|value| value.0),
+                })
+            }
+        }
+        deserializer.deserialize_seq(Tuple)
+    }
+}
+
+/// A number in a text, read without a copy of the text.
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Number;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number in a text")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
+                // Rust reads `+Inf`, `-Inf` and `NaN` as Prometheus writes them.
+                text.parse()
+                    .map(Number)
+                    .map_err(|_| E::custom(format!("'{text}' is not a number")))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn sets(result: &Value) -> Vec<MetricSet> {
+        let body = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
+        let series = read(body.to_string().as_bytes()).unwrap();
+        let scope =
+            json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:05:00Z", "step": 60});
+        let scope = serde_json::from_value(scope).unwrap();
+        metric_sets("cpu", "up", &scope, series)
+    }
+
+    #[test]
+    fn no_series_is_a_placeholder_of_the_scope() {
+        for nothing in [json!([]), Value::Null] {
+            let expected = json!([{
+                "name": "cpu", "tags": {},
+                "startTimeMillis": 1_717_203_600_500_i64, "startTimeIso": "2024-06-01T01:00:00.500Z",
+                "endTimeMillis": 1_717_203_900_000_i64, "endTimeIso": "2024-06-01T01:05:00Z",
+                "stepMillis": 60000, "values": [], "attributes": {"query": "up"},
+            }]);
+            assert_eq!(serde_json::to_value(sets(&nothing)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_series_is_a_metric_set_with_its_labels() {
+        let result = json!([{
+            "metric": {"__name__": "up", "job": "web"},
+            "values": [[1_717_203_600, "1"], [1_717_203_660.0, "2.5e1"], [1_717_203_720, "NaN"]],
+        }]);
+        let expected = json!([{
+            "name": "cpu", "tags": {"job": "web"},
+            "startTimeMillis": 1_717_203_600_000_i64, "startTimeIso": "2024-06-01T01:00:00Z",
+            "endTimeMillis": 1_717_203_780_000_i64, "endTimeIso": "2024-06-01T01:03:00Z",
+            "stepMillis": 60000, "values": [1.0, 25.0, "NaN"],
+            "timestamps": [1_717_203_600_000_i64, 1_717_203_660_000_i64, 1_717_203_720_000_i64],
+            "attributes": {"query": "up"},
+        }]);
+        assert_eq!(serde_json::to_value(sets(&result)).unwrap(), expected);
+    }
+
+    #[test]
+    fn start_step_and_end_are_read_off_the_samples() {
+        let cases = [
+            // samples                                        start              step   end                values
+            (
+                json!([[1_599_657_179.540, "1"], [1_599_657_180.540, "2"]]),
+                (1_599_657_179_540, 1000, 1_599_657_181_540),
+                vec![1.0, 2.0],
+            ),
+            (
+                json!([[1_717_203_600, "7"]]),
+                (1_717_203_600_000, 0, 1_717_203_600_000),
+                vec![7.0],
+            ),
+            (
+                json!([[100, "1"], [340, "2"], [400, "3"]]),
+                (100_000, 240_000, 820_000),
+                vec![1.0, 2.0, 3.0],
+            ),
+            (
+                json!([[0, "1"], [1.9, "2"]]),
+                (0, 1000, 2000),
+                vec![1.0, 2.0],
+            ),
+            (
+                json!([[0, "+Inf"], [60, null], [120, "-Inf"]]),
+                (0, 60_000, 180_000),
+                vec![f64::INFINITY, f64::NEG_INFINITY],
+            ),
+        ];
+        for (samples, expected, values) in cases {
+            let set = &sets(&json!([{"metric": {}, "values": samples}]))[0];
+            let times = (set.start_time_millis, set.step_millis, set.end_time_millis);
+            assert_eq!(times, expected, "{samples}");
+            assert_eq!(set.values, values);
+            assert_eq!(set.timestamps.len(), values.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_says_what_is_wrong() {
+        let cases = [
+            ("", "the answer is empty"),
+            (
+                "{\"status\":\"succ",
+                "the answer ends too early, after 15 bytes",
+            ),
+            (
+                "<html>",
+                "the answer is not what Prometheus sends: expected value at line 1 column 1",
+            ),
+            ("{\"status\":\"success\"}", "the answer has no data"),
+            (
+                r#"{"status":"error","errorType":"execution","error":"too slow"}"#,
+                "execution: too slow",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
+                "the answer is a scalar, which cannot be judged: a matrix is wanted",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
+                "the answer holds a series without samples",
+            ),
+            (
+                r#"{"status":"success","data":{"result":[{"metric":{},"histograms":[[1,{"count":"1"}]]}]}}"#,
+                "the answer holds native histograms, which cannot be judged; histogram_quantile, histogram_avg and the like make numbers of them",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"one"]]}]}}"#,
+                "the answer is not what Prometheus sends: 'one' is not a number at line 1 column 91",
+            ),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(read(body.as_bytes()).unwrap_err(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn joined_answers_have_the_order_of_one() {
+        let series = |labels: &[(&str, &str)], seconds: &[f64]| Series {
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+            samples: seconds
+                .iter()
+                .map(|&seconds| Sample {
+                    seconds,
+                    value: Some(1.0),
+                })
+                .collect(),
+        };
+        let (a, b, c) = (
+            &[("x", "a")][..],
+            &[("x", "b")][..],
+            &[("x", "b"), ("y", "c")][..],
+        );
+        let joined = join(vec![
+            vec![series(b, &[1.0])],
+            vec![series(a, &[2.0]), series(b, &[2.0]), series(c, &[2.0])],
+            vec![series(a, &[3.0])],
+        ]);
+        let expected = [
+            series(a, &[2.0, 3.0]),
+            series(b, &[1.0, 2.0]),
+            series(c, &[2.0]),
+        ];
+        assert_eq!(joined, expected);
+    }
+}

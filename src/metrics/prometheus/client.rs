@@ -1,0 +1,348 @@
+//! HTTP to one Prometheus: credentials, retries, limits, and errors that tell what happened.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use jiff::fmt::rfc2822;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
+
+use super::answer;
+use super::connect::{self, Credentials};
+use super::range::Range;
+use crate::config::{Config, PrometheusAccount, Retry};
+use crate::error::{FetchError, Result};
+
+/// What is read of all answers to one query.
+pub const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// Servers and proxies on the way commonly take at least this much.
+const MAX_URL_BYTES: usize = 2_000;
+/// What is read of an answer that is an error.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+/// The longest wait between two attempts, unless the server names a time.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// Somebody waits in front of a form for these.
+const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
+
+pub struct Client {
+    account: String,
+    http: reqwest::Client,
+    base: Url,
+    credentials: Credentials,
+    permits: Semaphore,
+    retry: Retry,
+    query_deadline: Duration,
+}
+
+/// What is asked for.
+pub struct Call<'a> {
+    path: &'static str,
+    params: Vec<(&'static str, String)>,
+    query: &'a str,
+}
+
+/// An attempt that failed.
+struct Failure {
+    error: FetchError,
+    again: Again,
+}
+
+enum Again {
+    Never,
+    Later,
+    After(Duration),
+}
+
+impl Client {
+    pub fn open(name: &str, account: &PrometheusAccount, config: &Config) -> Result<Self> {
+        let base = connect::base_url(name, account)?;
+        Ok(Self {
+            http: connect::http(name, &base, account)?,
+            credentials: Credentials::of(account),
+            base,
+            account: name.to_owned(),
+            permits: Semaphore::new(
+                account
+                    .max_concurrent_queries
+                    .clamp(1, Semaphore::MAX_PERMITS),
+            ),
+            retry: config.retry.clone(),
+            query_deadline: config.prometheus.query_deadline,
+        })
+    }
+
+    /// The right to run one query.
+    pub async fn permit(&self) -> SemaphorePermit<'_> {
+        let permit = self.permits.acquire().await;
+        permit.expect("the semaphore is never closed")
+    }
+
+    /// When a query that starts now is given up.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.query_deadline
+    }
+
+    pub fn record(&self, elapsed: Duration, succeeded: bool) {
+        let outcome = if succeeded { "success" } else { "error" };
+        let labels = [
+            ("account", self.account.clone()),
+            ("outcome", outcome.to_owned()),
+        ];
+        metrics::counter!("serin_queries_total", &labels).increment(1);
+        metrics::histogram!("serin_query_duration_seconds", &labels).record(elapsed);
+    }
+
+    /// The body of the answer, of at most `room` bytes; failures that may pass are tried again.
+    pub async fn send(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        room: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        let mut last = None;
+        let attempts = (|| self.attempt(call, room))
+            .retry(backoff(&self.retry))
+            .when(|failure: &Failure| !matches!(failure.again, Again::Never))
+            .adjust(|failure, backoff| {
+                let wait = match failure.again {
+                    Again::After(wait) => backoff.map(|_| wait),
+                    Again::Never | Again::Later => backoff.map(|wait| wait.min(MAX_BACKOFF)),
+                };
+                wait.filter(|wait| *wait < deadline.saturating_duration_since(Instant::now()))
+            })
+            .notify(|failure, wait| {
+                let message = &failure.error.message;
+                tracing::warn!(
+                    account = self.account,
+                    wait_ms = wait.as_millis(),
+                    "a query failed and is sent again: {message}"
+                );
+                last = Some(message.clone());
+            });
+        match timeout_at(deadline, attempts).await {
+            Ok(answer) => answer.map_err(|failure| failure.error),
+            Err(_) => Err(self.too_late(call, self.query_deadline, last)),
+        }
+    }
+
+    pub async fn metric_names(&self) -> Result<Vec<String>, FetchError> {
+        #[derive(Deserialize)]
+        struct Names {
+            data: Option<Vec<String>>,
+        }
+        let call = Call::aside("/api/v1/label/__name__/values");
+        let body = self.send_once(&call).await?;
+        let error = |message| self.error(&call, Some(200), message);
+        match serde_json::from_slice(&body) {
+            Ok(Names { data: Some(names) }) => Ok(names),
+            Ok(Names { data: None }) => Err(error(
+                answer::error_text(&body).unwrap_or_else(|| "the answer has no data".to_owned()),
+            )),
+            Err(cause) => Err(error(format!("the answer is not a list of names: {cause}"))),
+        }
+    }
+
+    pub async fn health(&self) -> Result<(), FetchError> {
+        self.send_once(&Call::aside("/-/healthy")).await.map(drop)
+    }
+
+    async fn send_once(&self, call: &Call<'_>) -> Result<Vec<u8>, FetchError> {
+        let attempt = self.attempt(call, MAX_ANSWER_BYTES);
+        match tokio::time::timeout(ASIDE_DEADLINE, attempt).await {
+            Ok(answer) => answer.map_err(|failure| failure.error),
+            Err(_) => Err(self.too_late(call, ASIDE_DEADLINE, None)),
+        }
+    }
+
+    async fn attempt(&self, call: &Call<'_>, room: usize) -> Result<Vec<u8>, Failure> {
+        let failure = |status, message, again| Failure {
+            error: self.error(call, status, message),
+            again,
+        };
+        let mut url = call.url(&self.base);
+        let request = if is_long(&url) {
+            let form = url.query().unwrap_or_default().to_owned();
+            url.set_query(None);
+            let request = self.http.post(url).body(form);
+            request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        } else {
+            self.http.get(url)
+        };
+        let request = self.credentials.authorize(request).await;
+        let request = request.map_err(|message| failure(None, message, Again::Never))?;
+        let broken =
+            |error: reqwest::Error| failure(None, told(&error.without_url()), Again::Later);
+        let mut response = request.send().await.map_err(broken)?;
+
+        let status = response.status();
+        if !status.is_success() {
+            let again = self.again(&response);
+            let redirect = connect::redirected_to(&response);
+            let body = body(&mut response, MAX_ERROR_BYTES)
+                .await
+                .unwrap_or_default();
+            let message = redirect.unwrap_or_else(|| status_error(status, &body.bytes));
+            return Err(failure(Some(status.as_u16()), message, again));
+        }
+        let body = body(&mut response, room).await.map_err(broken)?;
+        if body.is_cut {
+            let message = format!(
+                "the answers to the query are larger than {} MiB: a larger step, a shorter range \
+                 or fewer series are wanted",
+                MAX_ANSWER_BYTES >> 20
+            );
+            return Err(failure(Some(status.as_u16()), message, Again::Never));
+        }
+        Ok(body.bytes)
+    }
+
+    fn again(&self, response: &Response) -> Again {
+        let status = response.status().as_u16();
+        if !self.retry.statuses.contains(&status) && !self.retry.series.contains(&(status / 100)) {
+            return Again::Never;
+        }
+        retry_after(response.headers()).map_or(Again::Later, Again::After)
+    }
+
+    pub fn error(&self, call: &Call<'_>, status: Option<u16>, message: String) -> FetchError {
+        let mut url = connect::without_credentials(call.url(&self.base));
+        let method = if is_long(&url) {
+            url.set_query(None);
+            "POST"
+        } else {
+            "GET"
+        };
+        FetchError {
+            message,
+            status,
+            method: method.to_owned(),
+            url: url.into(),
+            query: call.query.to_owned(),
+            account: self.account.clone(),
+        }
+    }
+
+    fn too_late(&self, call: &Call<'_>, limit: Duration, last: Option<String>) -> FetchError {
+        let before = last.map_or_else(String::new, |last| format!("; before that: {last}"));
+        let seconds = limit.as_secs_f64();
+        self.error(call, None, format!("no answer within {seconds} s{before}"))
+    }
+}
+
+impl<'a> Call<'a> {
+    pub fn range_query(query: &'a str, range: &Range) -> Self {
+        let mut params = vec![
+            ("query", query.to_owned()),
+            ("start", range.start.to_string()),
+            ("end", range.end.to_string()),
+        ];
+        params.extend(range.step.map(|step| ("step", step.to_string())));
+        Self {
+            path: "/api/v1/query_range",
+            params,
+            query,
+        }
+    }
+
+    /// Beside the queries: answered at once or not at all.
+    fn aside(path: &'static str) -> Self {
+        Self {
+            path,
+            params: Vec::new(),
+            query: "",
+        }
+    }
+
+    fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        let path = format!("{}{}", base.path().trim_end_matches('/'), self.path);
+        url.set_path(&path);
+        if !self.params.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.params);
+        }
+        url
+    }
+}
+
+fn is_long(url: &Url) -> bool {
+    MAX_URL_BYTES < url[Position::BeforePath..].len()
+}
+
+#[derive(Default)]
+struct Body {
+    bytes: Vec<u8>,
+    is_cut: bool,
+}
+
+async fn body(response: &mut Response, limit: usize) -> reqwest::Result<Body> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if limit - bytes.len() < chunk.len() {
+            return Ok(Body {
+                bytes,
+                is_cut: true,
+            });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Body {
+        bytes,
+        is_cut: false,
+    })
+}
+
+fn backoff(retry: &Retry) -> ExponentialBuilder {
+    // The wait is doubled at most by the jitter, which keeps queries that failed together apart.
+    let longest = MAX_BACKOFF / 2;
+    let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    ExponentialBuilder::new()
+        .with_min_delay(retry.backoff.min(longest))
+        .with_max_delay(longest)
+        .with_max_times(retry.attempts.saturating_sub(1))
+        .with_jitter()
+        .with_jitter_seed(seed)
+}
+
+/// Seconds, or a date: counted from that of the answer, so that clocks need not agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let wanted = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = wanted.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wanted = rfc2822::parse(wanted).ok()?;
+    let now = rfc2822::parse(text(DATE)?).ok()?;
+    Some(Duration::try_from(wanted.duration_since(&now)).unwrap_or_default())
+}
+
+/// Prometheus's own words, else those of HTTP with what the server wrote, if that is short.
+fn status_error(status: StatusCode, body: &[u8]) -> String {
+    if let Some(text) = answer::error_text(body) {
+        return text;
+    }
+    let reason = status.canonical_reason().unwrap_or("an unknown status");
+    let written = String::from_utf8_lossy(body);
+    let written = written.trim();
+    if written.is_empty() || written.len() > 200 || written.starts_with('<') {
+        return reason.to_owned();
+    }
+    format!("{reason}: {written}")
+}
+
+/// An error with its causes.
+pub fn told(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = inner.source();
+    }
+    message
+}

@@ -1,0 +1,135 @@
+//! What a range query asks for, in pieces that Prometheus answers.
+
+use jiff::SignedDuration;
+
+use crate::canary::{CanaryScope, Instant};
+use crate::error::{Error, Result};
+
+/// Prometheus refuses more.
+const MAX_POINTS: i128 = 11_000;
+/// A range of more pieces is more likely a mistake than wanted; Prometheus may refuse it.
+const MAX_PIECES: i128 = 100;
+const NANOS: i128 = 1_000_000_000;
+
+/// Both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    pub start: Instant,
+    pub end: Instant,
+    /// Seconds.
+    pub step: Option<i64>,
+}
+
+impl Range {
+    pub fn of(scope: &CanaryScope) -> Result<Self> {
+        let required = |instant: Option<Instant>, which: &str| {
+            instant.ok_or_else(|| Error::Invalid(format!("{which} time is required.")))
+        };
+        Ok(Self {
+            start: required(scope.start, "Start")?,
+            end: required(scope.end, "End")?,
+            step: scope.step,
+        })
+    }
+
+    /// Consecutive pieces on the grid of the whole; one where Prometheus can answer it as it is.
+    pub fn pieces(&self) -> Vec<Self> {
+        self.split().unwrap_or_else(|| vec![*self])
+    }
+
+    /// `None`: there is nothing to split, or too much.
+    fn split(&self) -> Option<Vec<Self>> {
+        let step = self.step.filter(|step| *step > 0)?;
+        let span = self.end.0.duration_since(self.start.0).as_nanos();
+        let points = span / (i128::from(step) * NANOS) + 1;
+        let pieces = (points + MAX_POINTS - 1) / MAX_POINTS;
+        if !(2..=MAX_PIECES).contains(&pieces) {
+            return None;
+        }
+        let at = |point: i128| {
+            let seconds = i64::try_from(point).ok()?.checked_mul(step)?;
+            let offset = SignedDuration::from_secs(seconds);
+            self.start.0.checked_add(offset).ok().map(Instant)
+        };
+        (0..pieces)
+            .map(|piece| {
+                let first = piece * MAX_POINTS;
+                let next = first + MAX_POINTS;
+                Some(Self {
+                    start: at(first)?,
+                    end: if next < points {
+                        at(next - 1)?
+                    } else {
+                        self.end
+                    },
+                    step: self.step,
+                })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: &str, end: &str, step: i64) -> Range {
+        Range {
+            start: Instant::parse(start).unwrap(),
+            end: Instant::parse(end).unwrap(),
+            step: Some(step),
+        }
+    }
+
+    #[test]
+    fn a_range_that_prometheus_answers_stays_whole() {
+        let cases = [
+            range("2024-06-01T00:00:00Z", "2024-06-01T01:00:00Z", 60),
+            range("2024-06-01T00:00:00Z", "2024-06-01T03:03:19Z", 1), // 11,000 points
+            range("2024-06-01T01:00:00Z", "2024-06-01T00:00:00Z", 1),
+            range("2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z", 0),
+            range("2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z", -1),
+            range("2024-05-01T00:00:00Z", "2024-06-01T01:05:00Z", 1), // 2.7 million points
+            Range {
+                step: None,
+                ..range("2024-06-01T00:00:00Z", "2025-06-01T00:00:00Z", 1)
+            },
+        ];
+        for case in cases {
+            assert_eq!(case.pieces(), [case]);
+        }
+    }
+
+    #[test]
+    fn a_long_range_is_split_on_its_grid() {
+        let cases = [
+            (
+                range("2024-06-01T00:00:00Z", "2024-06-01T03:03:20Z", 1), // 11,001 points
+                vec![
+                    ("2024-06-01T00:00:00Z", "2024-06-01T03:03:19Z"),
+                    ("2024-06-01T03:03:20Z", "2024-06-01T03:03:20Z"),
+                ],
+            ),
+            (
+                range("2024-06-01T00:00:00.25Z", "2024-06-01T20:00:00Z", 3),
+                vec![
+                    ("2024-06-01T00:00:00.250Z", "2024-06-01T09:09:57.250Z"),
+                    ("2024-06-01T09:10:00.250Z", "2024-06-01T18:19:57.250Z"),
+                    ("2024-06-01T18:20:00.250Z", "2024-06-01T20:00:00Z"),
+                ],
+            ),
+        ];
+        for (whole, expected) in cases {
+            let pieces = whole.pieces();
+            let pieces: Vec<_> = pieces
+                .iter()
+                .map(|piece| (piece.start.to_string(), piece.end.to_string()))
+                .collect();
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(start, end)| (start.to_owned(), end.to_owned()))
+                .collect();
+            assert_eq!(pieces, expected);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `${variable}` expansion, shared by every source.
+
+use std::collections::HashMap;
+
+use super::MetricRequest;
+use crate::error::{Error, Result};
+
+/// Values that refer to each other can double with every step; no filter needs this much.
+const MAX_EXPANDED_BYTES: usize = 1 << 20;
+
+/// The expanded template of a metric, inline or named; empty without one.
+pub fn custom_filter(request: &MetricRequest<'_>) -> Result<String> {
+    let Some(query) = &request.metric.query else {
+        return Ok(String::new());
+    };
+    if query.text("customFilter").is_some() {
+        return Err(Error::Invalid(
+            "CanaryMetricSetQueryConfig.customFilter is deprecated, use \
+             CanaryMetricSetQueryConfig.customInlineTemplate instead."
+                .to_owned(),
+        ));
+    }
+    let inline = query.text("customInlineTemplate").unwrap_or_default();
+    let name = query.text("customFilterTemplate").unwrap_or_default();
+    let template = match (inline.is_empty(), name.is_empty()) {
+        (false, _) => inline,
+        (true, false) => named(request, &name)?,
+        (true, true) => return Ok(String::new()),
+    };
+    // Kayenta's engine wants `${` escaped in what it stores, so both spellings come in.
+    expand(&template.replace("$\\{", "${"), &bindings(request))
+}
+
+fn named(request: &MetricRequest<'_>, name: &str) -> Result<String> {
+    let templates = request.config.templates.as_ref();
+    let Some(templates) = templates.filter(|templates| !templates.is_empty()) else {
+        return Err(Error::Invalid(format!(
+            "Custom filter template '{name}' was referenced, but no templates were defined."
+        )));
+    };
+    templates
+        .get(name)
+        .cloned()
+        .ok_or_else(|| Error::Invalid(format!("Custom filter template '{name}' was not found.")))
+}
+
+/// Later ones override earlier ones. `project` and `resourceType` of a scope are scope parameters.
+fn bindings(request: &MetricRequest<'_>) -> HashMap<String, String> {
+    let query = request.metric.query.as_ref();
+    let resource_type = query.and_then(|query| query.text("resourceType"));
+    let own = [
+        ("scope", request.scope.scope.clone()),
+        ("location", request.scope.location.clone()),
+        ("resourceType", resource_type),
+    ];
+    let own = own.into_iter().filter_map(|(name, value)| {
+        let value = value.filter(|value| !value.is_empty())?;
+        Some((name.to_owned(), value))
+    });
+    let params = request.scope.extended_scope_params.iter().flatten();
+    own.chain(params.map(|(name, value)| (name.clone(), value.clone())))
+        .collect()
+}
+
+/// Replaces `${name}` and `${name:-default}`; `$${` stands for `${`.
+fn expand(template: &str, bindings: &HashMap<String, String>) -> Result<String> {
+    let mut expansion = Expansion {
+        bindings,
+        open: Vec::new(),
+        budget: MAX_EXPANDED_BYTES,
+    };
+    expansion.substitute(template).ok_or_else(|| {
+        Error::Invalid(format!(
+            "Problem evaluating custom filter template: {template}"
+        ))
+    })
+}
+
+struct Expansion<'a> {
+    bindings: &'a HashMap<String, String>,
+    /// The variables whose values are being expanded; one that comes again is a cycle.
+    open: Vec<String>,
+    budget: usize,
+}
+
+impl Expansion<'_> {
+    /// `None`: a variable is undefined or contains itself.
+    fn substitute(&mut self, text: &str) -> Option<String> {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            expanded.push_str(&rest[..at]);
+            let tail = &rest[at + 2..];
+            if expanded.ends_with('$') {
+                expanded.pop();
+                expanded.push_str("${");
+                rest = tail;
+                continue;
+            }
+            let Some(end) = tail.find('}') else {
+                expanded.push_str(&rest[at..]);
+                return Some(expanded);
+            };
+            expanded.push_str(&self.value(&tail[..end])?);
+            rest = &tail[end + 1..];
+        }
+        expanded.push_str(rest);
+        Some(expanded)
+    }
+
+    fn value(&mut self, expression: &str) -> Option<String> {
+        let (name, default) = name_and_default(expression);
+        if self.open.iter().any(|open| open == name) {
+            return None;
+        }
+        let value = self.bindings.get(name).map(String::as_str).or(default)?;
+        self.budget = self.budget.checked_sub(1 + value.len())?;
+        self.open.push(name.to_owned());
+        let expanded = self.substitute(value);
+        self.open.pop();
+        expanded
+    }
+}
+
+/// A `${` before the delimiter makes all of it the name, which nothing is bound to.
+fn name_and_default(expression: &str) -> (&str, Option<&str>) {
+    match expression.split_once(":-") {
+        Some((name, default)) if !name.contains("${") => (name, Some(default)),
+        _ => (expression, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(template: &str) -> Option<String> {
+        let bindings = [
+            ("scope", "web"),
+            ("location", "eu"),
+            ("empty", ""),
+            ("indirect", "<${scope}>"),
+            ("escaping", "$${scope}"),
+            ("dollar", "a$"),
+            ("self", "${self}"),
+            ("ping", "${pong}"),
+            ("pong", "${ping}"),
+        ];
+        let bindings = bindings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        expand(template, &HashMap::from(bindings)).ok()
+    }
+
+    #[test]
+    fn variables_expand_as_in_kayenta() {
+        let cases = [
+            ("", Some("")),
+            ("version=\"${scope}\"", Some("version=\"web\"")),
+            ("${scope}-${location}", Some("web-eu")),
+            ("${nosuch}", None),
+            ("${nosuch:-dflt}", Some("dflt")),
+            ("${nosuch:-}", Some("")),
+            ("${nosuch:-a:-b}", Some("a:-b")),
+            ("${scope:-dflt}", Some("web")),
+            ("${empty:-dflt}", Some("")),
+            ("${indirect}", Some("<web>")),
+            ("${self}", None),
+            ("${ping}", None),
+            ("$${scope}", Some("${scope}")),
+            ("$$${scope}", Some("$${scope}")),
+            ("$${scope} ${scope}", Some("${scope} web")),
+            ("${escaping}", Some("${scope}")),
+            // What a value ends with escapes what follows it, as it does in Kayenta's substitutor.
+            ("${dollar}${scope}", Some("a${scope}")),
+            ("${unclosed", Some("${unclosed")),
+            ("${scope} ${unclosed", Some("web ${unclosed")),
+            ("$scope", Some("$scope")),
+            ("$$", Some("$$")),
+            ("{{x}}", Some("{{x}}")),
+            ("${ scope }", None),
+            ("${}", None),
+            ("${${scope}}", None),
+            ("${${scope}:-x}", None),
+            ("${x:-${scope}}", Some("${scope}")),
+            ("ä${scope}ö", Some("äwebö")),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(expanded(template).as_deref(), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn values_that_double_end_in_an_error() {
+        let doubling = |last: &str| {
+            let mut bindings: HashMap<String, String> = (0..40)
+                .map(|i| (format!("v{i}"), format!("${{v{0}}}${{v{0}}}", i + 1)))
+                .collect();
+            bindings.insert("v40".to_owned(), last.to_owned());
+            expand("${v0}", &bindings)
+        };
+        for last in ["", "x"] {
+            assert!(doubling(last).is_err(), "{last:?}");
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! What a source does with a Prometheus that is slow, busy, picky or broken.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use serin::config::{Config, PrometheusAccount};
+use serin::error::Error;
+use serin::metrics::supports;
+
+use crate::prometheus_source::{Asking, account, config, open, source};
+use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
+
+fn nothing() -> Reply {
+    Reply::matrix(&json!([]))
+}
+
+fn config_of(prometheus: &ScriptedPrometheus) -> Config {
+    config(vec![("mine", account(&prometheus.url))])
+}
+
+type Change<'a> = Box<dyn Fn(&mut PrometheusAccount) + 'a>;
+
+#[tokio::test]
+async fn credentials_and_headers_go_with_the_first_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    fs::write(&file, "  file:pass:word\n").unwrap();
+    let alice = |account: &mut PrometheusAccount| {
+        account.username = Some("alice".to_owned());
+        account.password = Some("secret".into());
+    };
+    let token = |account: &mut PrometheusAccount| account.bearer_token = Some("token".into());
+    let (in_file, in_address) = ("Basic ZmlsZTpwYXNzOndvcmQ=", "Basic dTpwJjE=");
+    let cases: Vec<(Change<'_>, Option<&str>)> = vec![
+        (Box::new(|_| {}), None),
+        (Box::new(alice), Some("Basic YWxpY2U6c2VjcmV0")),
+        (Box::new(token), Some("Bearer token")),
+        (
+            Box::new(|account| {
+                alice(account);
+                token(account);
+            }),
+            Some("Bearer token"),
+        ),
+        (
+            Box::new(|account| {
+                token(account);
+                account.username_password_file = Some(file.clone());
+            }),
+            Some(in_file),
+        ),
+        (
+            Box::new(|account| {
+                account.base_url = account.base_url.replace("//", "//u:p%261@");
+            }),
+            Some(in_address),
+        ),
+        (
+            Box::new(|account| {
+                account.base_url = account.base_url.replace("//", "//u:p%261@");
+                token(account);
+            }),
+            Some("Bearer token"),
+        ),
+    ];
+    for (change, expected) in cases {
+        let prometheus = ScriptedPrometheus::start(|_| nothing()).await;
+        let mut account = account(&prometheus.url);
+        account
+            .headers
+            .insert("X-Scope-OrgID".to_owned(), "shop".into());
+        change(&mut account);
+        let source = source(&config(vec![("mine", account)]));
+        Asking::up().fetch(&source).await.unwrap();
+        let asked = prometheus.asked();
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].header("authorization"), expected);
+        assert_eq!(asked[0].header("x-scope-orgid"), Some("shop"));
+        assert_eq!(asked[0].header("accept-encoding"), Some("gzip"));
+        let all = asked[0].headers.get_all("authorization").iter().count();
+        assert_eq!(all, usize::from(expected.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn a_credentials_file_may_change_go_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let prometheus = ScriptedPrometheus::start(|_| nothing()).await;
+    let mut account = account(&prometheus.url);
+    account.username_password_file = Some(file.clone());
+    let source = source(&config(vec![("mine", account)]));
+
+    let error = Asking::up().fails(&source).await;
+    assert!(
+        error
+            .message
+            .starts_with("cannot read usernamePasswordFile")
+    );
+    for content in ["a:b", "a:c"] {
+        fs::write(&file, content).unwrap();
+        Asking::up().fetch(&source).await.unwrap();
+    }
+    fs::write(&file, "nothing").unwrap();
+    let error = Asking::up().fails(&source).await;
+    assert!(error.message.ends_with("does not hold 'user:password'"));
+
+    let sent: Vec<_> = prometheus
+        .asked()
+        .iter()
+        .map(|asked| asked.header("authorization").unwrap().to_owned())
+        .collect();
+    assert_eq!(sent, ["Basic YTpi", "Basic YTpj"]);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_sent_again() {
+    let cases = [
+        Reply::text(500, ""),
+        Reply::text(503, "busy"),
+        Reply::text(408, ""),
+        Reply::text(429, "slow down"),
+        nothing().breaking(),
+        Reply::text(200, "cut").gzipped().breaking(),
+    ];
+    for failing in cases {
+        let replies = vec![failing.clone(), failing, nothing()];
+        let prometheus = ScriptedPrometheus::replying(replies).await;
+        let source = source(&config_of(&prometheus));
+        Asking::up().fetch(&source).await.unwrap();
+        assert_eq!(prometheus.asked().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_will_not_pass_fails_at_once_with_the_words_of_prometheus() {
+    let bad_data = r#"{"status":"error","errorType":"bad_data","error":"1:5: parse error"}"#;
+    let cases = [
+        (400, bad_data, "bad_data: 1:5: parse error"),
+        (422, bad_data, "bad_data: 1:5: parse error"),
+        (200, bad_data, "bad_data: 1:5: parse error"),
+        (401, "", "Unauthorized"),
+        (403, "no entry\n", "Forbidden: no entry"),
+        (404, "<html>not here</html>", "Not Found"),
+        (200, "", "the answer is empty"),
+        (
+            200,
+            "{\"status\":",
+            "the answer ends too early, after 10 bytes",
+        ),
+        (
+            200,
+            "not json",
+            "the answer is not what Prometheus sends: expected ident at line 1 column 2",
+        ),
+    ];
+    for (status, body, expected) in cases {
+        let prometheus = ScriptedPrometheus::replying(vec![Reply::text(status, body)]).await;
+        let source = source(&config_of(&prometheus));
+        let error = Asking::up().fails(&source).await;
+        assert_eq!(error.message, expected);
+        assert_eq!(error.status, Some(status));
+        assert_eq!(error.method, "GET");
+        assert_eq!(
+            error.url,
+            format!(
+                "{}/api/v1/query_range?query=up&start=2024-06-01T01%3A00%3A00Z\
+                 &end=2024-06-01T01%3A05%3A00Z&step=60",
+                prometheus.url
+            )
+        );
+        assert_eq!(
+            (error.query.as_str(), error.account.as_str()),
+            ("up", "mine")
+        );
+        assert_eq!(prometheus.asked().len(), 1, "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn attempts_are_bounded() {
+    let body = r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#;
+    let prometheus = ScriptedPrometheus::replying(vec![Reply::text(503, body)]).await;
+    let error = Asking::up().fails(&source(&config_of(&prometheus))).await;
+    assert_eq!(error.message, "timeout: query timed out");
+    assert_eq!(error.status, Some(503));
+    assert_eq!(prometheus.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_named_time_is_waited_for() {
+    let cases = [
+        vec![("retry-after", "1")],
+        vec![
+            ("date", "Sat, 01 Jun 2024 01:00:00 GMT"),
+            ("retry-after", "Sat, 01 Jun 2024 01:00:01 GMT"),
+        ],
+    ];
+    for headers in cases {
+        let busy = headers
+            .into_iter()
+            .fold(Reply::text(429, ""), |reply, (name, value)| {
+                reply.with(name, value)
+            });
+        let prometheus = ScriptedPrometheus::replying(vec![busy, nothing()]).await;
+        let started = Instant::now();
+        Asking::up()
+            .fetch(&source(&config_of(&prometheus)))
+            .await
+            .unwrap();
+        assert!(Duration::from_secs(1) <= started.elapsed());
+        assert_eq!(prometheus.asked().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_named_time_beyond_the_deadline_is_not_waited_for() {
+    for wait in ["6", "3600", "18446744073709551615"] {
+        let busy = Reply::text(429, "").with("retry-after", wait);
+        let prometheus = ScriptedPrometheus::replying(vec![busy]).await;
+        let started = Instant::now();
+        let error = Asking::up().fails(&source(&config_of(&prometheus))).await;
+        assert_eq!(
+            (error.status, error.message.as_str()),
+            (Some(429), "Too Many Requests")
+        );
+        assert!(started.elapsed() < Duration::from_secs(1));
+        assert_eq!(prometheus.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_bounds_all_attempts_together() {
+    let slow = nothing().after(Duration::from_mins(1));
+    let cases = [
+        (vec![slow.clone()], "no answer within 0.2 s"),
+        (
+            vec![Reply::text(500, "oops"), slow],
+            "no answer within 0.2 s; before that: Internal Server Error: oops",
+        ),
+    ];
+    for (replies, expected) in cases {
+        let prometheus = ScriptedPrometheus::replying(replies).await;
+        let mut config = config_of(&prometheus);
+        config.prometheus.query_deadline = Duration::from_millis(200);
+        let started = Instant::now();
+        let error = Asking::up().fails(&source(&config)).await;
+        assert_eq!((error.status, error.message.as_str()), (None, expected));
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+}
+
+#[tokio::test]
+async fn a_prometheus_that_is_away_is_told_without_secrets() {
+    let mut account = account("http://user:hunter2@127.0.0.1:1/prefix/");
+    account.headers.insert("x-key".to_owned(), "hunter3".into());
+    let error = Asking::up()
+        .fails(&source(&config(vec![("mine", account)])))
+        .await;
+    assert!(
+        error.message.contains("Connection refused"),
+        "{}",
+        error.message
+    );
+    assert!(
+        error
+            .url
+            .starts_with("http://127.0.0.1:1/prefix/api/v1/query_range?query=up")
+    );
+    assert_eq!(error.status, None);
+    assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
+}
+
+#[tokio::test]
+async fn headers_do_not_follow_to_another_server() {
+    let other = ScriptedPrometheus::start(|_| nothing()).await;
+    let elsewhere = format!("{}/login?secret=1", other.url);
+    let here = Reply::text(302, "").with("location", elsewhere);
+    let prometheus = ScriptedPrometheus::replying(vec![here]).await;
+    let error = Asking::up().fails(&source(&config_of(&prometheus))).await;
+    assert_eq!(
+        error.message,
+        format!(
+            "redirected to '{}', which is not followed: the account's baseUrl should lead there",
+            other.url
+        )
+    );
+    assert!(other.asked().is_empty());
+
+    let moved = Reply::text(307, "").with("location", "/new?query=up");
+    let prometheus = ScriptedPrometheus::replying(vec![moved, nothing()]).await;
+    Asking::up()
+        .fetch(&source(&config_of(&prometheus)))
+        .await
+        .unwrap();
+    assert_eq!(prometheus.asked()[1].path, "/new");
+}
+
+/// Samples at every step; the series `late` begins in the second half of 2024-06-01.
+fn grid(asked: &Asked) -> Reply {
+    let seconds = |name: &str| {
+        let instant: jiff::Timestamp = asked.params[name].parse().unwrap();
+        instant.as_second()
+    };
+    let step: usize = asked.params["step"].parse().unwrap();
+    let times: Vec<i64> = (seconds("start")..=seconds("end")).step_by(step).collect();
+    let noon = 1_717_243_200;
+    let series = |name: &str, from: i64| {
+        let samples = times.iter().filter(|time| from <= **time);
+        let samples: Vec<Value> = samples
+            .map(|time| json!([time, time.to_string()]))
+            .collect();
+        (!samples.is_empty()).then(|| json!({"metric": {"x": name}, "values": samples}))
+    };
+    let result: Vec<_> = [series("early", noon), series("late", 0)]
+        .into_iter()
+        .flatten()
+        .collect();
+    Reply::matrix(&result.into())
+}
+
+#[tokio::test]
+async fn a_long_range_is_split_and_joined() {
+    let prometheus = ScriptedPrometheus::start(grid).await;
+    let source = source(&config_of(&prometheus));
+    let asking = Asking::promql("up", "2024-06-01T00:00:00Z", "2024-06-02T00:00:02Z", 5);
+    let sets = asking.fetch(&source).await.unwrap();
+    let ranges: Vec<_> = prometheus
+        .asked()
+        .iter()
+        .map(|asked| (asked.params["start"].clone(), asked.params["end"].clone()))
+        .collect();
+    let expected = [
+        ("2024-06-01T00:00:00Z", "2024-06-01T15:16:35Z"),
+        ("2024-06-01T15:16:40Z", "2024-06-02T00:00:02Z"),
+    ];
+    assert_eq!(
+        ranges,
+        expected.map(|(start, end)| (start.into(), end.into()))
+    );
+
+    let tags: Vec<_> = sets.iter().map(|set| set.tags["x"].as_str()).collect();
+    assert_eq!(tags, ["early", "late"]);
+    assert_eq!(sets[0].values.len(), 8641);
+    assert_eq!(sets[1].values.len(), 17281);
+    assert!(
+        sets[1]
+            .timestamps
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] == 5000)
+    );
+    assert_eq!(sets[1].step_millis, 5000);
+}
+
+#[tokio::test]
+async fn a_query_that_names_its_range_is_not_split() {
+    let prometheus = ScriptedPrometheus::start(|_| nothing()).await;
+    let source = source(&config_of(&prometheus));
+    for query in ["up @ start()", "up @ end ( )"] {
+        let asking = Asking::promql(query, "2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z", 1);
+        asking.fetch(&source).await.unwrap();
+    }
+    assert_eq!(prometheus.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_long_query_goes_by_post() {
+    let prometheus = ScriptedPrometheus::start(|_| nothing()).await;
+    let source = source(&config_of(&prometheus));
+    for (length, method) in [(100, "GET"), (5000, "POST")] {
+        let query = format!("up{{x=\"{}\"}}", "ä+&".repeat(length / 3));
+        let asking = Asking::promql(&query, "2024-06-01T00:00:00Z", "2024-06-01T01:00:00Z", 60);
+        asking.fetch(&source).await.unwrap();
+        let asked = prometheus.asked().pop().unwrap();
+        assert_eq!(asked.method, method);
+        assert_eq!(asked.path, "/api/v1/query_range");
+        assert_eq!(asked.params["query"], query);
+        assert_eq!(asked.params["step"], "60");
+    }
+}
+
+#[tokio::test]
+async fn no_more_queries_run_at_once_than_the_account_allows() {
+    let reply = || nothing().after(Duration::from_millis(20));
+    let prometheus = ScriptedPrometheus::start(move |_| reply()).await;
+    let mut account = account(&prometheus.url);
+    account.max_concurrent_queries = 3;
+    let source = source(&config(vec![("mine", account)]));
+    let asking = Asking::up();
+    let answers = join_all((0..12).map(|_| asking.fetch(&source))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(prometheus.most_in_flight(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_may_be_compressed_but_not_without_end() {
+    let blanks = vec![b' '; 65 << 20];
+    let result = json!([{"metric": {}, "values": [[1, "2"]]}]);
+    let replies = vec![
+        Reply::matrix(&result).gzipped(),
+        Reply::text(200, blanks).gzipped(),
+    ];
+    let prometheus = ScriptedPrometheus::replying(replies).await;
+    let source = source(&config_of(&prometheus));
+    assert_eq!(Asking::up().fetch(&source).await.unwrap()[0].values, [2.0]);
+    let error = Asking::up().fails(&source).await;
+    assert!(
+        error.message.contains("larger than 64 MiB"),
+        "{}",
+        error.message
+    );
+    assert_eq!(prometheus.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn metric_names_are_kept_for_a_while_and_one_account_does_not_hide_another() {
+    let names = Reply::text(200, r#"{"status":"success","data":["a","b"]}"#);
+    let prometheus = ScriptedPrometheus::replying(vec![names]).await;
+    let config = config(vec![
+        ("broken", account("http://127.0.0.1:1")),
+        ("mine", account(&prometheus.url)),
+    ]);
+    let sources = open(&config).unwrap();
+    assert!(sources["broken"].metric_names().await.is_err());
+    for _ in 0..3 {
+        assert_eq!(*sources["mine"].metric_names().await.unwrap(), ["a", "b"]);
+    }
+    let asked = prometheus.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].path, "/api/v1/label/__name__/values");
+}
+
+#[tokio::test]
+async fn health_is_what_prometheus_says() {
+    let replies = vec![Reply::text(200, "ok"), Reply::text(503, "starting")];
+    let prometheus = ScriptedPrometheus::replying(replies).await;
+    let source = source(&config_of(&prometheus));
+    source.health().await.unwrap();
+    let error = source.health().await.unwrap_err();
+    assert_eq!(error.to_string(), "Service Unavailable: starting");
+    let paths: Vec<_> = prometheus
+        .asked()
+        .into_iter()
+        .map(|asked| asked.path)
+        .collect();
+    assert_eq!(paths, ["/-/healthy", "/-/healthy"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_refused_before_it_is_sent() {
+    let prometheus = ScriptedPrometheus::start(|_| nothing()).await;
+    let source = source(&config_of(&prometheus));
+    let up = json!({"type": "prometheus", "customInlineTemplate": "PromQL:up"});
+    let (start, end) = ("2024-06-01T01:00:00Z", "2024-06-01T02:00:00Z");
+    let cases = [
+        (
+            json!({"query": up}),
+            json!({"end": end}),
+            "Start time is required.",
+        ),
+        (
+            json!({"query": up}),
+            json!({"start": start}),
+            "End time is required.",
+        ),
+        (json!({"name": "m"}), json!({}), "metric 'm' has no query"),
+        (
+            json!({"query": {"type": "datadog"}}),
+            json!({"start": start, "end": end}),
+            "Unable to resolve canary scope factory for 'datadog'.",
+        ),
+    ];
+    for (metric, scope, expected) in cases {
+        match Asking::of(&json!({}), &metric, &scope).fetch(&source).await {
+            Err(Error::Invalid(message)) => assert_eq!(message, expected),
+            other => panic!("{expected}: {other:?}"),
+        }
+    }
+    assert!(prometheus.asked().is_empty());
+    assert!(supports("prometheus") && !supports("datadog"));
+}
+
+#[test]
+fn an_account_that_cannot_work_is_named_when_it_is_opened() {
+    type Change = fn(&mut PrometheusAccount);
+    let cases: [(Change, &str); 4] = [
+        (
+            |account| account.base_url = "prometheus:9090".to_owned(),
+            "account 'mine': its baseUrl is not an address such as 'http://prometheus:9090'",
+        ),
+        (
+            |account| account.ca_file = Some("nosuch.pem".into()),
+            "account 'mine': cannot read caFile 'nosuch.pem': No such file or directory (os error 2)",
+        ),
+        (
+            |account| drop(account.headers.insert("a b".to_owned(), "secret".into())),
+            "account 'mine': the name of header 'a b' is not valid",
+        ),
+        (
+            |account| drop(account.headers.insert("a".to_owned(), "sec\nret".into())),
+            "account 'mine': the value of header 'a' is not valid",
+        ),
+    ];
+    for (change, expected) in cases {
+        let mut account = account("http://127.0.0.1:9090");
+        change(&mut account);
+        let error = open(&config(vec![("mine", account)])).err().unwrap();
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -1,0 +1,143 @@
+//! Metric sources for tests: a configuration with one account, and requests.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
+use serin::config::{
+    Account, AccountKind, AccountType, Config, Database, Executions, Log, LogFormat, Prometheus,
+    PrometheusAccount, Retry, Server, Storage, TestControllerDefaults,
+};
+use serin::error::{Error, FetchError, Result};
+use serin::metrics::{self, MetricRequest, MetricSource};
+
+pub fn account(base_url: &str) -> PrometheusAccount {
+    PrometheusAccount {
+        base_url: base_url.to_owned(),
+        username: None,
+        password: None,
+        username_password_file: None,
+        bearer_token: None,
+        headers: IndexMap::new(),
+        ca_file: None,
+        max_concurrent_queries: 16,
+    }
+}
+
+/// Three attempts some milliseconds apart, and five seconds for all.
+pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
+    let accounts = accounts.into_iter().map(|(name, account)| Account {
+        name: name.to_owned(),
+        supported_types: vec![AccountType::MetricsStore],
+        locations: Vec::new(),
+        recommended_locations: Vec::new(),
+        kind: AccountKind::Prometheus(account),
+    });
+    let second = Duration::from_secs(1);
+    Config {
+        accounts: accounts.collect(),
+        prometheus: Prometheus {
+            scope_label: "instance".to_owned(),
+            metadata_caching_interval: 60 * second,
+            health_enabled: false,
+            test_controller_defaults: TestControllerDefaults::default(),
+            query_deadline: 5 * second,
+        },
+        retry: Retry {
+            attempts: 3,
+            backoff: Duration::from_millis(5),
+            statuses: vec![408, 429],
+            series: vec![5],
+        },
+        server: Server {
+            address: "127.0.0.1".to_owned(),
+            port: 0,
+            public_url: None,
+            max_body_bytes: 1 << 20,
+            request_timeout: second,
+            header_timeout: second,
+            shutdown_grace: second,
+        },
+        database: Database { url: String::new() },
+        storage: Storage {
+            directory: "unused".into(),
+            refresh: 60 * second,
+        },
+        executions: Executions {
+            max_running: 1,
+            lease: second,
+            max_attempts: 1,
+            retention: second,
+        },
+        log: Log {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        },
+        metric_name_validation: true,
+        archive: true,
+    }
+}
+
+/// The sources of a configuration; TLS has its provider as it has in the program.
+pub fn open(config: &Config) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
+    // The second of the tests of one process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    metrics::open(config)
+}
+
+pub fn source(config: &Config) -> Arc<dyn MetricSource> {
+    open(config).unwrap()[0].clone()
+}
+
+/// Owns what a request borrows.
+pub struct Asking {
+    config: CanaryConfig,
+    metric: CanaryMetricConfig,
+    scope: CanaryScope,
+}
+
+impl Asking {
+    pub fn of(config: &Value, metric: &Value, scope: &Value) -> Self {
+        Self {
+            config: serde_json::from_value(config.clone()).unwrap(),
+            metric: serde_json::from_value(metric.clone()).unwrap(),
+            scope: serde_json::from_value(scope.clone()).unwrap(),
+        }
+    }
+
+    /// A query as it stands, from `start` on, to `end`, every `step` seconds.
+    pub fn promql(query: &str, start: &str, end: &str, step: i64) -> Self {
+        let template = format!("PromQL:{query}");
+        let query = json!({"type": "prometheus", "customInlineTemplate": template});
+        Self::of(
+            &json!({}),
+            &json!({"name": "m", "query": query}),
+            &json!({"start": start, "end": end, "step": step}),
+        )
+    }
+
+    /// `up` over five minutes.
+    pub fn up() -> Self {
+        Self::promql("up", "2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z", 60)
+    }
+
+    pub async fn fetch(&self, source: &Arc<dyn MetricSource>) -> Result<Vec<MetricSet>> {
+        let request = MetricRequest {
+            config: &self.config,
+            metric: &self.metric,
+            scope: &self.scope,
+        };
+        source.fetch(&request).await
+    }
+
+    pub async fn fails(&self, source: &Arc<dyn MetricSource>) -> FetchError {
+        match self.fetch(source).await {
+            Err(Error::Fetch(error)) => *error,
+            other => panic!("a failed query is wanted: {other:?}"),
+        }
+    }
+}
