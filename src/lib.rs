@@ -10,3 +10,4 @@ pub mod config;
 pub mod error;
 pub mod judge;
 pub mod metrics;
+pub mod storage;

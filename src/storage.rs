@@ -1,0 +1,146 @@
+//! Documents and the index over them: the verbs that the rest of serin knows.
+
+pub mod file;
+pub mod index;
+mod memory;
+pub mod objects;
+mod reconcile;
+pub mod s3;
+
+mod configs;
+mod documents;
+mod executions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use indexmap::IndexMap;
+use moka::future::Cache;
+use tokio::sync::OnceCell;
+
+pub use documents::ObjectSummary;
+pub use executions::{Ended, NewExecution};
+pub use index::Claim;
+
+use crate::clock::Clock;
+use crate::config::{AccountType, Config};
+use crate::error::{Error, Result};
+use index::Index;
+use objects::ObjectStore;
+
+/// Groups of objects: the first part of every key.
+pub mod group {
+    pub const CANARY_CONFIG: &str = "canary_config";
+    pub const CANARY_ARCHIVE: &str = "canary_archive";
+    pub const METRIC_SETS: &str = "metrics";
+    pub const METRIC_SET_PAIRS: &str = "metric_pairs";
+}
+
+/// How much finished documents may take in memory.
+const CACHED_BYTES: u64 = 8 * 1024 * 1024;
+
+/// All stores and the index.
+pub struct Storage {
+    accounts: IndexMap<String, Account>,
+    default_account: Option<String>,
+    index: Index,
+    clock: Clock,
+    archive: bool,
+    retention: Duration,
+    /// Finished executions by account and id, as the bytes that are answered.
+    finished: Cache<(String, String), Bytes>,
+}
+
+/// One account that keeps documents.
+struct Account {
+    objects: Arc<dyn ObjectStore>,
+    /// Set once the index knows what the store had at the start.
+    reconciled: OnceCell<()>,
+}
+
+impl Storage {
+    /// Opens the index and the local directories; a bucket is first asked when it is needed.
+    ///
+    /// # Errors
+    /// When the index or a directory cannot be opened.
+    pub async fn open(config: &Config, clock: Clock) -> Result<Self> {
+        let mut accounts = IndexMap::new();
+        for account in &config.accounts {
+            if let Some(objects) = objects::open(account)? {
+                let reconciled = OnceCell::new();
+                accounts.insert(
+                    account.name.clone(),
+                    Account {
+                        objects,
+                        reconciled,
+                    },
+                );
+            }
+        }
+        let default_account = config.accounts.iter().find(|account| {
+            account.supported_types.contains(&AccountType::ObjectStore)
+                && accounts.contains_key(&account.name)
+        });
+        Ok(Self {
+            default_account: default_account.map(|account| account.name.clone()),
+            accounts,
+            index: Index::open(&config.database.url).await?,
+            clock,
+            archive: config.archive,
+            retention: config.executions.retention,
+            finished: Cache::builder()
+                .max_capacity(CACHED_BYTES)
+                .weigher(|_, body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX))
+                .build(),
+        })
+    }
+
+    fn account(&self, name: &str) -> Result<&Account> {
+        self.accounts
+            .get(name)
+            .ok_or_else(|| Error::Invalid(format!("Unable to resolve storage service {name}.")))
+    }
+
+    fn objects(&self, name: &str) -> Result<&dyn ObjectStore> {
+        Ok(self.account(name)?.objects.as_ref())
+    }
+
+    /// Whether the index answers.
+    pub async fn check_index(&self) -> Result<()> {
+        self.index.check().await
+    }
+
+    /// Whether the default store answers, within five seconds.
+    pub async fn check_default_store(&self) -> Result<()> {
+        let Some(name) = &self.default_account else {
+            return Err(Error::Unavailable("no account stores objects".to_owned()));
+        };
+        let asked = self.objects(name)?.get("health/check/none.json");
+        match tokio::time::timeout(Duration::from_secs(5), asked).await {
+            Ok(answer) => answer.map(|_| ()),
+            Err(_) => Err(Error::Unavailable(format!(
+                "the store '{name}' does not answer within 5 s"
+            ))),
+        }
+    }
+
+    pub async fn close(&self) {
+        self.index.close().await;
+    }
+}
+
+/// JSON bytes of a document; all of ours can be written.
+fn to_bytes<T: serde::Serialize>(document: &T) -> Result<Bytes> {
+    serde_json::to_vec(document)
+        .map(Bytes::from)
+        .map_err(|cause| Error::Internal(format!("cannot write a document: {cause}")))
+}
+
+fn not_found(id: &str) -> Error {
+    Error::NotFound(format!("No such object named {id}"))
+}
+
+fn does_not_exist() -> Error {
+    Error::Invalid("Does not exist".to_owned())
+}

@@ -1,0 +1,156 @@
+//! Canary configs: object first, then row; on delete row first, then object.
+
+use super::index::{ConfigRow, Named};
+use super::{Storage, does_not_exist, group, not_found, to_bytes};
+use crate::canary::{CanaryConfig, CanaryConfigSummary, Id, iso_from_millis};
+use crate::error::{Error, Result};
+
+impl Storage {
+    /// Configs of any of the applications; of all, if none is named.
+    pub async fn canary_configs(
+        &self,
+        account: &str,
+        applications: &[String],
+    ) -> Result<Vec<CanaryConfigSummary>> {
+        self.reconcile_once(account).await?;
+        let rows = self.index.configs(account).await?;
+        let wanted = |row: &ConfigRow| {
+            applications.is_empty()
+                || row
+                    .applications
+                    .iter()
+                    .any(|one| applications.contains(one))
+        };
+        Ok(rows
+            .into_iter()
+            .filter(wanted)
+            .map(|row| CanaryConfigSummary {
+                id: row.id,
+                name: row.name,
+                updated_timestamp: row.updated_timestamp,
+                updated_timestamp_iso: iso_from_millis(row.updated_timestamp),
+                applications: row.applications,
+            })
+            .collect())
+    }
+
+    /// # Errors
+    /// `NotFound` when neither the index nor the store knows the id.
+    pub async fn canary_config(&self, account: &str, id: &Id) -> Result<CanaryConfig> {
+        let known = self.index.config(account, id.as_str()).await?;
+        let mut body = None;
+        if let Some(row) = known {
+            body = self.objects(account)?.get(&key(id, &row.name)).await?;
+        }
+        if body.is_none() {
+            let newest = self.newest(account, group::CANARY_CONFIG, id).await?;
+            body = newest.map(|(_, body)| body);
+        }
+        let body = body.ok_or_else(|| not_found(id.as_str()))?;
+        serde_json::from_slice(&body).map_err(|cause| {
+            Error::storage(format!("the canary config '{id}' cannot be read"), cause)
+        })
+    }
+
+    /// # Errors
+    /// `Invalid` when the id, or the name in one of the applications, is taken.
+    pub async fn create_canary_config(
+        &self,
+        account: &str,
+        id: &Id,
+        config: &CanaryConfig,
+    ) -> Result<()> {
+        self.reconcile_once(account).await?;
+        if self
+            .newest(account, group::CANARY_CONFIG, id)
+            .await?
+            .is_some()
+        {
+            return Err(Error::Invalid(format!(
+                "Canary config '{id}' already exists."
+            )));
+        }
+        self.write_config(account, id, config, false).await
+    }
+
+    /// # Errors
+    /// `Invalid` when there is no config of that id, or another one has the name.
+    pub async fn update_canary_config(
+        &self,
+        account: &str,
+        id: &Id,
+        config: &CanaryConfig,
+    ) -> Result<()> {
+        self.reconcile_once(account).await?;
+        let Some(_) = self.newest(account, group::CANARY_CONFIG, id).await? else {
+            return Err(Error::Invalid(format!(
+                "Canary config '{id}' does not exist."
+            )));
+        };
+        self.write_config(account, id, config, true).await?;
+        // A rename: the new object is there, the old ones go.
+        let kept = key(id, config.name.as_deref().unwrap_or_default());
+        let objects = self.objects(account)?;
+        for entry in objects
+            .list(&format!("{}/{id}/", group::CANARY_CONFIG))
+            .await?
+        {
+            if entry.key != kept {
+                objects.delete(&entry.key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `Invalid` when there is no config of that id.
+    pub async fn delete_canary_config(&self, account: &str, id: &Id) -> Result<()> {
+        let entries = format!("{}/{id}/", group::CANARY_CONFIG);
+        if self.objects(account)?.list(&entries).await?.is_empty() {
+            return Err(does_not_exist());
+        }
+        let now = self.clock.now_millis();
+        self.index.remove_config(account, id.as_str(), now).await?;
+        self.delete(account, group::CANARY_CONFIG, id).await
+    }
+
+    async fn write_config(
+        &self,
+        account: &str,
+        id: &Id,
+        config: &CanaryConfig,
+        is_update: bool,
+    ) -> Result<()> {
+        let row = self.config_row(id.as_str(), config, String::new());
+        if self.index.take_name(account, &row, is_update).await? == Named::Refused {
+            return Err(Error::Invalid(format!(
+                "Canary config with name '{}' already exists in the scope of applications [{}].",
+                row.name,
+                row.applications.join(", ")
+            )));
+        }
+        let body = to_bytes(config)?;
+        if let Err(error) = self.objects(account)?.put(&key(id, &row.name), body).await {
+            if let Err(second) = self.index.release_name(account, &row).await {
+                tracing::warn!(error = %second, "a name stays taken until it is found to be stale");
+            }
+            return Err(error);
+        }
+        self.index.put_config(account, &row).await
+    }
+
+    pub(super) fn config_row(&self, id: &str, config: &CanaryConfig, version: String) -> ConfigRow {
+        ConfigRow {
+            id: id.to_owned(),
+            name: config.name.clone().unwrap_or_default(),
+            updated_timestamp: config.updated_timestamp.unwrap_or(0),
+            applications: config.applications.clone().unwrap_or_default(),
+            version,
+            noted_at: self.clock.now_millis(),
+        }
+    }
+}
+
+fn key(id: &Id, name: &str) -> String {
+    format!("{}/{id}/{name}.json", group::CANARY_CONFIG)
+}

@@ -1,0 +1,214 @@
+//! Metric sets, their pairs, and archives: one object under an id.
+
+use axum::body::Bytes;
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+
+use super::index::ArchiveRow;
+use super::{Storage, does_not_exist, group, not_found, to_bytes};
+use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair, iso_from_millis};
+use crate::error::{Error, Result};
+
+/// What a listing tells of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectSummary {
+    pub id: String,
+    /// Epoch milliseconds.
+    pub updated_timestamp: i64,
+    pub updated_timestamp_iso: String,
+}
+
+impl Storage {
+    pub async fn metric_sets(&self, account: &str, id: &Id) -> Result<Vec<MetricSet>> {
+        self.read(account, group::METRIC_SETS, id).await
+    }
+
+    pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
+        let key = format!("{}/{id}/metric_sets.json", group::METRIC_SETS);
+        self.objects(account)?.put(&key, to_bytes(&sets)?).await
+    }
+
+    pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
+        self.delete(account, group::METRIC_SETS, id).await
+    }
+
+    pub async fn metric_set_lists(&self, account: &str) -> Result<Vec<ObjectSummary>> {
+        self.list(account, group::METRIC_SETS).await
+    }
+
+    pub async fn metric_set_pairs(&self, account: &str, id: &Id) -> Result<Vec<MetricSetPair>> {
+        self.read(account, group::METRIC_SET_PAIRS, id).await
+    }
+
+    pub async fn put_metric_set_pairs(
+        &self,
+        account: &str,
+        id: &Id,
+        pairs: &[MetricSetPair],
+    ) -> Result<()> {
+        let key = format!("{}/{id}/metric_set_pairs.json", group::METRIC_SET_PAIRS);
+        self.objects(account)?.put(&key, to_bytes(&pairs)?).await
+    }
+
+    pub async fn delete_metric_set_pairs(&self, account: &str, id: &Id) -> Result<()> {
+        self.delete(account, group::METRIC_SET_PAIRS, id).await
+    }
+
+    pub async fn metric_set_pair_lists(&self, account: &str) -> Result<Vec<ObjectSummary>> {
+        self.list(account, group::METRIC_SET_PAIRS).await
+    }
+
+    pub async fn archive(&self, account: &str, id: &Id) -> Result<CanaryExecutionStatusResponse> {
+        self.read(account, group::CANARY_ARCHIVE, id).await
+    }
+
+    pub async fn archives(&self, account: &str) -> Result<Vec<ObjectSummary>> {
+        self.list(account, group::CANARY_ARCHIVE).await
+    }
+
+    /// # Errors
+    /// `Invalid` when there is one under that id.
+    pub async fn create_archive(
+        &self,
+        account: &str,
+        id: &Id,
+        archive: &CanaryExecutionStatusResponse,
+    ) -> Result<()> {
+        if self
+            .newest(account, group::CANARY_ARCHIVE, id)
+            .await?
+            .is_some()
+        {
+            return Err(Error::Invalid(format!(
+                "Archived canary result '{id}' already exists."
+            )));
+        }
+        self.put_archive(account, id, archive).await
+    }
+
+    /// # Errors
+    /// `Invalid` when there is none under that id.
+    pub async fn update_archive(
+        &self,
+        account: &str,
+        id: &Id,
+        archive: &CanaryExecutionStatusResponse,
+    ) -> Result<()> {
+        if self
+            .newest(account, group::CANARY_ARCHIVE, id)
+            .await?
+            .is_none()
+        {
+            return Err(Error::Invalid(format!(
+                "Archived canary result '{id}' does not exist."
+            )));
+        }
+        self.put_archive(account, id, archive).await
+    }
+
+    pub async fn delete_archive(&self, account: &str, id: &Id) -> Result<()> {
+        let now = self.clock.now_millis();
+        self.index.remove_archive(account, id.as_str(), now).await?;
+        self.forget(account, id.as_str()).await;
+        self.delete(account, group::CANARY_ARCHIVE, id).await
+    }
+
+    /// Object first, then row.
+    pub(super) async fn put_archive(
+        &self,
+        account: &str,
+        id: &Id,
+        archive: &CanaryExecutionStatusResponse,
+    ) -> Result<()> {
+        let key = format!("{}/{id}/canary_archive.json", group::CANARY_ARCHIVE);
+        self.objects(account)?.put(&key, to_bytes(archive)?).await?;
+        self.forget(account, id.as_str()).await;
+        let row = self.archive_row(id.as_str(), archive, String::new());
+        self.index.put_archive(account, &row).await
+    }
+
+    pub(super) fn archive_row(
+        &self,
+        id: &str,
+        archive: &CanaryExecutionStatusResponse,
+        version: String,
+    ) -> ArchiveRow {
+        ArchiveRow {
+            id: id.to_owned(),
+            application: archive.application.clone().unwrap_or_default(),
+            status: archive.status.as_str().to_owned(),
+            build_time: archive.build_time_millis.unwrap_or(0),
+            version,
+            noted_at: self.clock.now_millis(),
+        }
+    }
+
+    pub(super) async fn forget(&self, account: &str, id: &str) {
+        self.finished
+            .invalidate(&(account.to_owned(), id.to_owned()))
+            .await;
+    }
+
+    async fn read<T: DeserializeOwned>(&self, account: &str, group: &str, id: &Id) -> Result<T> {
+        let (key, body) = self
+            .newest(account, group, id)
+            .await?
+            .ok_or_else(|| not_found(id.as_str()))?;
+        serde_json::from_slice(&body)
+            .map_err(|cause| Error::storage(format!("the document '{key}' cannot be read"), cause))
+    }
+
+    /// Key and body of the one object under an id. Two are the traces of a rename that was cut
+    /// short, or of Kayenta's own archive PUT; the newer one counts.
+    pub(super) async fn newest(
+        &self,
+        account: &str,
+        group: &str,
+        id: &Id,
+    ) -> Result<Option<(String, Bytes)>> {
+        let objects = self.objects(account)?;
+        let mut entries = objects.list(&format!("{group}/{id}/")).await?;
+        entries.sort_by_key(|entry| entry.updated_millis);
+        while let Some(entry) = entries.pop() {
+            if let Some(body) = objects.get(&entry.key).await? {
+                return Ok(Some((entry.key, body)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes every object under an id.
+    pub(super) async fn delete(&self, account: &str, group: &str, id: &Id) -> Result<()> {
+        let objects = self.objects(account)?;
+        let entries = objects.list(&format!("{group}/{id}/")).await?;
+        if entries.is_empty() {
+            return Err(does_not_exist());
+        }
+        for entry in entries {
+            objects.delete(&entry.key).await?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, account: &str, group: &str) -> Result<Vec<ObjectSummary>> {
+        let entries = self.objects(account)?.list(&format!("{group}/")).await?;
+        let mut newest = IndexMap::new();
+        for entry in entries {
+            if let Some(id) = entry.key.split('/').nth(1) {
+                let updated = newest.entry(id.to_owned()).or_insert(0);
+                *updated = entry.updated_millis.max(*updated);
+            }
+        }
+        Ok(newest
+            .into_iter()
+            .map(|(id, updated)| ObjectSummary {
+                id,
+                updated_timestamp: updated,
+                updated_timestamp_iso: iso_from_millis(updated),
+            })
+            .collect())
+    }
+}

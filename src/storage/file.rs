@@ -1,0 +1,276 @@
+//! Objects in a local directory.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+use uuid::Uuid;
+
+use super::objects::{ObjectEntry, ObjectStore};
+use crate::config::FileAccount;
+use crate::error::{Error, Result};
+
+/// Files that are being written lie here, beside the root folder.
+const UNFINISHED: &str = ".unfinished";
+
+/// How old an unfinished file must be before it is taken for the leftover of a crash.
+const LEFTOVER: Duration = Duration::from_hours(1);
+
+#[derive(Clone)]
+pub struct FileStore {
+    root: PathBuf,
+    unfinished: PathBuf,
+}
+
+impl FileStore {
+    /// Creates the directories, and removes what a crash left unfinished.
+    ///
+    /// # Errors
+    /// `Storage` when the directory cannot be created.
+    pub fn open(account: &FileAccount) -> Result<Self> {
+        let store = Self {
+            root: account.directory.join(&account.root_folder),
+            unfinished: account.directory.join(UNFINISHED),
+        };
+        for folder in [&store.root, &store.unfinished] {
+            fs::create_dir_all(folder).map_err(|cause| {
+                Error::storage(
+                    format!("cannot create the folder '{}'", folder.display()),
+                    cause,
+                )
+            })?;
+        }
+        store.remove_leftovers();
+        Ok(store)
+    }
+
+    fn remove_leftovers(&self) {
+        for entry in fs::read_dir(&self.unfinished)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let age = entry.metadata().and_then(|file| file.modified());
+            let old = age.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LEFTOVER));
+            if old {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// The file of a key. Keys are made of ids, which hold no `/` and are not `..`.
+    fn path(&self, key: &str) -> Result<PathBuf> {
+        let mut path = self.root.clone();
+        for part in key.split('/') {
+            if part.is_empty() || part == "." || part == ".." || part.len() > 255 {
+                return Err(Error::Invalid(format!(
+                    "'{key}' cannot be stored in a folder: its parts must have 1 to 255 bytes"
+                )));
+            }
+            path.push(part);
+        }
+        Ok(path)
+    }
+
+    /// Writes beside, then renames: a reader must never see half a document.
+    fn write(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        let unfinished = self.unfinished.join(Uuid::new_v4().to_string());
+        let written = File::create_new(&unfinished).and_then(|mut file| {
+            file.write_all(body)?;
+            file.sync_all()
+        });
+        let moved = written.and_then(|()| self.move_into_place(&unfinished, path));
+        if moved.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        moved
+    }
+
+    fn move_into_place(&self, unfinished: &Path, path: &Path) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(&self.root);
+        // A delete may remove the empty folder just after it was made.
+        for _ in 0..20 {
+            let is_new = !folder.exists();
+            fs::create_dir_all(folder)?;
+            match fs::rename(unfinished, path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    sync_folder(folder)?;
+                    // The entry of a new folder is in its parent.
+                    return match folder.parent() {
+                        Some(parent) if is_new => sync_folder(parent),
+                        _ => Ok(()),
+                    };
+                }
+            }
+        }
+        Err(io::Error::other("the folder is removed again and again"))
+    }
+
+    fn walk(&self, folder: &Path, entries: &mut Vec<ObjectEntry>) -> io::Result<()> {
+        let found = match fs::read_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        for entry in found {
+            let path = entry?.path();
+            let metadata = match fs::metadata(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
+            if metadata.is_dir() {
+                self.walk(&path, entries)?;
+                continue;
+            }
+            let Some(key) = self.key(&path) else {
+                continue;
+            };
+            let updated = metadata.modified()?.duration_since(UNIX_EPOCH);
+            let updated = updated.unwrap_or_default();
+            entries.push(ObjectEntry {
+                key,
+                updated_millis: i64::try_from(updated.as_millis()).unwrap_or(i64::MAX),
+                version: format!("{}-{}", updated.as_nanos(), metadata.len()),
+            });
+        }
+        Ok(())
+    }
+
+    fn key(&self, path: &Path) -> Option<String> {
+        let parts = path.strip_prefix(&self.root).ok()?.iter();
+        let parts: Option<Vec<&str>> = parts.map(|part| part.to_str()).collect();
+        Some(parts?.join("/"))
+    }
+
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        what: String,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store))
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|cause| Error::storage(what, cause))
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[async_trait]
+impl ObjectStore for FileStore {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        let path = self.path(key)?;
+        self.off_thread(format!("cannot read '{key}'"), move |_| {
+            match fs::read(path) {
+                Ok(body) => Ok(Some(Bytes::from(body))),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
+        let path = self.path(key)?;
+        self.off_thread(format!("cannot write '{key}'"), move |store| {
+            store.write(&path, &body)
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let path = self.path(key)?;
+        self.off_thread(format!("cannot delete '{key}'"), move |_| {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            if let Some(folder) = path.parent() {
+                // Only an empty folder goes.
+                let _ = fs::remove_dir(folder);
+                let _ = folder.parent().map(sync_folder);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>> {
+        let folder = self.path(prefix.trim_end_matches('/'))?;
+        self.off_thread(format!("cannot list '{prefix}'"), move |store| {
+            let mut entries = Vec::new();
+            store.walk(&folder, &mut entries)?;
+            Ok(entries)
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::objects::contract;
+
+    fn store(directory: &Path) -> FileStore {
+        let account = FileAccount {
+            directory: directory.to_owned(),
+            root_folder: "kayenta".to_owned(),
+        };
+        FileStore::open(&account).unwrap()
+    }
+
+    #[tokio::test]
+    async fn keeps_the_contract() {
+        let folder = tempfile::tempdir().unwrap();
+        contract(&store(folder.path())).await;
+        assert_eq!(
+            fs::read_dir(folder.path().join(UNFINISHED))
+                .unwrap()
+                .count(),
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn keys_stay_below_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let long = "x".repeat(256);
+        for key in ["../a", "a/../../b", "", "a//b", "./a", long.as_str()] {
+            assert!(store.put(key, Bytes::new()).await.is_err(), "{key}");
+            assert!(store.get(key).await.is_err(), "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_unfinished_is_never_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join(UNFINISHED)).unwrap();
+        fs::write(folder.path().join(UNFINISHED).join("half"), "{").unwrap();
+        let store = store(folder.path());
+        assert_eq!(store.list("canary_config/").await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_put_and_a_delete_of_one_folder_get_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        for _ in 0..50 {
+            let body = Bytes::from_static(b"{}");
+            let (put, deleted) =
+                tokio::join!(store.put("g/id/b.json", body), store.delete("g/id/a.json"));
+            put.unwrap();
+            deleted.unwrap();
+            assert!(store.get("g/id/b.json").await.unwrap().is_some());
+            store.delete("g/id/b.json").await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Rows of archived executions.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+
+use super::{Index, failed};
+use crate::error::Result;
+
+/// What a listing of executions needs of an archived one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveRow {
+    pub id: String,
+    pub application: String,
+    pub status: String,
+    pub build_time: i64,
+    /// Version of the object that the row was read from; empty when serin wrote it.
+    pub version: String,
+    pub noted_at: i64,
+}
+
+impl Index {
+    /// Version and time of note of every archive of an account, by id.
+    pub async fn archive_versions(&self, account: &str) -> Result<HashMap<String, (String, i64)>> {
+        let rows = sqlx::query("SELECT id, version, noted_at FROM archive WHERE account = $1")
+            .bind(account)
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("list archives"))?;
+        let pairs = rows
+            .iter()
+            .map(|row| (row.get(0), (row.get(1), row.get(2))));
+        Ok(pairs.collect())
+    }
+
+    pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO archive (account, id, application, status, build_time, version, noted_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (account, id) DO UPDATE SET application = excluded.application, \
+             status = excluded.status, build_time = excluded.build_time, \
+             version = excluded.version, noted_at = excluded.noted_at",
+        )
+        .bind(account)
+        .bind(&row.id)
+        .bind(&row.application)
+        .bind(&row.status)
+        .bind(row.build_time)
+        .bind(&row.version)
+        .bind(row.noted_at)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("note an archive"))
+    }
+
+    /// Removes the row, unless it was noted after `until`.
+    pub async fn remove_archive(&self, account: &str, id: &str, until: i64) -> Result<()> {
+        sqlx::query("DELETE FROM archive WHERE account = $1 AND id = $2 AND noted_at <= $3")
+            .bind(account)
+            .bind(id)
+            .bind(until)
+            .execute(&self.write)
+            .await
+            .map(|_| ())
+            .map_err(failed("forget an archive"))
+    }
+}

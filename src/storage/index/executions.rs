@@ -1,0 +1,460 @@
+//! Rows of executions, and who may work on them.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Index, failed};
+use crate::canary::ExecutionStatus;
+use crate::error::Result;
+
+/// What an execution does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Canary,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// An execution as its row has it.
+#[derive(Clone, Debug)]
+pub struct ExecutionRow {
+    pub id: String,
+    pub application: String,
+    pub canary_config_id: String,
+    pub storage_account: String,
+    pub status: ExecutionStatus,
+    pub complete: bool,
+    pub build_time: i64,
+    pub attempt: i64,
+    pub document: String,
+}
+
+/// The right to work on an execution while its lease lasts.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub id: String,
+    /// Which attempt this is, from 1; every write is refused once there has been another.
+    pub attempt: i64,
+    pub storage_account: String,
+    /// Ended already; only the archive is to be written.
+    pub complete: bool,
+    pub document: String,
+}
+
+/// One entry of a list of executions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub id: String,
+    /// The document of a row; without it, the archive has it.
+    pub document: Option<String>,
+}
+
+impl Index {
+    /// Accepts an execution, due at once.
+    pub async fn insert_execution(&self, kind: Kind, row: &ExecutionRow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
+             status, complete, build_time, archived, due_at, attempt, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, $8)",
+        )
+        .bind(&row.id)
+        .bind(kind.as_str())
+        .bind(&row.application)
+        .bind(&row.canary_config_id)
+        .bind(&row.storage_account)
+        .bind(row.status.as_str())
+        .bind(row.build_time)
+        .bind(&row.document)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("accept an execution"))
+    }
+
+    pub async fn execution(&self, id: &str) -> Result<Option<ExecutionRow>> {
+        let row = sqlx::query("SELECT * FROM execution WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(failed("find an execution"))?;
+        Ok(row.as_ref().map(execution_row))
+    }
+
+    /// The execution that has been due for longest, if there is one; it is nobody else's until the
+    /// lease ends.
+    pub async fn claim(&self, owner: &str, now: i64, lease: Duration) -> Result<Option<Claim>> {
+        let row = sqlx::query(
+            "UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1 \
+             WHERE id = (SELECT id FROM execution WHERE due_at <= $3 ORDER BY due_at, id LIMIT 1) \
+             RETURNING id, attempt, storage_account, complete, document",
+        )
+        .bind(owner)
+        .bind(now + millis(lease))
+        .bind(now)
+        .fetch_optional(&self.write)
+        .await
+        .map_err(failed("claim an execution"))?;
+        Ok(row.map(|row| Claim {
+            id: row.get("id"),
+            attempt: row.get("attempt"),
+            storage_account: row.get("storage_account"),
+            complete: row.get::<i64, _>("complete") != 0,
+            document: row.get("document"),
+        }))
+    }
+
+    /// When the next execution falls due.
+    pub async fn next_due(&self) -> Result<Option<i64>> {
+        sqlx::query("SELECT min(due_at) FROM execution WHERE due_at IS NOT NULL")
+            .fetch_one(&self.read)
+            .await
+            .map(|row| row.get(0))
+            .map_err(failed("find the next execution"))
+    }
+
+    /// Whether the claim still holds; if so, for another lease.
+    pub async fn renew(&self, claim: &Claim, now: i64, lease: Duration) -> Result<bool> {
+        let renewed = sqlx::query(
+            "UPDATE execution SET due_at = $1 WHERE id = $2 AND attempt = $3 AND complete = 0",
+        )
+        .bind(now + millis(lease))
+        .bind(&claim.id)
+        .bind(claim.attempt)
+        .execute(&self.write)
+        .await
+        .map_err(failed("renew a lease"))?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
+    /// Writes how far an execution is. `false`: the claim does not hold any more.
+    pub async fn progress(
+        &self,
+        claim: &Claim,
+        status: ExecutionStatus,
+        document: &str,
+    ) -> Result<bool> {
+        let written = sqlx::query(
+            "UPDATE execution SET status = $1, document = $2 \
+             WHERE id = $3 AND attempt = $4 AND complete = 0",
+        )
+        .bind(status.as_str())
+        .bind(document)
+        .bind(&claim.id)
+        .bind(claim.attempt)
+        .execute(&self.write)
+        .await
+        .map_err(failed("write the progress of an execution"))?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// Ends an execution; its archive is due at `archive_at`. `false`: the claim does not hold.
+    pub async fn finish(
+        &self,
+        claim: &Claim,
+        status: ExecutionStatus,
+        document: &str,
+        now: i64,
+        archive_at: i64,
+    ) -> Result<bool> {
+        let written = sqlx::query(
+            "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
+             due_at = $4 WHERE id = $5 AND attempt = $6 AND complete = 0",
+        )
+        .bind(status.as_str())
+        .bind(document)
+        .bind(now)
+        .bind(archive_at)
+        .bind(&claim.id)
+        .bind(claim.attempt)
+        .execute(&self.write)
+        .await
+        .map_err(failed("end an execution"))?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// Ends an execution from outside, if it still stands as `row` has it. Its worker loses its
+    /// claim; the archive is due at once.
+    pub async fn end(
+        &self,
+        row: &ExecutionRow,
+        status: ExecutionStatus,
+        document: &str,
+        now: i64,
+    ) -> Result<bool> {
+        let written = sqlx::query(
+            "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
+             due_at = $3, attempt = attempt + 1 WHERE id = $4 AND attempt = $5 AND complete = 0",
+        )
+        .bind(status.as_str())
+        .bind(document)
+        .bind(now)
+        .bind(&row.id)
+        .bind(row.attempt)
+        .execute(&self.write)
+        .await
+        .map_err(failed("end an execution"))?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// Notes that the archive is written; nothing is due any more.
+    pub async fn archived(&self, id: &str) -> Result<()> {
+        sqlx::query(
+            "UPDATE execution SET archived = 1, due_at = NULL, lease_owner = NULL WHERE id = $1",
+        )
+        .bind(id)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("note an archive"))
+    }
+
+    /// Puts an execution off until `due_at`.
+    pub async fn postpone(&self, claim: &Claim, due_at: i64) -> Result<()> {
+        sqlx::query("UPDATE execution SET due_at = $1 WHERE id = $2 AND attempt = $3")
+            .bind(due_at)
+            .bind(&claim.id)
+            .bind(claim.attempt)
+            .execute(&self.write)
+            .await
+            .map(|_| ())
+            .map_err(failed("postpone an execution"))
+    }
+
+    /// Executions of an application, newest first: rows, then what only the archive has.
+    pub async fn list_executions(
+        &self,
+        account: &str,
+        application: &str,
+        statuses: &[ExecutionStatus],
+        limit: i64,
+        offset: i64,
+    ) -> Result<Vec<Listed>> {
+        // Names of states are letters and '_' only, so they can stand in the text.
+        let names: Vec<String> = statuses
+            .iter()
+            .map(|s| format!("'{}'", s.as_str()))
+            .collect();
+        let wanted = if names.is_empty() {
+            String::new()
+        } else {
+            format!("AND status IN ({})", names.join(", "))
+        };
+        let sql = format!(
+            "SELECT id, build_time, document FROM execution \
+             WHERE kind = 'canary' AND application = $1 {wanted} \
+             UNION ALL \
+             SELECT id, build_time, NULL FROM archive \
+             WHERE account = $2 AND application = $1 {wanted} \
+             AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = archive.id) \
+             ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(application)
+            .bind(account)
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("list executions"))?;
+        Ok(rows
+            .iter()
+            .map(|row| Listed {
+                id: row.get(0),
+                document: row.get(2),
+            })
+            .collect())
+    }
+
+    /// Forgets executions that were archived and ended before `until`.
+    pub async fn forget_archived(&self, until: i64) -> Result<u64> {
+        sqlx::query("DELETE FROM execution WHERE archived = 1 AND finished_at < $1")
+            .bind(until)
+            .execute(&self.write)
+            .await
+            .map(|removed| removed.rows_affected())
+            .map_err(failed("forget executions"))
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn execution_row(row: &SqliteRow) -> ExecutionRow {
+    let status: String = row.get("status");
+    ExecutionRow {
+        id: row.get("id"),
+        application: row.get("application"),
+        canary_config_id: row.get("canary_config_id"),
+        storage_account: row.get("storage_account"),
+        status: ExecutionStatus::parse(&status).unwrap_or_default(),
+        complete: row.get::<i64, _>("complete") != 0,
+        build_time: row.get("build_time"),
+        attempt: row.get("attempt"),
+        document: row.get("document"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::storage::index::temporary;
+
+    const LEASE: Duration = Duration::from_secs(10);
+
+    fn row(id: &str, build_time: i64) -> ExecutionRow {
+        ExecutionRow {
+            id: id.to_owned(),
+            application: "web".to_owned(),
+            canary_config_id: "c".to_owned(),
+            storage_account: "s3".to_owned(),
+            status: ExecutionStatus::NotStarted,
+            complete: false,
+            build_time,
+            attempt: 0,
+            document: format!("{{\"pipelineId\":\"{id}\"}}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn many_claimers_claim_every_execution_once() {
+        let (_folder, index) = temporary().await;
+        for number in 0..100 {
+            index
+                .insert_execution(Kind::Canary, &row(&format!("e{number}"), 1))
+                .await
+                .unwrap();
+        }
+        let claimers = (0..8).map(|claimer| {
+            let index = index.clone();
+            async move {
+                let mut claimed = Vec::new();
+                while let Some(claim) = index.claim(&format!("w{claimer}"), 5, LEASE).await.unwrap()
+                {
+                    claimed.push(claim.id);
+                }
+                claimed
+            }
+        });
+        let claimed = futures::future::join_all(claimers).await.concat();
+        assert_eq!(claimed.len(), 100);
+        assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 100);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_lost_its_lease_cannot_write() {
+        let (_folder, index) = temporary().await;
+        index
+            .insert_execution(Kind::Canary, &row("e", 0))
+            .await
+            .unwrap();
+        let first = index.claim("one", 0, LEASE).await.unwrap().unwrap();
+        assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
+        assert!(index.claim("two", 14_999, LEASE).await.unwrap().is_none());
+        let second = index.claim("two", 15_000, LEASE).await.unwrap().unwrap();
+        assert_eq!((first.attempt, second.attempt), (1, 2));
+
+        let (status, now) = (ExecutionStatus::Succeeded, 16_000);
+        assert!(!index.renew(&first, now, LEASE).await.unwrap());
+        assert!(!index.progress(&first, status, "{}").await.unwrap());
+        assert!(!index.finish(&first, status, "{}", now, now).await.unwrap());
+        assert!(
+            index
+                .finish(&second, status, "{\"a\":1}", now, now)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !index
+                .finish(&second, status, "{\"a\":2}", now, now)
+                .await
+                .unwrap()
+        );
+        assert_eq!(
+            index.execution("e").await.unwrap().unwrap().document,
+            "{\"a\":1}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_end_from_outside_takes_the_claim_away() {
+        let (_folder, index) = temporary().await;
+        index
+            .insert_execution(Kind::Canary, &row("e", 0))
+            .await
+            .unwrap();
+        let claim = index.claim("one", 0, LEASE).await.unwrap().unwrap();
+        let seen = index.execution("e").await.unwrap().unwrap();
+        let status = ExecutionStatus::Canceled;
+        assert!(index.end(&seen, status, "{}", 1_000).await.unwrap());
+        assert!(!index.end(&seen, status, "{}", 1_000).await.unwrap());
+        assert!(
+            !index
+                .finish(&claim, ExecutionStatus::Succeeded, "{}", 1_000, 0)
+                .await
+                .unwrap()
+        );
+        let archive = index.claim("two", 1_000, LEASE).await.unwrap().unwrap();
+        assert!(archive.complete);
+        index.archived("e").await.unwrap();
+        assert!(
+            index
+                .claim("two", 1_000_000, LEASE)
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[tokio::test]
+    async fn lists_join_rows_and_archives_newest_first() {
+        let (_folder, index) = temporary().await;
+        for (id, time) in [("a", 1), ("c", 3)] {
+            index
+                .insert_execution(Kind::Canary, &row(id, time))
+                .await
+                .unwrap();
+        }
+        for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
+            let archive = super::super::ArchiveRow {
+                id: id.to_owned(),
+                application: "web".to_owned(),
+                status: "succeeded".to_owned(),
+                build_time,
+                version: String::new(),
+                noted_at: 0,
+            };
+            index.put_archive("s3", &archive).await.unwrap();
+        }
+        let list = |statuses: &'static [ExecutionStatus], limit, offset| {
+            let index = index.clone();
+            async move {
+                let listed = index
+                    .list_executions("s3", "web", statuses, limit, offset)
+                    .await;
+                listed
+                    .unwrap()
+                    .into_iter()
+                    .map(|row| row.id)
+                    .collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(list(&[], 10, 0).await, ["d", "c", "b", "a"]);
+        assert_eq!(list(&[], 2, 2).await, ["b", "a"]);
+        assert_eq!(list(&[ExecutionStatus::Succeeded], 10, 0).await, ["d", "b"]);
+        assert_eq!(
+            list(&[ExecutionStatus::NotStarted], 10, 0).await,
+            ["c", "a"]
+        );
+    }
+}

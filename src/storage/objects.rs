@@ -1,0 +1,132 @@
+//! Where documents live, addressed by key.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::Bytes;
+
+use super::file::FileStore;
+use super::memory::MemoryStore;
+use super::s3::S3Store;
+use crate::config::{Account, AccountKind};
+use crate::error::Result;
+
+/// One object of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectEntry {
+    /// Below the root folder: `<group>/<id>/<file>`.
+    pub key: String,
+    /// Epoch milliseconds.
+    pub updated_millis: i64,
+    /// Differs when the object differs.
+    pub version: String,
+}
+
+/// Keeps whole objects under keys `<group>/<id>/<file>` below its root folder.
+///
+/// A `put` is all or nothing: no reader sees half an object. Every kind passes [`contract`].
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// The object, if there is one.
+    async fn get(&self, key: &str) -> Result<Option<Bytes>>;
+    /// Durable when it returns.
+    async fn put(&self, key: &str, body: Bytes) -> Result<()>;
+    /// Whether there was one, as far as the store tells; deleting nothing is no error.
+    async fn delete(&self, key: &str) -> Result<()>;
+    /// All objects whose key begins with `prefix`, which ends in `/`.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>>;
+}
+
+/// The store of an account; `None` for accounts that keep no documents.
+pub fn open(account: &Account) -> Result<Option<Arc<dyn ObjectStore>>> {
+    Ok(match &account.kind {
+        AccountKind::File(file) => Some(Arc::new(FileStore::open(file)?)),
+        AccountKind::S3(s3) => Some(Arc::new(S3Store::new(s3.clone()))),
+        AccountKind::Memory => Some(Arc::new(MemoryStore::default())),
+        AccountKind::Prometheus(_) => None,
+    })
+}
+
+/// What every store does, checked on an empty one.
+///
+/// # Panics
+/// When the store breaks the contract.
+pub async fn contract(store: &dyn ObjectStore) {
+    let get = |key: &'static str| async move { store.get(key).await.expect("get") };
+    let put = |key: &'static str, text: &'static str| async move {
+        store
+            .put(key, Bytes::from_static(text.as_bytes()))
+            .await
+            .expect("put");
+    };
+    let keys = |prefix: &'static str| async move {
+        let entries = store.list(prefix).await.expect("list");
+        let mut keys: Vec<String> = entries.into_iter().map(|entry| entry.key).collect();
+        keys.sort();
+        keys
+    };
+
+    assert_eq!(get("group/none/a.json").await, None);
+    assert_eq!(keys("group/").await, [""; 0]);
+    store
+        .delete("group/none/a.json")
+        .await
+        .expect("deleting nothing");
+
+    put("group/one/a.json", "1").await;
+    put("group/one/a.json", "2").await;
+    assert_eq!(get("group/one/a.json").await.as_deref(), Some(&b"2"[..]));
+
+    // A prefix ends in '/', so an id that begins like another is not found with it.
+    put("group/one-more/a.json", "3").await;
+    put("other/one/b.json", "4").await;
+    put("group/ä b%2F+&=.v1/c,d.json", "5").await;
+    assert_eq!(keys("group/one/").await, ["group/one/a.json"]);
+    assert_eq!(
+        keys("group/").await,
+        [
+            "group/one-more/a.json",
+            "group/one/a.json",
+            "group/ä b%2F+&=.v1/c,d.json"
+        ]
+    );
+    assert_eq!(
+        get("group/ä b%2F+&=.v1/c,d.json").await.as_deref(),
+        Some(&b"5"[..])
+    );
+
+    let before = store.list("group/one/").await.expect("list");
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    put("group/one/a.json", "other").await;
+    let after = store.list("group/one/").await.expect("list");
+    assert_ne!(before[0].version, after[0].version);
+    assert!(before[0].updated_millis <= after[0].updated_millis);
+    assert!(after[0].updated_millis > 1_500_000_000_000);
+
+    store.delete("group/one/a.json").await.expect("delete");
+    assert_eq!(get("group/one/a.json").await, None);
+    assert_eq!(keys("group/one/").await, [""; 0]);
+
+    // More than one page of S3.
+    let large = Bytes::from(vec![b'x'; 300_000]);
+    store
+        .put("group/large/a.json", large.clone())
+        .await
+        .expect("put");
+    assert_eq!(
+        store.get("group/large/a.json").await.expect("get"),
+        Some(large)
+    );
+
+    // Writers of one key never leave half an object.
+    let writers = (0..8).map(|writer| {
+        let body = Bytes::from(vec![b'a' + writer; 100_000]);
+        store.put("group/race/a.json", body)
+    });
+    for written in futures::future::join_all(writers).await {
+        written.expect("put");
+    }
+    let won = get("group/race/a.json").await.expect("one of them");
+    assert_eq!(won.len(), 100_000);
+    assert!(won.iter().all(|byte| *byte == won[0]));
+}

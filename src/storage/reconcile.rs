@@ -1,0 +1,177 @@
+//! What others put into a store comes into the index, and what they removed goes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+
+use super::objects::ObjectEntry;
+use super::{Storage, group};
+use crate::canary::{CanaryConfig, CanaryExecutionStatusResponse};
+use crate::error::Result;
+
+/// How long a request waits for the first reconciliation of an account.
+const FIRST_WAIT: Duration = Duration::from_secs(20);
+
+/// A row that was noted so shortly before a listing may be missing in it: clocks differ.
+const MARGIN: i64 = 30_000;
+
+/// Objects that are read at once.
+const READS: usize = 16;
+
+impl Storage {
+    /// Reconciles every account and forgets old rows.
+    pub async fn keep_house(&self) {
+        for account in self.accounts.keys() {
+            match self.reconcile(account).await {
+                Ok(()) => {
+                    if let Some(account) = self.accounts.get(account) {
+                        let _ = account.reconciled.set(());
+                    }
+                }
+                Err(error) => tracing::warn!(account, %error, "cannot reconcile the index"),
+            }
+        }
+        match self.sweep().await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot executions that are archived"),
+            Err(error) => tracing::warn!(%error, "cannot forget executions"),
+        }
+    }
+
+    /// Waits until the index knows what the store had when serin started. A store that does not
+    /// answer leaves the index as it is.
+    pub(super) async fn reconcile_once(&self, name: &str) -> Result<()> {
+        let account = self.account(name)?;
+        let first = account.reconciled.get_or_try_init(|| self.reconcile(name));
+        match tokio::time::timeout(FIRST_WAIT, first).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(account = name, %error, "the index may lack objects"),
+            Err(_) => tracing::warn!(
+                account = name,
+                "the index may lack objects: the store is slow"
+            ),
+        }
+        Ok(())
+    }
+
+    /// One LIST for each group; only new or changed objects are read.
+    pub async fn reconcile(&self, account: &str) -> Result<()> {
+        self.reconcile_configs(account).await?;
+        self.reconcile_archives(account).await
+    }
+
+    async fn reconcile_configs(&self, account: &str) -> Result<()> {
+        let until = self.clock.now_millis() - MARGIN;
+        let rows = self.index.configs(account).await?;
+        let mut known: HashMap<String, (String, i64)> = rows
+            .into_iter()
+            .map(|row| (row.id, (row.version, row.noted_at)))
+            .collect();
+        let objects = newest(
+            self.objects(account)?
+                .list(&prefix(group::CANARY_CONFIG))
+                .await?,
+        );
+        let changed = keep_changed(objects, &mut known);
+        let mut reads = futures::stream::iter(changed)
+            .map(|(id, entry)| async move { (self.note_config(account, &id, &entry).await, entry) })
+            .buffer_unordered(READS);
+        while let Some((noted, entry)) = reads.next().await {
+            if let Err(error) = noted {
+                tracing::warn!(key = entry.key, %error, "a canary config is left out of the index");
+            }
+        }
+        for id in known.into_keys() {
+            self.index.remove_config(account, &id, until).await?;
+        }
+        self.index.remove_stale_names(account, until).await
+    }
+
+    async fn note_config(&self, account: &str, id: &str, entry: &ObjectEntry) -> Result<()> {
+        let Some(body) = self.objects(account)?.get(&entry.key).await? else {
+            return Ok(());
+        };
+        let config: CanaryConfig = serde_json::from_slice(&body)
+            .map_err(|cause| crate::error::Error::storage("it is no canary config", cause))?;
+        let mut row = self.config_row(id, &config, entry.version.clone());
+        // Kayenta reads a config's name from its file name.
+        let file = entry.key.rsplit('/').next().unwrap_or_default();
+        file.trim_end_matches(".json").clone_into(&mut row.name);
+        self.index.put_config(account, &row).await
+    }
+
+    async fn reconcile_archives(&self, account: &str) -> Result<()> {
+        let until = self.clock.now_millis() - MARGIN;
+        let mut known = self.index.archive_versions(account).await?;
+        let objects = newest(
+            self.objects(account)?
+                .list(&prefix(group::CANARY_ARCHIVE))
+                .await?,
+        );
+        let changed = keep_changed(objects, &mut known);
+        let mut reads = futures::stream::iter(changed)
+            .map(
+                |(id, entry)| async move { (self.note_archive(account, &id, &entry).await, entry) },
+            )
+            .buffer_unordered(READS);
+        while let Some((noted, entry)) = reads.next().await {
+            if let Err(error) = noted {
+                tracing::warn!(key = entry.key, %error, "an archive is left out of the index");
+            }
+        }
+        for id in known.into_keys() {
+            self.index.remove_archive(account, &id, until).await?;
+            self.forget(account, &id).await;
+        }
+        Ok(())
+    }
+
+    async fn note_archive(&self, account: &str, id: &str, entry: &ObjectEntry) -> Result<()> {
+        let Some(body) = self.objects(account)?.get(&entry.key).await? else {
+            return Ok(());
+        };
+        let archive: CanaryExecutionStatusResponse = serde_json::from_slice(&body)
+            .map_err(|cause| crate::error::Error::storage("it is no archived execution", cause))?;
+        let row = self.archive_row(id, &archive, entry.version.clone());
+        self.index.put_archive(account, &row).await?;
+        self.forget(account, id).await;
+        Ok(())
+    }
+}
+
+fn prefix(group: &str) -> String {
+    format!("{group}/")
+}
+
+/// The newest object of every id.
+fn newest(entries: Vec<ObjectEntry>) -> HashMap<String, ObjectEntry> {
+    let mut newest = HashMap::<String, ObjectEntry>::new();
+    for entry in entries {
+        let Some(id) = entry.key.split('/').nth(1) else {
+            continue;
+        };
+        match newest.get(id) {
+            Some(other) if other.updated_millis > entry.updated_millis => {}
+            _ => {
+                newest.insert(id.to_owned(), entry);
+            }
+        }
+    }
+    newest
+}
+
+/// Leaves in `known` what is in the index and not in the store.
+fn keep_changed(
+    objects: HashMap<String, ObjectEntry>,
+    known: &mut HashMap<String, (String, i64)>,
+) -> Vec<(String, ObjectEntry)> {
+    objects
+        .into_iter()
+        .filter(|(id, entry)| {
+            known
+                .remove(id)
+                .is_none_or(|(version, _)| version != entry.version)
+        })
+        .collect()
+}
