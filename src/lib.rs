@@ -4,10 +4,14 @@
 //! `run` the deed, `api` and `command` the doors; `app` opens them all once.
 //! Read them in that order; `docs/architecture.md` walks one canary through them.
 
+pub mod api;
+pub mod app;
 pub mod canary;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod error;
 pub mod judge;
 pub mod metrics;
+pub mod run;
 pub mod storage;

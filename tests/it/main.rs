@@ -2,10 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod architecture;
+mod canary_configs;
+mod command;
+mod crash;
+mod end_to_end;
+mod executions;
+mod harness;
 mod judge;
+mod openapi;
 mod prometheus;
 mod prometheus_faults;
 mod prometheus_queries;
 mod prometheus_source;
 mod prometheus_tls;
+mod s3;
 mod scripted_prometheus;
+mod service;

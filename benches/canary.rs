@@ -1,0 +1,145 @@
+//! A whole canary against the bare fetches: from POST to `complete: true`, beside the same range
+//! queries sent without serin at the same concurrency. Both are taken in turns within one run.
+//!
+//! `tests/with-services cargo bench --bench canary`
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark is no service")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use serin::command::Service;
+use serin::config::{LoadOptions, load_from};
+
+const START: &str = "2024-06-01T01:00:00Z";
+const END: &str = "2024-06-01T02:00:00Z";
+const ROUNDS: usize = 15;
+
+fn main() {
+    let Ok(prometheus) = std::env::var("SERIN_TEST_PROMETHEUS_URL") else {
+        println!(
+            "SERIN_TEST_PROMETHEUS_URL is not set; run it as tests/with-services cargo bench --bench canary"
+        );
+        return;
+    };
+    tokio::runtime::Runtime::new()
+        .expect("a runtime")
+        .block_on(measure(&prometheus));
+}
+
+async fn measure(prometheus: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = LoadOptions {
+        prometheus_url: Some(prometheus.to_owned()),
+        overrides: vec![
+            (
+                "storage.directory".to_owned(),
+                folder.path().display().to_string(),
+            ),
+            ("server.port".to_owned(), "0".to_owned()),
+        ],
+        ..LoadOptions::default()
+    };
+    let config = load_from(&options, &BTreeMap::new())
+        .expect("a configuration")
+        .config;
+    let service = Service::start(config).await.expect("a service");
+    let http = reqwest::Client::builder().build().expect("a client");
+
+    println!("| metrics | queries | bare fetches, ms | POST to complete, ms | ratio |");
+    println!("|---|---|---|---|---|");
+    for metrics in [10, 50] {
+        let (mut bare, mut whole) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS {
+            let fetched = fetch(&http, prometheus, metrics).await;
+            let judged = judge(&http, &service.url, metrics).await;
+            // The first round warms connections and caches.
+            if round > 0 {
+                bare.push(fetched);
+                whole.push(judged);
+            }
+        }
+        let (bare, whole) = (median(bare), median(whole));
+        println!(
+            "| {metrics} | {} | {:.1} | {:.1} | {:.2} |",
+            2 * metrics,
+            bare * 1e3,
+            whole * 1e3,
+            whole / bare
+        );
+    }
+    service.stop().await;
+}
+
+/// The queries of a canary, without serin: 16 at a time.
+async fn fetch(http: &reqwest::Client, prometheus: &str, metrics: usize) -> f64 {
+    let start = Instant::now();
+    let queries = (0..metrics).flat_map(|index| ["prod", "canary"].map(|side| query(index, side)));
+    futures::stream::iter(queries)
+        .map(|query| async move {
+            let range = [
+                ("query", query.as_str()),
+                ("start", START),
+                ("end", END),
+                ("step", "60"),
+            ];
+            let answer = http
+                .get(format!("{prometheus}/api/v1/query_range"))
+                .query(&range)
+                .send();
+            let body: Value = answer.await.expect("an answer").json().await.expect("JSON");
+            assert_eq!(body["status"], "success");
+        })
+        .buffer_unordered(16)
+        .collect::<Vec<()>>()
+        .await;
+    start.elapsed().as_secs_f64()
+}
+
+async fn judge(http: &reqwest::Client, serin: &str, metrics: usize) -> f64 {
+    let body = request(metrics);
+    let start = Instant::now();
+    let answer = http.post(format!("{serin}/canary")).json(&body).send();
+    let started: Value = answer.await.expect("an answer").json().await.expect("JSON");
+    let id = started["canaryExecutionId"].as_str().expect("an id");
+    loop {
+        let answer = http.get(format!("{serin}/canary/{id}")).send();
+        let status: Value = answer.await.expect("an answer").json().await.expect("JSON");
+        if status["complete"] == true {
+            assert_eq!(status["status"], "succeeded", "{status}");
+            return start.elapsed().as_secs_f64();
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn query(index: usize, side: &str) -> String {
+    format!("avg(bench_{index:02}{{version=\"{side}\"}})")
+}
+
+fn request(metrics: usize) -> Value {
+    let metric = |index: usize| {
+        json!({
+            "name": format!("metric {index}"), "scopeName": "default", "groups": ["all"],
+            "query": {"type": "prometheus", "metricName": format!("bench_{index:02}"), "customInlineTemplate": "version=\"${scope}\""},
+        })
+    };
+    let scope = |version: &str| json!({"scope": version, "start": START, "end": END, "step": 60});
+    json!({
+        "canaryConfig": {
+            "metrics": (0..metrics).map(metric).collect::<Vec<_>>(),
+            "classifier": {"groupWeights": {"all": 100}},
+        },
+        "executionRequest": {
+            "scopes": {"default": {"controlScope": scope("prod"), "experimentScope": scope("canary")}},
+            "thresholds": {"pass": 95, "marginal": 75},
+        },
+    })
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_unstable_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}

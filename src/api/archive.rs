@@ -1,0 +1,101 @@
+//! `/canaryResultArchive`: reports of executions that have ended.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use super::request::{Body, PathId, Query};
+use crate::app::App;
+use crate::canary::{CanaryExecutionStatusResponse, Id};
+use crate::config::AccountType::ObjectStore;
+use crate::error::Result;
+use crate::storage::ObjectSummary;
+
+/// The id of an archived report.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryArchiveResponse {
+    pipeline_id: String,
+}
+
+/// List archived results
+#[utoipa::path(get, path = "/canaryResultArchive", tag = "documents",
+    params(("storageAccountName" = Option<String>, Query)),
+    responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
+pub async fn list_archives(
+    State(app): State<App>,
+    query: Query,
+) -> Result<Json<Vec<ObjectSummary>>> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    Ok(Json(app.storage.archives(account).await?))
+}
+
+/// Find an archived result
+#[utoipa::path(get, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
+    params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
+    responses((status = 200, body = CanaryExecutionStatusResponse), (status = 404, body = Problem)))]
+pub async fn find_archive(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Json<CanaryExecutionStatusResponse>> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    Ok(Json(app.storage.archive(account, &id).await?))
+}
+
+/// Archive a result
+#[utoipa::path(post, path = "/canaryResultArchive", tag = "documents",
+    params(("storageAccountName" = Option<String>, Query), ("pipelineId" = Option<String>, Query, description = "made, if not given")),
+    request_body = CanaryExecutionStatusResponse,
+    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem)))]
+pub async fn create_archive(
+    State(app): State<App>,
+    query: Query,
+    Body(result): Body<CanaryExecutionStatusResponse>,
+) -> Result<Json<CanaryArchiveResponse>> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let id = match query.text("pipelineId") {
+        Some(id) => Id::parse(id)?,
+        None => Id::parse(&Uuid::new_v4().to_string())?,
+    };
+    app.storage.create_archive(account, &id, &result).await?;
+    Ok(Json(CanaryArchiveResponse {
+        pipeline_id: id.to_string(),
+    }))
+}
+
+/// Replace an archived result
+#[utoipa::path(put, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
+    params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
+    request_body = CanaryExecutionStatusResponse,
+    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem)))]
+pub async fn update_archive(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+    Body(result): Body<CanaryExecutionStatusResponse>,
+) -> Result<Json<CanaryArchiveResponse>> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    app.storage.update_archive(account, &id, &result).await?;
+    Ok(Json(CanaryArchiveResponse {
+        pipeline_id: id.to_string(),
+    }))
+}
+
+/// Delete an archived result
+#[utoipa::path(delete, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
+    params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
+    responses((status = 204), (status = 400, body = Problem)))]
+pub async fn delete_archive(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<StatusCode> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    app.storage.delete_archive(account, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

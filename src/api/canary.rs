@@ -1,0 +1,164 @@
+//! `/canary`: start an execution and read its result.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::request::{Body, PathId, Query};
+use crate::app::App;
+use crate::canary::{
+    CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
+    ExecutionStatus,
+};
+use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
+use crate::error::{Error, Result};
+use crate::judge;
+use crate::run::{Admission, admit};
+
+/// The id under which an execution can be polled.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryExecutionResponse {
+    canary_execution_id: String,
+}
+
+/// Start a canary with a stored config
+///
+/// The execution is accepted durably and runs in the background: poll `GET /canary/{id}`.
+#[utoipa::path(post, path = "/canary/{id}", tag = "canary",
+    params(
+        ("id" = String, Path, description = "id of the canary config"),
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("parentPipelineExecutionId" = Option<String>, Query),
+        ("metricsAccountName" = Option<String>, Query),
+        ("configurationAccountName" = Option<String>, Query),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    request_body = CanaryExecutionRequest,
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn initiate_canary(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+    Body(request): Body<CanaryExecutionRequest>,
+) -> Result<Json<CanaryExecutionResponse>> {
+    let mut admission = admission(&app, &query)?;
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    admission.config = app.storage.canary_config(account, &id).await?;
+    admission.configuration_account = Some(account.to_owned());
+    admission.canary_config_id = id.to_string();
+    admission.request = request;
+    start(&app, admission).await
+}
+
+/// Start a canary with the config in the request
+#[utoipa::path(post, path = "/canary", tag = "canary",
+    params(
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("parentPipelineExecutionId" = Option<String>, Query),
+        ("metricsAccountName" = Option<String>, Query),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    request_body = CanaryAdhocExecutionRequest,
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem)))]
+pub async fn initiate_adhoc_canary(
+    State(app): State<App>,
+    query: Query,
+    Body(request): Body<CanaryAdhocExecutionRequest>,
+) -> Result<Json<CanaryExecutionResponse>> {
+    let mut admission = admission(&app, &query)?;
+    admission.config = required(request.canary_config, "canaryConfig")?;
+    admission.request = required(request.execution_request, "executionRequest")?;
+    "ad-hoc".clone_into(&mut admission.canary_config_id);
+    admission.config.drop_nulls();
+    judge::check(&admission.config)?;
+    start(&app, admission).await
+}
+
+/// Find an execution
+///
+/// As it stands while it runs; its report once it is complete.
+#[utoipa::path(get, path = "/canary/{id}", tag = "canary",
+    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
+    responses((status = 200, body = CanaryExecutionStatusResponse), (status = 404, body = Problem)))]
+pub async fn find_canary_execution(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Response> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let document = app.storage.execution(account, &id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
+}
+
+/// List executions of an application, newest first
+///
+/// Those that run, and those that are archived.
+#[utoipa::path(get, path = "/canary/executions", tag = "canary",
+    params(
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("limit" = Option<usize>, Query, description = "20, if not given"),
+        ("page" = Option<usize>, Query, description = "from 1"),
+        ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    responses((status = 200, body = Vec<CanaryExecutionStatusResponse>), (status = 400, body = Problem)))]
+pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Result<Response> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let limit = query.number::<usize>("limit")?.unwrap_or(20);
+    let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
+    let statuses = statuses(&query.list("statuses"))?;
+    let application = query.text("application").unwrap_or("ad-hoc");
+    let documents = app
+        .storage
+        .executions(account, application, &statuses, limit, page)
+        .await?;
+    let mut body = Vec::with_capacity(documents.iter().map(|text| text.len() + 1).sum());
+    body.push(b'[');
+    body.extend(documents.join(&b","[..]));
+    body.push(b']');
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+async fn start(app: &App, admission: Admission) -> Result<Json<CanaryExecutionResponse>> {
+    let id = admit(app, admission).await?;
+    Ok(Json(CanaryExecutionResponse {
+        canary_execution_id: id.to_string(),
+    }))
+}
+
+/// The part of an admission that the query parameters give.
+fn admission(app: &App, query: &Query) -> Result<Admission> {
+    let metrics = app.account(query.text("metricsAccountName"), MetricsStore)?;
+    let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
+    Ok(Admission {
+        application: query.text("application").map(str::to_owned),
+        parent_pipeline_execution_id: query.text("parentPipelineExecutionId").map(str::to_owned),
+        metrics_account: metrics.name.clone(),
+        storage_account: storage.to_owned(),
+        ..Admission::default()
+    })
+}
+
+fn required<T>(value: Option<T>, name: &str) -> Result<T> {
+    value.ok_or_else(|| Error::Invalid(format!("{name} must be provided for ad-hoc requests")))
+}
+
+fn statuses(names: &[String]) -> Result<Vec<ExecutionStatus>> {
+    names
+        .iter()
+        .map(|name| {
+            ExecutionStatus::parse(name).ok_or_else(|| {
+                // Kayenta's text, to the letter.
+                Error::Invalid(format!(
+                    "No enum constant com.netflix.spinnaker.orca.api.pipeline.models.ExecutionStatus.{}",
+                    name.to_uppercase()
+                ))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,134 @@
+//! `/canaryConfig`: how to judge.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use super::request::{Body, PathId, Query};
+use crate::app::App;
+use crate::canary::{CanaryConfig, CanaryConfigSummary, Id};
+use crate::config::AccountType::ConfigurationStore;
+use crate::error::Result;
+use crate::judge;
+
+/// The id under which a canary config was stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryConfigUpdateResponse {
+    canary_config_id: String,
+}
+
+/// List canary configs
+///
+/// Of all applications, or of those that are named.
+#[utoipa::path(get, path = "/canaryConfig", tag = "canary-config",
+    params(
+        ("application" = Option<Vec<String>>, Query, description = "repeat it, or separate with commas"),
+        ("configurationAccountName" = Option<String>, Query, description = "the first configuration store, if not given"),
+    ),
+    responses((status = 200, body = Vec<CanaryConfigSummary>), (status = 400, body = Problem)))]
+pub async fn list_canary_configs(
+    State(app): State<App>,
+    query: Query,
+) -> Result<Json<Vec<CanaryConfigSummary>>> {
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let applications = query.list("application");
+    Ok(Json(
+        app.storage.canary_configs(account, &applications).await?,
+    ))
+}
+
+/// Find a canary config
+#[utoipa::path(get, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
+    params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
+    responses((status = 200, body = CanaryConfig), (status = 404, body = Problem)))]
+pub async fn find_canary_config(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Json<CanaryConfig>> {
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    Ok(Json(app.storage.canary_config(account, &id).await?))
+}
+
+/// Store a new canary config
+///
+/// An id that is given is kept; else one is made. Members that serin does not know are kept.
+#[utoipa::path(post, path = "/canaryConfig", tag = "canary-config",
+    params(("configurationAccountName" = Option<String>, Query)),
+    request_body = CanaryConfig,
+    responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
+pub async fn store_canary_config(
+    State(app): State<App>,
+    query: Query,
+    Body(mut config): Body<CanaryConfig>,
+) -> Result<Json<CanaryConfigUpdateResponse>> {
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let now = app.clock.now_millis();
+    config.created_timestamp.get_or_insert(now);
+    config.updated_timestamp = config.updated_timestamp.or(config.created_timestamp);
+    config.stamp();
+    if config.id.as_ref().is_none_or(String::is_empty) {
+        config.id = Some(Uuid::new_v4().to_string());
+    }
+    check(&app, &mut config)?;
+    let id = Id::parse(config.id.as_deref().unwrap_or_default())?;
+    app.storage
+        .create_canary_config(account, &id, &config)
+        .await?;
+    Ok(Json(CanaryConfigUpdateResponse {
+        canary_config_id: id.to_string(),
+    }))
+}
+
+/// Replace a canary config
+///
+/// `createdTimestamp` is kept from the stored config when the body has none.
+#[utoipa::path(put, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
+    params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
+    request_body = CanaryConfig,
+    responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
+pub async fn update_canary_config(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+    Body(mut config): Body<CanaryConfig>,
+) -> Result<Json<CanaryConfigUpdateResponse>> {
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    config.updated_timestamp = Some(app.clock.now_millis());
+    config.stamp();
+    if config.id.as_ref().is_none_or(String::is_empty) {
+        config.id = Some(id.to_string());
+    }
+    check(&app, &mut config)?;
+    app.storage
+        .update_canary_config(account, &id, &config)
+        .await?;
+    Ok(Json(CanaryConfigUpdateResponse {
+        canary_config_id: id.to_string(),
+    }))
+}
+
+/// Delete a canary config
+#[utoipa::path(delete, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
+    params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
+    responses((status = 204), (status = 400, body = Problem)))]
+pub async fn delete_canary_config(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<StatusCode> {
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    app.storage.delete_canary_config(account, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn check(app: &App, config: &mut CanaryConfig) -> Result<()> {
+    config.validate(app.config.metric_name_validation)?;
+    config.drop_nulls();
+    judge::check(config)
+}

@@ -1,0 +1,87 @@
+//! `/credentials`: the accounts.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::config::{Account, AccountKind};
+
+/// An account, without its secrets.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountCredentials {
+    name: String,
+    #[serde(rename = "type")]
+    #[schema(example = "prometheus")]
+    kind: &'static str,
+    #[schema(example = json!(["METRICS_STORE"]))]
+    supported_types: Vec<&'static str>,
+    locations: Vec<String>,
+    recommended_locations: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<Endpoint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_folder: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    base_url: String,
+}
+
+/// List accounts
+///
+/// In the order of the configuration. User names and file names stay inside, unlike in Kayenta.
+#[utoipa::path(get, path = "/credentials", tag = "accounts", responses((status = 200, body = Vec<AccountCredentials>)))]
+pub async fn list_credentials(State(app): State<App>) -> Json<Vec<AccountCredentials>> {
+    Json(app.accounts().into_iter().map(describe).collect())
+}
+
+/// Forget an account until the next start
+///
+/// An unknown name is no error.
+#[utoipa::path(delete, path = "/credentials/{accountName}", tag = "accounts",
+    params(("accountName" = String, Path)), responses((status = 200)))]
+pub async fn delete_credentials(State(app): State<App>, Path(name): Path<String>) {
+    app.remove_account(&name);
+}
+
+fn describe(account: &Account) -> AccountCredentials {
+    let mut described = AccountCredentials {
+        name: account.name.clone(),
+        kind: account.kind.as_str(),
+        supported_types: account
+            .supported_types
+            .iter()
+            .map(|kind| kind.as_str())
+            .collect(),
+        locations: account.locations.clone(),
+        recommended_locations: account.recommended_locations.clone(),
+        endpoint: None,
+        bucket: None,
+        region: None,
+        root_folder: None,
+    };
+    match &account.kind {
+        AccountKind::Prometheus(prometheus) => {
+            described.endpoint = Some(Endpoint {
+                base_url: prometheus.base_url.clone(),
+            });
+        }
+        AccountKind::S3(s3) => {
+            described.bucket = Some(s3.bucket.clone());
+            described.region.clone_from(&s3.region);
+            described.root_folder = Some(s3.root_folder.clone());
+        }
+        AccountKind::File(file) => described.root_folder = Some(file.root_folder.clone()),
+        AccountKind::Memory => {}
+    }
+    described
+}

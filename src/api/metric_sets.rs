@@ -1,0 +1,184 @@
+//! `/metricSetList` and `/metricSetPairList`: series as they were fetched and mixed.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use super::request::{Body, PathId, Query};
+use crate::app::App;
+use crate::canary::{Id, MetricSet, MetricSetPair};
+use crate::config::AccountType::ObjectStore;
+use crate::error::Result;
+use crate::storage::ObjectSummary;
+
+/// The id of a list of metric sets.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSetListResponse {
+    pub metric_set_list_id: String,
+}
+
+/// The id of a list of metric set pairs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricSetPairListResponse {
+    metric_set_pair_list_id: String,
+}
+
+/// The store that a listing is about: `accountName`, as Kayenta calls it here.
+fn store<'a>(app: &'a App, query: &Query) -> Result<&'a str> {
+    app.store(query.text("accountName"), ObjectStore)
+}
+
+/// List metric set lists
+#[utoipa::path(get, path = "/metricSetList", tag = "documents",
+    params(("accountName" = Option<String>, Query)),
+    responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
+pub async fn list_metric_set_lists(
+    State(app): State<App>,
+    query: Query,
+) -> Result<Json<Vec<ObjectSummary>>> {
+    Ok(Json(
+        app.storage.metric_set_lists(store(&app, &query)?).await?,
+    ))
+}
+
+/// Find a metric set list
+#[utoipa::path(get, path = "/metricSetList/{metricSetListId}", tag = "documents",
+    params(("metricSetListId" = String, Path), ("accountName" = Option<String>, Query)),
+    responses((status = 200, body = Vec<MetricSet>), (status = 404, body = Problem)))]
+pub async fn find_metric_set_list(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Json<Vec<MetricSet>>> {
+    Ok(Json(
+        app.storage.metric_sets(store(&app, &query)?, &id).await?,
+    ))
+}
+
+/// Store a metric set list
+#[utoipa::path(post, path = "/metricSetList", tag = "documents",
+    params(("accountName" = Option<String>, Query)),
+    request_body = Vec<MetricSet>,
+    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem)))]
+pub async fn store_metric_set_list(
+    State(app): State<App>,
+    query: Query,
+    Body(sets): Body<Vec<MetricSet>>,
+) -> Result<Json<MetricSetListResponse>> {
+    let id = Id::parse(&Uuid::new_v4().to_string())?;
+    app.storage
+        .put_metric_sets(store(&app, &query)?, &id, &sets)
+        .await?;
+    Ok(Json(MetricSetListResponse {
+        metric_set_list_id: id.to_string(),
+    }))
+}
+
+/// Delete a metric set list
+#[utoipa::path(delete, path = "/metricSetList/{metricSetListId}", tag = "documents",
+    params(("metricSetListId" = String, Path), ("accountName" = Option<String>, Query)),
+    responses((status = 204), (status = 400, body = Problem)))]
+pub async fn delete_metric_set_list(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<StatusCode> {
+    app.storage
+        .delete_metric_sets(store(&app, &query)?, &id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List metric set pair lists
+#[utoipa::path(get, path = "/metricSetPairList", tag = "documents",
+    params(("accountName" = Option<String>, Query)),
+    responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
+pub async fn list_metric_set_pair_lists(
+    State(app): State<App>,
+    query: Query,
+) -> Result<Json<Vec<ObjectSummary>>> {
+    Ok(Json(
+        app.storage
+            .metric_set_pair_lists(store(&app, &query)?)
+            .await?,
+    ))
+}
+
+/// Find a metric set pair list
+#[utoipa::path(get, path = "/metricSetPairList/{metricSetPairListId}", tag = "documents",
+    params(("metricSetPairListId" = String, Path), ("accountName" = Option<String>, Query)),
+    responses((status = 200, body = Vec<MetricSetPair>), (status = 404, body = Problem)))]
+pub async fn find_metric_set_pair_list(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Json<Vec<MetricSetPair>>> {
+    Ok(Json(
+        app.storage
+            .metric_set_pairs(store(&app, &query)?, &id)
+            .await?,
+    ))
+}
+
+/// Find one pair of a list
+#[utoipa::path(get, path = "/metricSetPairList/{metricSetPairListId}/{metricSetPairId}", tag = "documents",
+    params(("metricSetPairListId" = String, Path), ("metricSetPairId" = String, Path), ("accountName" = Option<String>, Query)),
+    responses((status = 200, body = MetricSetPair), (status = 404, description = "no such list (with a body), or no such pair in it (without)")))]
+pub async fn find_metric_set_pair(
+    State(app): State<App>,
+    Path((list, pair)): Path<(String, String)>,
+    query: Query,
+) -> Result<Response> {
+    let list = Id::parse(&list)?;
+    let pairs = app
+        .storage
+        .metric_set_pairs(store(&app, &query)?, &list)
+        .await?;
+    Ok(
+        match pairs.into_iter().find(|candidate| candidate.id == pair) {
+            Some(pair) => Json(pair).into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
+    )
+}
+
+/// Store a metric set pair list
+#[utoipa::path(post, path = "/metricSetPairList", tag = "documents",
+    params(("accountName" = Option<String>, Query)),
+    request_body = Vec<MetricSetPair>,
+    responses((status = 200, body = MetricSetPairListResponse), (status = 400, body = Problem)))]
+pub async fn store_metric_set_pair_list(
+    State(app): State<App>,
+    query: Query,
+    Body(pairs): Body<Vec<MetricSetPair>>,
+) -> Result<Json<MetricSetPairListResponse>> {
+    let id = Id::parse(&Uuid::new_v4().to_string())?;
+    app.storage
+        .put_metric_set_pairs(store(&app, &query)?, &id, &pairs)
+        .await?;
+    Ok(Json(MetricSetPairListResponse {
+        metric_set_pair_list_id: id.to_string(),
+    }))
+}
+
+/// Delete a metric set pair list
+#[utoipa::path(delete, path = "/metricSetPairList/{metricSetPairListId}", tag = "documents",
+    params(("metricSetPairListId" = String, Path), ("accountName" = Option<String>, Query)),
+    responses((status = 204), (status = 400, body = Problem)))]
+pub async fn delete_metric_set_pair_list(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<StatusCode> {
+    app.storage
+        .delete_metric_set_pairs(store(&app, &query)?, &id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,100 @@
+//! Errors as clients see them.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::canary::iso_from_millis;
+use crate::clock::Clock;
+use crate::error::Error;
+
+/// The body of every error: Kayenta's `message`, and RFC 9457's members beside it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    message: String,
+    title: &'static str,
+    #[schema(example = 400)]
+    status: u16,
+    detail: String,
+    /// Only where Kayenta's answer comes from its framework.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    /// Only where Kayenta's answer comes from its framework.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            detail: message.clone(),
+            message,
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            timestamp: None,
+            error: None,
+        }
+    }
+
+    /// With the members that Kayenta's framework adds to what it answers by itself.
+    pub fn spring(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            timestamp: Some(iso_from_millis(Clock::System.now_millis())),
+            error: status.canonical_reason(),
+            ..Self::new(status, message)
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match &self {
+            // Kayenta answers 400 to a duplicate id and to a PUT of an absent config, and its
+            // clients only know that.
+            Self::Invalid(message) => Problem::new(StatusCode::BAD_REQUEST, message),
+            Self::NotFound(message) => Problem::new(StatusCode::NOT_FOUND, message),
+            Self::Unavailable(message) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, message),
+            Self::Fetch(fetch) => Problem::spring(upstream_status(fetch.status), fetch.to_string()),
+            Self::Storage { what, cause } => {
+                tracing::error!(
+                    what,
+                    cause = cause.as_ref().map(tracing::field::display),
+                    "a store failed"
+                );
+                Problem::spring(StatusCode::INTERNAL_SERVER_ERROR, what)
+            }
+            Self::Internal(message) => {
+                tracing::error!(message, "a defect");
+                Problem::spring(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "serin met a defect of its own; the log has it under this x-request-id",
+                )
+            }
+        }
+        .into_response()
+    }
+}
+
+/// Kayenta passes the status of a metric source on; without one it is a 500.
+fn upstream_status(status: Option<u16>) -> StatusCode {
+    status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .filter(|status| status.is_client_error() || status.is_server_error())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

@@ -1,0 +1,161 @@
+//! What comes in: bodies, query parameters and ids, read as leniently as Kayenta's clients need.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+use crate::canary::Id;
+use crate::error::{Error, Result};
+
+/// A JSON body. A missing content type is JSON; another one is refused.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Response> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body must be JSON: send 'Content-Type: application/json'",
+            )
+            .into_response());
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                Problem::new(rejection.status(), rejection.body_text()).into_response()
+            })?;
+        parse(&bytes).map(Self).map_err(IntoResponse::into_response)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind.to_str().unwrap_or("").split(';').next().unwrap_or("");
+    let kind = kind.trim().to_ascii_lowercase();
+    kind.is_empty() || kind == "application/json" || kind == "application/*+json"
+}
+
+/// JSON with the path of what is wrong in the error.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::Invalid(
+            "the body is empty; JSON is wanted".to_owned(),
+        ));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        Error::Invalid(match path.as_str() {
+            "." => format!("the body cannot be read: {inner}"),
+            path => format!("the body cannot be read at '{path}': {inner}"),
+        })
+    })?;
+    reader
+        .end()
+        .map_err(|error| Error::Invalid(format!("the body goes on after its JSON: {error}")))?;
+    Ok(value)
+}
+
+/// An id in the path.
+pub struct PathId(pub Id);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> std::result::Result<Self, Response> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| {
+                Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()).into_response()
+            })?;
+        Id::parse(&text)
+            .map(Self)
+            .map_err(IntoResponse::into_response)
+    }
+}
+
+/// The query parameters. An empty value is as good as none.
+pub struct Query(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> std::result::Result<Self, Self::Rejection> {
+        let query = parts.uri.query().unwrap_or("");
+        Ok(Self(
+            url::form_urlencoded::parse(query.as_bytes())
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        ))
+    }
+}
+
+impl Query {
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// # Errors
+    /// `Invalid` when the parameter is not there.
+    pub fn required(&self, name: &str) -> Result<&str> {
+        self.text(name)
+            .ok_or_else(|| Error::Invalid(format!("the query parameter '{name}' must be given")))
+    }
+
+    /// All values: the parameter may stand several times, or hold a list with commas.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let mut given: Vec<&str> = self
+            .0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .collect();
+        // A single value is split at its commas; repeated ones stand for themselves.
+        if let [single] = given[..] {
+            given = single.split(',').collect();
+        }
+        given
+            .into_iter()
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// # Errors
+    /// `Invalid` when the text is not of the type.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
+        self.text(name)
+            .map(|text| {
+                text.trim().parse().map_err(|_| {
+                    Error::Invalid(format!("'{text}' is not a number; '{name}' wants one"))
+                })
+            })
+            .transpose()
+    }
+
+    pub fn is_true(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| {
+            ["true", "1", "yes", "on"].contains(&text.to_ascii_lowercase().as_str())
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! Everything that is opened once, and the accounts by name.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use indexmap::IndexMap;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::{Account, AccountKind, AccountType, Config};
+use crate::error::{Error, Result};
+use crate::metrics::{self, MetricSource};
+use crate::storage::Storage;
+
+/// One running serin. Cheap to clone: all clones are the same.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub storage: Storage,
+    pub metric_sources: IndexMap<String, Arc<dyn MetricSource>>,
+    /// Told when an execution has been accepted.
+    pub accepted: Notify,
+    /// Told when an execution should stop.
+    pub canceled: Notify,
+    /// The metrics of this process.
+    pub telemetry: PrometheusHandle,
+    /// Whether this process claims executions.
+    claiming: AtomicBool,
+    /// Accounts that were removed while running.
+    removed: RwLock<HashSet<String>>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// # Errors
+    /// When the index or a directory cannot be opened, or an account cannot work at all.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self> {
+        // Another one that is installed already does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let telemetry = telemetry()?;
+        let storage = Storage::open(&config, clock.clone()).await?;
+        let metric_sources = metrics::open(&config)?;
+        Ok(Self(Arc::new(Parts {
+            config,
+            clock,
+            storage,
+            metric_sources,
+            accepted: Notify::new(),
+            canceled: Notify::new(),
+            telemetry,
+            claiming: AtomicBool::new(true),
+            removed: RwLock::default(),
+        })))
+    }
+
+    pub fn is_claiming(&self) -> bool {
+        self.claiming.load(Ordering::Relaxed)
+    }
+
+    /// Starts or stops the work of this process; what runs goes on.
+    pub fn set_claiming(&self, claiming: bool) {
+        self.claiming.store(claiming, Ordering::Relaxed);
+        self.accepted.notify_waiters();
+    }
+
+    /// The accounts in the order of the configuration, without those removed.
+    pub fn accounts(&self) -> Vec<&Account> {
+        let removed = self.removed.read().unwrap_or_else(PoisonError::into_inner);
+        self.config
+            .accounts
+            .iter()
+            .filter(|account| !removed.contains(&account.name))
+            .collect()
+    }
+
+    /// Removes an account until the next start; an unknown name is no error.
+    pub fn remove_account(&self, name: &str) {
+        self.removed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+    }
+
+    /// The account of that name, else the first of the type.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none.
+    pub fn account(&self, name: Option<&str>, wanted: AccountType) -> Result<&Account> {
+        let mut accounts = self.accounts().into_iter();
+        match name {
+            Some(name) => accounts
+                .find(|account| account.name == name)
+                .ok_or_else(|| Error::Invalid(format!("Unable to resolve account {name}."))),
+            None => accounts
+                .find(|account| account.supported_types.contains(&wanted))
+                .ok_or_else(|| {
+                    Error::Invalid(format!(
+                        "Unable to resolve account of type {}.",
+                        wanted.as_str()
+                    ))
+                }),
+        }
+    }
+
+    /// The name of an account that keeps documents.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none, or when the account of that name keeps no documents.
+    pub fn store(&self, name: Option<&str>, wanted: AccountType) -> Result<&str> {
+        let account = self.account(name, wanted)?;
+        match account.kind {
+            AccountKind::S3(_) | AccountKind::File(_) | AccountKind::Memory => Ok(&account.name),
+            AccountKind::Prometheus(_) => Err(Error::Invalid(format!(
+                "Unable to resolve storage service {}.",
+                account.name
+            ))),
+        }
+    }
+
+    /// The metric source of an account.
+    ///
+    /// # Errors
+    /// `Invalid` when the account is not there, or is no metric source.
+    pub fn metric_source(&self, name: Option<&str>) -> Result<&Arc<dyn MetricSource>> {
+        let account = self.account(name, AccountType::MetricsStore)?;
+        self.metric_sources.get(&account.name).ok_or_else(|| {
+            Error::Invalid(format!(
+                "Unable to resolve metrics service {}.",
+                account.name
+            ))
+        })
+    }
+}
+
+/// The recorder of metrics is one for the whole process.
+fn telemetry() -> Result<PrometheusHandle> {
+    static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    let install = || {
+        let seconds = [
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+            60.0,
+        ];
+        PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
+            .ok()?
+            .install_recorder()
+            .ok()
+    };
+    let handle = RECORDER.get_or_init(install).clone();
+    handle.ok_or_else(|| Error::Internal("the metrics of serin cannot be recorded".to_owned()))
+}

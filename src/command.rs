@@ -1,0 +1,99 @@
+//! The doors for people: one file a subcommand.
+
+mod config;
+mod demo;
+mod judge;
+mod openapi;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use tracing_subscriber::EnvFilter;
+
+pub use serve::Service;
+
+use crate::config::{LoadOptions, Loaded, LogFormat};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the service.
+    Serve(serve::Serve),
+    /// Judge metric set pairs from a file; no service is needed.
+    Judge(judge::JudgeFiles),
+    /// Judge three made-up releases from start to end, with nothing installed.
+    Demo(demo::Demo),
+    /// Print the configuration in force, secrets masked.
+    Config(Configured),
+    /// Print the document of the API.
+    Openapi,
+}
+
+/// Where the configuration comes from.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Configured {
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Configuration file: a kayenta.yml, with serin's own keys beside [env: SERIN_CONFIG]"
+    )]
+    config: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Shorthand for one metrics account 'prometheus' [env: SERIN_PROMETHEUS_URL]"
+    )]
+    prometheus: Option<String>,
+}
+
+impl Configured {
+    fn load(&self) -> anyhow::Result<Loaded> {
+        let options = LoadOptions {
+            file: self.config.clone(),
+            prometheus_url: self.prometheus.clone(),
+            overrides: Vec::new(),
+        };
+        crate::config::load(&options).context("the configuration cannot be used")
+    }
+}
+
+impl Command {
+    /// Runs to the end of the command.
+    ///
+    /// # Errors
+    /// Whatever keeps the command from doing its work, in words for the person who typed it.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(serve) => wait(serve.run()),
+            Self::Judge(files) => files.run(),
+            Self::Demo(demo) => wait(demo.run()),
+            Self::Config(configured) => config::run(&configured),
+            Self::Openapi => openapi::run(),
+        }
+    }
+}
+
+fn wait(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(work)
+}
+
+/// Logs to standard error, so that standard output stays for results.
+fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| {
+        format!("log.level '{level}' is no filter; 'info' or 'serin=debug,info' are")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `serin judge`: files in, verdict out.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+
+use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair};
+use crate::judge::{self, Judgement};
+
+/// Prints the `CanaryJudgeResult` as JSON. Exits with 0 whatever the verdict is.
+#[derive(clap::Args)]
+pub struct JudgeFiles {
+    /// Canary config as JSON; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// List of metric set pairs as JSON, as `/metricSetPairList/{id}` answers it; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    metric_set_pairs: PathBuf,
+    /// From this score on the canary passes.
+    #[arg(long, default_value_t = 95.0, allow_negative_numbers = true)]
+    pass: f64,
+    /// From this score on the canary is marginal.
+    #[arg(long, default_value_t = 75.0, allow_negative_numbers = true)]
+    marginal: f64,
+    /// Judge to use instead of the config's.
+    #[arg(long, value_name = "NAME")]
+    judge: Option<String>,
+    /// Seed of the noise that is added to metrics that are constant on both sides.
+    #[arg(long, default_value_t = judge::DEFAULT_NOISE_SEED, allow_negative_numbers = true)]
+    noise_seed: i64,
+}
+
+impl JudgeFiles {
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        if self.config == self.metric_set_pairs {
+            bail!("--config and --metric-set-pairs are the same file; they hold different things");
+        }
+        let config: CanaryConfig = read(&self.config, "canary config")?;
+        let pairs: Vec<MetricSetPair> = read(&self.metric_set_pairs, "list of metric set pairs")?;
+        let named = config
+            .judge
+            .as_ref()
+            .and_then(|judge| judge.name.as_deref());
+        let result = judge::resolve(self.judge.as_deref().or(named))?.judge(&Judgement {
+            config: &config,
+            thresholds: CanaryClassifierThresholdsConfig {
+                pass: Some(self.pass),
+                marginal: Some(self.marginal),
+            },
+            pairs: &pairs,
+            noise_seed: self.noise_seed,
+        })?;
+        println!("{}", serde_json::to_string_pretty(&result)?);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
+    } else {
+        bytes = fs::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
+    }
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    serde_path_to_error::deserialize(&mut reader)
+        .with_context(|| format!("'{}' is not a {what}", path.display()))
+}

@@ -1,0 +1,147 @@
+//! From a request to a claimable row: every check that a client hears about at once.
+
+use ulid::Ulid;
+
+use super::stages::Stages;
+use crate::app::App;
+use crate::canary::{
+    CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+    iso_from_millis,
+};
+use crate::error::{Error, Result};
+use crate::metrics;
+use crate::storage::NewExecution;
+
+/// What an execution is made of; the accounts are resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    pub application: Option<String>,
+    pub parent_pipeline_execution_id: Option<String>,
+    pub canary_config_id: String,
+    pub config: CanaryConfig,
+    pub request: CanaryExecutionRequest,
+    pub metrics_account: String,
+    pub storage_account: String,
+    pub configuration_account: Option<String>,
+}
+
+/// Accepts an execution: when this returns, it will be run to its end, whatever happens.
+///
+/// # Errors
+/// `Invalid` when config and request do not fit together.
+pub async fn admit(app: &App, admission: Admission) -> Result<Id> {
+    let mut config = admission.config;
+    check(&config, &admission.request)?;
+    config.prepare();
+
+    let now = app.clock.now_millis();
+    let id = Ulid::from_parts(u64::try_from(now).unwrap_or(0), random()).to_string();
+    let mut stage_status = Stages::new(config.metrics.as_ref().map_or(0, Vec::len)).status();
+    for state in stage_status.values_mut() {
+        "not_started".clone_into(state);
+    }
+    let document = CanaryExecutionStatusResponse {
+        application: Some(admission.application.unwrap_or_else(|| "ad-hoc".to_owned())),
+        parent_pipeline_execution_id: admission.parent_pipeline_execution_id,
+        pipeline_id: Some(id.clone()),
+        stage_status,
+        status: ExecutionStatus::NotStarted,
+        config: Some(config),
+        canary_config_id: Some(admission.canary_config_id),
+        canary_execution_request: Some(admission.request),
+        build_time_millis: Some(now),
+        build_time_iso: Some(iso_from_millis(now)),
+        storage_account_name: Some(admission.storage_account),
+        metrics_account_name: Some(admission.metrics_account),
+        configuration_account_name: admission.configuration_account,
+        ..CanaryExecutionStatusResponse::default()
+    };
+    let id = Id::parse(&id)?;
+    app.storage
+        .begin(&NewExecution {
+            id: id.clone(),
+            document,
+        })
+        .await?;
+    ::metrics::counter!("serin_executions_accepted_total").increment(1);
+    tracing::info!(execution.id = %id, "execution accepted");
+    app.accepted.notify_waiters();
+    Ok(id)
+}
+
+/// The checks of Kayenta, in its order.
+fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> Result<()> {
+    let metrics = config.metrics.as_deref().unwrap_or_default();
+    if metrics.is_empty() {
+        return invalid(
+            "The canary config must specify at least one metric. Otherwise we're not analyzing anything. :)",
+        );
+    }
+    let needed: Vec<&str> = metrics
+        .iter()
+        .filter_map(|metric| metric.scope_name.as_deref())
+        .collect();
+    let scopes = match &request.scopes {
+        Some(scopes) => scopes,
+        None if needed.is_empty() => &indexmap::IndexMap::new(),
+        None => {
+            return invalid(
+                "Canary metrics require scopes, but no scopes were provided in the execution request.",
+            );
+        }
+    };
+    let mut missing: Vec<&str> = needed
+        .into_iter()
+        .filter(|name| !scopes.contains_key(*name))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if !missing.is_empty() {
+        return invalid(format!(
+            "Canary metrics require scopes which were not provided in the execution request: [{}]",
+            missing.join(", ")
+        ));
+    }
+    for metric in metrics {
+        let name = metric.name.as_deref().unwrap_or("null");
+        let Some(query) = &metric.query else {
+            return invalid(format!("Metric '{name}' has no query."));
+        };
+        if !metrics::supports(query.kind()) {
+            return invalid(format!(
+                "Unable to resolve canary scope factory for '{}'.",
+                query.kind()
+            ));
+        }
+        let Some(scope) = &metric.scope_name else {
+            return invalid(format!("Canary scope for metric named '{name}' is null."));
+        };
+        let pair = &scopes[scope];
+        if pair.control_scope.is_none() || pair.experiment_scope.is_none() {
+            return invalid(format!(
+                "Canary scope for named scope {scope} is missing experimentScope or controlScope keys"
+            ));
+        }
+    }
+    if request.thresholds.is_none() {
+        return invalid("Execution request must contain thresholds");
+    }
+    if config
+        .classifier
+        .as_ref()
+        .is_none_or(|classifier| classifier.group_weights.is_none())
+    {
+        return invalid(
+            "The canary config must specify a classifier with groupWeights, {} at least.",
+        );
+    }
+    Ok(())
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::Invalid(message.into()))
+}
+
+fn random() -> u128 {
+    uuid::Uuid::new_v4().as_u128()
+}

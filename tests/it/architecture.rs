@@ -1,0 +1,157 @@
+//! Who may name whom, held against the source tree.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ALLOWED: [(&str, &[&str]); 12] = [
+    ("error", &[]),
+    ("clock", &[]),
+    ("canary", &["error"]),
+    ("config", &["error"]),
+    ("judge", &["canary", "error"]),
+    ("metrics", &["canary", "config", "error", "clock"]),
+    ("storage", &["canary", "config", "error", "clock"]),
+    ("app", &["config", "storage", "metrics", "clock", "error"]),
+    (
+        "run",
+        &[
+            "app", "storage", "metrics", "judge", "canary", "config", "error", "clock",
+        ],
+    ),
+    (
+        "api",
+        &[
+            "app", "run", "storage", "metrics", "judge", "canary", "config", "error", "clock",
+        ],
+    ),
+    (
+        "command",
+        &[
+            "app", "api", "run", "judge", "canary", "config", "error", "clock",
+        ],
+    ),
+    ("main", &["command"]),
+];
+
+/// A text that only one room may hold.
+const KEPT: [(&str, &[&str]); 5] = [
+    ("sqlx::", &["storage"]),
+    ("aws_sdk_s3", &["storage"]),
+    ("StatusCode::", &["api", "metrics", "config"]),
+    ("std::env::var", &["config"]),
+    ("Timestamp::now", &["clock"]),
+];
+
+#[test]
+fn rooms_depend_on_each_other_one_way() {
+    let allowed: BTreeMap<_, _> = ALLOWED.into_iter().collect();
+    let mut wrong = Vec::new();
+    for (room, path, text) in sources() {
+        let may = allowed
+            .get(room.as_str())
+            .unwrap_or_else(|| panic!("no rule for the room '{room}'"));
+        for named in rooms_named(&text) {
+            if named != room && !may.contains(&named.as_str()) {
+                wrong.push(format!("{}: {room} -> {named}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_belongs_to_one_room_stays_there() {
+    let mut wrong = Vec::new();
+    for (room, path, text) in sources() {
+        for (kept, rooms) in KEPT {
+            if text.contains(kept) && !rooms.contains(&room.as_str()) {
+                wrong.push(format!("{}: {kept}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Room, path and code (without comments and tests) of every file but `lib.rs`.
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    walk(&folder, &mut files);
+    assert!(files.len() > 20, "the walk found {} files", files.len());
+    files
+        .into_iter()
+        .filter(|path| path != &folder.join("lib.rs"))
+        .map(|path| {
+            let inside = path.strip_prefix(&folder).unwrap();
+            let first = inside
+                .components()
+                .next()
+                .unwrap()
+                .as_os_str()
+                .to_string_lossy();
+            let room = first.trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code: Vec<&str> = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect();
+            (room, path, code.join("\n"))
+        })
+        .collect()
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, files);
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The rooms in `crate::room`, `use crate::{room, …}` and, in `main`, `serin::room`.
+fn rooms_named(code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for root in ["crate::", "serin::"] {
+        for after in code.split(root).skip(1) {
+            match after.strip_prefix('{') {
+                Some(list) => named.extend(top_level(list)),
+                None => named.extend(word(after)),
+            }
+        }
+    }
+    let rooms: Vec<&str> = ALLOWED.iter().map(|(room, _)| *room).collect();
+    named.retain(|name| rooms.contains(&name.as_str()));
+    named
+}
+
+/// The first word of each element of a braced list.
+fn top_level(list: &str) -> Vec<String> {
+    let (mut depth, mut words, mut start) = (0, Vec::new(), true);
+    for (at, letter) in list.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => start = true,
+            letter if start && letter.is_alphabetic() => {
+                words.extend(word(&list[at..]));
+                start = false;
+            }
+            _ => {}
+        }
+    }
+    words
+}
+
+fn word(text: &str) -> Option<String> {
+    let word: String = text
+        .chars()
+        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .collect();
+    (!word.is_empty()).then_some(word)
+}

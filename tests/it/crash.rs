@@ -1,0 +1,178 @@
+//! `kill -9` in the middle: every accepted execution ends all the same.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::executions::{adhoc, series};
+use crate::harness::Client;
+use crate::scripted_prometheus::ScriptedPrometheus;
+
+/// The binary as a process of its own, killed when dropped.
+pub struct Process {
+    child: Child,
+    pub client: Client,
+}
+
+impl Process {
+    pub async fn start(directory: &Path, prometheus: &str, port: u16) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_serin"))
+            .args([
+                "serve",
+                "--prometheus",
+                prometheus,
+                "--port",
+                &port.to_string(),
+            ])
+            .env("SERIN__STORAGE__DIRECTORY", directory)
+            .env("SERIN__EXECUTIONS__LEASE", "2s")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let client = Client::new(&format!("http://127.0.0.1:{port}"));
+        let start = Instant::now();
+        let ready = format!("{}/health/readiness", client.url);
+        while client.http.get(&ready).send().await.is_err() {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "serin does not start"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Self { child, client }
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn twenty_running_canaries_end_after_a_kill_and_a_restart() {
+    let slow = Arc::new(AtomicBool::new(true));
+    let is_slow = Arc::clone(&slow);
+    let prometheus = ScriptedPrometheus::start(move |_| {
+        let delay = if is_slow.load(Ordering::SeqCst) {
+            2000
+        } else {
+            0
+        };
+        series(1.0).after(Duration::from_millis(delay))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut serin = Process::start(folder.path(), &prometheus.url, port).await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(
+            serin
+                .client
+                .start_canary("/canary?application=web", &adhoc(&["latency"]))
+                .await,
+        );
+    }
+    // Some are fetching, none is done.
+    while prometheus.asked().len() < 10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    serin.kill();
+    slow.store(false, Ordering::SeqCst);
+
+    let serin = Process::start(folder.path(), &prometheus.url, port).await;
+    let mut lists = Vec::new();
+    for id in &ids {
+        let done = serin.client.poll(id).await;
+        assert_eq!(done["status"], "succeeded", "{done}");
+        lists.push(done["metricSetPairListId"].as_str().unwrap().to_owned());
+    }
+    lists.sort();
+    lists.dedup();
+    assert_eq!(lists.len(), 20);
+    let (_, listed) = serin
+        .client
+        .get("/canary/executions?application=web&limit=100")
+        .await;
+    assert_eq!(listed.as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn an_execution_that_kills_its_process_every_time_is_given_up() {
+    let prometheus =
+        ScriptedPrometheus::start(|_| series(1.0).after(Duration::from_secs(30))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut id = String::new();
+    for round in 0..6 {
+        let mut serin = Process::start(folder.path(), &prometheus.url, port).await;
+        if round == 0 {
+            id = serin
+                .client
+                .start_canary("/canary", &adhoc(&["poison"]))
+                .await;
+        }
+        let before = prometheus.asked().len();
+        if round < 5 {
+            let start = Instant::now();
+            while prometheus.asked().len() == before {
+                assert!(start.elapsed() < Duration::from_secs(20), "round {round}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        } else {
+            let done = serin.client.poll(&id).await;
+            assert_eq!(done["status"], "terminal");
+            let told = done["exception"]["details"]["errors"][0].as_str().unwrap();
+            assert!(told.contains("started 5 times"), "{told}");
+        }
+        serin.kill();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_lets_a_running_canary_end() {
+    let prometheus =
+        ScriptedPrometheus::start(|_| series(1.0).after(Duration::from_millis(700))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut serin = Process::start(folder.path(), &prometheus.url, port).await;
+    let id = serin
+        .client
+        .start_canary("/canary", &adhoc(&["latency"]))
+        .await;
+    while prometheus.asked().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let pid = serin.child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(serin.child.wait().unwrap().success());
+    let archive = folder
+        .path()
+        .join(format!("kayenta/canary_archive/{id}/canary_archive.json"));
+    let text = std::fs::read_to_string(archive).unwrap();
+    let archived: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(archived["status"], json!("succeeded"));
+}
