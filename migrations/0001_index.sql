@@ -42,6 +42,10 @@ CREATE TABLE execution (
     lease_owner text,
     -- Counts claims and cancels; a worker of an earlier attempt cannot write.
     attempt bigint NOT NULL,
+    -- Claims since the execution last came forward.
+    failures bigint NOT NULL,
+    -- The analysis that waits for this canary.
+    parent text,
     document text NOT NULL
 );
 CREATE INDEX execution_by_due ON execution (due_at);
@@ -51,12 +55,13 @@ CREATE INDEX execution_by_finish ON execution (archived, finished_at);
 -- Archived executions of an account.
 CREATE TABLE archive (
     account text NOT NULL,
+    kind text NOT NULL,
     id text NOT NULL,
     application text NOT NULL,
     status text NOT NULL,
     build_time bigint NOT NULL,
     version text NOT NULL,
     noted_at bigint NOT NULL,
-    PRIMARY KEY (account, id)
+    PRIMARY KEY (account, kind, id)
 );
-CREATE INDEX archive_by_application ON archive (account, application, build_time);
+CREATE INDEX archive_by_application ON archive (account, kind, application, build_time);

@@ -11,6 +11,7 @@ mod metrics;
 mod pipelines;
 mod problem;
 mod request;
+mod standalone;
 
 use std::any::Any;
 
@@ -49,6 +50,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
     tags(
         (name = "canary-config", description = "How to judge"),
         (name = "canary", description = "Start an execution and read its result"),
+        (name = "analysis", description = "Canaries over one window after the other"),
         (name = "judges", description = "Judge what has been fetched"),
         (name = "accounts", description = "Where series come from and documents lie"),
         (name = "documents", description = "Metric sets, their pairs, and archived results"),
@@ -73,7 +75,17 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(canary::list_canary_executions))
         .routes(routes!(
             canary::initiate_canary,
-            canary::find_canary_execution
+            canary::find_canary_execution,
+            canary::cancel_canary_execution
+        ))
+        .routes(routes!(
+            standalone::initiate_adhoc_analysis,
+            standalone::list_analyses
+        ))
+        .routes(routes!(
+            standalone::initiate_analysis,
+            standalone::find_analysis,
+            standalone::cancel_analysis
         ))
         .routes(routes!(archive::list_archives, archive::create_archive))
         .routes(routes!(

@@ -1,5 +1,6 @@
 //! The vocabulary: what travels between client, store and judge, with Kayenta's wire names.
 
+pub mod analysis;
 pub mod config;
 pub mod execution;
 mod lenient;
@@ -14,6 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use analysis::{
+    AnalysisStage, CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
+    CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionResult,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionResult,
+};
 pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,

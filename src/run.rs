@@ -1,6 +1,8 @@
 //! One execution in four steps, and the loop that claims the next one.
 
 mod admission;
+mod analysis;
+mod plan;
 mod stages;
 
 use std::sync::Arc;
@@ -14,18 +16,20 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 pub use admission::{Admission, admit};
+pub use analysis::{AnalysisAdmission, admit_analysis};
 use stages::{Failure, Stage, Stages};
 
 use crate::app::App;
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
-    CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, ExecutionStatus,
-    Id, MetricSet, MetricSetPair, Pair, iso_duration, iso_from_millis,
+    CanaryAnalysisExecutionStatusResponse, CanaryClassifierThresholdsConfig, CanaryConfig,
+    CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult,
+    CanaryScope, ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, iso_duration,
+    iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::judge::{self, Judgement};
 use crate::metrics::{MetricRequest, mix};
-use crate::storage::{Claim, Ended};
+use crate::storage::{Claim, Ended, Kind, Record};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -73,23 +77,65 @@ async fn next(app: &App, owner: &str) -> Option<Claim> {
     }
 }
 
-/// Runs a claimed execution while its lease is renewed; a lost lease or a cancel drops it where
-/// it stands, queries included.
+/// Does what a claimed execution waits for.
 async fn execute(app: &App, claim: Claim) {
-    let document = match serde_json::from_str::<CanaryExecutionStatusResponse>(&claim.document) {
+    match claim.kind {
+        Kind::Canary => {
+            if let Some(document) = unfinished(app, &claim).await {
+                run_canary(app, claim, document).await;
+            }
+        }
+        Kind::Analysis => {
+            if let Some(document) = unfinished(app, &claim).await {
+                step_analysis(app, &claim, document).await;
+            }
+        }
+    }
+}
+
+/// The document of an execution; of one that has ended, only the archive is written.
+async fn unfinished<R: Record>(app: &App, claim: &Claim) -> Option<R> {
+    let document: R = match serde_json::from_str(&claim.document) {
         Ok(document) => document,
         Err(error) => {
             // No version of serin wrote this row; nobody can go on with it.
             tracing::error!(%error, "an execution cannot be read");
-            return;
+            return None;
         }
     };
-    if claim.complete {
-        if let Err(error) = app.storage.write_archive(&claim, &document).await {
-            tracing::error!(%error, "cannot note an archive");
-        }
-        return;
+    if !claim.complete {
+        return Some(document);
     }
+    if let Err(error) = app.storage.write_archive(claim, &document).await {
+        tracing::error!(%error, "cannot note an archive");
+    }
+    None
+}
+
+/// Brings an analysis forward as far as it can go now.
+async fn step_analysis(
+    app: &App,
+    claim: &Claim,
+    mut document: CanaryAnalysisExecutionStatusResponse,
+) {
+    let written = match analysis::advance(app, claim, &mut document).await {
+        Ok(Some(due_at)) => app.storage.step(claim, &document, due_at).await,
+        Ok(None) => {
+            let status = document.status.as_str();
+            tracing::info!(status, "analysis ended");
+            ::metrics::counter!("serin_analyses_total", "status" => status).increment(1);
+            app.storage.finish(claim, &document).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(%error, "cannot bring an analysis forward; it will be tried again");
+    }
+}
+
+/// Runs a canary while its lease is renewed; a lost lease or a cancel drops it where it stands,
+/// queries included.
+async fn run_canary(app: &App, claim: Claim, document: CanaryExecutionStatusResponse) {
     let (progress, seen) = watch::channel(None);
     let run = run(app, &claim, document, |document| {
         progress.send_replace(Some(document.clone()));
@@ -109,6 +155,11 @@ async fn execute(app: &App, claim: Claim) {
         Err(error) => {
             tracing::error!(%error, "cannot write the end of an execution; it will run again");
         }
+    }
+    match app.storage.wake_parent(&claim).await {
+        Ok(true) => app.accepted.notify_waiters(),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "an analysis finds out by itself"),
     }
 }
 
@@ -159,12 +210,12 @@ async fn run(
     status.start_time_millis = Some(now);
     status.start_time_iso = Some(iso_from_millis(now));
     let mut stages = Stages::new(status.config.as_ref().map_or(0, metric_count));
-    let outcome = if claim.attempt > app.config.executions.max_attempts {
+    let outcome = if claim.failures > app.config.executions.max_attempts {
         Err(Failure {
             stage: Stage::Setup,
             error: Error::Invalid(format!(
                 "the execution was started {} times and never came to an end; it is given up",
-                claim.attempt - 1
+                claim.failures - 1
             )),
         })
     } else {

@@ -10,6 +10,7 @@ pub mod s3;
 mod configs;
 mod documents;
 mod executions;
+mod record;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,9 @@ use moka::future::Cache;
 use tokio::sync::OnceCell;
 
 pub use documents::ObjectSummary;
-pub use executions::{Ended, NewExecution};
-pub use index::Claim;
+pub use executions::Ended;
+pub use index::{Claim, Kind};
+pub use record::Record;
 
 use crate::clock::Clock;
 use crate::config::{AccountType, Config};
@@ -33,6 +35,7 @@ use objects::ObjectStore;
 pub mod group {
     pub const CANARY_CONFIG: &str = "canary_config";
     pub const CANARY_ARCHIVE: &str = "canary_archive";
+    pub const STANDALONE_CANARY_ARCHIVE: &str = "standalone_canary_archive";
     pub const METRIC_SETS: &str = "metrics";
     pub const METRIC_SET_PAIRS: &str = "metric_pairs";
 }
@@ -49,7 +52,7 @@ pub struct Storage {
     archive: bool,
     retention: Duration,
     /// Finished executions by account and id, as the bytes that are answered.
-    finished: Cache<(String, String), Bytes>,
+    finished: Cache<(Kind, String, String), Bytes>,
 }
 
 /// One account that keeps documents.

@@ -1,8 +1,9 @@
 //! `/canary`: start an execution and read its result.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use super::request::{Body, PathId, Query};
 use crate::app::App;
 use crate::canary::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
-    ExecutionStatus,
+    ExecutionStatus, Id,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
@@ -50,7 +51,7 @@ pub async fn initiate_canary(
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     admission.config = app.storage.canary_config(account, &id).await?;
     admission.configuration_account = Some(account.to_owned());
-    admission.canary_config_id = id.to_string();
+    admission.canary_config_id = Some(id.to_string());
     admission.request = request;
     start(&app, admission).await
 }
@@ -73,7 +74,6 @@ pub async fn initiate_adhoc_canary(
     let mut admission = admission(&app, &query)?;
     admission.config = required(request.canary_config, "canaryConfig")?;
     admission.request = required(request.execution_request, "executionRequest")?;
-    "ad-hoc".clone_into(&mut admission.canary_config_id);
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
     start(&app, admission).await
@@ -91,7 +91,10 @@ pub async fn find_canary_execution(
     query: Query,
 ) -> Result<Response> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let document = app.storage.execution(account, &id).await?;
+    let document = app
+        .storage
+        .execution::<CanaryExecutionStatusResponse>(account, &id)
+        .await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
@@ -115,13 +118,22 @@ pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Res
     let application = query.text("application").unwrap_or("ad-hoc");
     let documents = app
         .storage
-        .executions(account, application, &statuses, limit, page)
+        .executions::<CanaryExecutionStatusResponse>(account, application, &statuses, limit, page)
         .await?;
-    let mut body = Vec::with_capacity(documents.iter().map(|text| text.len() + 1).sum());
-    body.push(b'[');
-    body.extend(documents.join(&b","[..]));
-    body.push(b']');
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(json_list(&documents))
+}
+
+/// Cancel an execution
+///
+/// As `PUT /pipelines/{id}/cancel` does: its queries stop, and it is archived as canceled.
+#[utoipa::path(delete, path = "/canary/{id}", tag = "canary",
+    params(("id" = String, Path, description = "id of the execution")),
+    responses((status = 202), (status = 404, body = Problem)))]
+pub async fn cancel_canary_execution(
+    State(app): State<App>,
+    PathId(id): PathId,
+) -> Result<StatusCode> {
+    cancel(&app, &id).await
 }
 
 async fn start(app: &App, admission: Admission) -> Result<Json<CanaryExecutionResponse>> {
@@ -132,7 +144,7 @@ async fn start(app: &App, admission: Admission) -> Result<Json<CanaryExecutionRe
 }
 
 /// The part of an admission that the query parameters give.
-fn admission(app: &App, query: &Query) -> Result<Admission> {
+pub fn admission(app: &App, query: &Query) -> Result<Admission> {
     let metrics = app.account(query.text("metricsAccountName"), MetricsStore)?;
     let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
     Ok(Admission {
@@ -144,11 +156,28 @@ fn admission(app: &App, query: &Query) -> Result<Admission> {
     })
 }
 
-fn required<T>(value: Option<T>, name: &str) -> Result<T> {
+pub fn required<T>(value: Option<T>, name: &str) -> Result<T> {
     value.ok_or_else(|| Error::Invalid(format!("{name} must be provided for ad-hoc requests")))
 }
 
-fn statuses(names: &[String]) -> Result<Vec<ExecutionStatus>> {
+/// Ends an execution of any kind.
+pub async fn cancel(app: &App, id: &Id) -> Result<StatusCode> {
+    app.storage.cancel(id).await?;
+    app.canceled.notify_waiters();
+    app.accepted.notify_waiters();
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// A list of documents that are JSON already.
+pub fn json_list(documents: &[Bytes]) -> Response {
+    let mut body = Vec::with_capacity(documents.iter().map(|text| text.len() + 1).sum());
+    body.push(b'[');
+    body.extend(documents.join(&b","[..]));
+    body.push(b']');
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+pub fn statuses(names: &[String]) -> Result<Vec<ExecutionStatus>> {
     names
         .iter()
         .map(|name| {

@@ -15,7 +15,5 @@ use crate::error::Result;
     params(("executionId" = String, Path)),
     responses((status = 202), (status = 404, body = Problem)))]
 pub async fn cancel_pipeline(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
-    app.storage.cancel(&id).await?;
-    app.canceled.notify_waiters();
-    Ok(StatusCode::ACCEPTED)
+    super::canary::cancel(&app, &id).await
 }

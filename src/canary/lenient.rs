@@ -197,6 +197,11 @@ pub mod integer {
     ) -> Result<Option<i64>, D::Error> {
         parse_integer(&Value::deserialize(deserializer)?)
     }
+
+    /// Absent is 0.
+    pub fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        Ok(deserialize(deserializer)?.unwrap_or(0))
+    }
 }
 
 /// Text; numbers and booleans become their text.
@@ -207,6 +212,11 @@ pub mod text {
         deserializer: D,
     ) -> Result<Option<String>, D::Error> {
         parse_string(Value::deserialize(deserializer)?)
+    }
+
+    /// Empty text is absent.
+    pub fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        Ok(deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
     }
 }
 

@@ -10,14 +10,14 @@ use crate::canary::{
 };
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::storage::NewExecution;
 
 /// What an execution is made of; the accounts are resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
     pub application: Option<String>,
     pub parent_pipeline_execution_id: Option<String>,
-    pub canary_config_id: String,
+    /// None for a config that came with the request.
+    pub canary_config_id: Option<String>,
     pub config: CanaryConfig,
     pub request: CanaryExecutionRequest,
     pub metrics_account: String,
@@ -30,24 +30,50 @@ pub struct Admission {
 /// # Errors
 /// `Invalid` when config and request do not fit together.
 pub async fn admit(app: &App, admission: Admission) -> Result<Id> {
-    let mut config = admission.config;
-    check(&config, &admission.request)?;
-    config.prepare();
-
+    check(&admission.config, &admission.request)?;
     let now = app.clock.now_millis();
-    let id = Ulid::from_parts(u64::try_from(now).unwrap_or(0), random()).to_string();
+    let id = new_id(now);
+    let document = document(&id, now, admission);
+    app.storage.begin(&document).await?;
+    ::metrics::counter!("serin_executions_accepted_total").increment(1);
+    tracing::info!(execution.id = id, "execution accepted");
+    app.accepted.notify_waiters();
+    Id::parse(&id)
+}
+
+/// Admits the canary of an analysis under an id that is the same whenever it is tried.
+///
+/// # Errors
+/// `Invalid` when config and request do not fit together.
+pub(super) async fn admit_for(
+    app: &App,
+    analysis: &str,
+    id: &str,
+    admission: Admission,
+) -> Result<()> {
+    check(&admission.config, &admission.request)?;
+    let document = document(id, app.clock.now_millis(), admission);
+    app.storage.begin_for(&document, Some(analysis)).await?;
+    ::metrics::counter!("serin_executions_accepted_total").increment(1);
+    app.accepted.notify_waiters();
+    Ok(())
+}
+
+fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusResponse {
+    let mut config = admission.config;
+    config.prepare();
     let mut stage_status = Stages::new(config.metrics.as_ref().map_or(0, Vec::len)).status();
     for state in stage_status.values_mut() {
         "not_started".clone_into(state);
     }
-    let document = CanaryExecutionStatusResponse {
-        application: Some(admission.application.unwrap_or_else(|| "ad-hoc".to_owned())),
+    CanaryExecutionStatusResponse {
+        application: Some(admission.application.unwrap_or_else(ad_hoc)),
         parent_pipeline_execution_id: admission.parent_pipeline_execution_id,
-        pipeline_id: Some(id.clone()),
+        pipeline_id: Some(id.to_owned()),
         stage_status,
         status: ExecutionStatus::NotStarted,
         config: Some(config),
-        canary_config_id: Some(admission.canary_config_id),
+        canary_config_id: Some(admission.canary_config_id.unwrap_or_else(ad_hoc)),
         canary_execution_request: Some(admission.request),
         build_time_millis: Some(now),
         build_time_iso: Some(iso_from_millis(now)),
@@ -55,22 +81,21 @@ pub async fn admit(app: &App, admission: Admission) -> Result<Id> {
         metrics_account_name: Some(admission.metrics_account),
         configuration_account_name: admission.configuration_account,
         ..CanaryExecutionStatusResponse::default()
-    };
-    let id = Id::parse(&id)?;
-    app.storage
-        .begin(&NewExecution {
-            id: id.clone(),
-            document,
-        })
-        .await?;
-    ::metrics::counter!("serin_executions_accepted_total").increment(1);
-    tracing::info!(execution.id = %id, "execution accepted");
-    app.accepted.notify_waiters();
-    Ok(id)
+    }
+}
+
+fn ad_hoc() -> String {
+    "ad-hoc".to_owned()
+}
+
+/// A ULID of that time.
+pub(super) fn new_id(millis: i64) -> String {
+    let random = uuid::Uuid::new_v4().as_u128();
+    Ulid::from_parts(u64::try_from(millis).unwrap_or(0), random).to_string()
 }
 
 /// The checks of Kayenta, in its order.
-fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> Result<()> {
+pub(super) fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> Result<()> {
     let metrics = config.metrics.as_deref().unwrap_or_default();
     if metrics.is_empty() {
         return invalid(
@@ -140,8 +165,4 @@ fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> Result<()> 
 
 fn invalid<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::Invalid(message.into()))
-}
-
-fn random() -> u128 {
-    uuid::Uuid::new_v4().as_u128()
 }

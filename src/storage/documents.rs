@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
-use super::index::ArchiveRow;
-use super::{Storage, does_not_exist, group, not_found, to_bytes};
+use super::index::{ArchiveRow, Kind};
+use super::{Record, Storage, does_not_exist, group, not_found, to_bytes};
 use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair, iso_from_millis};
 use crate::error::{Error, Result};
 
@@ -77,11 +77,8 @@ impl Storage {
         id: &Id,
         archive: &CanaryExecutionStatusResponse,
     ) -> Result<()> {
-        if self
-            .newest(account, group::CANARY_ARCHIVE, id)
-            .await?
-            .is_some()
-        {
+        let there = self.newest(account, group::CANARY_ARCHIVE, id).await?;
+        if there.is_some() {
             return Err(Error::Invalid(format!(
                 "Archived canary result '{id}' already exists."
             )));
@@ -97,11 +94,8 @@ impl Storage {
         id: &Id,
         archive: &CanaryExecutionStatusResponse,
     ) -> Result<()> {
-        if self
-            .newest(account, group::CANARY_ARCHIVE, id)
-            .await?
-            .is_none()
-        {
+        let there = self.newest(account, group::CANARY_ARCHIVE, id).await?;
+        if there.is_none() {
             return Err(Error::Invalid(format!(
                 "Archived canary result '{id}' does not exist."
             )));
@@ -111,45 +105,47 @@ impl Storage {
 
     pub async fn delete_archive(&self, account: &str, id: &Id) -> Result<()> {
         let now = self.clock.now_millis();
-        self.index.remove_archive(account, id.as_str(), now).await?;
-        self.forget(account, id.as_str()).await;
+        self.index
+            .remove_archive(account, Kind::Canary, id.as_str(), now)
+            .await?;
+        self.forget(Kind::Canary, account, id.as_str()).await;
         self.delete(account, group::CANARY_ARCHIVE, id).await
     }
 
     /// Object first, then row.
-    pub(super) async fn put_archive(
+    pub(super) async fn put_archive<R: Record>(
         &self,
         account: &str,
         id: &Id,
-        archive: &CanaryExecutionStatusResponse,
+        archive: &R,
     ) -> Result<()> {
-        let key = format!("{}/{id}/canary_archive.json", group::CANARY_ARCHIVE);
+        let key = format!("{0}/{id}/{0}.json", R::GROUP);
         self.objects(account)?.put(&key, to_bytes(archive)?).await?;
-        self.forget(account, id.as_str()).await;
+        self.forget(R::KIND, account, id.as_str()).await;
         let row = self.archive_row(id.as_str(), archive, String::new());
         self.index.put_archive(account, &row).await
     }
 
-    pub(super) fn archive_row(
+    pub(super) fn archive_row<R: Record>(
         &self,
         id: &str,
-        archive: &CanaryExecutionStatusResponse,
+        archive: &R,
         version: String,
     ) -> ArchiveRow {
         ArchiveRow {
+            kind: R::KIND,
             id: id.to_owned(),
-            application: archive.application.clone().unwrap_or_default(),
-            status: archive.status.as_str().to_owned(),
-            build_time: archive.build_time_millis.unwrap_or(0),
+            application: archive.application().to_owned(),
+            status: archive.status().as_str().to_owned(),
+            build_time: archive.build_time(),
             version,
             noted_at: self.clock.now_millis(),
         }
     }
 
-    pub(super) async fn forget(&self, account: &str, id: &str) {
-        self.finished
-            .invalidate(&(account.to_owned(), id.to_owned()))
-            .await;
+    pub(super) async fn forget(&self, kind: Kind, account: &str, id: &str) {
+        let key = (kind, account.to_owned(), id.to_owned());
+        self.finished.invalidate(&key).await;
     }
 
     async fn read<T: DeserializeOwned>(&self, account: &str, group: &str, id: &Id) -> Result<T> {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 
 use super::index::{Claim, ExecutionRow, Kind};
-use super::{Storage, group, not_found};
-use crate::canary::{CanaryExecutionStatusResponse, ExecutionStatus, Id, iso_from_millis};
+use super::{Record, Storage, not_found, to_bytes};
+use crate::canary::{
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+};
 use crate::error::{Error, Result};
 
 /// How long a worker has to write an archive before another one tries.
@@ -14,13 +16,6 @@ const ARCHIVE_LEASE: i64 = 60_000;
 
 /// How long an archive waits after its store did not take it.
 const ARCHIVE_RETRY: i64 = 15_000;
-
-/// An execution to accept; accounts and id stand in the document.
-#[derive(Clone, Debug)]
-pub struct NewExecution {
-    pub id: Id,
-    pub document: CanaryExecutionStatusResponse,
-}
 
 /// Whether an end was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +26,27 @@ pub enum Ended {
 }
 
 impl Storage {
-    /// Accepts an execution: durable when this returns.
-    pub async fn begin(&self, execution: &NewExecution) -> Result<()> {
-        let document = &execution.document;
+    /// Accepts an execution: durable when this returns. One that is there already stays as it is.
+    pub async fn begin<R: Record>(&self, document: &R) -> Result<()> {
+        self.begin_for(document, None).await
+    }
+
+    /// Accepts a canary for which an analysis waits.
+    pub async fn begin_for<R: Record>(&self, document: &R, parent: Option<&str>) -> Result<()> {
         let row = ExecutionRow {
-            id: execution.id.to_string(),
-            application: document.application.clone().unwrap_or_default(),
-            canary_config_id: document.canary_config_id.clone().unwrap_or_default(),
-            storage_account: document.storage_account_name.clone().unwrap_or_default(),
-            status: document.status,
+            kind: R::KIND,
+            id: document.id().to_owned(),
+            application: document.application().to_owned(),
+            canary_config_id: document.canary_config_id().to_owned(),
+            storage_account: document.storage_account().to_owned(),
+            status: document.status(),
             complete: false,
-            build_time: document.build_time_millis.unwrap_or(0),
+            build_time: document.build_time(),
             attempt: 0,
+            parent: parent.map(str::to_owned),
             document: to_text(document)?,
         };
-        self.index.insert_execution(Kind::Canary, &row).await
+        self.index.insert_execution(&row).await
     }
 
     /// The next execution that is due; it is the owner's while the lease is renewed.
@@ -63,30 +64,36 @@ impl Storage {
     }
 
     /// Shows how far an execution is; without effect when the claim is lost.
-    pub async fn progress(
-        &self,
-        claim: &Claim,
-        document: &CanaryExecutionStatusResponse,
-    ) -> Result<()> {
+    pub async fn progress<R: Record>(&self, claim: &Claim, document: &R) -> Result<()> {
         self.index
-            .progress(claim, document.status, &to_text(document)?)
+            .progress(claim, document.status(), &to_text(document)?)
             .await
             .map(|_| ())
     }
 
+    /// Brings an execution forward and gives it back until `due_at`, in epoch milliseconds.
+    pub async fn step<R: Record>(&self, claim: &Claim, document: &R, due_at: i64) -> Result<Ended> {
+        let text = to_text(document)?;
+        let written = self
+            .index
+            .step(claim, document.status(), &text, due_at)
+            .await?;
+        Ok(if written {
+            Ended::Here
+        } else {
+            Ended::Elsewhere
+        })
+    }
+
     /// Ends an execution, then archives it. A store that does not take the archive is asked again
     /// later; the end stands all the same.
-    pub async fn finish(
-        &self,
-        claim: &Claim,
-        document: &CanaryExecutionStatusResponse,
-    ) -> Result<Ended> {
+    pub async fn finish<R: Record>(&self, claim: &Claim, document: &R) -> Result<Ended> {
         let now = self.clock.now_millis();
         let text = to_text(document)?;
         let archive_at = now + ARCHIVE_LEASE;
         let written = self
             .index
-            .finish(claim, document.status, &text, now, archive_at)
+            .finish(claim, document.status(), &text, now, archive_at)
             .await?;
         if !written {
             return Ok(Ended::Elsewhere);
@@ -96,17 +103,13 @@ impl Storage {
     }
 
     /// Archives an execution that has ended; later, when its store does not take it.
-    pub async fn write_archive(
-        &self,
-        claim: &Claim,
-        document: &CanaryExecutionStatusResponse,
-    ) -> Result<()> {
+    pub async fn write_archive<R: Record>(&self, claim: &Claim, document: &R) -> Result<()> {
         if self.archive {
             let id = Id::parse(&claim.id)?;
-            if let Err(error) = self
+            let archived = self
                 .put_archive(&claim.storage_account, &id, document)
-                .await
-            {
+                .await;
+            if let Err(error) = archived {
                 tracing::warn!(execution.id = claim.id, %error, "cannot archive an execution; trying again");
                 let later = self.clock.now_millis() + ARCHIVE_RETRY;
                 return self.index.postpone(claim, later).await;
@@ -115,29 +118,58 @@ impl Storage {
         self.index.archived(&claim.id).await
     }
 
-    /// Ends an execution as canceled, whoever works on it.
+    /// Makes the analysis due that waits for this canary. Whether there is one.
+    pub async fn wake_parent(&self, claim: &Claim) -> Result<bool> {
+        self.index
+            .wake_parent(&claim.id, self.clock.now_millis())
+            .await
+    }
+
+    /// Ends an execution as canceled, whoever works on it; of an analysis, its canary too.
     ///
     /// # Errors
     /// `NotFound` when there is no such execution among those that have not been archived for long.
     pub async fn cancel(&self, id: &Id) -> Result<()> {
+        let Some(row) = self.index.execution(id.as_str()).await? else {
+            return Err(Error::NotFound(format!("No pipeline found for {id}")));
+        };
+        match row.kind {
+            Kind::Canary => {
+                self.cancel_record::<CanaryExecutionStatusResponse>(id)
+                    .await?
+            }
+            Kind::Analysis => {
+                let analysis = self
+                    .cancel_record::<CanaryAnalysisExecutionStatusResponse>(id)
+                    .await?;
+                let canary = analysis.and_then(|analysis| analysis.running_canary());
+                if let Some(canary) = canary {
+                    self.cancel_record::<CanaryExecutionStatusResponse>(&Id::parse(&canary)?)
+                        .await?;
+                }
+                return Ok(());
+            }
+        };
+        Ok(())
+    }
+
+    /// The document as it was before, unless it was complete.
+    async fn cancel_record<R: Record>(&self, id: &Id) -> Result<Option<R>> {
         // A step forward of its worker may come between; it cannot do so for ever.
         for _ in 0..20 {
             let Some(row) = self.index.execution(id.as_str()).await? else {
-                return Err(Error::NotFound(format!("No pipeline found for {id}")));
+                return Ok(None);
             };
             if row.complete {
-                return Ok(());
+                return Ok(None);
             }
             let now = self.clock.now_millis();
-            let mut document = from_text(&row.document)?;
-            end_canceled(&mut document, now);
+            let mut document: R = from_text(&row.document)?;
+            document.end_canceled(now);
             let text = to_text(&document)?;
-            if self
-                .index
-                .end(&row, ExecutionStatus::Canceled, &text, now)
-                .await?
-            {
-                return Ok(());
+            let status = ExecutionStatus::Canceled;
+            if self.index.end(&row, status, &text, now).await? {
+                return from_text(&row.document).map(Some);
             }
         }
         Err(Error::Unavailable(format!(
@@ -145,42 +177,63 @@ impl Storage {
         )))
     }
 
+    /// What an execution is, while it is in the index.
+    pub async fn kind(&self, id: &Id) -> Result<Option<Kind>> {
+        let row = self.index.execution(id.as_str()).await?;
+        Ok(row.map(|row| row.kind))
+    }
+
+    /// The document of an execution, while it is in the index.
+    pub async fn live<R: Record>(&self, id: &Id) -> Result<Option<R>> {
+        let row = self.index.execution(id.as_str()).await?;
+        row.filter(|row| row.kind == R::KIND)
+            .map(|row| from_text(&row.document))
+            .transpose()
+    }
+
     /// The document of an execution as it is answered: from its row, else from the archive.
     ///
     /// # Errors
-    /// `NotFound` when there is neither.
-    pub async fn execution(&self, account: &str, id: &Id) -> Result<Bytes> {
-        let cached = (account.to_owned(), id.to_string());
+    /// `NotFound` when there is neither; `Invalid` when the id is of an execution of another kind.
+    pub async fn execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
+        let cached = (R::KIND, account.to_owned(), id.to_string());
         if let Some(body) = self.finished.get(&cached).await {
             return Ok(body);
         }
         if let Some(row) = self.index.execution(id.as_str()).await? {
+            if row.kind != R::KIND {
+                return Err(wrong_kind(R::KIND, row.kind));
+            }
             let body = Bytes::from(row.document);
             if row.complete {
                 self.finished.insert(cached, body.clone()).await;
             }
             return Ok(body);
         }
-        let body = self.archived_execution(account, id).await?;
+        let body = self.archived_execution::<R>(account, id).await?;
         self.finished.insert(cached, body.clone()).await;
         Ok(body)
     }
 
-    async fn archived_execution(&self, account: &str, id: &Id) -> Result<Bytes> {
+    async fn archived_execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
         let (key, body) = self
-            .newest(account, group::CANARY_ARCHIVE, id)
+            .newest(account, R::GROUP, id)
             .await?
             .ok_or_else(|| not_found(id.as_str()))?;
         // What Kayenta wrote is told as serin tells it.
-        let document: CanaryExecutionStatusResponse =
-            serde_json::from_slice(&body).map_err(|cause| {
-                Error::storage(format!("the document '{key}' cannot be read"), cause)
-            })?;
-        super::to_bytes(&document)
+        let document: R = serde_json::from_slice(&body).map_err(|cause| {
+            Error::storage(format!("the document '{key}' cannot be read"), cause)
+        })?;
+        to_bytes(&document)
+    }
+
+    /// Accounts whose archives are known to hold an execution.
+    pub async fn archive_accounts(&self, kind: Kind, id: &Id) -> Result<Vec<String>> {
+        self.index.archive_accounts(kind, id.as_str()).await
     }
 
     /// Documents of an application's executions, newest first; one that cannot be read is left out.
-    pub async fn executions(
+    pub async fn executions<R: Record>(
         &self,
         account: &str,
         application: &str,
@@ -193,26 +246,21 @@ impl Storage {
         let offset = limit.saturating_mul(i64::try_from(page - 1).unwrap_or(i64::MAX));
         let listed = self
             .index
-            .list_executions(account, application, statuses, limit, offset)
+            .list_executions(R::KIND, account, application, statuses, limit, offset)
             .await?;
         let read = listed.into_iter().map(|listed| async move {
             if let Some(document) = listed.document {
-                Some(Bytes::from(document))
-            } else {
-                let id = Id::parse(&listed.id).ok()?;
-                self.execution(account, &id)
-                    .await
-                    .inspect_err(|error| {
-                        tracing::warn!(execution.id = %id, %error, "left out of a list");
-                    })
-                    .ok()
+                return Some(Bytes::from(document));
             }
+            let id = Id::parse(&listed.id).ok()?;
+            let read = self.execution::<R>(account, &id).await;
+            read.inspect_err(
+                |error| tracing::warn!(execution.id = %id, %error, "left out of a list"),
+            )
+            .ok()
         });
-        Ok(futures::future::join_all(read)
-            .await
-            .into_iter()
-            .flatten()
-            .collect())
+        let read = futures::future::join_all(read).await;
+        Ok(read.into_iter().flatten().collect())
     }
 
     /// Forgets rows whose archive has been there for the time of retention.
@@ -223,26 +271,27 @@ impl Storage {
     }
 }
 
-fn end_canceled(document: &mut CanaryExecutionStatusResponse, now: i64) {
-    document.status = ExecutionStatus::Canceled;
-    document.complete = true;
-    for state in document.stage_status.values_mut() {
-        if state == "running" {
-            "canceled".clone_into(state);
-        }
-    }
-    if document.start_time_millis.is_some() {
-        document.end_time_millis = Some(now);
-        document.end_time_iso = Some(iso_from_millis(now));
-    }
+/// Kayenta's words, to the letter.
+fn wrong_kind(wanted: Kind, got: Kind) -> Error {
+    let name = |kind| match kind {
+        Kind::Canary => ("Standard Canary Pipeline", "CanaryExecutionStatusResponse"),
+        Kind::Analysis => (
+            "Standalone Canary Analysis Pipeline",
+            "CanaryAnalysisExecutionStatusResponse",
+        ),
+    };
+    let ((wanted, response), (got, _)) = (name(wanted), name(got));
+    Error::Invalid(format!(
+        "Only named pipelines of '{wanted}' can be converted to a {response} object, '{got}' received"
+    ))
 }
 
-fn to_text(document: &CanaryExecutionStatusResponse) -> Result<String> {
+fn to_text<R: Record>(document: &R) -> Result<String> {
     serde_json::to_string(document)
         .map_err(|cause| Error::Internal(format!("cannot write a document: {cause}")))
 }
 
-fn from_text(text: &str) -> Result<CanaryExecutionStatusResponse> {
+fn from_text<R: Record>(text: &str) -> Result<R> {
     serde_json::from_str(text)
         .map_err(|cause| Error::Internal(format!("cannot read an execution: {cause}")))
 }

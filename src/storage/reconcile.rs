@@ -6,9 +6,11 @@ use std::time::Duration;
 use futures::StreamExt;
 
 use super::objects::ObjectEntry;
-use super::{Storage, group};
-use crate::canary::{CanaryConfig, CanaryExecutionStatusResponse};
-use crate::error::Result;
+use super::{Record, Storage, group};
+use crate::canary::{
+    CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionStatusResponse,
+};
+use crate::error::{Error, Result};
 
 /// How long a request waits for the first reconciliation of an account.
 const FIRST_WAIT: Duration = Duration::from_secs(20);
@@ -58,16 +60,17 @@ impl Storage {
     /// One LIST for each group; only new or changed objects are read.
     pub async fn reconcile(&self, account: &str) -> Result<()> {
         self.reconcile_configs(account).await?;
-        self.reconcile_archives(account).await
+        self.reconcile_archives::<CanaryExecutionStatusResponse>(account)
+            .await?;
+        self.reconcile_archives::<CanaryAnalysisExecutionStatusResponse>(account)
+            .await
     }
 
     async fn reconcile_configs(&self, account: &str) -> Result<()> {
         let until = self.clock.now_millis() - MARGIN;
         let rows = self.index.configs(account).await?;
-        let mut known: HashMap<String, (String, i64)> = rows
-            .into_iter()
-            .map(|row| (row.id, (row.version, row.noted_at)))
-            .collect();
+        let mut known: HashMap<String, String> =
+            rows.into_iter().map(|row| (row.id, row.version)).collect();
         let objects = newest(
             self.objects(account)?
                 .list(&prefix(group::CANARY_CONFIG))
@@ -93,7 +96,7 @@ impl Storage {
             return Ok(());
         };
         let config: CanaryConfig = serde_json::from_slice(&body)
-            .map_err(|cause| crate::error::Error::storage("it is no canary config", cause))?;
+            .map_err(|cause| Error::storage("it is no canary config", cause))?;
         let mut row = self.config_row(id, &config, entry.version.clone());
         // Kayenta reads a config's name from its file name.
         let file = entry.key.rsplit('/').next().unwrap_or_default();
@@ -101,19 +104,16 @@ impl Storage {
         self.index.put_config(account, &row).await
     }
 
-    async fn reconcile_archives(&self, account: &str) -> Result<()> {
+    async fn reconcile_archives<R: Record>(&self, account: &str) -> Result<()> {
         let until = self.clock.now_millis() - MARGIN;
-        let mut known = self.index.archive_versions(account).await?;
-        let objects = newest(
-            self.objects(account)?
-                .list(&prefix(group::CANARY_ARCHIVE))
-                .await?,
-        );
+        let mut known = self.index.archive_versions(account, R::KIND).await?;
+        let objects = newest(self.objects(account)?.list(&prefix(R::GROUP)).await?);
         let changed = keep_changed(objects, &mut known);
         let mut reads = futures::stream::iter(changed)
-            .map(
-                |(id, entry)| async move { (self.note_archive(account, &id, &entry).await, entry) },
-            )
+            .map(|(id, entry)| async move {
+                let noted = self.note_archive::<R>(account, &id, &entry).await;
+                (noted, entry)
+            })
             .buffer_unordered(READS);
         while let Some((noted, entry)) = reads.next().await {
             if let Err(error) = noted {
@@ -121,21 +121,28 @@ impl Storage {
             }
         }
         for id in known.into_keys() {
-            self.index.remove_archive(account, &id, until).await?;
-            self.forget(account, &id).await;
+            self.index
+                .remove_archive(account, R::KIND, &id, until)
+                .await?;
+            self.forget(R::KIND, account, &id).await;
         }
         Ok(())
     }
 
-    async fn note_archive(&self, account: &str, id: &str, entry: &ObjectEntry) -> Result<()> {
+    async fn note_archive<R: Record>(
+        &self,
+        account: &str,
+        id: &str,
+        entry: &ObjectEntry,
+    ) -> Result<()> {
         let Some(body) = self.objects(account)?.get(&entry.key).await? else {
             return Ok(());
         };
-        let archive: CanaryExecutionStatusResponse = serde_json::from_slice(&body)
-            .map_err(|cause| crate::error::Error::storage("it is no archived execution", cause))?;
+        let archive: R = serde_json::from_slice(&body)
+            .map_err(|cause| Error::storage("it is no archived execution", cause))?;
         let row = self.archive_row(id, &archive, entry.version.clone());
         self.index.put_archive(account, &row).await?;
-        self.forget(account, id).await;
+        self.forget(R::KIND, account, id).await;
         Ok(())
     }
 }
@@ -164,14 +171,14 @@ fn newest(entries: Vec<ObjectEntry>) -> HashMap<String, ObjectEntry> {
 /// Leaves in `known` what is in the index and not in the store.
 fn keep_changed(
     objects: HashMap<String, ObjectEntry>,
-    known: &mut HashMap<String, (String, i64)>,
+    known: &mut HashMap<String, String>,
 ) -> Vec<(String, ObjectEntry)> {
     objects
         .into_iter()
         .filter(|(id, entry)| {
             known
                 .remove(id)
-                .is_none_or(|(version, _)| version != entry.version)
+                .is_none_or(|version| version != entry.version)
         })
         .collect()
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use sqlx::Row;
 
-use super::{Index, failed};
+use super::{Index, Kind, failed};
 use crate::error::Result;
 
 /// What a listing of executions needs of an archived one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveRow {
+    pub kind: Kind,
     pub id: String,
     pub application: String,
     pub status: String,
@@ -20,28 +21,31 @@ pub struct ArchiveRow {
 }
 
 impl Index {
-    /// Version and time of note of every archive of an account, by id.
-    pub async fn archive_versions(&self, account: &str) -> Result<HashMap<String, (String, i64)>> {
-        let rows = sqlx::query("SELECT id, version, noted_at FROM archive WHERE account = $1")
+    /// Version of every archive of an account, by id.
+    pub async fn archive_versions(
+        &self,
+        account: &str,
+        kind: Kind,
+    ) -> Result<HashMap<String, String>> {
+        let rows = sqlx::query("SELECT id, version FROM archive WHERE account = $1 AND kind = $2")
             .bind(account)
+            .bind(kind.as_str())
             .fetch_all(&self.read)
             .await
             .map_err(failed("list archives"))?;
-        let pairs = rows
-            .iter()
-            .map(|row| (row.get(0), (row.get(1), row.get(2))));
-        Ok(pairs.collect())
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
         sqlx::query(
-            "INSERT INTO archive (account, id, application, status, build_time, version, noted_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (account, id) DO UPDATE SET application = excluded.application, \
+            "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (account, kind, id) DO UPDATE SET application = excluded.application, \
              status = excluded.status, build_time = excluded.build_time, \
              version = excluded.version, noted_at = excluded.noted_at",
         )
         .bind(account)
+        .bind(row.kind.as_str())
         .bind(&row.id)
         .bind(&row.application)
         .bind(&row.status)
@@ -55,14 +59,34 @@ impl Index {
     }
 
     /// Removes the row, unless it was noted after `until`.
-    pub async fn remove_archive(&self, account: &str, id: &str, until: i64) -> Result<()> {
-        sqlx::query("DELETE FROM archive WHERE account = $1 AND id = $2 AND noted_at <= $3")
-            .bind(account)
+    pub async fn remove_archive(
+        &self,
+        account: &str,
+        kind: Kind,
+        id: &str,
+        until: i64,
+    ) -> Result<()> {
+        sqlx::query(
+            "DELETE FROM archive WHERE account = $1 AND kind = $2 AND id = $3 AND noted_at <= $4",
+        )
+        .bind(account)
+        .bind(kind.as_str())
+        .bind(id)
+        .bind(until)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("forget an archive"))
+    }
+
+    /// Accounts whose archives hold an id.
+    pub async fn archive_accounts(&self, kind: Kind, id: &str) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT account FROM archive WHERE kind = $1 AND id = $2")
+            .bind(kind.as_str())
             .bind(id)
-            .bind(until)
-            .execute(&self.write)
+            .fetch_all(&self.read)
             .await
-            .map(|_| ())
-            .map_err(failed("forget an archive"))
+            .map_err(failed("find an archive"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 }

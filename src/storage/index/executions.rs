@@ -10,15 +10,25 @@ use crate::canary::ExecutionStatus;
 use crate::error::Result;
 
 /// What an execution does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Canary,
+    /// A standalone canary analysis: canaries over one window after the other.
+    Analysis,
 }
 
 impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Canary => "canary",
+            Self::Analysis => "analysis",
+        }
+    }
+
+    fn parse(name: &str) -> Self {
+        match name {
+            "analysis" => Self::Analysis,
+            _ => Self::Canary,
         }
     }
 }
@@ -26,6 +36,7 @@ impl Kind {
 /// An execution as its row has it.
 #[derive(Clone, Debug)]
 pub struct ExecutionRow {
+    pub kind: Kind,
     pub id: String,
     pub application: String,
     pub canary_config_id: String,
@@ -34,15 +45,20 @@ pub struct ExecutionRow {
     pub complete: bool,
     pub build_time: i64,
     pub attempt: i64,
+    /// The analysis that waits for this canary.
+    pub parent: Option<String>,
     pub document: String,
 }
 
 /// The right to work on an execution while its lease lasts.
 #[derive(Clone, Debug)]
 pub struct Claim {
+    pub kind: Kind,
     pub id: String,
     /// Which attempt this is, from 1; every write is refused once there has been another.
     pub attempt: i64,
+    /// Claims since the execution last came forward, this one included.
+    pub failures: i64,
     pub storage_account: String,
     /// Ended already; only the archive is to be written.
     pub complete: bool,
@@ -58,20 +74,22 @@ pub struct Listed {
 }
 
 impl Index {
-    /// Accepts an execution, due at once.
-    pub async fn insert_execution(&self, kind: Kind, row: &ExecutionRow) -> Result<()> {
+    /// Accepts an execution, due at once; one that is there already stays as it is.
+    pub async fn insert_execution(&self, row: &ExecutionRow) -> Result<()> {
         sqlx::query(
             "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
-             status, complete, build_time, archived, due_at, attempt, document) \
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, $8)",
+             status, complete, build_time, archived, due_at, attempt, failures, parent, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9) \
+             ON CONFLICT (id) DO NOTHING",
         )
         .bind(&row.id)
-        .bind(kind.as_str())
+        .bind(row.kind.as_str())
         .bind(&row.application)
         .bind(&row.canary_config_id)
         .bind(&row.storage_account)
         .bind(row.status.as_str())
         .bind(row.build_time)
+        .bind(&row.parent)
         .bind(&row.document)
         .execute(&self.write)
         .await
@@ -92,9 +110,10 @@ impl Index {
     /// lease ends.
     pub async fn claim(&self, owner: &str, now: i64, lease: Duration) -> Result<Option<Claim>> {
         let row = sqlx::query(
-            "UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1 \
+            "UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
+             failures = failures + 1 \
              WHERE id = (SELECT id FROM execution WHERE due_at <= $3 ORDER BY due_at, id LIMIT 1) \
-             RETURNING id, attempt, storage_account, complete, document",
+             RETURNING kind, id, attempt, failures, storage_account, complete, document",
         )
         .bind(owner)
         .bind(now + millis(lease))
@@ -103,21 +122,14 @@ impl Index {
         .await
         .map_err(failed("claim an execution"))?;
         Ok(row.map(|row| Claim {
+            kind: Kind::parse(row.get("kind")),
             id: row.get("id"),
             attempt: row.get("attempt"),
+            failures: row.get("failures"),
             storage_account: row.get("storage_account"),
             complete: row.get::<i64, _>("complete") != 0,
             document: row.get("document"),
         }))
-    }
-
-    /// When the next execution falls due.
-    pub async fn next_due(&self) -> Result<Option<i64>> {
-        sqlx::query("SELECT min(due_at) FROM execution WHERE due_at IS NOT NULL")
-            .fetch_one(&self.read)
-            .await
-            .map(|row| row.get(0))
-            .map_err(failed("find the next execution"))
     }
 
     /// Whether the claim still holds; if so, for another lease.
@@ -216,21 +228,62 @@ impl Index {
         .map_err(failed("note an archive"))
     }
 
-    /// Puts an execution off until `due_at`.
+    /// Brings an execution forward and puts it off until `due_at`; the claim is given back.
+    /// `false`: the claim does not hold any more.
+    pub async fn step(
+        &self,
+        claim: &Claim,
+        status: ExecutionStatus,
+        document: &str,
+        due_at: i64,
+    ) -> Result<bool> {
+        let written = sqlx::query(
+            "UPDATE execution SET status = $1, document = $2, due_at = $3, lease_owner = NULL, \
+             failures = 0 WHERE id = $4 AND attempt = $5 AND complete = 0",
+        )
+        .bind(status.as_str())
+        .bind(document)
+        .bind(due_at)
+        .bind(&claim.id)
+        .bind(claim.attempt)
+        .execute(&self.write)
+        .await
+        .map_err(failed("bring an execution forward"))?;
+        Ok(written.rows_affected() == 1)
+    }
+
+    /// Makes the analysis due that waits for this canary, unless it is being worked on.
+    pub async fn wake_parent(&self, id: &str, now: i64) -> Result<bool> {
+        let woken = sqlx::query(
+            "UPDATE execution SET due_at = $1 WHERE complete = 0 AND lease_owner IS NULL \
+             AND due_at > $1 AND id = (SELECT parent FROM execution WHERE id = $2)",
+        )
+        .bind(now)
+        .bind(id)
+        .execute(&self.write)
+        .await
+        .map_err(failed("wake an analysis"))?;
+        Ok(woken.rows_affected() == 1)
+    }
+
+    /// Puts an execution off until `due_at`; the claim is given back.
     pub async fn postpone(&self, claim: &Claim, due_at: i64) -> Result<()> {
-        sqlx::query("UPDATE execution SET due_at = $1 WHERE id = $2 AND attempt = $3")
-            .bind(due_at)
-            .bind(&claim.id)
-            .bind(claim.attempt)
-            .execute(&self.write)
-            .await
-            .map(|_| ())
-            .map_err(failed("postpone an execution"))
+        sqlx::query(
+            "UPDATE execution SET due_at = $1, lease_owner = NULL WHERE id = $2 AND attempt = $3",
+        )
+        .bind(due_at)
+        .bind(&claim.id)
+        .bind(claim.attempt)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("postpone an execution"))
     }
 
     /// Executions of an application, newest first: rows, then what only the archive has.
     pub async fn list_executions(
         &self,
+        kind: Kind,
         account: &str,
         application: &str,
         statuses: &[ExecutionStatus],
@@ -249,10 +302,10 @@ impl Index {
         };
         let sql = format!(
             "SELECT id, build_time, document FROM execution \
-             WHERE kind = 'canary' AND application = $1 {wanted} \
+             WHERE kind = $5 AND application = $1 {wanted} \
              UNION ALL \
              SELECT id, build_time, NULL FROM archive \
-             WHERE account = $2 AND application = $1 {wanted} \
+             WHERE account = $2 AND kind = $5 AND application = $1 {wanted} \
              AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = archive.id) \
              ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4"
         );
@@ -261,6 +314,7 @@ impl Index {
             .bind(account)
             .bind(limit)
             .bind(offset)
+            .bind(kind.as_str())
             .fetch_all(&self.read)
             .await
             .map_err(failed("list executions"))?;
@@ -291,6 +345,7 @@ fn millis(duration: Duration) -> i64 {
 fn execution_row(row: &SqliteRow) -> ExecutionRow {
     let status: String = row.get("status");
     ExecutionRow {
+        kind: Kind::parse(row.get("kind")),
         id: row.get("id"),
         application: row.get("application"),
         canary_config_id: row.get("canary_config_id"),
@@ -299,6 +354,7 @@ fn execution_row(row: &SqliteRow) -> ExecutionRow {
         complete: row.get::<i64, _>("complete") != 0,
         build_time: row.get("build_time"),
         attempt: row.get("attempt"),
+        parent: row.get("parent"),
         document: row.get("document"),
     }
 }
@@ -314,6 +370,7 @@ mod tests {
 
     fn row(id: &str, build_time: i64) -> ExecutionRow {
         ExecutionRow {
+            kind: Kind::Canary,
             id: id.to_owned(),
             application: "web".to_owned(),
             canary_config_id: "c".to_owned(),
@@ -322,6 +379,7 @@ mod tests {
             complete: false,
             build_time,
             attempt: 0,
+            parent: None,
             document: format!("{{\"pipelineId\":\"{id}\"}}"),
         }
     }
@@ -331,7 +389,7 @@ mod tests {
         let (_folder, index) = temporary().await;
         for number in 0..100 {
             index
-                .insert_execution(Kind::Canary, &row(&format!("e{number}"), 1))
+                .insert_execution(&row(&format!("e{number}"), 1))
                 .await
                 .unwrap();
         }
@@ -354,10 +412,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_lost_its_lease_cannot_write() {
         let (_folder, index) = temporary().await;
-        index
-            .insert_execution(Kind::Canary, &row("e", 0))
-            .await
-            .unwrap();
+        index.insert_execution(&row("e", 0)).await.unwrap();
         let first = index.claim("one", 0, LEASE).await.unwrap().unwrap();
         assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
         assert!(index.claim("two", 14_999, LEASE).await.unwrap().is_none());
@@ -389,10 +444,7 @@ mod tests {
     #[tokio::test]
     async fn an_end_from_outside_takes_the_claim_away() {
         let (_folder, index) = temporary().await;
-        index
-            .insert_execution(Kind::Canary, &row("e", 0))
-            .await
-            .unwrap();
+        index.insert_execution(&row("e", 0)).await.unwrap();
         let claim = index.claim("one", 0, LEASE).await.unwrap().unwrap();
         let seen = index.execution("e").await.unwrap().unwrap();
         let status = ExecutionStatus::Canceled;
@@ -420,13 +472,11 @@ mod tests {
     async fn lists_join_rows_and_archives_newest_first() {
         let (_folder, index) = temporary().await;
         for (id, time) in [("a", 1), ("c", 3)] {
-            index
-                .insert_execution(Kind::Canary, &row(id, time))
-                .await
-                .unwrap();
+            index.insert_execution(&row(id, time)).await.unwrap();
         }
         for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
             let archive = super::super::ArchiveRow {
+                kind: Kind::Canary,
                 id: id.to_owned(),
                 application: "web".to_owned(),
                 status: "succeeded".to_owned(),
@@ -440,7 +490,7 @@ mod tests {
             let index = index.clone();
             async move {
                 let listed = index
-                    .list_executions("s3", "web", statuses, limit, offset)
+                    .list_executions(Kind::Canary, "s3", "web", statuses, limit, offset)
                     .await;
                 listed
                     .unwrap()

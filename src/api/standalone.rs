@@ -1,0 +1,190 @@
+//! `/standalone_canary_analysis`: canaries over one window after the other.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::canary::{cancel, json_list, required, statuses};
+use super::problem::Problem;
+use super::request::{Body, PathId, Query};
+use crate::app::App;
+use crate::canary::{
+    CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
+    CanaryAnalysisExecutionStatusResponse, Id,
+};
+use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
+use crate::error::{Error, Result};
+use crate::judge;
+use crate::run::{AnalysisAdmission, admit_analysis};
+use crate::storage::Kind;
+
+/// The id under which an analysis can be polled.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryAnalysisExecutionResponse {
+    canary_analysis_execution_id: String,
+}
+
+/// Start an analysis with a stored config
+///
+/// It is accepted durably and goes on in the background: poll `GET /standalone_canary_analysis/{id}`.
+#[utoipa::path(post, path = "/standalone_canary_analysis/{id}", tag = "analysis",
+    params(
+        ("id" = String, Path, description = "id of the canary config"),
+        ("user" = Option<String>, Query, description = "`anonymous`, if not given"),
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("parentPipelineExecutionId" = Option<String>, Query),
+        ("metricsAccountName" = Option<String>, Query),
+        ("configurationAccountName" = Option<String>, Query),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    request_body = CanaryAnalysisExecutionRequest,
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn initiate_analysis(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+    Body(request): Body<CanaryAnalysisExecutionRequest>,
+) -> Result<Json<CanaryAnalysisExecutionResponse>> {
+    let mut admission = admission(&app, &query)?;
+    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    admission.config = app.storage.canary_config(account, &id).await?;
+    admission.canary_config_id = Some(id.to_string());
+    admission.request = request;
+    start(&app, admission).await
+}
+
+/// Start an analysis with the config in the request
+#[utoipa::path(post, path = "/standalone_canary_analysis", tag = "analysis",
+    params(
+        ("user" = Option<String>, Query, description = "`anonymous`, if not given"),
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("parentPipelineExecutionId" = Option<String>, Query),
+        ("metricsAccountName" = Option<String>, Query),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    request_body = CanaryAnalysisAdhocExecutionRequest,
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem)))]
+pub async fn initiate_adhoc_analysis(
+    State(app): State<App>,
+    query: Query,
+    Body(request): Body<CanaryAnalysisAdhocExecutionRequest>,
+) -> Result<Json<CanaryAnalysisExecutionResponse>> {
+    let mut admission = admission(&app, &query)?;
+    admission.config = required(request.canary_config, "canaryConfig")?;
+    admission.request = required(request.execution_request, "executionRequest")?;
+    admission.config.drop_nulls();
+    judge::check(&admission.config)?;
+    start(&app, admission).await
+}
+
+/// Find an analysis
+///
+/// As it stands while it goes on; its report once it is complete.
+#[utoipa::path(get, path = "/standalone_canary_analysis/{id}", tag = "analysis",
+    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query, description = "any, if not given")),
+    responses((status = 200, body = CanaryAnalysisExecutionStatusResponse), (status = 404, body = Problem)))]
+pub async fn find_analysis(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Response> {
+    let document = match query.text("storageAccountName") {
+        Some(name) => {
+            let account = app.store(Some(name), ObjectStore)?;
+            find(&app, account, &id).await?
+        }
+        None => find_anywhere(&app, &id).await?,
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
+}
+
+/// List analyses of an application, newest first
+#[utoipa::path(get, path = "/standalone_canary_analysis", tag = "analysis",
+    params(
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("limit" = Option<usize>, Query, description = "20, if not given"),
+        ("page" = Option<usize>, Query, description = "from 1"),
+        ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    responses((status = 200, body = Vec<CanaryAnalysisExecutionStatusResponse>), (status = 400, body = Problem)))]
+pub async fn list_analyses(State(app): State<App>, query: Query) -> Result<Response> {
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let limit = query.number::<usize>("limit")?.unwrap_or(20);
+    let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
+    let statuses = statuses(&query.list("statuses"))?;
+    let application = query.text("application").unwrap_or("ad-hoc");
+    let documents = app
+        .storage
+        .executions::<CanaryAnalysisExecutionStatusResponse>(
+            account,
+            application,
+            &statuses,
+            limit,
+            page,
+        )
+        .await?;
+    Ok(json_list(&documents))
+}
+
+/// Cancel an analysis
+///
+/// The canary that it runs is canceled with it; it is archived as canceled.
+#[utoipa::path(delete, path = "/standalone_canary_analysis/{id}", tag = "analysis",
+    params(("id" = String, Path, description = "id of the analysis")),
+    responses((status = 202), (status = 404, body = Problem)))]
+pub async fn cancel_analysis(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
+    cancel(&app, &id).await
+}
+
+async fn start(
+    app: &App,
+    admission: AnalysisAdmission,
+) -> Result<Json<CanaryAnalysisExecutionResponse>> {
+    let id = admit_analysis(app, admission).await?;
+    Ok(Json(CanaryAnalysisExecutionResponse {
+        canary_analysis_execution_id: id.to_string(),
+    }))
+}
+
+/// The part of an admission that the query parameters give.
+fn admission(app: &App, query: &Query) -> Result<AnalysisAdmission> {
+    let metrics = app.account(query.text("metricsAccountName"), MetricsStore)?;
+    let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let text = |name| query.text(name).map(str::to_owned);
+    Ok(AnalysisAdmission {
+        application: text("application"),
+        user: text("user"),
+        parent_pipeline_execution_id: text("parentPipelineExecutionId"),
+        metrics_account: metrics.name.clone(),
+        storage_account: storage.to_owned(),
+        ..AnalysisAdmission::default()
+    })
+}
+
+async fn find(app: &App, account: &str, id: &Id) -> Result<axum::body::Bytes> {
+    app.storage
+        .execution::<CanaryAnalysisExecutionStatusResponse>(account, id)
+        .await
+}
+
+/// By id alone: the row, else whichever store has the archive.
+async fn find_anywhere(app: &App, id: &Id) -> Result<axum::body::Bytes> {
+    let known = app.storage.archive_accounts(Kind::Analysis, id).await?;
+    let stores = app.accounts().into_iter().filter(|account| {
+        account.supported_types.contains(&ObjectStore)
+            && app.store(Some(&account.name), ObjectStore).is_ok()
+    });
+    let stores = stores.map(|account| account.name.clone());
+    for account in known.into_iter().chain(stores) {
+        match find(app, &account, id).await {
+            Err(Error::NotFound(_)) => {}
+            found => return found,
+        }
+    }
+    Err(Error::NotFound(format!("No pipeline found for {id}")))
+}

@@ -1,0 +1,374 @@
+//! The windows of a standalone canary analysis. Pure.
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::canary::{
+    AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionRequestScope,
+    CanaryClassifierThresholdsConfig, CanaryExecutionRequest, CanaryScope, CanaryScopePair,
+    Instant,
+};
+use crate::error::{Error, Result};
+
+/// When which canary runs, and over what.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    request: CanaryAnalysisExecutionRequest,
+    thresholds: CanaryClassifierThresholdsConfig,
+    marginal: f64,
+    planned_at: Timestamp,
+    starts: Vec<Timestamp>,
+    interval: SignedDuration,
+    runs: u32,
+    /// The windows lie in the past: nothing is waited for.
+    is_retrospective: bool,
+}
+
+impl Plan {
+    /// # Errors
+    /// `Invalid` in the words that Kayenta would use later, where it has words.
+    pub fn of(request: &CanaryAnalysisExecutionRequest, planned_at: i64) -> Result<Self> {
+        let scopes = request.scopes.as_deref().unwrap_or_default();
+        let Some(first) = scopes.first() else {
+            return invalid("Canary StageExecution configuration must contain at least one scope.");
+        };
+        let Some(thresholds) = request.thresholds else {
+            return invalid("scoreThresholds is marked non-null but is null");
+        };
+        let (Some(marginal), Some(_)) = (thresholds.marginal, thresholds.pass) else {
+            return invalid("thresholds must have a pass and a marginal score, e.g. 95 and 75");
+        };
+        let planned_at = Timestamp::from_millisecond(planned_at).unwrap_or_default();
+        let start = instant(first.start_time_iso.as_deref())?;
+        let end = instant(first.end_time_iso.as_deref())?;
+        let lifetime = match (end, request.lifetime_duration_mins) {
+            (Some(end), _) => end.duration_since(start.unwrap_or(planned_at)).as_secs() / 60,
+            (None, Some(minutes)) => minutes,
+            (None, None) => {
+                return invalid(
+                    "Canary StageExecution configuration must include either `endTime` or `lifetimeDuration`.",
+                );
+            }
+        };
+        if lifetime <= 0 {
+            return invalid(format!(
+                "the analysis would last {lifetime} minutes; from its start to its end there must be one at least"
+            ));
+        }
+        let interval = request
+            .analysis_interval_mins
+            .filter(|minutes| 0 < *minutes && *minutes <= lifetime)
+            .unwrap_or(lifetime);
+        for (name, minutes) in [
+            ("beginAfterMins", request.begin_after_mins),
+            ("lookbackMins", request.lookback_mins),
+            ("lifetimeDurationMins", lifetime),
+        ] {
+            // A year, so that no window leaves the calendar.
+            if !(0..=527_040).contains(&minutes) {
+                return invalid(format!(
+                    "'{minutes}' is out of range; {name} may be 0 to 527040"
+                ));
+            }
+        }
+        let runs = lifetime / interval;
+        if runs > 1000 {
+            return invalid(format!(
+                "{runs} canaries are too many for one analysis; with a larger analysisIntervalMins there may be 1000"
+            ));
+        }
+        let starts = scopes
+            .iter()
+            .map(|scope| {
+                let own = instant(scope.start_time_iso.as_deref())?;
+                instant(scope.end_time_iso.as_deref())?;
+                Ok(own.or(start).unwrap_or(planned_at))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            request: request.clone(),
+            thresholds,
+            marginal,
+            planned_at,
+            starts,
+            interval: SignedDuration::from_mins(interval),
+            runs: u32::try_from(runs).unwrap_or(1),
+            is_retrospective: end.is_some(),
+        })
+    }
+
+    pub const fn marginal(&self) -> f64 {
+        self.marginal
+    }
+
+    /// Waits and canaries in their order, none of them started.
+    pub fn stages(&self) -> Vec<AnalysisStage> {
+        let mut stages = Vec::new();
+        if self.request.begin_after_mins > 0 && !self.is_retrospective {
+            stages.push(AnalysisStage::new(AnalysisStage::WAIT, "Warmup Wait"));
+        }
+        for run in 1..=self.runs {
+            if !self.is_retrospective {
+                let name = format!("Interval Wait #{run}");
+                stages.push(AnalysisStage::new(AnalysisStage::WAIT, name));
+            }
+            let name = format!("Run Canary #{run}");
+            stages.push(AnalysisStage::new(AnalysisStage::RUN_CANARY, name));
+        }
+        stages
+    }
+
+    /// The number of the canary at, or after, a stage; from 1.
+    pub fn run_number(&self, stages: &[AnalysisStage], at: usize) -> u32 {
+        let before = stages[..at].iter().filter(|stage| stage.is_run()).count();
+        u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// When a wait is over: at the end of the window that the next canary judges. An interval
+    /// that began late does not end late.
+    pub fn due_millis(&self, stages: &[AnalysisStage], at: usize) -> i64 {
+        let warmup = SignedDuration::from_mins(self.request.begin_after_mins);
+        let waited = if stages[at].name == "Warmup Wait" {
+            warmup
+        } else {
+            warmup + self.interval * i32::try_from(self.run_number(stages, at)).unwrap_or(1)
+        };
+        self.planned_at
+            .saturating_add(waited)
+            .unwrap_or(self.planned_at)
+            .as_millisecond()
+    }
+
+    /// What the canary of that number judges, from 1.
+    pub fn request(&self, run: u32) -> CanaryExecutionRequest {
+        let scopes = self.request.scopes.as_deref().unwrap_or_default();
+        let scopes: IndexMap<String, CanaryScopePair> = scopes
+            .iter()
+            .zip(&self.starts)
+            .map(|(scope, start)| (scope.scope_name.clone(), self.pair(scope, *start, run)))
+            .collect();
+        CanaryExecutionRequest {
+            scopes: Some(scopes),
+            thresholds: Some(self.thresholds),
+            metadata: None,
+            site_local: self.request.site_local.clone(),
+        }
+    }
+
+    fn pair(
+        &self,
+        scope: &CanaryAnalysisExecutionRequestScope,
+        start: Timestamp,
+        run: u32,
+    ) -> CanaryScopePair {
+        let add = |time: Timestamp, duration: SignedDuration| {
+            time.saturating_add(duration).unwrap_or(time)
+        };
+        let warmup = if self.is_retrospective {
+            SignedDuration::ZERO
+        } else {
+            SignedDuration::from_mins(self.request.begin_after_mins)
+        };
+        let grown = self.interval * i32::try_from(run).unwrap_or(1);
+        let to = add(start, warmup + grown);
+        let from = match self.request.lookback_mins {
+            0 => add(start, warmup),
+            minutes => add(to, -SignedDuration::from_mins(minutes)),
+        };
+        let offset = -SignedDuration::from_mins(scope.control_offset_in_minutes);
+        let side = |name: &Option<String>, location: &Option<String>, shift| CanaryScope {
+            scope: name.clone(),
+            location: location.clone(),
+            start: Some(Instant(add(from, shift))),
+            end: Some(Instant(add(to, shift))),
+            step: Some(scope.step),
+            extended_scope_params: Some(scope.extended_scope_params.clone()),
+        };
+        CanaryScopePair {
+            control_scope: Some(side(&scope.control_scope, &scope.control_location, offset)),
+            experiment_scope: Some(side(
+                &scope.experiment_scope,
+                &scope.experiment_location,
+                SignedDuration::ZERO,
+            )),
+        }
+    }
+}
+
+fn instant(text: Option<&str>) -> Result<Option<Timestamp>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    match Instant::parse(text) {
+        Some(instant) => Ok(Some(instant.0)),
+        None => invalid(format!("Text '{text}' could not be parsed at index 0")),
+    }
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::Invalid(message.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// 2024-06-01T01:00:00Z
+    const NOW: i64 = 1_717_203_600_000;
+
+    fn plan(members: Value) -> Result<Plan> {
+        let mut request = json!({"scopes": [{"controlScope": "a", "experimentScope": "b"}], "thresholds": {"pass": 95, "marginal": 75}});
+        for (name, value) in members.as_object().unwrap() {
+            request[name] = value.clone();
+        }
+        Plan::of(&serde_json::from_value(request).unwrap(), NOW)
+    }
+
+    fn windows(plan: &Plan) -> Vec<[String; 4]> {
+        let text = |time: Option<Instant>| time.unwrap().to_string()[11..16].to_owned();
+        (1..=plan.runs)
+            .map(|run| {
+                let pair = plan.request(run).scopes.unwrap()["default"].clone();
+                let (control, experiment) =
+                    (pair.control_scope.unwrap(), pair.experiment_scope.unwrap());
+                [control.start, control.end, experiment.start, experiment.end].map(text)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn windows_grow_or_slide_as_kayentas_do() {
+        let retro = json!([{"startTimeIso": "2024-06-01T01:00:00Z", "endTimeIso": "2024-06-01T02:10:00Z", "controlOffsetInMinutes": 30}]);
+        let cases = [
+            (
+                json!({"lifetimeDurationMins": 6, "analysisIntervalMins": 3}),
+                vec!["01:00 01:03", "01:00 01:06"],
+            ),
+            (json!({"lifetimeDurationMins": 6}), vec!["01:00 01:06"]),
+            (
+                json!({"lifetimeDurationMins": "6", "analysisIntervalMins": ""}),
+                vec!["01:00 01:06"],
+            ),
+            (
+                json!({"lifetimeDurationMins": 7, "analysisIntervalMins": 3}),
+                vec!["01:00 01:03", "01:00 01:06"],
+            ),
+            (
+                json!({"lifetimeDurationMins": 3, "beginAfterMins": 4}),
+                vec!["01:04 01:07"],
+            ),
+            (
+                json!({"lifetimeDurationMins": 10, "analysisIntervalMins": 5, "lookbackMins": 5}),
+                vec!["01:00 01:05", "01:05 01:10"],
+            ),
+            (
+                json!({"scopes": retro, "analysisIntervalMins": 30, "beginAfterMins": 9}),
+                vec!["01:00 01:30", "01:00 02:00"],
+            ),
+        ];
+        for (members, expected) in cases {
+            let plan = plan(members.clone()).unwrap();
+            let got: Vec<String> = windows(&plan)
+                .iter()
+                .map(|w| format!("{} {}", w[2], w[3]))
+                .collect();
+            assert_eq!(got, expected, "{members}");
+        }
+        let plan = plan(json!({"scopes": retro})).unwrap();
+        assert_eq!(
+            windows(&plan),
+            [["00:30", "01:40", "01:00", "02:10"].map(str::to_owned)]
+        );
+    }
+
+    #[test]
+    fn each_scope_has_its_own_times_and_step() {
+        let scopes = json!([
+            {"startTimeIso": "2024-06-01T01:00:00Z", "endTimeIso": "2024-06-01T02:00:00Z", "step": 0},
+            {"scopeName": "other", "startTimeIso": "2024-06-01T00:00:00Z", "endTimeIso": "2024-06-01T01:00:00Z", "step": "30"},
+            {"scopeName": "third"},
+        ]);
+        let request = plan(json!({"scopes": scopes})).unwrap().request(1);
+        let told: Vec<String> = request
+            .scopes
+            .unwrap()
+            .into_iter()
+            .map(|(name, pair)| {
+                let scope = pair.experiment_scope.unwrap();
+                format!("{name} {} {}", scope.start.unwrap(), scope.step.unwrap())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "default 2024-06-01T01:00:00Z 60",
+                "other 2024-06-01T00:00:00Z 30",
+                "third 2024-06-01T01:00:00Z 60"
+            ]
+        );
+    }
+
+    #[test]
+    fn waits_end_with_the_windows() {
+        let plan = plan(
+            json!({"lifetimeDurationMins": 2, "analysisIntervalMins": 1, "beginAfterMins": 5}),
+        )
+        .unwrap();
+        let stages = plan.stages();
+        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Warmup Wait",
+                "Interval Wait #1",
+                "Run Canary #1",
+                "Interval Wait #2",
+                "Run Canary #2"
+            ]
+        );
+        let minutes = |at| (plan.due_millis(&stages, at) - NOW) / 60_000;
+        assert_eq!([minutes(0), minutes(1), minutes(3)], [5, 6, 7]);
+        assert_eq!(plan.run_number(&stages, 4), 2);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let times = |start: &str, end: &str| json!({"scopes": [{"startTimeIso": start, "endTimeIso": end}]});
+        let cases = [
+            (json!({"scopes": []}), "at least one scope"),
+            (json!({"scopes": null}), "at least one scope"),
+            (json!({"thresholds": null}), "scoreThresholds"),
+            (
+                json!({"thresholds": {"pass": 95}, "lifetimeDurationMins": 5}),
+                "marginal",
+            ),
+            (json!({}), "either `endTime` or `lifetimeDuration`"),
+            (
+                times("yesterday", "2024-06-01T01:00:00Z"),
+                "Text 'yesterday' could not be parsed at index 0",
+            ),
+            (
+                times("2024-06-01T01:00:00Z", "2024-06-01T01:00:30Z"),
+                "0 minutes",
+            ),
+            (
+                times("2024-06-01T02:00:00Z", "2024-06-01T01:00:00Z"),
+                "-60 minutes",
+            ),
+            (
+                json!({"lifetimeDurationMins": 100_000, "analysisIntervalMins": 1}),
+                "too many",
+            ),
+            (
+                json!({"lifetimeDurationMins": 5, "beginAfterMins": -1}),
+                "beginAfterMins",
+            ),
+        ];
+        for (members, part) in cases {
+            let error = plan(members.clone()).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(part), "{members}: {error}");
+        }
+    }
+}
