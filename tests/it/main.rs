@@ -11,6 +11,7 @@ mod end_to_end;
 mod executions;
 mod harness;
 mod judge;
+mod live;
 mod openapi;
 mod prometheus;
 mod prometheus_faults;
