@@ -12,13 +12,14 @@ mod documents;
 mod executions;
 mod record;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use indexmap::IndexMap;
 use moka::future::Cache;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 pub use documents::ObjectSummary;
 pub use executions::Ended;
@@ -43,6 +44,9 @@ pub mod group {
 /// How much finished documents may take in memory.
 const CACHED_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Configs share locks; with more of them, fewer wait for each other.
+const CONFIG_LOCKS: usize = 64;
+
 /// All stores and the index.
 pub struct Storage {
     accounts: IndexMap<String, Account>,
@@ -53,6 +57,8 @@ pub struct Storage {
     retention: Duration,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
+    /// A config is written, deleted or taken from its store by one task at a time.
+    config_locks: Vec<Mutex<()>>,
 }
 
 /// One account that keeps documents.
@@ -96,6 +102,7 @@ impl Storage {
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX))
                 .build(),
+            config_locks: (0..CONFIG_LOCKS).map(|_| Mutex::default()).collect(),
         })
     }
 
@@ -103,6 +110,13 @@ impl Storage {
         self.accounts
             .get(name)
             .ok_or_else(|| Error::Invalid(format!("Unable to resolve storage service {name}.")))
+    }
+
+    async fn lock_config(&self, account: &str, id: &str) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        (account, id).hash(&mut hasher);
+        let at = usize::try_from(hasher.finish() % CONFIG_LOCKS as u64).unwrap_or(0);
+        self.config_locks[at].lock().await
     }
 
     fn objects(&self, name: &str) -> Result<&dyn ObjectStore> {

@@ -61,6 +61,7 @@ impl Storage {
         config: &CanaryConfig,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
+        let _lock = self.lock_config(account, id.as_str()).await;
         if self
             .newest(account, group::CANARY_CONFIG, id)
             .await?
@@ -82,6 +83,7 @@ impl Storage {
         config: &CanaryConfig,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
+        let _lock = self.lock_config(account, id.as_str()).await;
         let Some(_) = self.newest(account, group::CANARY_CONFIG, id).await? else {
             return Err(Error::Invalid(format!(
                 "Canary config '{id}' does not exist."
@@ -105,6 +107,7 @@ impl Storage {
     /// # Errors
     /// `Invalid` when there is no config of that id.
     pub async fn delete_canary_config(&self, account: &str, id: &Id) -> Result<()> {
+        let _lock = self.lock_config(account, id.as_str()).await;
         let entries = format!("{}/{id}/", group::CANARY_CONFIG);
         if self.objects(account)?.list(&entries).await?.is_empty() {
             return Err(does_not_exist());
@@ -121,7 +124,7 @@ impl Storage {
         config: &CanaryConfig,
         is_update: bool,
     ) -> Result<()> {
-        let row = self.config_row(id.as_str(), config, String::new());
+        let mut row = self.config_row(id.as_str(), config, String::new());
         if self.index.take_name(account, &row, is_update).await? == Named::Refused {
             return Err(Error::Invalid(format!(
                 "Canary config with name '{}' already exists in the scope of applications [{}].",
@@ -130,11 +133,14 @@ impl Storage {
             )));
         }
         let body = to_bytes(config)?;
-        if let Err(error) = self.objects(account)?.put(&key(id, &row.name), body).await {
-            if let Err(second) = self.index.release_name(account, &row).await {
-                tracing::warn!(error = %second, "a name stays taken until it is found to be stale");
+        match self.objects(account)?.put(&key(id, &row.name), body).await {
+            Ok(version) => row.version = version,
+            Err(error) => {
+                if let Err(second) = self.index.release_name(account, &row).await {
+                    tracing::warn!(error = %second, "a name stays taken until it is found to be stale");
+                }
+                return Err(error);
             }
-            return Err(error);
         }
         self.index.put_config(account, &row).await
     }

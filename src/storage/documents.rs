@@ -28,7 +28,8 @@ impl Storage {
 
     pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
         let key = format!("{}/{id}/metric_sets.json", group::METRIC_SETS);
-        self.objects(account)?.put(&key, to_bytes(&sets)?).await
+        let body = to_bytes(&sets)?;
+        self.objects(account)?.put(&key, body).await.map(|_| ())
     }
 
     pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
@@ -50,7 +51,8 @@ impl Storage {
         pairs: &[MetricSetPair],
     ) -> Result<()> {
         let key = format!("{}/{id}/metric_set_pairs.json", group::METRIC_SET_PAIRS);
-        self.objects(account)?.put(&key, to_bytes(&pairs)?).await
+        let body = to_bytes(&pairs)?;
+        self.objects(account)?.put(&key, body).await.map(|_| ())
     }
 
     pub async fn delete_metric_set_pairs(&self, account: &str, id: &Id) -> Result<()> {
@@ -120,9 +122,10 @@ impl Storage {
         archive: &R,
     ) -> Result<()> {
         let key = format!("{0}/{id}/{0}.json", R::GROUP);
-        self.objects(account)?.put(&key, to_bytes(archive)?).await?;
+        let body = to_bytes(archive)?;
+        let version = self.objects(account)?.put(&key, body).await?;
         self.forget(R::KIND, account, id.as_str()).await;
-        let row = self.archive_row(id.as_str(), archive, String::new());
+        let row = self.archive_row(id.as_str(), archive, version);
         self.index.put_archive(account, &row).await
     }
 

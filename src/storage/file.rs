@@ -76,13 +76,17 @@ impl FileStore {
     }
 
     /// Writes beside, then renames: a reader must never see half a document.
-    fn write(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, body: &[u8]) -> io::Result<String> {
         let unfinished = self.unfinished.join(Uuid::new_v4().to_string());
         let written = File::create_new(&unfinished).and_then(|mut file| {
             file.write_all(body)?;
-            file.sync_all()
+            file.sync_all()?;
+            version(&file.metadata()?)
         });
-        let moved = written.and_then(|()| self.move_into_place(&unfinished, path));
+        let moved = written.and_then(|version| {
+            self.move_into_place(&unfinished, path)?;
+            Ok(version)
+        });
         if moved.is_err() {
             let _ = fs::remove_file(&unfinished);
         }
@@ -134,7 +138,7 @@ impl FileStore {
             entries.push(ObjectEntry {
                 key,
                 updated_millis: i64::try_from(updated.as_millis()).unwrap_or(i64::MAX),
-                version: format!("{}-{}", updated.as_nanos(), metadata.len()),
+                version: version(&metadata)?,
             });
         }
         Ok(())
@@ -160,6 +164,13 @@ impl FileStore {
     }
 }
 
+/// A file is written once, so its time and length tell it from another.
+fn version(metadata: &fs::Metadata) -> io::Result<String> {
+    let written = metadata.modified()?.duration_since(UNIX_EPOCH);
+    let nanos = written.unwrap_or_default().as_nanos();
+    Ok(format!("{nanos}-{}", metadata.len()))
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -178,7 +189,7 @@ impl ObjectStore for FileStore {
         .await
     }
 
-    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
+    async fn put(&self, key: &str, body: Bytes) -> Result<String> {
         let path = self.path(key)?;
         self.off_thread(format!("cannot write '{key}'"), move |store| {
             store.write(&path, &body)

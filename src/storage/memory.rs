@@ -33,16 +33,17 @@ impl ObjectStore for MemoryStore {
         Ok(self.objects().by_key.get(key).map(|(_, body)| body.clone()))
     }
 
-    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
+    async fn put(&self, key: &str, body: Bytes) -> Result<String> {
         let mut objects = self.objects();
         objects.puts += 1;
+        let version = objects.puts.to_string();
         let entry = ObjectEntry {
             key: key.to_owned(),
             updated_millis: Clock::System.now_millis(),
-            version: objects.puts.to_string(),
+            version: version.clone(),
         };
         objects.by_key.insert(key.to_owned(), (entry, body));
-        Ok(())
+        Ok(version)
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -29,9 +29,9 @@ pub struct ObjectEntry {
 pub trait ObjectStore: Send + Sync {
     /// The object, if there is one.
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
-    /// Durable when it returns.
-    async fn put(&self, key: &str, body: Bytes) -> Result<()>;
-    /// Whether there was one, as far as the store tells; deleting nothing is no error.
+    /// The version that a listing will tell. Durable when it returns.
+    async fn put(&self, key: &str, body: Bytes) -> Result<String>;
+    /// Deleting nothing is no error.
     async fn delete(&self, key: &str) -> Result<()>;
     /// All objects whose key begins with `prefix`, which ends in `/`.
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>>;
@@ -97,9 +97,11 @@ pub async fn contract(store: &dyn ObjectStore) {
 
     let before = store.list("group/one/").await.expect("list");
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    put("group/one/a.json", "other").await;
+    let body = Bytes::from_static(b"other");
+    let version = store.put("group/one/a.json", body).await.expect("put");
     let after = store.list("group/one/").await.expect("list");
     assert_ne!(before[0].version, after[0].version);
+    assert_eq!(after[0].version, version);
     assert!(before[0].updated_millis <= after[0].updated_millis);
     assert!(after[0].updated_millis > 1_500_000_000_000);
 

@@ -67,7 +67,8 @@ impl Storage {
     }
 
     async fn reconcile_configs(&self, account: &str) -> Result<()> {
-        let until = self.clock.now_millis() - MARGIN;
+        let listed_at = self.clock.now_millis();
+        let until = listed_at - MARGIN;
         let rows = self.index.configs(account).await?;
         let mut known: HashMap<String, String> =
             rows.into_iter().map(|row| (row.id, row.version)).collect();
@@ -78,7 +79,12 @@ impl Storage {
         );
         let changed = keep_changed(objects, &mut known);
         let mut reads = futures::stream::iter(changed)
-            .map(|(id, entry)| async move { (self.note_config(account, &id, &entry).await, entry) })
+            .map(|(id, entry)| async move {
+                (
+                    self.note_config(account, &id, &entry, listed_at).await,
+                    entry,
+                )
+            })
             .buffer_unordered(READS);
         while let Some((noted, entry)) = reads.next().await {
             if let Err(error) = noted {
@@ -91,7 +97,19 @@ impl Storage {
         self.index.remove_stale_names(account, until).await
     }
 
-    async fn note_config(&self, account: &str, id: &str, entry: &ObjectEntry) -> Result<()> {
+    async fn note_config(
+        &self,
+        account: &str,
+        id: &str,
+        entry: &ObjectEntry,
+        listed_at: i64,
+    ) -> Result<()> {
+        let _lock = self.lock_config(account, id).await;
+        // Whoever wrote the row since the listing knew better.
+        let known = self.index.config(account, id).await?;
+        if known.is_some_and(|row| listed_at <= row.noted_at) {
+            return Ok(());
+        }
         let Some(body) = self.objects(account)?.get(&entry.key).await? else {
             return Ok(());
         };

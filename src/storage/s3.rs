@@ -167,7 +167,7 @@ impl ObjectStore for S3Store {
         Ok(Some(body.into_bytes()))
     }
 
-    async fn put(&self, key: &str, body: Bytes) -> Result<()> {
+    async fn put(&self, key: &str, body: Bytes) -> Result<String> {
         let client = self.client().await;
         let put = || {
             client
@@ -186,7 +186,7 @@ impl ObjectStore for S3Store {
             written => written,
         };
         written
-            .map(|_| ())
+            .map(|written| written.e_tag.unwrap_or_default())
             .map_err(|error| self.failed("write", key, &error))
     }
 
@@ -230,7 +230,7 @@ impl ObjectStore for S3Store {
                 entries.push(ObjectEntry {
                     key: key.to_owned(),
                     updated_millis: updated.unwrap_or(0),
-                    version: format!("{}-{}", object.e_tag().unwrap_or(""), updated.unwrap_or(0)),
+                    version: object.e_tag().unwrap_or_default().to_owned(),
                 });
             }
         }

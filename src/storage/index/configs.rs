@@ -57,6 +57,28 @@ impl Index {
     ) -> Result<Named> {
         let what = failed("take the name of a canary config");
         let mut transaction = self.write.begin().await.map_err(&what)?;
+        // A bucket that Kayenta wrote to may hold a name twice; only one of the two has the
+        // unique row.
+        let namesakes = sqlx::query(
+            "SELECT * FROM canary_config WHERE account = $1 AND name = $2 AND id <> $3",
+        )
+        .bind(account)
+        .bind(&row.name)
+        .bind(&row.id)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(&what)?;
+        let is_shared = |other: &ConfigRow| {
+            let mut theirs = other.applications.iter();
+            theirs.any(|application| row.applications.contains(application))
+        };
+        if namesakes
+            .iter()
+            .map(config_row)
+            .any(|other| is_shared(&other))
+        {
+            return Ok(Named::Refused);
+        }
         for application in &row.applications {
             let holder = sqlx::query(
                 "SELECT config_id FROM canary_config_name \
@@ -291,6 +313,21 @@ mod tests {
         index.put_config("s3", &new).await.unwrap();
         assert_eq!(taken("old").await, Named::Taken);
         assert_eq!(index.configs("s3").await.unwrap(), [new]);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_kayenta_gave_twice_stays_taken_until_both_are_gone() {
+        let (_folder, index) = temporary().await;
+        for id in ["1", "2"] {
+            let row = row(id, "twice", &["web"]);
+            index.put_config("s3", &row).await.unwrap();
+        }
+        let third = row("3", "twice", &["web"]);
+        for (removed, expected) in [("1", Named::Refused), ("2", Named::Taken)] {
+            index.remove_config("s3", removed, 10).await.unwrap();
+            let named = index.take_name("s3", &third, false).await.unwrap();
+            assert_eq!(named, expected, "without {removed}");
+        }
     }
 
     #[tokio::test]

@@ -203,13 +203,15 @@ impl Index {
     ) -> Result<bool> {
         let written = sqlx::query(
             "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
-             due_at = $3, attempt = attempt + 1 WHERE id = $4 AND attempt = $5 AND complete = 0",
+             due_at = $3, attempt = attempt + 1 \
+             WHERE id = $4 AND attempt = $5 AND complete = 0 AND document = $6",
         )
         .bind(status.as_str())
         .bind(document)
         .bind(now)
         .bind(&row.id)
         .bind(row.attempt)
+        .bind(&row.document)
         .execute(&self.write)
         .await
         .map_err(failed("end an execution"))?;
