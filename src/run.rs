@@ -316,6 +316,8 @@ async fn fetch(
             stage: Stage::first_fetch(),
             error,
         })?;
+    // Who polls must not read `not_started` for as long as the first query takes.
+    show(stages);
     let mut queries = FuturesUnordered::new();
     for (index, metric) in metrics.iter().enumerate() {
         for stage in [Stage::FetchControl(index), Stage::FetchExperiment(index)] {

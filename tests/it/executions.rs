@@ -466,3 +466,30 @@ async fn an_archive_survives_a_put() {
         (400, Some("Archived canary result 'mine' does not exist."))
     );
 }
+
+#[tokio::test]
+async fn an_execution_that_waits_for_its_first_query_reads_as_running() {
+    let slow = series(1.0).after(Duration::from_mins(1));
+    let prometheus = ScriptedPrometheus::replying(vec![slow]).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let id = serin
+        .client
+        .start_canary("/canary", &adhoc(&["slow"]))
+        .await;
+    let path = format!("/canary/{id}");
+    let mut seen = serin.client.get(&path).await.1;
+    for _ in 0..200 {
+        if seen["status"] != "not_started" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        seen = serin.client.get(&path).await.1;
+    }
+    assert_eq!(seen["status"], "running", "{seen}");
+    assert!(seen["startTimeIso"].is_string(), "{seen}");
+    assert_eq!(seen["stageStatus"]["setupContext"], "succeeded");
+    assert_eq!(seen["stageStatus"]["fetchControl0"], "running");
+    let cancel = format!("/pipelines/{id}/cancel");
+    assert_eq!(serin.client.put(&cancel, &json!("")).await.0, 202);
+    assert!(serin.client.poll(&id).await["endTimeIso"].is_string());
+}

@@ -9,6 +9,7 @@ mod command;
 mod crash;
 mod end_to_end;
 mod executions;
+mod first_users_path;
 mod harness;
 mod judge;
 mod live;
