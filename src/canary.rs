@@ -34,7 +34,7 @@ pub use result::{
     CanaryJudgeStats, Label, Verdict,
 };
 pub use scope::{CanaryScope, CanaryScopePair};
-pub use time::{Instant, iso_duration, iso_from_millis};
+pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
 
 use crate::error::{Error, Result};
 

@@ -8,6 +8,7 @@ mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -337,7 +338,19 @@ async fn fetch(
     }
     let mut sets = Pair::default().map(|(): ()| vec![Vec::new(); metrics.len()]);
     while let Some(fetched) = queries.next().await {
-        let (stage, fetched) = fetched?;
+        let (stage, fetched) = match fetched {
+            Ok(fetched) => fetched,
+            Err(failure) => {
+                // What cannot even be asked for fails on both sides at once; both then show it.
+                while let Some(Some(other)) = queries.next().now_or_never() {
+                    match other {
+                        Ok((stage, _)) => stages.fetched(stage),
+                        Err(other) => stages.fail(other.stage),
+                    }
+                }
+                return Err(failure);
+            }
+        };
         match stage {
             Stage::FetchControl(index) => sets.control[index] = fetched,
             Stage::FetchExperiment(index) => sets.experiment[index] = fetched,

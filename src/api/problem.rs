@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::canary::iso_from_millis;
+use crate::canary::date_from_millis;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -42,7 +42,7 @@ impl Problem {
     /// With the members that Kayenta's framework adds to what it answers by itself.
     pub fn spring(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
-            timestamp: Some(iso_from_millis(Clock::System.now_millis())),
+            timestamp: Some(date_from_millis(Clock::System.now_millis())),
             error: status.canonical_reason(),
             ..Self::new(status, message)
         }

@@ -90,13 +90,20 @@ pub fn iso_from_millis(millis: i64) -> String {
     Instant::from_millis(millis).map_or_else(String::new, |instant| instant.to_string())
 }
 
+/// A `java.util.Date` as Kayenta writes it: milliseconds always, and the offset in digits.
+pub fn date_from_millis(millis: i64) -> String {
+    Instant::from_millis(millis).map_or_else(String::new, |instant| {
+        format!("{:.3}", instant.0).replace('Z', "+00:00")
+    })
+}
+
 /// A duration as `PT1H30M`, hours being the largest unit.
 pub fn iso_duration(duration: SignedDuration) -> String {
-    let millis = duration.as_millis();
-    if millis == 0 {
+    if duration.is_zero() {
         return "PT0S".to_owned();
     }
-    let (hours, minutes, rest) = (millis / 3_600_000, millis / 60_000 % 60, millis % 60_000);
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let mut text = String::from("PT");
     for (count, unit) in [(hours, 'H'), (minutes, 'M')] {
         if count != 0 {
@@ -104,13 +111,13 @@ pub fn iso_duration(duration: SignedDuration) -> String {
             text.push(unit);
         }
     }
-    if rest % 1000 != 0 {
-        let sign = if rest < 0 { "-" } else { "" };
-        let digits = format!("{sign}{}.{:03}", rest.abs() / 1000, rest.abs() % 1000);
+    if nanos != 0 {
+        let sign = if nanos < 0 { "-" } else { "" };
+        let digits = format!("{sign}{}.{:09}", rest.abs(), nanos.abs());
         text.push_str(digits.trim_end_matches('0'));
         text.push('S');
     } else if rest != 0 {
-        text += &(rest / 1000).to_string();
+        text += &rest.to_string();
         text.push('S');
     }
     text
@@ -162,14 +169,22 @@ mod tests {
     #[test]
     fn durations_have_no_days() {
         let cases = [
-            (0, "PT0S"),
-            (3_600_000, "PT1H"),
-            (90_061_000, "PT25H1M1S"),
-            (1_500, "PT1.5S"),
-            (-60_000, "PT-1M"),
+            // seconds, nanoseconds
+            (0, 0, "PT0S"),
+            (3_600, 0, "PT1H"),
+            (90_061, 0, "PT25H1M1S"),
+            (1, 500_000_000, "PT1.5S"),
+            (1_800, 376_544_001, "PT30M0.376544001S"),
+            (-60, 0, "PT-1M"),
+            (0, -500_000_000, "PT-0.5S"),
         ];
-        for (millis, expected) in cases {
-            assert_eq!(iso_duration(SignedDuration::from_millis(millis)), expected);
+        for (seconds, nanos, expected) in cases {
+            assert_eq!(iso_duration(SignedDuration::new(seconds, nanos)), expected);
         }
+    }
+
+    #[test]
+    fn dates_carry_milliseconds_and_an_offset() {
+        assert_eq!(date_from_millis(0), "1970-01-01T00:00:00.000+00:00");
     }
 }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::canary::{Pair, StageException, iso_from_millis};
+use crate::canary::{Pair, StageException, date_from_millis};
 use crate::error::{Error, FetchError};
 
 /// One stage; fetches carry the index of their metric.
@@ -52,7 +52,7 @@ impl Failure {
             exception_type: Some(kind.to_owned()),
             operation: Some(self.stage.operation().to_owned()),
             details,
-            timestamp: Some(iso_from_millis(now_millis)),
+            timestamp: Some(date_from_millis(now_millis)),
             should_retry: false,
         }
     }
@@ -115,6 +115,8 @@ enum Reached {
 #[derive(Clone, Debug)]
 pub struct Stages {
     fetched: Pair<Vec<bool>>,
+    /// The metric that failed, by side: when one cannot be asked for, the other often cannot either.
+    failed: Pair<Option<usize>>,
     reached: Reached,
 }
 
@@ -125,6 +127,7 @@ impl Stages {
                 control: vec![false; metrics],
                 experiment: vec![false; metrics],
             },
+            failed: Pair::default(),
             reached: Reached::Fetching,
         }
     }
@@ -149,7 +152,16 @@ impl Stages {
         self.reached = Reached::End;
     }
 
-    pub const fn fail(&mut self, stage: Stage) {
+    pub fn fail(&mut self, stage: Stage) {
+        // The first metric of a side counts: as if those behind it had never been asked for.
+        let first = |failed: Option<usize>, index| Some(failed.map_or(index, |old| old.min(index)));
+        match stage {
+            Stage::FetchControl(index) => self.failed.control = first(self.failed.control, index),
+            Stage::FetchExperiment(index) => {
+                self.failed.experiment = first(self.failed.experiment, index);
+            }
+            Stage::Setup | Stage::Mix | Stage::Judge => {}
+        }
         self.reached = Reached::Failed(stage);
     }
 
@@ -165,11 +177,11 @@ impl Stages {
             },
         );
         for (name, fetched, failed) in [
-            ("fetchControl", &self.fetched.control, self.failed_control()),
+            ("fetchControl", &self.fetched.control, self.failed.control),
             (
                 "fetchExperiment",
                 &self.fetched.experiment,
-                self.failed_experiment(),
+                self.failed.experiment,
             ),
         ] {
             for (index, state) in self.side(fetched, failed).into_iter().enumerate() {
@@ -179,20 +191,6 @@ impl Stages {
         put("mixMetrics".to_owned(), self.later(Stage::Mix));
         put("judge".to_owned(), self.later(Stage::Judge));
         status
-    }
-
-    const fn failed_control(&self) -> Option<usize> {
-        match self.reached {
-            Reached::Failed(Stage::FetchControl(index)) => Some(index),
-            _ => None,
-        }
-    }
-
-    const fn failed_experiment(&self) -> Option<usize> {
-        match self.reached {
-            Reached::Failed(Stage::FetchExperiment(index)) => Some(index),
-            _ => None,
-        }
     }
 
     fn side(&self, fetched: &[bool], failed: Option<usize>) -> Vec<&'static str> {
@@ -246,6 +244,8 @@ mod tests {
         assert_eq!(told(&stages), "sssrrnnnn");
         stages.fail(Stage::FetchControl(2));
         assert_eq!(told(&stages), "ssstcnnnn");
+        stages.fail(Stage::FetchExperiment(0));
+        assert_eq!(told(&stages), "sssttnnnn");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod prometheus_faults;
 mod prometheus_queries;
 mod prometheus_source;
 mod prometheus_tls;
+mod replay;
 mod s3;
 mod scripted_prometheus;
 mod service;

@@ -1,0 +1,484 @@
+//! One answer against the recorded one: what must be equal, and what cannot be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Map, Value};
+
+/// Times after this are of the wall clock, those before are data.
+const WALL_CLOCK_DATE: &str = "2025-07-01";
+const WALL_CLOCK_MILLIS: f64 = 1_751_328_000_000.0;
+
+/// Members that tell of Java or of the machine: only their JSON type is compared.
+const MASKED: &[&str] = &["stackTrace", "exceptionType", "kind", "exception"];
+
+/// Lists whose order Kayenta takes from a hash table.
+const UNORDERED: &[&str] = &[
+    "$",
+    "groupScores",
+    "results",
+    "supportedTypes",
+    "applications",
+];
+
+/// Random in Kayenta too: the judge, or the noise on sides that are constant.
+const RANDOM: &[(&str, &str)] = &[
+    ("dredd-done", "$.result.judgeResult.results[]"),
+    ("dredd-done", "$.result.judgeResult.groupScores[]"),
+    ("dredd-done", "$.result.judgeResult.score"),
+    (
+        "mix-instant-scalar-done",
+        "$.result.judgeResult.results[].resultMetadata.ratio",
+    ),
+    (
+        "mix-const-diff-done",
+        "$.result.judgeResult.results[].resultMetadata.ratio",
+    ),
+];
+
+/// Ids of the recording that a later request needs, and what they are here.
+pub struct Ids {
+    needed: BTreeSet<String>,
+    here: BTreeMap<String, String>,
+}
+
+impl Ids {
+    pub fn needed_by<'a>(requests: impl Iterator<Item = &'a Value>) -> Self {
+        Self {
+            needed: requests
+                .flat_map(|request| ids_in(&request.to_string()))
+                .collect(),
+            here: BTreeMap::new(),
+        }
+    }
+
+    /// An id in path or query that no answer gave.
+    pub fn missing(&self, request: &Value) -> Option<String> {
+        let places = format!("{} {}", request["path"], request["query"]);
+        ids_in(&places)
+            .into_iter()
+            .find(|id| !self.here.contains_key(id))
+    }
+
+    /// The text with the ids of this run.
+    pub fn live(&self, text: &str) -> String {
+        ids_in(text)
+            .into_iter()
+            .filter_map(|id| Some((self.here.get(&id)?, id)))
+            .fold(text.to_owned(), |text, (here, id)| text.replace(&id, here))
+    }
+}
+
+pub struct Answer {
+    status: u16,
+    /// `json`, `html`, another media type, or nothing.
+    family: String,
+    body: Value,
+}
+
+impl Answer {
+    pub fn recorded(exchange: &Value) -> Self {
+        let response = &exchange["response"];
+        Self {
+            status: response["status"].as_u64().unwrap().try_into().unwrap(),
+            family: family(response["contentType"].as_str().unwrap_or("")),
+            body: response["body"].clone(),
+        }
+    }
+
+    pub async fn read(response: reqwest::Response) -> Self {
+        let kind = response.headers().get(CONTENT_TYPE).cloned();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        Self {
+            status,
+            family: family(kind.as_ref().map_or("", |kind| kind.to_str().unwrap())),
+            body: match text.as_str() {
+                "" => Value::Null,
+                text => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+            },
+        }
+    }
+
+    /// Whether the recorded answer was asked for later than this one.
+    pub fn is_behind(&self, recorded: &Self, waited: Duration) -> bool {
+        let complete = |answer: &Self| answer.body.get("complete") == Some(&true.into());
+        let empty = |answer: &Self| answer.body.as_object().is_some_and(Map::is_empty);
+        match (recorded.status, self.status) {
+            (200, 200) => {
+                complete(recorded) && self.body["complete"] == false
+                    || empty(self) && !empty(recorded)
+            }
+            // The archive is written just after the end is told.
+            (200, 404) => waited < Duration::from_secs(3),
+            _ => false,
+        }
+    }
+
+    /// A 4xx without a body, as Kayenta's framework answers.
+    fn is_bare_refusal(&self) -> bool {
+        (400..500).contains(&self.status) && self.body.is_null()
+    }
+}
+
+fn family(kind: &str) -> String {
+    let kind = kind.split(';').next().unwrap_or("").trim();
+    match kind {
+        _ if kind.ends_with("json") => "json",
+        "text/html" => "html",
+        kind => kind,
+    }
+    .to_owned()
+}
+
+/// One place where the answers differ.
+#[derive(Debug)]
+pub struct Difference {
+    /// `status 200 404`, `content-type`, `no $.member`, `more $[]`, or the path of another value.
+    pub what: String,
+    recorded: Value,
+    here: Value,
+}
+
+impl Difference {
+    fn new(what: impl Into<String>, recorded: &Value, here: &Value) -> Self {
+        Self {
+            what: what.into(),
+            recorded: recorded.clone(),
+            here: here.clone(),
+        }
+    }
+
+    pub fn blocked(id: &str) -> Self {
+        Self::new("blocked", &id.into(), &Value::Null)
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |value: &Value| value.to_string().chars().take(200).collect::<String>();
+        let (recorded, here) = (short(&self.recorded), short(&self.here));
+        write!(f, "{}: {recorded} | {here}", self.what)
+    }
+}
+
+/// What a comparison found; ids are learnt only from pairs that belong together.
+#[derive(Default)]
+struct Found {
+    differences: Vec<Difference>,
+    learnt: Vec<(String, String)>,
+}
+
+pub struct Comparison<'a> {
+    name: &'a str,
+    ids: &'a mut Ids,
+}
+
+impl<'a> Comparison<'a> {
+    pub const fn new(name: &'a str, ids: &'a mut Ids) -> Self {
+        Self { name, ids }
+    }
+
+    pub fn compare(self, recorded: &Answer, here: &Answer) -> Vec<Difference> {
+        let mut found = Found::default();
+        if recorded.status != here.status {
+            let what = format!("status {} {}", recorded.status, here.status);
+            let at = Difference::new(what, &recorded.status.into(), &here.body);
+            found.differences.push(at);
+        } else if self.name.contains("-running") {
+            compare_snapshot(&recorded.body, &here.body, &mut found);
+        } else if recorded.is_bare_refusal() {
+            if !here.body.is_null() && !here.body["message"].is_string() {
+                let at = Difference::new("no $.message", &Value::Null, &here.body);
+                found.differences.push(at);
+            }
+        } else if recorded.family != here.family {
+            let (recorded, here) = (&recorded.family, &here.family);
+            let at = Difference::new(
+                "content-type",
+                &recorded.as_str().into(),
+                &here.as_str().into(),
+            );
+            found.differences.push(at);
+        } else {
+            self.diff(&recorded.body, &here.body, "$", &mut found);
+        }
+        for (id, here) in found.learnt {
+            if self.ids.needed.contains(&id) {
+                self.ids.here.entry(id).or_insert(here);
+            }
+        }
+        found.differences
+    }
+
+    fn diff(&self, recorded: &Value, here: &Value, path: &str, found: &mut Found) {
+        if RANDOM.contains(&(self.name, path)) {
+            return;
+        }
+        let member = path
+            .rsplit('.')
+            .next()
+            .unwrap_or(path)
+            .trim_end_matches("[]");
+        let same = match (recorded, here) {
+            (Value::Object(recorded), Value::Object(here)) => {
+                for (key, value) in recorded {
+                    let key = self.ids.live(key);
+                    let path = format!("{path}.{key}");
+                    match here.get(&key) {
+                        Some(here) => self.diff(value, here, &path, found),
+                        None => found.differences.push(Difference::new(
+                            format!("no {path}"),
+                            value,
+                            &Value::Null,
+                        )),
+                    }
+                }
+                return;
+            }
+            (Value::Array(recorded), Value::Array(here)) => {
+                if UNORDERED.contains(&member) && !path.ends_with("[]") {
+                    self.diff_sets(recorded, here, path, found);
+                } else {
+                    self.diff_lists(recorded, here, path, found);
+                }
+                return;
+            }
+            (Value::String(_), Value::String(_)) | (Value::Number(_), Value::Number(_))
+                if MASKED.contains(&member) =>
+            {
+                true
+            }
+            (Value::String(recorded), Value::String(here)) => self.is_same(recorded, here, found),
+            (Value::Number(recorded), Value::Number(here)) => {
+                let (recorded, here) = (recorded.as_f64().unwrap(), here.as_f64().unwrap());
+                recorded.to_bits() == here.to_bits()
+                    || is_time(member) && WALL_CLOCK_MILLIS < recorded && WALL_CLOCK_MILLIS < here
+            }
+            (recorded, here) => recorded == here,
+        };
+        if !same {
+            found
+                .differences
+                .push(Difference::new(path, recorded, here));
+        }
+    }
+
+    fn diff_lists(&self, recorded: &[Value], here: &[Value], path: &str, found: &mut Found) {
+        let path = format!("{path}[]");
+        for (recorded, here) in recorded.iter().zip(here) {
+            self.diff(recorded, here, &path, found);
+        }
+        for missing in recorded.iter().skip(here.len()) {
+            let at = Difference::new(format!("no {path}"), missing, &Value::Null);
+            found.differences.push(at);
+        }
+        for more in here.iter().skip(recorded.len()) {
+            let at = Difference::new(format!("more {path}"), &Value::Null, more);
+            found.differences.push(at);
+        }
+    }
+
+    /// Pairs the elements that fit, then the rest in its order.
+    fn diff_sets(&self, recorded: &[Value], here: &[Value], path: &str, found: &mut Found) {
+        let mut rest: Vec<Value> = here.to_vec();
+        let mut unpaired = Vec::new();
+        for element in recorded {
+            let fitting = rest.iter().position(|here| {
+                let mut tried = Found::default();
+                self.diff(element, here, "", &mut tried);
+                tried.differences.is_empty()
+            });
+            match fitting {
+                Some(at) => self.diff(element, &rest.remove(at), &format!("{path}[]"), found),
+                None => unpaired.push(element.clone()),
+            }
+        }
+        // Those that bear one name belong together, though they differ.
+        let mut missing = Vec::new();
+        for element in unpaired {
+            let named = |here: &&Value| {
+                let names = ["pipelineId", "id", "name"].iter();
+                let mut names =
+                    names.filter_map(|name| Some((element.get(name)?, here.get(name)?)));
+                names.next().is_some_and(|(recorded, here)| {
+                    let recorded = recorded.as_str().unwrap_or("");
+                    self.ids.live(recorded) == here.as_str().unwrap_or("")
+                })
+            };
+            match rest.iter().find(named).cloned() {
+                Some(other) => {
+                    rest.retain(|here| *here != other);
+                    self.diff(&element, &other, &format!("{path}[]"), found);
+                }
+                None => missing.push(element),
+            }
+        }
+        self.diff_lists(&missing, &rest, path, found);
+    }
+
+    /// Equal but for ids, times of the wall clock, and hosts.
+    fn is_same(&self, recorded: &str, here: &str, found: &mut Found) -> bool {
+        if recorded == here {
+            return true;
+        }
+        let (recorded_ids, here_ids) = (ids_in(recorded), ids_in(here));
+        let known = recorded_ids
+            .iter()
+            .zip(&here_ids)
+            .all(|(id, here)| self.ids.here.get(id).is_none_or(|known| known == here));
+        if !known || mask(recorded) != mask(here) {
+            return false;
+        }
+        found.learnt.extend(recorded_ids.into_iter().zip(here_ids));
+        true
+    }
+}
+
+/// What runs may be further here than it was: a known state, and the same members.
+fn compare_snapshot(recorded: &Value, here: &Value, found: &mut Found) {
+    for (member, value) in recorded.as_object().into_iter().flatten() {
+        match (member.as_str(), &here[member]) {
+            // They appear with the start.
+            ("startTimeMillis" | "startTimeIso", Value::Null) => {}
+            ("status" | "executionStatus", here) => {
+                let states = ["not_started", "running", "succeeded", "terminal"];
+                let state = here.as_str().unwrap_or("").to_lowercase();
+                if !states.contains(&state.as_str()) {
+                    let at = Difference::new(format!("$.{member}"), value, here);
+                    found.differences.push(at);
+                }
+            }
+            (_, Value::Null) => {
+                let at = Difference::new(format!("no $.{member}"), value, &Value::Null);
+                found.differences.push(at);
+            }
+            _ => {}
+        }
+    }
+    if let (Some(recorded), Some(here)) = (
+        recorded["stageStatus"].as_object(),
+        here["stageStatus"].as_object(),
+    ) {
+        for stage in recorded.keys().filter(|stage| !here.contains_key(*stage)) {
+            let what = format!("no $.stageStatus.{stage}");
+            found
+                .differences
+                .push(Difference::new(what, &Value::Null, &Value::Null));
+        }
+    }
+}
+
+fn is_time(member: &str) -> bool {
+    let member = member.to_lowercase();
+    ["time", "start", "end", "expiry"]
+        .iter()
+        .any(|part| member.contains(part))
+}
+
+/// The text without what no two runs have in common.
+fn mask(text: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text.replace("$\\{", "${");
+    for host in ["http://127.0.0.1:", "http://localhost:"] {
+        let mut parts = rest.split(host);
+        let first = parts.next().unwrap_or("").to_owned();
+        rest = parts.fold(first, |text, part| {
+            text + "http://<host>" + part.trim_start_matches(|c: char| c.is_ascii_digit())
+        });
+    }
+    let mut rest = rest.as_str();
+    let mut before = ' ';
+    while let Some(next) = rest.chars().next() {
+        let boundary = !before.is_ascii_alphanumeric();
+        let (length, text) = if let Some(length) = id_length(rest).filter(|_| boundary) {
+            (length, "<id>")
+        } else if let Some(length) = time_length(rest).filter(|_| boundary) {
+            (length, "<time>")
+        } else {
+            let length = next.len_utf8();
+            (length, &rest[..length])
+        };
+        masked += text;
+        before = rest[..length].chars().next_back().unwrap_or(' ');
+        rest = &rest[length..];
+    }
+    masked
+}
+
+/// UUIDs and ULIDs, in their order.
+fn ids_in(text: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut at = 0;
+    let mut before = ' ';
+    while let Some(next) = text[at..].chars().next() {
+        if let Some(length) = id_length(&text[at..])
+            && !before.is_ascii_alphanumeric()
+        {
+            ids.push(text[at..at + length].to_owned());
+            at += length;
+            before = '0';
+        } else {
+            at += next.len_utf8();
+            before = next;
+        }
+    }
+    ids
+}
+
+/// The length of the id that the text begins with.
+fn id_length(text: &str) -> Option<usize> {
+    let hexes = |part: &str| {
+        part.bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let long = text.get(..36).filter(|id| {
+        let parts: Vec<_> = id.split('-').collect();
+        parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+            && parts.iter().all(|part| hexes(part))
+    });
+    let short = || {
+        text.get(..26).filter(|id| {
+            id.starts_with('0')
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase() && !b"ILOU".contains(&b))
+        })
+    };
+    let id = long.or_else(short)?;
+    let ends = text[id.len()..]
+        .chars()
+        .next()
+        .is_none_or(|next| !next.is_ascii_alphanumeric());
+    ends.then_some(id.len())
+}
+
+/// The length of the time of the wall clock that the text begins with, without its offset: the
+/// form of that is compared.
+fn time_length(text: &str) -> Option<usize> {
+    let date = text.get(..10)?;
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let is_date = date.split('-').map(str::len).eq([4, 2, 2]) && date.split('-').all(digits);
+    if !is_date || date <= WALL_CLOCK_DATE || !text[10..].starts_with('T') {
+        return None;
+    }
+    let rest = text[11..].trim_start_matches(|c: char| c.is_ascii_digit() || c == ':' || c == '.');
+    Some(text.len() - rest.len())
+}
+
+#[test]
+fn what_no_two_runs_have_in_common_is_masked() {
+    for (text, expected) in [
+        ("at 2026-11-21T07:17:26.647Z", "at <time>Z"),
+        ("2026-11-21T07:17:26.647+00:00", "<time>+00:00"),
+        ("2024-06-01T01:00:00Z", "2024-06-01T01:00:00Z"),
+        ("x 01M7YFKPB2SSZ2GZPP69PXNF54.", "x <id>."),
+        ("49863ffe-cb1d-466c-9fd4-16d504f3c99b", "<id>"),
+        ("http://127.0.0.1:9090/api", "http://<host>/api"),
+        ("v=\"$\\{scope}\"", "v=\"${scope}\""),
+    ] {
+        assert_eq!(mask(text), expected);
+    }
+}
