@@ -10,7 +10,7 @@ use crate::harness::{Client, Serin};
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
 /// To be true once `/standalone_canary_analysis` is served.
-const STANDALONE_ANALYSIS_IS_SERVED: bool = false;
+const STANDALONE_ANALYSIS_IS_SERVED: bool = true;
 
 const MARGINAL: i64 = 75;
 const PASS: i64 = 95;

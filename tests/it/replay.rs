@@ -19,16 +19,11 @@ use documented::Documented;
 
 /// Exchanges whose endpoints are not built yet, by the beginning of their names.
 const PENDING: &[&str] = &[
-    "scape-",
-    "s3-scape-",
-    "cancel-",
     "judges-comparison",
     "canary-get-comparison-execution",
     "pipelines-",
     "s3-pipelines-",
     "admin-",
-    // It counts what the standalone analyses before it have stored.
-    "s3b-metricSetPairList-list",
 ];
 
 /// Exchanges that cannot be played, by name.
