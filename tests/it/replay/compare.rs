@@ -12,7 +12,17 @@ const WALL_CLOCK_DATE: &str = "2025-07-01";
 const WALL_CLOCK_MILLIS: f64 = 1_751_328_000_000.0;
 
 /// Members that tell of Java or of the machine: only their JSON type is compared.
-const MASKED: &[&str] = &["stackTrace", "exceptionType", "kind", "exception"];
+const MASKED: &[&str] = &[
+    "stackTrace",
+    "exceptionType",
+    "exception",
+    "kind",
+    "implementingClass",
+    "origin",
+    "partition",
+    "durationMs",
+    "elapsedMs",
+];
 
 /// Lists whose order Kayenta takes from a hash table.
 const UNORDERED: &[&str] = &[
@@ -21,6 +31,8 @@ const UNORDERED: &[&str] = &[
     "results",
     "supportedTypes",
     "applications",
+    "stages",
+    "tasks",
 ];
 
 /// Random in Kayenta too: the judge, or the noise on sides that are constant.
@@ -104,13 +116,16 @@ impl Answer {
 
     /// Whether the recorded answer was asked for later than this one.
     pub fn is_behind(&self, recorded: &Self, waited: Duration) -> bool {
-        let complete = |answer: &Self| answer.body.get("complete") == Some(&true.into());
+        let runs = |answer: &Self| {
+            let status = answer.body["status"].as_str().unwrap_or("").to_lowercase();
+            match answer.body.get("complete") {
+                Some(complete) => *complete == false,
+                None => ["not_started", "running"].contains(&status.as_str()),
+            }
+        };
         let empty = |answer: &Self| answer.body.as_object().is_some_and(Map::is_empty);
         match (recorded.status, self.status) {
-            (200, 200) => {
-                complete(recorded) && self.body["complete"] == false
-                    || empty(self) && !empty(recorded)
-            }
+            (200, 200) => !runs(recorded) && runs(self) || !empty(recorded) && empty(self),
             // The archive is written just after the end is told.
             (200, 404) => waited < Duration::from_secs(3),
             _ => false,
@@ -299,7 +314,7 @@ impl<'a> Comparison<'a> {
         // Those that bear one name belong together, though they differ.
         let mut missing = Vec::new();
         for element in unpaired {
-            let named = |here: &&Value| {
+            let named = |here: &Value| {
                 let names = ["pipelineId", "id", "name"].iter();
                 let mut names =
                     names.filter_map(|name| Some((element.get(name)?, here.get(name)?)));
@@ -308,11 +323,8 @@ impl<'a> Comparison<'a> {
                     self.ids.live(recorded) == here.as_str().unwrap_or("")
                 })
             };
-            match rest.iter().find(named).cloned() {
-                Some(other) => {
-                    rest.retain(|here| *here != other);
-                    self.diff(&element, &other, &format!("{path}[]"), found);
-                }
+            match rest.iter().position(named) {
+                Some(at) => self.diff(&element, &rest.remove(at), &format!("{path}[]"), found),
                 None => missing.push(element),
             }
         }
@@ -480,5 +492,60 @@ fn what_no_two_runs_have_in_common_is_masked() {
         ("v=\"$\\{scope}\"", "v=\"${scope}\""),
     ] {
         assert_eq!(mask(text), expected);
+    }
+}
+
+#[test]
+fn a_difference_is_told_by_its_place() {
+    use serde_json::json;
+    let id = "01M7YFKPB2SSZ2GZPP69PXNF54";
+    let other = "01M7YFKWS2BXJBKSQA77NNYZ4E";
+    for (recorded, here, expected) in [
+        (json!({"a": 1}), json!({"a": 1.0, "more": 2}), &[][..]),
+        (
+            json!({"a": 0.1}),
+            json!({"a": 0.100_000_000_000_000_02}),
+            &["$.a"],
+        ),
+        (json!({"a": "NaN"}), json!({"a": null}), &["$.a"]),
+        (json!({"a": {"b": 1}}), json!({"a": {}}), &["no $.a.b"]),
+        (
+            json!({"a": [1, 2]}),
+            json!({"a": [2, 1]}),
+            &["$.a[]", "$.a[]"],
+        ),
+        (json!([1, 2]), json!([2, 1]), &[]),
+        (json!([1, 2]), json!([2]), &["no $[]"]),
+        (json!([2]), json!([1, 2]), &["more $[]"]),
+        (
+            json!({"a": id, "b": id}),
+            json!({"a": other, "b": other}),
+            &[],
+        ),
+        (json!({"id": id}), json!({"id": "none"}), &["$.id"]),
+        (json!({"stackTrace": "x"}), json!({"stackTrace": ""}), &[]),
+        (
+            json!({"endTime": 1_795_245_447_023_i64}),
+            json!({"endTime": 1_795_245_447_024_i64}),
+            &[],
+        ),
+        (
+            json!({"endTime": 1_717_203_600_000_i64}),
+            json!({"endTime": 1_717_203_600_001_i64}),
+            &["$.endTime"],
+        ),
+    ] {
+        let answer = |body: &Value| Answer {
+            status: 200,
+            family: "json".to_owned(),
+            body: body.clone(),
+        };
+        let mut ids = Ids::needed_by([json!(id)].iter());
+        let found = Comparison::new("any", &mut ids).compare(&answer(&recorded), &answer(&here));
+        let found: Vec<_> = found
+            .iter()
+            .map(|difference| difference.what.as_str())
+            .collect();
+        assert_eq!(found, expected, "{recorded} {here}");
     }
 }
