@@ -12,7 +12,7 @@ use super::request::{Body, PathId, Query};
 use crate::app::App;
 use crate::canary::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
-    ExecutionStatus,
+    ExecutionStatus, Id,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
@@ -24,6 +24,14 @@ use crate::run::{Admission, admit};
 #[serde(rename_all = "camelCase")]
 pub struct CanaryExecutionResponse {
     canary_execution_id: String,
+}
+
+impl CanaryExecutionResponse {
+    pub fn new(id: &Id) -> Self {
+        Self {
+            canary_execution_id: id.to_string(),
+        }
+    }
 }
 
 /// Start a canary with a stored config
@@ -126,9 +134,7 @@ pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Res
 
 async fn start(app: &App, admission: Admission) -> Result<Json<CanaryExecutionResponse>> {
     let id = admit(app, admission).await?;
-    Ok(Json(CanaryExecutionResponse {
-        canary_execution_id: id.to_string(),
-    }))
+    Ok(Json(CanaryExecutionResponse::new(&id)))
 }
 
 /// The part of an admission that the query parameters give.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use serde_json::Value;
 
 use super::index::{Claim, ExecutionRow, Kind};
 use super::{Storage, group, not_found};
@@ -22,6 +23,25 @@ pub struct NewExecution {
     pub document: CanaryExecutionStatusResponse,
 }
 
+/// A comparison that has ended.
+#[derive(Clone, Debug)]
+pub struct NewComparison {
+    pub id: Id,
+    pub canary_config_id: Id,
+    pub storage_account: String,
+    pub status: ExecutionStatus,
+    pub build_time: i64,
+    /// What is answered: `comparisonResult` or `exceptions`.
+    pub document: Value,
+}
+
+/// Whether an execution was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    Gone,
+    StillRunning,
+}
+
 /// Whether an end was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -36,16 +56,18 @@ impl Storage {
         let document = &execution.document;
         let row = ExecutionRow {
             id: execution.id.to_string(),
+            kind: Kind::Canary,
             application: document.application.clone().unwrap_or_default(),
             canary_config_id: document.canary_config_id.clone().unwrap_or_default(),
             storage_account: document.storage_account_name.clone().unwrap_or_default(),
             status: document.status,
             complete: false,
+            archived: false,
             build_time: document.build_time_millis.unwrap_or(0),
             attempt: 0,
             document: to_text(document)?,
         };
-        self.index.insert_execution(Kind::Canary, &row).await
+        self.index.insert_execution(&row).await
     }
 
     /// The next execution that is due; it is the owner's while the lease is renewed.
@@ -122,9 +144,7 @@ impl Storage {
     pub async fn cancel(&self, id: &Id) -> Result<()> {
         // A step forward of its worker may come between; it cannot do so for ever.
         for _ in 0..20 {
-            let Some(row) = self.index.execution(id.as_str()).await? else {
-                return Err(Error::NotFound(format!("No pipeline found for {id}")));
-            };
+            let row = self.pipeline(id).await?;
             if row.complete {
                 return Ok(());
             }
@@ -155,6 +175,9 @@ impl Storage {
             return Ok(body);
         }
         if let Some(row) = self.index.execution(id.as_str()).await? {
+            if row.kind != Kind::Canary {
+                return Err(without_stage("mixMetrics", id));
+            }
             let body = Bytes::from(row.document);
             if row.complete {
                 self.finished.insert(cached, body.clone()).await;
@@ -177,6 +200,73 @@ impl Storage {
                 Error::storage(format!("the document '{key}' cannot be read"), cause)
             })?;
         super::to_bytes(&document)
+    }
+
+    /// Keeps the end of a comparison: it is found by its id until its row is forgotten.
+    pub async fn keep_comparison(&self, comparison: &NewComparison) -> Result<()> {
+        let now = self.clock.now_millis();
+        let row = ExecutionRow {
+            id: comparison.id.to_string(),
+            kind: Kind::Comparison,
+            application: "ad-hoc".to_owned(),
+            canary_config_id: comparison.canary_config_id.to_string(),
+            storage_account: comparison.storage_account.clone(),
+            status: comparison.status,
+            complete: true,
+            archived: true,
+            build_time: comparison.build_time,
+            attempt: 0,
+            document: comparison.document.to_string(),
+        };
+        self.index.insert_finished(&row, now).await
+    }
+
+    /// What a comparison found.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution, `Invalid` when it is no comparison.
+    pub async fn comparison(&self, id: &Id) -> Result<Bytes> {
+        let row = self.pipeline(id).await?;
+        if row.kind != Kind::Comparison {
+            return Err(without_stage("compareJudgeResults", id));
+        }
+        Ok(Bytes::from(row.document))
+    }
+
+    /// The ids of all executions that have a row, newest first.
+    pub async fn pipelines(&self) -> Result<Vec<String>> {
+        self.index.execution_ids().await
+    }
+
+    /// An execution as its row has it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution among those that have not been archived for long.
+    pub async fn pipeline(&self, id: &Id) -> Result<ExecutionRow> {
+        let row = self.index.execution(id.as_str()).await?;
+        row.ok_or_else(|| Error::NotFound(format!("No pipeline found for {id}")))
+    }
+
+    /// Forgets an execution that has ended; its archive stays, and is written first if need be.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution, `Storage` when its archive cannot be written.
+    pub async fn delete_pipeline(&self, id: &Id) -> Result<Deleted> {
+        let row = self.pipeline(id).await?;
+        if !row.complete {
+            return Ok(Deleted::StillRunning);
+        }
+        if self.archive && !row.archived {
+            let document = from_text(&row.document)?;
+            self.put_archive(&row.storage_account, id, &document)
+                .await?;
+        }
+        self.index.remove_execution(id.as_str()).await?;
+        // It may have been asked for with any account.
+        for account in self.accounts.keys() {
+            self.forget(account, id.as_str()).await;
+        }
+        Ok(Deleted::Gone)
     }
 
     /// Documents of an application's executions, newest first; one that cannot be read is left out.
@@ -221,6 +311,13 @@ impl Storage {
         let until = self.clock.now_millis().saturating_sub(retention);
         self.index.forget_archived(until).await
     }
+}
+
+/// Kayenta's words for an execution of another kind.
+fn without_stage(stage: &str, id: &Id) -> Error {
+    Error::Invalid(format!(
+        "Unable to find StageExecution '{stage}' in pipeline ID '{id}'"
+    ))
 }
 
 fn end_canceled(document: &mut CanaryExecutionStatusResponse, now: i64) {

@@ -19,3 +19,4 @@ mod prometheus_tls;
 mod s3;
 mod scripted_prometheus;
 mod service;
+mod surface;

@@ -13,12 +13,22 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Canary,
+    /// Two judges on one list of pairs; its row is written when both have judged.
+    Comparison,
 }
 
 impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Canary => "canary",
+            Self::Comparison => "comparison",
+        }
+    }
+
+    fn parse(name: &str) -> Self {
+        match name {
+            "comparison" => Self::Comparison,
+            _ => Self::Canary,
         }
     }
 }
@@ -27,11 +37,14 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct ExecutionRow {
     pub id: String,
+    pub kind: Kind,
     pub application: String,
     pub canary_config_id: String,
     pub storage_account: String,
     pub status: ExecutionStatus,
     pub complete: bool,
+    /// Nothing is to be done any more: the archive is written, or there is none to write.
+    pub archived: bool,
     pub build_time: i64,
     pub attempt: i64,
     pub document: String,
@@ -59,14 +72,14 @@ pub struct Listed {
 
 impl Index {
     /// Accepts an execution, due at once.
-    pub async fn insert_execution(&self, kind: Kind, row: &ExecutionRow) -> Result<()> {
+    pub async fn insert_execution(&self, row: &ExecutionRow) -> Result<()> {
         sqlx::query(
             "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
              status, complete, build_time, archived, due_at, attempt, document) \
              VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, $8)",
         )
         .bind(&row.id)
-        .bind(kind.as_str())
+        .bind(row.kind.as_str())
         .bind(&row.application)
         .bind(&row.canary_config_id)
         .bind(&row.storage_account)
@@ -77,6 +90,47 @@ impl Index {
         .await
         .map(|_| ())
         .map_err(failed("accept an execution"))
+    }
+
+    /// Keeps an execution that has ended already; it is never due.
+    pub async fn insert_finished(&self, row: &ExecutionRow, now: i64) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
+             status, complete, build_time, finished_at, archived, attempt, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, $9)",
+        )
+        .bind(&row.id)
+        .bind(row.kind.as_str())
+        .bind(&row.application)
+        .bind(&row.canary_config_id)
+        .bind(&row.storage_account)
+        .bind(row.status.as_str())
+        .bind(row.build_time)
+        .bind(now)
+        .bind(&row.document)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("keep an execution"))
+    }
+
+    /// The ids of all rows, newest first.
+    pub async fn execution_ids(&self) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT id FROM execution ORDER BY build_time DESC, id DESC")
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("list executions"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Forgets an execution that has ended.
+    pub async fn remove_execution(&self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM execution WHERE id = $1 AND complete = 1")
+            .bind(id)
+            .execute(&self.write)
+            .await
+            .map(|_| ())
+            .map_err(failed("forget an execution"))
     }
 
     pub async fn execution(&self, id: &str) -> Result<Option<ExecutionRow>> {
@@ -290,13 +344,16 @@ fn millis(duration: Duration) -> i64 {
 
 fn execution_row(row: &SqliteRow) -> ExecutionRow {
     let status: String = row.get("status");
+    let kind: String = row.get("kind");
     ExecutionRow {
         id: row.get("id"),
+        kind: Kind::parse(&kind),
         application: row.get("application"),
         canary_config_id: row.get("canary_config_id"),
         storage_account: row.get("storage_account"),
         status: ExecutionStatus::parse(&status).unwrap_or_default(),
         complete: row.get::<i64, _>("complete") != 0,
+        archived: row.get::<i64, _>("archived") != 0,
         build_time: row.get("build_time"),
         attempt: row.get("attempt"),
         document: row.get("document"),
@@ -315,11 +372,13 @@ mod tests {
     fn row(id: &str, build_time: i64) -> ExecutionRow {
         ExecutionRow {
             id: id.to_owned(),
+            kind: Kind::Canary,
             application: "web".to_owned(),
             canary_config_id: "c".to_owned(),
             storage_account: "s3".to_owned(),
             status: ExecutionStatus::NotStarted,
             complete: false,
+            archived: false,
             build_time,
             attempt: 0,
             document: format!("{{\"pipelineId\":\"{id}\"}}"),
@@ -331,7 +390,7 @@ mod tests {
         let (_folder, index) = temporary().await;
         for number in 0..100 {
             index
-                .insert_execution(Kind::Canary, &row(&format!("e{number}"), 1))
+                .insert_execution(&row(&format!("e{number}"), 1))
                 .await
                 .unwrap();
         }
@@ -354,10 +413,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_lost_its_lease_cannot_write() {
         let (_folder, index) = temporary().await;
-        index
-            .insert_execution(Kind::Canary, &row("e", 0))
-            .await
-            .unwrap();
+        index.insert_execution(&row("e", 0)).await.unwrap();
         let first = index.claim("one", 0, LEASE).await.unwrap().unwrap();
         assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
         assert!(index.claim("two", 14_999, LEASE).await.unwrap().is_none());
@@ -389,10 +445,7 @@ mod tests {
     #[tokio::test]
     async fn an_end_from_outside_takes_the_claim_away() {
         let (_folder, index) = temporary().await;
-        index
-            .insert_execution(Kind::Canary, &row("e", 0))
-            .await
-            .unwrap();
+        index.insert_execution(&row("e", 0)).await.unwrap();
         let claim = index.claim("one", 0, LEASE).await.unwrap().unwrap();
         let seen = index.execution("e").await.unwrap().unwrap();
         let status = ExecutionStatus::Canceled;
@@ -420,10 +473,7 @@ mod tests {
     async fn lists_join_rows_and_archives_newest_first() {
         let (_folder, index) = temporary().await;
         for (id, time) in [("a", 1), ("c", 3)] {
-            index
-                .insert_execution(Kind::Canary, &row(id, time))
-                .await
-                .unwrap();
+            index.insert_execution(&row(id, time)).await.unwrap();
         }
         for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
             let archive = super::super::ArchiveRow {
