@@ -22,7 +22,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 pub use gate::without_gate;
@@ -119,8 +119,12 @@ pub fn openapi() -> Document {
 /// The service: every route, and what surrounds it.
 pub fn router(app: &App) -> Router {
     let (routes, document) = routes().split_for_parts();
+    // The validator is a service elsewhere; the document is nobody's business but the reader's.
+    let page = SwaggerUi::new("/swagger-ui")
+        .config(Config::default().validator_url("none"))
+        .url("/v3/api-docs", document);
     let routes = routes
-        .merge(SwaggerUi::new("/swagger-ui").url("/v3/api-docs", document))
+        .merge(page)
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     layers::surround(routes, &app.config.server).with_state(app.clone())

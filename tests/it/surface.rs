@@ -621,6 +621,13 @@ async fn every_answer_tells_browsers_to_be_careful() {
     }
     assert_eq!(get("/judges").await.headers()["cache-control"], "no-store");
 
+    let initializer = get("/swagger-ui/swagger-initializer.js").await;
+    let text = initializer.text().await.unwrap();
+    assert!(
+        text.contains("/v3/api-docs") && text.contains("\"validatorUrl\": \"none\""),
+        "{text}"
+    );
+
     // The policy of the page allows scripts of files only; the page has no other.
     let page = get("/swagger-ui/index.html").await;
     let policy = page.headers()["content-security-policy"]
