@@ -4,8 +4,10 @@ mod archive;
 mod canary;
 mod canary_config;
 mod credentials;
+mod gate;
 mod health;
 mod judges;
+mod layers;
 mod metric_sets;
 mod metrics;
 mod pipelines;
@@ -13,31 +15,19 @@ mod problem;
 mod request;
 mod standalone;
 
-use std::any::Any;
-
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::extract::Request;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
-use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
+pub use gate::without_gate;
 use problem::Problem;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The document of the API; `openapi/serin.json` is its text.
 #[derive(OpenApi)]
@@ -112,12 +102,21 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(metric_sets::find_metric_set_pair))
         .routes(routes!(judges::list_judges))
         .routes(routes!(judges::judge))
+        .routes(routes!(judges::initiate_judge_comparison))
+        .routes(routes!(judges::find_judge_comparison))
         .routes(routes!(credentials::list_credentials))
         .routes(routes!(credentials::delete_credentials))
         .routes(routes!(metrics::list_metrics_services))
         .routes(routes!(metrics::list_metrics_service_metadata))
         .routes(routes!(metrics::query_prometheus))
+        .routes(routes!(pipelines::list_pipelines))
+        .routes(routes!(
+            pipelines::find_pipeline,
+            pipelines::delete_pipeline
+        ))
+        .routes(routes!(pipelines::start_pipeline))
         .routes(routes!(pipelines::cancel_pipeline))
+        .routes(routes!(pipelines::enable_instance))
         .routes(routes!(health::health))
         .routes(routes!(health::liveness))
         .routes(routes!(health::readiness))
@@ -129,46 +128,18 @@ pub fn openapi() -> Document {
     routes().split_for_parts().1
 }
 
-/// The service: every route, with limits, time-outs, a request id, and an answer in JSON for
-/// whatever goes wrong.
+/// The service: every route, and what surrounds it.
 pub fn router(app: &App) -> Router {
     let (routes, document) = routes().split_for_parts();
-    let server = &app.config.server;
-    let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(
-            TraceLayer::new_for_http().make_span_with(|request: &Request<Body>| {
-                let id = request
-                    .headers()
-                    .get(REQUEST_ID)
-                    .and_then(|id| id.to_str().ok());
-                tracing::info_span!(
-                    "request",
-                    http.method = %request.method(),
-                    http.path = request.uri().path(),
-                    request.id = id,
-                )
-            }),
-        )
-        .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            server.request_timeout,
-        ))
-        .layer(CompressionLayer::new())
-        .layer(DefaultBodyLimit::max(server.max_body_bytes));
-    routes
-        .merge(SwaggerUi::new("/swagger-ui").url("/v3/api-docs", document))
+    // The validator is a service elsewhere; the document is nobody's business but the reader's.
+    let page = SwaggerUi::new("/swagger-ui")
+        .config(Config::default().validator_url("none"))
+        .url("/v3/api-docs", document);
+    let routes = routes
+        .merge(page)
         .fallback(answer_unknown_path)
-        .method_not_allowed_fallback(answer_unknown_method)
-        .layer(middleware::from_fn(count_request))
-        .layer(layers)
-        .with_state(app.clone())
+        .method_not_allowed_fallback(answer_unknown_method);
+    layers::surround(routes, &app.config.server).with_state(app.clone())
 }
 
 /// Makes paths plain before they are routed: `//canary/` is `/canary`.
@@ -204,35 +175,4 @@ async fn answer_unknown_method(request: Request) -> Response {
         format!("{} is not allowed here", request.method()),
     )
     .into_response()
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the layer asks for it")]
-fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("panic");
-    tracing::error!(panic = what, "a request panicked");
-    Problem::spring(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "serin met a defect of its own; the log has it under this x-request-id",
-    )
-    .into_response()
-}
-
-async fn count_request(request: Request, next: Next) -> Response {
-    let start = std::time::Instant::now();
-    let method = request.method().as_str().to_owned();
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    ::metrics::counter!("serin_http_requests_total", "method" => method.clone(), "path" => path.clone(), "status" => status)
-        .increment(1);
-    ::metrics::histogram!("serin_http_request_duration_seconds", "method" => method, "path" => path)
-        .record(start.elapsed().as_secs_f64());
-    response
 }

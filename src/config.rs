@@ -42,6 +42,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     pub prometheus: Prometheus,
     pub retry: Retry,
+    /// When it is switched on.
+    pub remote_judge: Option<RemoteJudge>,
     /// Whether a metric name may be empty or stand twice in a canary config.
     pub metric_name_validation: bool,
     /// Whether finished executions are archived.
@@ -56,6 +58,10 @@ pub struct Server {
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
     pub request_timeout: Duration,
+    /// Whether browsers may call from pages of any origin.
+    pub cors: bool,
+    /// Whether the paths of Spinnaker's Gate are understood.
+    pub gate_aliases: bool,
     pub header_timeout: Duration,
     /// How long a shutdown waits for requests and running executions.
     pub shutdown_grace: Duration,
@@ -222,6 +228,13 @@ pub struct TestControllerDefaults {
     pub scope: Option<String>,
     pub start: Option<String>,
     pub end: Option<String>,
+}
+
+/// A judge over HTTP.
+#[derive(Clone, Debug)]
+pub struct RemoteJudge {
+    /// Without a trailing slash.
+    pub base_url: String,
 }
 
 /// When a query is sent again.

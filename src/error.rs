@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{0}")]
     NotFound(String),
 
-    /// A metric source did not answer a query.
+    /// A metric source did not answer a query, or a remote judge gave no verdict.
     #[error("{0}")]
     Fetch(Box<FetchError>),
 
@@ -38,13 +38,14 @@ pub enum Error {
 #[derive(Clone, Debug, Default, thiserror::Error)]
 #[error("{message}")]
 pub struct FetchError {
-    /// What the metric source said, or what kept it from answering.
+    /// What the other side said, or what kept it from answering.
     pub message: String,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
     pub method: String,
     pub url: String,
     pub query: String,
+    /// The metrics account, or the judge.
     pub account: String,
 }
 

@@ -3,6 +3,9 @@
 mod admission;
 mod analysis;
 mod plan;
+mod comparison;
+mod pipeline;
+mod remote_judge;
 mod stages;
 
 use std::sync::Arc;
@@ -18,6 +21,9 @@ use uuid::Uuid;
 
 pub use admission::{Admission, admit};
 pub use analysis::{AnalysisAdmission, admit_analysis};
+pub use comparison::{Comparison, compare};
+pub use pipeline::pipeline;
+pub use remote_judge::NAME as REMOTE_JUDGE;
 use stages::{Failure, Stage, Stages};
 
 use crate::app::App;
@@ -91,6 +97,8 @@ async fn execute(app: &App, claim: Claim) {
                 step_analysis(app, &claim, document).await;
             }
         }
+        // Its row is written when both judges have judged; nothing is ever due.
+        Kind::Comparison => {}
     }
 }
 
@@ -287,7 +295,7 @@ async fn steps(
             .map_err(at(Stage::Mix))
     };
     let judged = async {
-        judge(config, request.thresholds, Arc::clone(&pairs))
+        judge(app, config, request.thresholds, Arc::clone(&pairs))
             .await
             .map_err(at(Stage::Judge))
     };
@@ -362,23 +370,28 @@ async fn fetch(
     Ok(sets)
 }
 
-/// Judges off the async threads, with the judge that the config names.
+/// Judges with the judge that the config names: off the async threads, or over HTTP.
 ///
 /// # Errors
-/// `Invalid` when there is no such judge, or what it was given cannot be judged.
+/// `Invalid` when there is no such judge, or what it was given cannot be judged; `Fetch` when a
+/// judge over HTTP does not answer with a verdict.
 pub async fn judge(
+    app: &App,
     config: Arc<CanaryConfig>,
     thresholds: Option<CanaryClassifierThresholdsConfig>,
     pairs: Arc<Vec<MetricSetPair>>,
 ) -> Result<CanaryJudgeResult> {
     let thresholds = thresholds
         .ok_or_else(|| Error::Invalid("Execution request must contain thresholds".to_owned()))?;
+    let named = config.judge.as_ref();
+    let name = named.and_then(|judge| judge.name.clone());
+    if let Some(remote) = &app.config.remote_judge
+        && name.as_deref() == Some(remote_judge::NAME)
+    {
+        return remote_judge::judge(remote, &config, thresholds, &pairs).await;
+    }
     tokio::task::spawn_blocking(move || {
-        let name = config
-            .judge
-            .as_ref()
-            .and_then(|judge| judge.name.as_deref());
-        judge::resolve(name)?.judge(&Judgement {
+        judge::resolve(name.as_deref())?.judge(&Judgement {
             config: &config,
             thresholds,
             pairs: &pairs,

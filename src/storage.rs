@@ -22,8 +22,8 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 pub use documents::ObjectSummary;
-pub use executions::Ended;
-pub use index::{Claim, Kind};
+pub use executions::{Deleted, Ended, NewComparison};
+pub use index::{Claim, ExecutionRow, Kind};
 pub use record::Record;
 
 use crate::clock::Clock;
@@ -128,18 +128,20 @@ impl Storage {
         self.index.check().await
     }
 
-    /// Whether the default store answers, within five seconds.
-    pub async fn check_default_store(&self) -> Result<()> {
-        let Some(name) = &self.default_account else {
-            return Err(Error::Unavailable("no account stores objects".to_owned()));
-        };
-        let asked = self.objects(name)?.get("health/check/none.json");
-        match tokio::time::timeout(Duration::from_secs(5), asked).await {
-            Ok(answer) => answer.map(|_| ()),
-            Err(_) => Err(Error::Unavailable(format!(
-                "the store '{name}' does not answer within 5 s"
-            ))),
-        }
+    /// The names of all accounts that keep documents, in the order of the configuration.
+    pub fn stores(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+
+    /// The account that keeps objects when none is named.
+    pub fn default_store(&self) -> Option<&str> {
+        self.default_account.as_deref()
+    }
+
+    /// Whether the store of an account answers.
+    pub async fn check_store(&self, account: &str) -> Result<()> {
+        let asked = self.objects(account)?.get("health/check/none.json");
+        asked.await.map(|_| ())
     }
 
     pub async fn close(&self) {

@@ -27,6 +27,14 @@ pub struct CanaryExecutionResponse {
     canary_execution_id: String,
 }
 
+impl CanaryExecutionResponse {
+    pub fn new(id: &Id) -> Self {
+        Self {
+            canary_execution_id: id.to_string(),
+        }
+    }
+}
+
 /// Start a canary with a stored config
 ///
 /// The execution is accepted durably and runs in the background: poll `GET /canary/{id}`.
@@ -138,9 +146,7 @@ pub async fn cancel_canary_execution(
 
 async fn start(app: &App, admission: Admission) -> Result<Json<CanaryExecutionResponse>> {
     let id = admit(app, admission).await?;
-    Ok(Json(CanaryExecutionResponse {
-        canary_execution_id: id.to_string(),
-    }))
+    Ok(Json(CanaryExecutionResponse::new(&id)))
 }
 
 /// The part of an admission that the query parameters give.

@@ -1,59 +1,64 @@
 //! `/health` and `/metrics`: how serin itself is.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// How long each account may take to answer.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// Health in detail
 ///
 /// DOWN (503) only when serin itself cannot work: its index or its default store does not answer.
-/// Prometheus accounts are details, unless `kayenta.prometheus.health.enabled` makes them count.
+/// Other stores are details, and so are Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn health(State(app): State<App>) -> Response {
+    let stores = app.storage.stores().map(|name| async {
+        (
+            name.to_owned(),
+            in_time(app.storage.check_store(name)).await,
+        )
+    });
+    let sources = app
+        .metric_sources
+        .iter()
+        .map(|(name, source)| async move { (name.clone(), in_time(source.health()).await) });
+    let (index, stores, sources) = tokio::join!(
+        in_time(app.storage.check_index()),
+        join_all(stores),
+        join_all(sources)
+    );
+
+    let default = app.storage.default_store();
+    let default_is_up = stores
+        .iter()
+        .any(|(name, checked)| default == Some(name) && checked.is_ok());
+    let sources_count = app.config.prometheus.health_enabled;
+    let sources_are_up = !sources_count || sources.iter().all(|(_, checked)| checked.is_ok());
+    let up = index.is_ok() && default_is_up && sources_are_up;
+
     let mut components = Map::new();
-    let mut up = true;
-    for (name, checked) in [
-        ("index", app.storage.check_index().await),
-        ("storage", app.storage.check_default_store().await),
-    ] {
-        up &= checked.is_ok();
-        components.insert(name.to_owned(), component(checked));
+    components.insert("index".to_owned(), component(index));
+    components.insert("storage".to_owned(), accounts(default_is_up, stores));
+    if !sources.is_empty() {
+        components.insert("prometheus".to_owned(), accounts(sources_are_up, sources));
     }
-    if !app.metric_sources.is_empty() {
-        let accounts = app
-            .metric_sources
-            .iter()
-            .map(|(name, source)| async move { (name.clone(), source.health().await) });
-        let mut details = Map::new();
-        let mut all_up = true;
-        for (name, checked) in futures::future::join_all(accounts).await {
-            all_up &= checked.is_ok();
-            details.insert(name, component(checked));
-        }
-        let counts = app.config.prometheus.health_enabled;
-        up &= all_up || !counts;
-        let status = if all_up { "UP" } else { "DOWN" };
-        components.insert(
-            "prometheus".to_owned(),
-            json!({"status": if counts { status } else { "UP" }, "details": details}),
-        );
-    }
-    let (code, status) = if up {
-        (StatusCode::OK, "UP")
+    let code = if up {
+        StatusCode::OK
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "DOWN")
+        StatusCode::SERVICE_UNAVAILABLE
     };
-    (
-        code,
-        Json(json!({"status": status, "components": components})),
-    )
-        .into_response()
+    let body = json!({"status": word(up), "components": components});
+    (code, Json(body)).into_response()
 }
 
 /// Whether the process answers
@@ -81,9 +86,28 @@ pub async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
+async fn in_time(check: impl Future<Output = Result<()>>) -> Result<()> {
+    match tokio::time::timeout(LIMIT, check).await {
+        Ok(checked) => checked,
+        Err(_) => Err(Error::Unavailable(format!("no answer within {LIMIT:?}"))),
+    }
+}
+
+fn accounts(up: bool, checked: Vec<(String, Result<()>)>) -> Value {
+    let details: Map<String, Value> = checked
+        .into_iter()
+        .map(|(name, checked)| (name, component(checked)))
+        .collect();
+    json!({"status": word(up), "details": details})
+}
+
 fn component(checked: Result<()>) -> Value {
     match checked {
         Ok(()) => json!({"status": "UP"}),
         Err(error) => json!({"status": "DOWN", "error": error.to_string()}),
     }
+}
+
+const fn word(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
 }

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::canary::CanaryExecutionResponse;
 use super::problem::Problem;
-use super::request::Query;
+use super::request::{PathId, Query};
 use crate::app::App;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Id};
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::error::Result;
-use crate::{judge as judges, run};
+use crate::judge as judges;
+use crate::run::{self, Comparison};
 
 /// A judge, and whether people should be offered it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,12 +29,16 @@ pub struct JudgeSummary {
 
 /// List judges
 #[utoipa::path(get, path = "/judges", tag = "judges", responses((status = 200, body = Vec<JudgeSummary>)))]
-pub async fn list_judges() -> Json<Vec<JudgeSummary>> {
+pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
     let summary = |judge: &&dyn judges::Judge| JudgeSummary {
         name: judge.name(),
         visible: judge.is_visible(),
     };
-    Json(judges::all().iter().map(summary).collect())
+    let remote = app.config.remote_judge.iter().map(|_| JudgeSummary {
+        name: run::REMOTE_JUDGE,
+        visible: true,
+    });
+    Json(judges::all().iter().map(summary).chain(remote).collect())
 }
 
 /// Judge a stored metric set pair list
@@ -45,8 +53,58 @@ pub async fn list_judges() -> Json<Vec<JudgeSummary>> {
     ),
     responses((status = 200, body = CanaryJudgeResult), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJudgeResult>> {
-    let config_id = Id::parse(query.required("canaryConfigId")?)?;
-    let list_id = Id::parse(query.required("metricSetPairListId")?)?;
+    let asked = asked(&app, &query).await?;
+    let pairs = app
+        .storage
+        .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
+        .await?;
+    let config = Arc::new(asked.config);
+    Ok(Json(
+        run::judge(&app, config, Some(asked.thresholds), Arc::new(pairs)).await?,
+    ))
+}
+
+/// Judge a stored metric set pair list with two judges
+///
+/// Both have judged when this answers; `GET /judges/comparison/{executionId}` has their results.
+#[utoipa::path(post, path = "/judges/comparison", tag = "judges",
+    params(
+        ("canaryConfigId" = String, Query),
+        ("metricSetPairListId" = String, Query),
+        ("passThreshold" = f64, Query),
+        ("marginalThreshold" = f64, Query),
+        ("overrideCanaryJudge1" = Option<String>, Query, description = "instead of the judge that the config names"),
+        ("overrideCanaryJudge2" = Option<String>, Query, description = "instead of the judge that the config names"),
+        ("configurationAccountName" = Option<String>, Query),
+        ("storageAccountName" = Option<String>, Query),
+    ),
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn initiate_judge_comparison(
+    State(app): State<App>,
+    query: Query,
+) -> Result<Json<CanaryExecutionResponse>> {
+    let mut asked = asked(&app, &query).await?;
+    asked.judges = ["overrideCanaryJudge1", "overrideCanaryJudge2"]
+        .map(|name| query.text(name).map(str::to_owned));
+    let id = run::compare(&app, asked).await?;
+    Ok(Json(CanaryExecutionResponse::new(&id)))
+}
+
+/// Find the results of two judges
+///
+/// `comparisonResult` with `judge1Result` and `judge2Result`, or `exceptions` by stage.
+#[utoipa::path(get, path = "/judges/comparison/{executionId}", tag = "judges",
+    params(("executionId" = String, Path)),
+    responses((status = 200, body = Object), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn find_judge_comparison(State(app): State<App>, PathId(id): PathId) -> Result<Response> {
+    let document = app.storage.comparison(&id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
+}
+
+/// What the parameters of both ways to judge ask for.
+async fn asked(app: &App, query: &Query) -> Result<Comparison> {
+    let canary_config_id = Id::parse(query.required("canaryConfigId")?)?;
+    let metric_set_pair_list_id = Id::parse(query.required("metricSetPairListId")?)?;
     query.required("passThreshold")?;
     query.required("marginalThreshold")?;
     let thresholds = CanaryClassifierThresholdsConfig {
@@ -55,10 +113,17 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJu
     };
     let configs = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     let objects = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let mut config = app.storage.canary_config(configs, &config_id).await?;
+    let mut config = app
+        .storage
+        .canary_config(configs, &canary_config_id)
+        .await?;
     config.prepare();
-    let pairs = app.storage.metric_set_pairs(objects, &list_id).await?;
-    Ok(Json(
-        run::judge(Arc::new(config), Some(thresholds), Arc::new(pairs)).await?,
-    ))
+    Ok(Comparison {
+        canary_config_id,
+        config,
+        metric_set_pair_list_id,
+        thresholds,
+        storage_account: objects.to_owned(),
+        judges: [None, None],
+    })
 }

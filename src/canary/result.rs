@@ -37,6 +37,8 @@ pub struct CanaryJudgeResult {
     /// One for every pair, in the order of the pairs.
     pub results: Vec<CanaryAnalysisResult>,
     /// In the order in which the groups appear among the results.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub group_scores: Vec<CanaryJudgeGroupScore>,
     pub score: CanaryJudgeScore,
 }
@@ -47,7 +49,8 @@ pub struct CanaryJudgeResult {
 pub struct CanaryAnalysisResult {
     pub name: String,
     /// Labels of the series.
-    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = true)]
     pub tags: IndexMap<String, String>,
     /// The id of the metric set pair.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -55,13 +58,19 @@ pub struct CanaryAnalysisResult {
     pub classification: Label,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub groups: Vec<String>,
     pub experiment_metadata: SideMetadata,
     pub control_metadata: SideMetadata,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_metadata: Option<ResultMetadata>,
     /// This metric alone failed the canary.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub critical: bool,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub muted: bool,
 }
 
@@ -103,7 +112,11 @@ pub struct CanaryJudgeGroupScore {
     pub name: String,
     /// 0 to 100, not rounded.
     pub score: f64,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub classification: String,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub classification_reason: String,
 }
 
@@ -115,5 +128,7 @@ pub struct CanaryJudgeScore {
     #[schema(value_type = f64)]
     pub score: f64,
     pub classification: Verdict,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[schema(required = true)]
     pub classification_reason: String,
 }

@@ -116,8 +116,14 @@ async fn accept(
     shutdown: CancellationToken,
 ) {
     let connections = GracefulShutdown::new();
-    let service = router.map_request(|request: Request<hyper::body::Incoming>| {
-        api::plain_path(request.map(axum::body::Body::new))
+    let gate_aliases = server.gate_aliases;
+    let service = router.map_request(move |request: Request<hyper::body::Incoming>| {
+        let request = api::plain_path(request.map(axum::body::Body::new));
+        if gate_aliases {
+            api::without_gate(request)
+        } else {
+            request
+        }
     });
     loop {
         let stream = tokio::select! {

@@ -11,8 +11,8 @@ use super::context::{Context, origin, warn_unserved};
 use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
-    Config, Database, Error, Executions, Log, LogFormat, Prometheus, Result, Retry, Server,
-    Storage, TestControllerDefaults,
+    Config, Database, Error, Executions, Log, LogFormat, Prometheus, RemoteJudge, Result, Retry,
+    Server, Storage, TestControllerDefaults,
 };
 
 const SECTIONS: &[&str] = &[
@@ -74,6 +74,7 @@ const KAYENTA_SECTIONS: &[&str] = &[
     "metrics",
     "disable",
     "default-archivers",
+    "remote-judge",
 ];
 
 /// Sections of `kayenta` that serin does not read.
@@ -133,6 +134,7 @@ pub fn read(
         accounts: kayenta.accounts,
         prometheus: kayenta.prometheus,
         retry: kayenta.retry,
+        remote_judge: kayenta.remote_judge,
         metric_name_validation: kayenta.metric_name_validation,
         archive: kayenta.archive,
     };
@@ -150,6 +152,8 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
             size => Ok(size),
         })?,
         request_timeout: section.duration("requestTimeout", Duration::from_millis(1))?,
+        cors: section.flag("cors")?,
+        gate_aliases: section.flag("gateAliases")?,
         header_timeout: section.duration("headerTimeout", Duration::from_millis(1))?,
         shutdown_grace: section.duration("shutdownGrace", Duration::ZERO)?,
     })
@@ -205,6 +209,7 @@ struct Kayenta {
     accounts: Vec<super::Account>,
     prometheus: Prometheus,
     retry: Retry,
+    remote_judge: Option<RemoteJudge>,
     metric_name_validation: bool,
     archive: bool,
 }
@@ -220,20 +225,33 @@ fn kayenta(
         section.section("metricname", |section| section.flag("validation"))
     })?;
     let archive = section.section("default-archivers", |section| section.flag("enabled"))?;
-    // The first is always on, the second does nothing yet, and the third is what serin does by itself.
-    section.ignore(&[
-        "standalone-canary-analysis",
-        "remote-judge",
-        "serialization",
-    ]);
+    let remote_judge = section.section("remote-judge", remote_judge)?;
+    // The first is always on, the second is what serin does by itself.
+    section.ignore(&["standalone-canary-analysis", "serialization"]);
     warn_of_rest(section, KAYENTA_SECTIONS, UNSERVED_KAYENTA_SECTIONS)?;
     Ok(Kayenta {
         accounts,
         prometheus,
         retry,
+        remote_judge,
         metric_name_validation: !disabled,
         archive,
     })
+}
+
+fn remote_judge(section: &mut Section<'_>) -> Result<Option<RemoteJudge>> {
+    let enabled = section.flag("enabled")?;
+    let base_url = section.section("endpoint", |section| {
+        let url = section.parsed_if_given("baseUrl", scalar::without_credentials)?;
+        if enabled && url.is_none() {
+            let path = section.path_of("baseUrl");
+            return Err(Error(format!("{path} must be given")));
+        }
+        Ok(url)
+    })?;
+    Ok(base_url
+        .filter(|_| enabled)
+        .map(|base_url| RemoteJudge { base_url }))
 }
 
 fn retry(section: &mut Section<'_>) -> Result<Retry> {

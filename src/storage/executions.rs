@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use serde_json::Value;
 
 use super::index::{Claim, ExecutionRow, Kind};
 use super::{Record, Storage, not_found, to_bytes};
@@ -16,6 +17,25 @@ const ARCHIVE_LEASE: i64 = 60_000;
 
 /// How long an archive waits after its store did not take it.
 const ARCHIVE_RETRY: i64 = 15_000;
+
+/// A comparison that has ended.
+#[derive(Clone, Debug)]
+pub struct NewComparison {
+    pub id: Id,
+    pub canary_config_id: Id,
+    pub storage_account: String,
+    pub status: ExecutionStatus,
+    pub build_time: i64,
+    /// What is answered: `comparisonResult` or `exceptions`.
+    pub document: Value,
+}
+
+/// Whether an execution was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    Gone,
+    StillRunning,
+}
 
 /// Whether an end was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +61,7 @@ impl Storage {
             storage_account: document.storage_account().to_owned(),
             status: document.status(),
             complete: false,
+            archived: false,
             build_time: document.build_time(),
             attempt: 0,
             parent: parent.map(str::to_owned),
@@ -130,26 +151,21 @@ impl Storage {
     /// # Errors
     /// `NotFound` when there is no such execution among those that have not been archived for long.
     pub async fn cancel(&self, id: &Id) -> Result<()> {
-        let Some(row) = self.index.execution(id.as_str()).await? else {
-            return Err(Error::NotFound(format!("No pipeline found for {id}")));
-        };
-        match row.kind {
-            Kind::Canary => {
-                self.cancel_record::<CanaryExecutionStatusResponse>(id)
-                    .await?
-            }
+        let canary = match self.pipeline(id).await?.kind {
+            Kind::Canary => Some(id.clone()),
             Kind::Analysis => {
                 let analysis = self
                     .cancel_record::<CanaryAnalysisExecutionStatusResponse>(id)
                     .await?;
                 let canary = analysis.and_then(|analysis| analysis.running_canary());
-                if let Some(canary) = canary {
-                    self.cancel_record::<CanaryExecutionStatusResponse>(&Id::parse(&canary)?)
-                        .await?;
-                }
-                return Ok(());
+                canary.map(|id| Id::parse(&id)).transpose()?
             }
+            Kind::Comparison => None,
         };
+        if let Some(id) = canary {
+            self.cancel_record::<CanaryExecutionStatusResponse>(&id)
+                .await?;
+        }
         Ok(())
     }
 
@@ -202,7 +218,7 @@ impl Storage {
         }
         if let Some(row) = self.index.execution(id.as_str()).await? {
             if row.kind != R::KIND {
-                return Err(wrong_kind(R::KIND, row.kind));
+                return Err(wrong_kind(R::KIND, row.kind, id));
             }
             let body = Bytes::from(row.document);
             if row.complete {
@@ -230,6 +246,85 @@ impl Storage {
     /// Accounts whose archives are known to hold an execution.
     pub async fn archive_accounts(&self, kind: Kind, id: &Id) -> Result<Vec<String>> {
         self.index.archive_accounts(kind, id.as_str()).await
+    }
+
+    /// Keeps the end of a comparison: it is found by its id until its row is forgotten.
+    pub async fn keep_comparison(&self, comparison: &NewComparison) -> Result<()> {
+        let now = self.clock.now_millis();
+        let row = ExecutionRow {
+            id: comparison.id.to_string(),
+            kind: Kind::Comparison,
+            application: "ad-hoc".to_owned(),
+            canary_config_id: comparison.canary_config_id.to_string(),
+            storage_account: comparison.storage_account.clone(),
+            status: comparison.status,
+            complete: true,
+            archived: true,
+            build_time: comparison.build_time,
+            attempt: 0,
+            parent: None,
+            document: comparison.document.to_string(),
+        };
+        self.index.insert_finished(&row, now).await
+    }
+
+    /// What a comparison found.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution, `Invalid` when it is no comparison.
+    pub async fn comparison(&self, id: &Id) -> Result<Bytes> {
+        let row = self.pipeline(id).await?;
+        if row.kind != Kind::Comparison {
+            return Err(without_stage("compareJudgeResults", id));
+        }
+        Ok(Bytes::from(row.document))
+    }
+
+    /// The ids of all executions that have a row, newest first.
+    pub async fn pipelines(&self) -> Result<Vec<String>> {
+        self.index.execution_ids().await
+    }
+
+    /// An execution as its row has it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution among those that have not been archived for long.
+    pub async fn pipeline(&self, id: &Id) -> Result<ExecutionRow> {
+        let row = self.index.execution(id.as_str()).await?;
+        row.ok_or_else(|| Error::NotFound(format!("No pipeline found for {id}")))
+    }
+
+    /// Forgets an execution that has ended; its archive stays, and is written first if need be.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution, `Storage` when its archive cannot be written.
+    pub async fn delete_pipeline(&self, id: &Id) -> Result<Deleted> {
+        let row = self.pipeline(id).await?;
+        if !row.complete {
+            return Ok(Deleted::StillRunning);
+        }
+        if self.archive && !row.archived {
+            match row.kind {
+                Kind::Canary => {
+                    let document: CanaryExecutionStatusResponse = from_text(&row.document)?;
+                    self.put_archive(&row.storage_account, id, &document)
+                        .await?;
+                }
+                Kind::Analysis => {
+                    let document: CanaryAnalysisExecutionStatusResponse =
+                        from_text(&row.document)?;
+                    self.put_archive(&row.storage_account, id, &document)
+                        .await?;
+                }
+                Kind::Comparison => {}
+            }
+        }
+        self.index.remove_execution(id.as_str()).await?;
+        // It may have been asked for with any account.
+        for account in self.accounts.keys() {
+            self.forget(row.kind, account, id.as_str()).await;
+        }
+        Ok(Deleted::Gone)
     }
 
     /// Documents of an application's executions, newest first; one that cannot be read is left out.
@@ -271,18 +366,29 @@ impl Storage {
     }
 }
 
-/// Kayenta's words, to the letter.
-fn wrong_kind(wanted: Kind, got: Kind) -> Error {
-    let name = |kind| match kind {
-        Kind::Canary => ("Standard Canary Pipeline", "CanaryExecutionStatusResponse"),
+/// Kayenta's words for an execution of another kind, to the letter.
+fn wrong_kind(wanted: Kind, got: Kind, id: &Id) -> Error {
+    let (wanted, response) = match wanted {
         Kind::Analysis => (
             "Standalone Canary Analysis Pipeline",
             "CanaryAnalysisExecutionStatusResponse",
         ),
+        _ => ("Standard Canary Pipeline", "CanaryExecutionStatusResponse"),
     };
-    let ((wanted, response), (got, _)) = (name(wanted), name(got));
+    let got = match got {
+        Kind::Canary => "Standard Canary Pipeline",
+        Kind::Analysis => "Standalone Canary Analysis Pipeline",
+        Kind::Comparison => return without_stage("mixMetrics", id),
+    };
     Error::Invalid(format!(
         "Only named pipelines of '{wanted}' can be converted to a {response} object, '{got}' received"
+    ))
+}
+
+/// Kayenta's words for an execution without that stage.
+fn without_stage(stage: &str, id: &Id) -> Error {
+    Error::Invalid(format!(
+        "Unable to find StageExecution '{stage}' in pipeline ID '{id}'"
     ))
 }
 

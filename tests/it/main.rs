@@ -23,3 +23,4 @@ mod replay;
 mod s3;
 mod scripted_prometheus;
 mod service;
+mod surface;

@@ -59,6 +59,8 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             public_url: None,
             max_body_bytes: 1 << 20,
             request_timeout: second,
+            cors: false,
+            gate_aliases: true,
             header_timeout: second,
             shutdown_grace: second,
         },
@@ -77,6 +79,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             level: "info".to_owned(),
             format: LogFormat::Text,
         },
+        remote_judge: None,
         metric_name_validation: true,
         archive: true,
     }

@@ -83,6 +83,10 @@ fn a_mistake_is_named_with_what_would_be_right() {
             "server.port (in serin.yml) is '70000': must be a whole number from 0 to 65535",
         ),
         (
+            "kayenta: {remoteJudge: {enabled: true}}",
+            "kayenta.remote-judge.endpoint.baseUrl must be given",
+        ),
+        (
             "server: {requestTimeout: 30}",
             "server.requestTimeout (in serin.yml) is '30': must be a duration with its unit, as in '30s', '5m' or 'PT30S'",
         ),

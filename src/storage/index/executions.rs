@@ -15,6 +15,8 @@ pub enum Kind {
     Canary,
     /// A standalone canary analysis: canaries over one window after the other.
     Analysis,
+    /// Two judges on one list of pairs; its row is written when both have judged.
+    Comparison,
 }
 
 impl Kind {
@@ -22,12 +24,14 @@ impl Kind {
         match self {
             Self::Canary => "canary",
             Self::Analysis => "analysis",
+            Self::Comparison => "comparison",
         }
     }
 
     fn parse(name: &str) -> Self {
         match name {
             "analysis" => Self::Analysis,
+            "comparison" => Self::Comparison,
             _ => Self::Canary,
         }
     }
@@ -43,6 +47,8 @@ pub struct ExecutionRow {
     pub storage_account: String,
     pub status: ExecutionStatus,
     pub complete: bool,
+    /// Nothing is to be done any more: the archive is written, or there is none to write.
+    pub archived: bool,
     pub build_time: i64,
     pub attempt: i64,
     /// The analysis that waits for this canary.
@@ -95,6 +101,47 @@ impl Index {
         .await
         .map(|_| ())
         .map_err(failed("accept an execution"))
+    }
+
+    /// Keeps an execution that has ended already; it is never due.
+    pub async fn insert_finished(&self, row: &ExecutionRow, now: i64) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
+             status, complete, build_time, finished_at, archived, attempt, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, $9)",
+        )
+        .bind(&row.id)
+        .bind(row.kind.as_str())
+        .bind(&row.application)
+        .bind(&row.canary_config_id)
+        .bind(&row.storage_account)
+        .bind(row.status.as_str())
+        .bind(row.build_time)
+        .bind(now)
+        .bind(&row.document)
+        .execute(&self.write)
+        .await
+        .map(|_| ())
+        .map_err(failed("keep an execution"))
+    }
+
+    /// The ids of all rows, newest first.
+    pub async fn execution_ids(&self) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT id FROM execution ORDER BY build_time DESC, id DESC")
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("list executions"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Forgets an execution that has ended.
+    pub async fn remove_execution(&self, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM execution WHERE id = $1 AND complete = 1")
+            .bind(id)
+            .execute(&self.write)
+            .await
+            .map(|_| ())
+            .map_err(failed("forget an execution"))
     }
 
     pub async fn execution(&self, id: &str) -> Result<Option<ExecutionRow>> {
@@ -354,6 +401,7 @@ fn execution_row(row: &SqliteRow) -> ExecutionRow {
         storage_account: row.get("storage_account"),
         status: ExecutionStatus::parse(&status).unwrap_or_default(),
         complete: row.get::<i64, _>("complete") != 0,
+        archived: row.get::<i64, _>("archived") != 0,
         build_time: row.get("build_time"),
         attempt: row.get("attempt"),
         parent: row.get("parent"),
@@ -379,6 +427,7 @@ mod tests {
             storage_account: "s3".to_owned(),
             status: ExecutionStatus::NotStarted,
             complete: false,
+            archived: false,
             build_time,
             attempt: 0,
             parent: None,

@@ -1,0 +1,118 @@
+//! Two judges on one list of metric set pairs.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use ulid::Ulid;
+
+use super::judge;
+use super::stages::{Failure, Stage};
+use crate::app::App;
+use crate::canary::{
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeConfig, CanaryJudgeResult,
+    ExecutionStatus, Id,
+};
+use crate::error::{Error, Result};
+use crate::storage::NewComparison;
+
+/// The stages of a comparison as Kayenta names them.
+pub const STAGES: [&str; 2] = [
+    "Perform Analysis with Judge 1",
+    "Perform Analysis with Judge 2",
+];
+
+/// What to compare; the accounts are resolved.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    pub canary_config_id: Id,
+    pub config: CanaryConfig,
+    pub metric_set_pair_list_id: Id,
+    pub thresholds: CanaryClassifierThresholdsConfig,
+    pub storage_account: String,
+    /// Instead of the config's judge, if the config names one.
+    pub judges: [Option<String>; 2],
+}
+
+/// Both verdicts, or why there is none, kept as an execution that has ended.
+///
+/// # Errors
+/// `Storage` when it cannot be kept; a judge that fails is part of what is kept.
+pub async fn compare(app: &App, comparison: Comparison) -> Result<Id> {
+    let build_time = app.clock.now_millis();
+    let [one, two] = verdicts(app, &comparison).await?;
+    let (status, document) = match (one, two) {
+        (Ok(one), Ok(two)) => (
+            ExecutionStatus::Succeeded,
+            json!({"comparisonResult": {"judge1Result": one, "judge2Result": two}}),
+        ),
+        (one, two) => (
+            ExecutionStatus::Terminal,
+            json!({"exceptions": exceptions(app, [one, two])}),
+        ),
+    };
+    let id = Ulid::from_parts(
+        u64::try_from(build_time).unwrap_or(0),
+        uuid::Uuid::new_v4().as_u128(),
+    );
+    let id = Id::parse(&id.to_string())?;
+    app.storage
+        .keep_comparison(&NewComparison {
+            id: id.clone(),
+            canary_config_id: comparison.canary_config_id,
+            storage_account: comparison.storage_account,
+            status,
+            build_time,
+            document,
+        })
+        .await?;
+    Ok(id)
+}
+
+async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJudgeResult>; 2]> {
+    let list = &comparison.metric_set_pair_list_id;
+    let pairs = app
+        .storage
+        .metric_set_pairs(&comparison.storage_account, list);
+    let pairs = match pairs.await {
+        Ok(pairs) => Arc::new(pairs),
+        // As in Kayenta, the accepted comparison fails, and not the request.
+        Err(Error::NotFound(message)) => {
+            return Ok([
+                Err(Error::NotFound(message.clone())),
+                Err(Error::NotFound(message)),
+            ]);
+        }
+        Err(error) => return Err(error),
+    };
+    let asked = |name: &Option<String>| {
+        let mut config = comparison.config.clone();
+        if let (Some(name), Some(judge)) = (name, &mut config.judge) {
+            *judge = CanaryJudgeConfig {
+                name: Some(name.clone()),
+                ..judge.clone()
+            };
+        }
+        judge(
+            app,
+            Arc::new(config),
+            Some(comparison.thresholds),
+            Arc::clone(&pairs),
+        )
+    };
+    let [one, two] = &comparison.judges;
+    Ok(tokio::join!(asked(one), asked(two)).into())
+}
+
+fn exceptions(app: &App, verdicts: [Result<CanaryJudgeResult>; 2]) -> Map<String, Value> {
+    let now = app.clock.now_millis();
+    let failed = STAGES.into_iter().zip(verdicts);
+    failed
+        .filter_map(|(stage, verdict)| {
+            let failure = Failure {
+                stage: Stage::Judge,
+                error: verdict.err()?,
+            };
+            Some((stage.to_owned(), json!(failure.exception(now))))
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+//! `RemoteJudge-v1.0`: a judge over HTTP.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use serde::Serialize;
+
+use crate::canary::{
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, MetricSetPair,
+};
+use crate::config::RemoteJudge;
+use crate::error::{Error, FetchError, Result};
+
+pub const NAME: &str = "RemoteJudge-v1.0";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For all attempts together; Kayenta gives its only one as much.
+const DEADLINE: Duration = Duration::from_secs(90);
+
+const ATTEMPTS: usize = 3;
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much of an error page is told.
+const TOLD_CHARACTERS: usize = 500;
+
+/// What a remote judge is asked; the names are Kayenta's.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    canary_config: &'a CanaryConfig,
+    score_thresholds: CanaryClassifierThresholdsConfig,
+    metric_set_pair_list: &'a [MetricSetPair],
+}
+
+/// One attempt that did not work, and whether another one may.
+struct Failed {
+    error: FetchError,
+    again: bool,
+}
+
+/// # Errors
+/// `Fetch` when the judge does not answer in time, or not with a verdict.
+pub async fn judge(
+    remote: &RemoteJudge,
+    config: &CanaryConfig,
+    thresholds: CanaryClassifierThresholdsConfig,
+    pairs: &[MetricSetPair],
+) -> Result<CanaryJudgeResult> {
+    let url = format!("{}/judge", remote.base_url);
+    let http = client(&url)?;
+    let question = serde_json::to_vec(&Question {
+        canary_config: config,
+        score_thresholds: thresholds,
+        metric_set_pair_list: pairs,
+    })
+    .map_err(|cause| Error::Internal(format!("cannot write a question: {cause}")))?;
+    let question = axum::body::Bytes::from(question);
+
+    let attempts = (|| ask(&http, &url, &question))
+        .retry(
+            ExponentialBuilder::default()
+                .with_min_delay(FIRST_WAIT)
+                .with_max_times(ATTEMPTS - 1),
+        )
+        .when(|failed: &Failed| failed.again)
+        .notify(|failed, wait| {
+            tracing::warn!(error = %failed.error, ?wait, "the remote judge failed; asking again");
+        });
+    let error = match tokio::time::timeout(DEADLINE, attempts).await {
+        Ok(Ok(result)) => return Ok(result),
+        Ok(Err(failed)) => failed.error,
+        Err(_) => failure(
+            &url,
+            None,
+            format!("the remote judge did not answer within {DEADLINE:?}"),
+        ),
+    };
+    Err(Error::Fetch(Box::new(error)))
+}
+
+fn client(url: &str) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        // The question would not go with a redirect.
+        .redirect(reqwest::redirect::Policy::none());
+    // Without TLS the system's certificates are not needed, and images without any will do.
+    let builder = if url.starts_with("http:") {
+        builder.tls_certs_only([])
+    } else {
+        builder
+    };
+    builder
+        .build()
+        .map_err(|cause| Error::Internal(format!("cannot ask the remote judge: {cause}")))
+}
+
+async fn ask(
+    http: &reqwest::Client,
+    url: &str,
+    question: &axum::body::Bytes,
+) -> Result<CanaryJudgeResult, Failed> {
+    let request = http
+        .post(url)
+        .header("content-type", "application/json")
+        .header("accept", "application/json")
+        .body(question.clone());
+    let mut response = request.send().await.map_err(|cause| Failed {
+        error: failure(
+            url,
+            None,
+            format!("cannot reach the remote judge: {}", told(&cause)),
+        ),
+        again: true,
+    })?;
+    let status = response.status();
+    let failed = |message: String, again| Failed {
+        error: failure(url, Some(status.as_u16()), message),
+        again,
+    };
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|cause| failed(format!("its answer broke off: {}", told(&cause)), true))?
+    {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(failed(
+                format!("the remote judge answered more than {MAX_ANSWER_BYTES} bytes"),
+                false,
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if !status.is_success() {
+        let page: String = String::from_utf8_lossy(&body)
+            .chars()
+            .take(TOLD_CHARACTERS)
+            .collect();
+        return Err(failed(
+            format!("the remote judge answered {status}: {page}"),
+            status.is_server_error(),
+        ));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(&body);
+    serde_path_to_error::deserialize(&mut reader).map_err(|cause| {
+        failed(
+            format!(
+                "the remote judge did not answer with a CanaryJudgeResult; at '{}': {}",
+                cause.path(),
+                cause.inner()
+            ),
+            false,
+        )
+    })
+}
+
+fn failure(url: &str, status: Option<u16>, message: String) -> FetchError {
+    FetchError {
+        message,
+        status,
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        query: String::new(),
+        account: NAME.to_owned(),
+    }
+}
+
+/// The error with its causes: the outermost one alone says little.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
