@@ -1,6 +1,7 @@
 //! Documents and the index over them: the verbs that the rest of serin knows.
 
 pub mod file;
+pub mod import;
 pub mod index;
 mod memory;
 pub mod objects;
@@ -33,6 +34,7 @@ use objects::ObjectStore;
 pub mod group {
     pub const CANARY_CONFIG: &str = "canary_config";
     pub const CANARY_ARCHIVE: &str = "canary_archive";
+    pub const STANDALONE_CANARY_ARCHIVE: &str = "standalone_canary_archive";
     pub const METRIC_SETS: &str = "metrics";
     pub const METRIC_SET_PAIRS: &str = "metric_pairs";
 }

@@ -10,6 +10,7 @@ mod end_to_end;
 mod executions;
 mod harness;
 mod judge;
+mod migrating;
 mod openapi;
 mod prometheus;
 mod prometheus_faults;
