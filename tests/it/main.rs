@@ -10,6 +10,7 @@ mod end_to_end;
 mod executions;
 mod harness;
 mod judge;
+mod lenient;
 mod migrating;
 mod openapi;
 mod prometheus;
