@@ -21,3 +21,4 @@ mod prometheus_tls;
 mod s3;
 mod scripted_prometheus;
 mod service;
+mod stored;
