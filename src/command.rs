@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod import;
 mod judge;
 mod openapi;
 mod serve;
@@ -25,6 +26,8 @@ pub enum Command {
     Judge(judge::JudgeFiles),
     /// Judge three made-up releases from start to end, with nothing installed.
     Demo(demo::Demo),
+    /// Copy canary configs and archived results from one account into another.
+    Import(import::Import),
     /// Print the configuration in force, secrets masked.
     Config(Configured),
     /// Print the document of the API.
@@ -69,6 +72,7 @@ impl Command {
             Self::Serve(serve) => wait(serve.run()),
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),
+            Self::Import(import) => wait(import.run()),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),
         }

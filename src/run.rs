@@ -2,9 +2,9 @@
 
 mod admission;
 mod analysis;
-mod plan;
 mod comparison;
 mod pipeline;
+mod plan;
 mod remote_judge;
 mod stages;
 

@@ -1,6 +1,7 @@
 //! Documents and the index over them: the verbs that the rest of serin knows.
 
 pub mod file;
+pub mod import;
 pub mod index;
 mod memory;
 pub mod objects;

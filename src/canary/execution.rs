@@ -1,7 +1,8 @@
 //! One request to judge, and how it stands.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -13,7 +14,11 @@ use super::{CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, C
 #[serde(rename_all = "camelCase")]
 pub struct CanaryExecutionRequest {
     /// Must cover the `scopeName` of every metric.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::without_nulls",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = std::collections::BTreeMap<String, CanaryScopePair>)]
     pub scopes: Option<IndexMap<String, CanaryScopePair>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,9 +35,11 @@ pub struct CanaryExecutionRequest {
 /// A note that travels with a request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Metadata {
+    #[serde(deserialize_with = "lenient::text::required")]
     pub name: String,
+    #[serde(deserialize_with = "lenient::text::required")]
     pub value: String,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::flag")]
     pub hidden: bool,
 }
 
@@ -152,20 +159,32 @@ pub struct CanaryResult {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryExecutionStatusResponse {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub application: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub parent_pipeline_execution_id: Option<String>,
     /// The canary execution id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pipeline_id: Option<String>,
     /// State of every stage: `setupContext`, `fetchControl<i>`, `fetchExperiment<i>`, `mixMetrics`, `judge`.
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::text_map::or_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub stage_status: IndexMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::flag")]
     pub complete: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "status")]
     pub status: ExecutionStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<StageException>,
@@ -173,28 +192,81 @@ pub struct CanaryExecutionStatusResponse {
     pub result: Option<CanaryResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<CanaryConfig>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub canary_config_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_execution_request: Option<CanaryExecutionRequest>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub metric_set_pair_list_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::integer::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub build_time_millis: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub build_time_iso: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::integer::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub start_time_millis: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub start_time_iso: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::integer::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub end_time_millis: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub end_time_iso: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub storage_account_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub metrics_account_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub configuration_account_name: Option<String>,
+}
+
+/// A state in any case; `null` is none yet.
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ExecutionStatus, D::Error> {
+    let Some(name) = lenient::text::deserialize(deserializer)? else {
+        return Ok(ExecutionStatus::default());
+    };
+    ExecutionStatus::parse(&name)
+        .ok_or_else(|| D::Error::custom(format!("'{name}' is not the state of an execution")))
 }

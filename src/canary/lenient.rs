@@ -1,6 +1,8 @@
 //! Scalars as Kayenta's JSON mapper reads and writes them: numbers as strings and back, `""` for
 //! absent, NaN and infinities as text.
 
+use indexmap::IndexMap;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
 
@@ -46,7 +48,7 @@ pub mod double {
     }
 }
 
-/// A series: `null` elements are read as 0.0, as Kayenta's judge reads them.
+/// A series: `null` and `""` are read as 0.0, as Kayenta's judge reads them.
 pub mod doubles {
     use std::fmt;
 
@@ -111,6 +113,9 @@ pub mod doubles {
                     Ok(Element(value as f64))
                 }
                 fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Element, E> {
+                    if text.trim().is_empty() {
+                        return Ok(Element(0.0));
+                    }
                     parse_text(text)
                         .map(Element)
                         .ok_or_else(|| E::custom(format!("'{text}' is not a number")))
@@ -198,14 +203,29 @@ pub mod integer {
         parse_integer(&Value::deserialize(deserializer)?)
     }
 
-    /// Absent is 0.
+    /// What is absent is 0.
     pub fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        Ok(deserialize(deserializer)?.unwrap_or(0))
+        Ok(deserialize(deserializer)?.unwrap_or_default())
+    }
+}
+
+/// A switch; text and numbers are understood, what is absent is off.
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(false),
+        Value::Bool(flag) => Ok(flag),
+        Value::Number(number) => Ok(number.as_f64() != Some(0.0)),
+        Value::String(text) if text.trim().is_empty() => Ok(false),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
+        other => Err(D::Error::custom(format!("{other} is not true or false"))),
     }
 }
 
 /// Text; numbers and booleans become their text.
 pub mod text {
+    use serde::de::Error as _;
+
     use super::{Deserialize, Deserializer, Value, parse_string};
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
@@ -217,6 +237,16 @@ pub mod text {
     /// Empty text is absent.
     pub fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
         Ok(deserialize(deserializer)?.filter(|text| !text.trim().is_empty()))
+    }
+
+    /// Text that must be there.
+    pub fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        deserialize(deserializer)?.ok_or_else(|| D::Error::custom("text is wanted"))
+    }
+
+    /// What is absent is empty.
+    pub fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        Ok(deserialize(deserializer)?.unwrap_or_default())
     }
 }
 
@@ -258,6 +288,44 @@ pub mod text_map {
         }
         Ok(Some(map))
     }
+
+    /// What is absent is empty.
+    pub fn or_empty<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<IndexMap<String, String>, D::Error> {
+        Ok(deserialize(deserializer)?.unwrap_or_default())
+    }
+
+    /// Text maps by name.
+    pub fn by_name<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<IndexMap<String, IndexMap<String, String>>, D::Error> {
+        #[derive(Deserialize)]
+        struct Texts(#[serde(deserialize_with = "or_empty")] IndexMap<String, String>);
+
+        let maps = super::without_nulls::<Texts, D>(deserializer)?.unwrap_or_default();
+        Ok(maps.into_iter().map(|(name, map)| (name, map.0)).collect())
+    }
+}
+
+/// A map without its members that are `null`; `null` is absent.
+pub fn without_nulls<'de, T, D>(deserializer: D) -> Result<Option<IndexMap<String, T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let map = Option::<IndexMap<String, Option<T>>>::deserialize(deserializer)?;
+    let member = |(name, value): (String, Option<T>)| value.map(|value| (name, value));
+    Ok(map.map(|map| map.into_iter().filter_map(member).collect()))
+}
+
+/// As [`without_nulls`]; what is absent is empty.
+pub fn without_nulls_or_empty<'de, T, D>(deserializer: D) -> Result<IndexMap<String, T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(without_nulls(deserializer)?.unwrap_or_default())
 }
 
 /// `null` is the default.

@@ -10,12 +10,13 @@ use super::{Pair, lenient};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSet {
+    #[serde(deserialize_with = "lenient::text::required")]
     pub name: String,
     /// Labels of the series, without its name.
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::text_map::or_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub tags: IndexMap<String, String>,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::integer::or_zero")]
     pub start_time_millis: i64,
     #[serde(
         default,
@@ -23,7 +24,7 @@ pub struct MetricSet {
         skip_serializing_if = "Option::is_none"
     )]
     pub start_time_iso: Option<String>,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::integer::or_zero")]
     pub end_time_millis: i64,
     #[serde(
         default,
@@ -31,7 +32,7 @@ pub struct MetricSet {
         skip_serializing_if = "Option::is_none"
     )]
     pub end_time_iso: Option<String>,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::integer::or_zero")]
     pub step_millis: i64,
     #[serde(with = "lenient::doubles")]
     #[schema(value_type = Vec<f64>)]
@@ -64,10 +65,11 @@ impl MetricSet {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricSetPair {
+    #[serde(deserialize_with = "lenient::text::required")]
     pub name: String,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::text::or_empty")]
     pub id: String,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::text_map::or_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub tags: IndexMap<String, String>,
     #[serde(with = "lenient::doubles_pair")]
@@ -76,10 +78,10 @@ pub struct MetricSetPair {
     /// Epoch milliseconds of the values that were fetched; Kayenta has no such member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Pair<Vec<i64>>>,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::without_nulls_or_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, MetricSetScope>)]
     pub scopes: IndexMap<String, MetricSetScope>,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::text_map::by_name")]
     #[schema(value_type = std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>)]
     pub attributes: IndexMap<String, IndexMap<String, String>>,
 }
@@ -94,8 +96,8 @@ pub struct MetricSetScope {
         skip_serializing_if = "Option::is_none"
     )]
     pub start_time_iso: Option<String>,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::integer::or_zero")]
     pub start_time_millis: i64,
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::integer::or_zero")]
     pub step_millis: i64,
 }

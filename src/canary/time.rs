@@ -10,7 +10,7 @@ use serde_json::Value;
 /// A point in time with nanoseconds; written in UTC with 0, 3, 6 or 9 fraction digits.
 ///
 /// Read from ISO 8601 text with seconds and an offset, from whole epoch milliseconds, or from
-/// decimal epoch seconds.
+/// decimal epoch seconds; numbers may be text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub Timestamp);
 
@@ -68,9 +68,14 @@ pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ins
     let instant = match &value {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),
-        Value::String(text) => match text.trim().parse() {
-            Ok(millis) => Instant::from_millis(millis),
-            Err(_) => Instant::parse(text.trim()),
+        Value::String(text) => match text.trim() {
+            whole if whole.parse::<i64>().is_ok() => {
+                whole.parse().ok().and_then(Instant::from_millis)
+            }
+            decimal if decimal.parse::<f64>().is_ok() => {
+                decimal.parse().ok().and_then(from_seconds)
+            }
+            text => Instant::parse(text),
         },
         Value::Number(number) => match number.as_i64() {
             Some(millis) => Instant::from_millis(millis),
@@ -155,6 +160,11 @@ mod tests {
             ("1595877456000", Some("2020-07-27T19:17:36Z")),
             (r#""1595877456000""#, Some("2020-07-27T19:17:36Z")),
             ("1595877456.5", Some("2020-07-27T19:17:36.500Z")),
+            (r#""1595877456.5""#, Some("2020-07-27T19:17:36.500Z")),
+            (
+                r#""2020-07-27T19:17:36+0000""#,
+                Some("2020-07-27T19:17:36Z"),
+            ),
             (r#""2020-07-27""#, None),
             (r#""2020-07-27T19:17Z""#, None),
             (r#""yesterday""#, None),

@@ -311,8 +311,7 @@ impl Storage {
                         .await?;
                 }
                 Kind::Analysis => {
-                    let document: CanaryAnalysisExecutionStatusResponse =
-                        from_text(&row.document)?;
+                    let document: CanaryAnalysisExecutionStatusResponse = from_text(&row.document)?;
                     self.put_archive(&row.storage_account, id, &document)
                         .await?;
                 }

@@ -28,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     (
         "command",
         &[
-            "app", "api", "run", "judge", "canary", "config", "error", "clock",
+            "app", "api", "run", "storage", "judge", "canary", "config", "error", "clock",
         ],
     ),
     ("main", &["command"]),

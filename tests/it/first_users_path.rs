@@ -9,9 +9,6 @@ use serin::canary;
 use crate::harness::{Client, Serin};
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
-/// To be true once `/standalone_canary_analysis` is served.
-const STANDALONE_ANALYSIS_IS_SERVED: bool = true;
-
 const MARGINAL: i64 = 75;
 const PASS: i64 = 95;
 const START: &str = "2024-06-01T01:00:00Z";
@@ -154,10 +151,6 @@ async fn an_orca_stage_takes_a_healthy_canary_to_its_end_and_stops_one_without_s
 
 #[tokio::test]
 async fn a_standalone_analysis_takes_a_healthy_canary_to_its_end_and_stops_one_without_success() {
-    if !STANDALONE_ANALYSIS_IS_SERVED {
-        println!("skipped: /standalone_canary_analysis is not served yet");
-        return;
-    }
     let prometheus = ScriptedPrometheus::start(success_share).await;
     let (serin, config) = with_config(&prometheus).await;
 

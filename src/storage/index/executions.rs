@@ -107,8 +107,8 @@ impl Index {
     pub async fn insert_finished(&self, row: &ExecutionRow, now: i64) -> Result<()> {
         sqlx::query(
             "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
-             status, complete, build_time, finished_at, archived, attempt, document) \
-             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, $9)",
+             status, complete, build_time, finished_at, archived, attempt, failures, document) \
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, 0, $9)",
         )
         .bind(&row.id)
         .bind(row.kind.as_str())
