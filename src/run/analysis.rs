@@ -7,7 +7,7 @@ use ulid::Ulid;
 use uuid::Uuid;
 
 use super::admission::{self, Admission};
-use super::plan::Plan;
+use super::plan::{Plan, run_number};
 use super::stages::{Failure, Stage};
 use crate::app::App;
 use crate::canary::{
@@ -190,7 +190,7 @@ async fn start_canary(
     plan: &Plan,
     at: usize,
 ) -> Result<String> {
-    let number = plan.run_number(&analysis.stage_status, at);
+    let number = run_number(&analysis.stage_status, at);
     let id = analysis.pipeline_id.as_deref().unwrap_or_default();
     let random = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}/{number}").as_bytes());
     // The time in the id is that of the analysis plus the number, the same whenever it is tried.

@@ -118,12 +118,6 @@ impl Plan {
         stages
     }
 
-    /// The number of the canary at, or after, a stage; from 1.
-    pub fn run_number(&self, stages: &[AnalysisStage], at: usize) -> u32 {
-        let before = stages[..at].iter().filter(|stage| stage.is_run()).count();
-        u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
-    }
-
     /// When a wait is over: at the end of the window that the next canary judges. An interval
     /// that began late does not end late.
     pub fn due_millis(&self, stages: &[AnalysisStage], at: usize) -> i64 {
@@ -131,7 +125,7 @@ impl Plan {
         let waited = if stages[at].name == "Warmup Wait" {
             warmup
         } else {
-            warmup + self.interval * i32::try_from(self.run_number(stages, at)).unwrap_or(1)
+            warmup + self.interval * i32::try_from(run_number(stages, at)).unwrap_or(1)
         };
         self.planned_at
             .saturating_add(waited)
@@ -193,6 +187,12 @@ impl Plan {
             )),
         }
     }
+}
+
+/// The number of the canary at, or after, a stage; from 1.
+pub fn run_number(stages: &[AnalysisStage], at: usize) -> u32 {
+    let before = stages[..at].iter().filter(|stage| stage.is_run()).count();
+    u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn instant(text: Option<&str>) -> Result<Option<Timestamp>> {
@@ -330,7 +330,7 @@ mod tests {
         );
         let minutes = |at| (plan.due_millis(&stages, at) - NOW) / 60_000;
         assert_eq!([minutes(0), minutes(1), minutes(3)], [5, 6, 7]);
-        assert_eq!(plan.run_number(&stages, 4), 2);
+        assert_eq!(run_number(&stages, 4), 2);
     }
 
     #[test]

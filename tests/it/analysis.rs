@@ -104,7 +104,7 @@ async fn recorded_analyses_come_to_the_recorded_results() {
             &request["body"],
         )
         .await;
-        let got = poll(&serin.client, &id, Duration::from_secs(60)).await;
+        let got = poll(&serin.client, &id, Duration::from_mins(1)).await;
         let expected = &recorded(&format!("{name}-done"))["response"]["body"];
         assert_eq!(got["status"], expected["status"], "{name}");
         assert_eq!(
