@@ -1,6 +1,7 @@
 //! Moving over from Kayenta, beside it, and back: on a bucket as Kayenta leaves it.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -439,4 +440,81 @@ async fn an_import_between_what_are_not_two_stores_is_refused() {
         let accounts = lines.contains("known are 'old', 'new'") || from == "new";
         assert!(accounts, "{lines}");
     }
+}
+
+/// The text of the blocks that are to be run, one after the other.
+fn commands(page: &str) -> String {
+    let mut commands = String::new();
+    for block in page.split("```sh\n").skip(1) {
+        commands += block.split("```").next().unwrap();
+    }
+    commands
+}
+
+#[tokio::test]
+async fn the_page_on_migrating_works_word_for_word() {
+    let Some(endpoint) = service("SERIN_TEST_S3_ENDPOINT") else {
+        return;
+    };
+    let account = s3::account(&endpoint, "migrating");
+    let store = S3Store::new(account.clone());
+    lay_out(&store).await;
+    let report = unescaped(&json_of(ARCHIVED));
+    let config = Bytes::from(report["config"].to_string());
+    store
+        .put("canary_config/s3flow/s3-flow.json", config)
+        .await
+        .unwrap();
+
+    let yml = kayenta_yml(Some(&account), None);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("kayenta.yml"), &yml).unwrap();
+    // It stands in for the Kayenta of the page: another one on the bucket, with an index of its own.
+    let kayenta = Serin::start_with("", &[], Some(&yml)).await;
+    let port = kayenta.client.url.rsplit_once(':').unwrap().1;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let own_port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+
+    let page = include_str!("../../docs/migrating-from-kayenta.md");
+    let script = format!(
+        "set -euxo pipefail; trap 'kill $(jobs -p)' EXIT\n{}",
+        commands(page)
+            .replace("8091", &own_port)
+            .replace("8090", port)
+    );
+    let binaries = Path::new(env!("CARGO_BIN_EXE_serin")).parent().unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the shell needs its own tools too"
+    )]
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script]).env("PATH", path);
+    shell.env_remove("SERIN_CONFIG").current_dir(folder.path());
+    let output = tokio::task::spawn_blocking(move || shell.output())
+        .await
+        .unwrap()
+        .unwrap();
+    let (told, traced) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{traced}");
+
+    for part in [
+        r#""name":"my-s3-account""#,
+        r#""name":"s3-renamed""#,
+        &format!(r#""pipelineId":"{ARCHIVED}""#),
+        r#"{"canaryConfigId":"from-kayenta"}"#,
+        r#"{"canaryConfigId":"from-serin"}"#,
+        "10 copied, 0 replaced, 0 equal already",
+        "0 copied, 0 replaced, 10 equal already",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    // The answer that follows the report: Kayenta's pairs, judged again.
+    let (_, rest) = told.split_once(r#"}{"judgeName""#).unwrap();
+    let judged = format!(r#"{{"judgeName"{rest}"#);
+    let mut judged = serde_json::Deserializer::from_str(&judged).into_iter::<Value>();
+    let judged = judged.next().unwrap().unwrap();
+    assert_eq!(judged, report["result"]["judgeResult"]);
+    kayenta.service.stop().await;
 }
