@@ -56,7 +56,7 @@ pub async fn work(app: App, shutdown: CancellationToken) {
             let app = app.clone();
             running.spawn(async move {
                 let span = tracing::info_span!("execution", "execution.id" = %claim.id, attempt = claim.attempt);
-                execute(&app, claim).instrument(span).await;
+                Box::pin(execute(&app, claim)).instrument(span).await;
                 drop(place);
             });
         } else {

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionResult,
     CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionResult,
-    CanaryExecutionStatusResponse, ExecutionStatus, Id, StageException, iso_from_millis,
+    CanaryExecutionStatusResponse, ExecutionStatus, Id, Instant, StageException, iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::storage::Claim;
@@ -283,7 +283,7 @@ async fn end(
         match canary(app, analysis, id).await {
             Ok(canary) => ran.push(canary),
             Err(error) => {
-                tracing::warn!(%error, "a canary is missing in the result of an analysis")
+                tracing::warn!(%error, "a canary is missing in the result of an analysis");
             }
         }
     }
@@ -371,9 +371,9 @@ fn execution_result(canary: CanaryExecutionStatusResponse) -> CanaryExecutionRes
         exception: canary.exception,
         result: canary.result,
         judgement_start_time_iso: control.start.map(|start| start.to_string()),
-        judgement_start_time_millis: control.start.map(|start| start.as_millis()),
+        judgement_start_time_millis: control.start.map(Instant::as_millis),
         judgement_end_time_iso: control.end.map(|end| end.to_string()),
-        judgement_end_time_millis: control.end.map(|end| end.as_millis()),
+        judgement_end_time_millis: control.end.map(Instant::as_millis),
         warnings: few
             .then(|| FEW_POINTS_WARNING.to_owned())
             .into_iter()
@@ -396,9 +396,9 @@ mod tests {
 
     #[test]
     fn the_last_score_decides() {
-        let cases: [(&[f64], Option<f64>, Option<f64>, bool, &str); 7] = [
+        let cases = [
             (
-                &[],
+                &[][..],
                 Some(75.0),
                 Some(95.0),
                 false,

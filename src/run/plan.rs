@@ -218,7 +218,7 @@ mod tests {
     /// 2024-06-01T01:00:00Z
     const NOW: i64 = 1_717_203_600_000;
 
-    fn plan(members: Value) -> Result<Plan> {
+    fn plan(members: &Value) -> Result<Plan> {
         let mut request = json!({"scopes": [{"controlScope": "a", "experimentScope": "b"}], "thresholds": {"pass": 95, "marginal": 75}});
         for (name, value) in members.as_object().unwrap() {
             request[name] = value.clone();
@@ -269,14 +269,14 @@ mod tests {
             ),
         ];
         for (members, expected) in cases {
-            let plan = plan(members.clone()).unwrap();
+            let plan = plan(&members).unwrap();
             let got: Vec<String> = windows(&plan)
                 .iter()
                 .map(|w| format!("{} {}", w[2], w[3]))
                 .collect();
             assert_eq!(got, expected, "{members}");
         }
-        let plan = plan(json!({"scopes": retro})).unwrap();
+        let plan = plan(&json!({"scopes": retro})).unwrap();
         assert_eq!(
             windows(&plan),
             [["00:30", "01:40", "01:00", "02:10"].map(str::to_owned)]
@@ -290,7 +290,7 @@ mod tests {
             {"scopeName": "other", "startTimeIso": "2024-06-01T00:00:00Z", "endTimeIso": "2024-06-01T01:00:00Z", "step": "30"},
             {"scopeName": "third"},
         ]);
-        let request = plan(json!({"scopes": scopes})).unwrap().request(1);
+        let request = plan(&json!({"scopes": scopes})).unwrap().request(1);
         let told: Vec<String> = request
             .scopes
             .unwrap()
@@ -367,7 +367,7 @@ mod tests {
             ),
         ];
         for (members, part) in cases {
-            let error = plan(members.clone()).map(|_| ()).unwrap_err().to_string();
+            let error = plan(&members).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(part), "{members}: {error}");
         }
     }
