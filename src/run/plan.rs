@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn waits_end_with_the_windows() {
         let plan = plan(
-            json!({"lifetimeDurationMins": 2, "analysisIntervalMins": 1, "beginAfterMins": 5}),
+            &json!({"lifetimeDurationMins": 2, "analysisIntervalMins": 1, "beginAfterMins": 5}),
         )
         .unwrap();
         let stages = plan.stages();
