@@ -63,6 +63,28 @@ const SETUP: &str = "Sets up and executes the wait, run and monitor canary task 
 const RESULT: &str =
     "Aggregates and evaluates the canary executions and generates the final results. SUCCEEDED";
 
+/// The canaries of a result, without what is made anew.
+fn runs(result: &Value) -> Vec<Value> {
+    let mut runs = result["canaryExecutionResults"].as_array().unwrap().clone();
+    for run in &mut runs {
+        let judged = run["result"]["judgeResult"].as_object_mut().unwrap();
+        judged.remove("groupScores");
+        let results = judged["results"].as_array_mut().unwrap();
+        results.sort_by_key(|one| one["name"].as_str().unwrap().to_owned());
+        for one in results {
+            one.as_object_mut().unwrap().remove("id");
+        }
+        for made in ["executionId", "metricSetPairListId", "storageAccountName"] {
+            assert!(run[made].take().is_string(), "{made}");
+        }
+        for time in ["buildTime", "startTime", "endTime"] {
+            assert!(run[format!("{time}Millis")].take().is_i64(), "{time}");
+            assert!(run[format!("{time}Iso")].take().is_string(), "{time}");
+        }
+    }
+    runs
+}
+
 #[tokio::test]
 async fn recorded_analyses_come_to_the_recorded_results() {
     let Some(prometheus) = service("SERIN_TEST_PROMETHEUS_URL") else {
@@ -128,37 +150,6 @@ async fn recorded_analyses_come_to_the_recorded_results() {
         ] {
             assert_eq!(got[member], expected[member], "{name} {member}");
         }
-        let runs = |result: &Value| -> Vec<Value> {
-            let mut runs = result["canaryExecutionResults"].as_array().unwrap().clone();
-            for run in &mut runs {
-                let results = run["result"]["judgeResult"]["results"]
-                    .as_array_mut()
-                    .unwrap();
-                results.sort_by_key(|one| one["name"].as_str().unwrap().to_owned());
-                for one in results {
-                    one.as_object_mut().unwrap().remove("id");
-                }
-                run["result"]["judgeResult"]
-                    .as_object_mut()
-                    .unwrap()
-                    .remove("groupScores");
-                for made in ["executionId", "metricSetPairListId", "storageAccountName"] {
-                    assert!(run[made].is_string(), "{name} {made}");
-                    run[made].take();
-                }
-                for time in ["buildTime", "startTime", "endTime"] {
-                    assert!(
-                        run[format!("{time}Millis")].take().is_i64(),
-                        "{name} {time}"
-                    );
-                    assert!(
-                        run[format!("{time}Iso")].take().is_string(),
-                        "{name} {time}"
-                    );
-                }
-            }
-            runs
-        };
         assert_eq!(runs(got), runs(expected), "{name}");
     }
     let (_, listed) = serin
