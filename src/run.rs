@@ -1,7 +1,8 @@
-//! One execution in four steps, and the loop that claims the next one.
+//! The loop that claims the next execution and does what it waits for.
 
 mod admission;
 mod analysis;
+mod canary;
 mod comparison;
 mod pipeline;
 mod plan;
@@ -11,8 +12,6 @@ mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,21 +20,13 @@ use uuid::Uuid;
 
 pub use admission::{Admission, admit};
 pub use analysis::{AnalysisAdmission, admit_analysis};
+pub use canary::judge;
 pub use comparison::{Comparison, compare};
 pub use pipeline::pipeline;
 pub use remote_judge::NAME as REMOTE_JUDGE;
-use stages::{Failure, Stage, Stages};
 
 use crate::app::App;
-use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryClassifierThresholdsConfig, CanaryConfig,
-    CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult,
-    CanaryScope, ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, iso_duration,
-    iso_from_millis,
-};
-use crate::error::{Error, Result};
-use crate::judge::{self, Judgement};
-use crate::metrics::{MetricRequest, mix};
+use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
 use crate::storage::{Claim, Ended, Kind, Record};
 
 /// How often the state of a running execution is written for those who poll it.
@@ -146,7 +137,7 @@ async fn step_analysis(
 /// queries included.
 async fn run_canary(app: &App, claim: Claim, document: CanaryExecutionStatusResponse) {
     let (progress, seen) = watch::channel(None);
-    let run = run(app, &claim, document, |document| {
+    let run = canary::run(app, &claim, document, |document| {
         progress.send_replace(Some(document.clone()));
     });
     let document = tokio::select! {
@@ -205,256 +196,4 @@ async fn keep(
             Err(error) => tracing::warn!(%error, "cannot renew a lease"),
         }
     }
-}
-
-/// The four steps: fetch, mix, judge, report. `show` is told of every step that ends.
-async fn run(
-    app: &App,
-    claim: &Claim,
-    mut status: CanaryExecutionStatusResponse,
-    show: impl Fn(&CanaryExecutionStatusResponse),
-) -> CanaryExecutionStatusResponse {
-    let now = app.clock.now_millis();
-    status.status = ExecutionStatus::Running;
-    status.start_time_millis = Some(now);
-    status.start_time_iso = Some(iso_from_millis(now));
-    let mut stages = Stages::new(status.config.as_ref().map_or(0, metric_count));
-    let outcome = if claim.failures > app.config.executions.max_attempts {
-        Err(Failure {
-            stage: Stage::Setup,
-            error: Error::Invalid(format!(
-                "the execution was started {} times and never came to an end; it is given up",
-                claim.failures - 1
-            )),
-        })
-    } else {
-        steps(app, &mut status, &mut stages, show).await
-    };
-
-    let now = app.clock.now_millis();
-    match outcome {
-        Ok(result) => {
-            stages.complete();
-            record_scores(&status, &result);
-            status.status = ExecutionStatus::Succeeded;
-            status.result = Some(result);
-        }
-        Err(failure) => {
-            tracing::warn!(error = %failure.error, stage = failure.stage.operation(), "execution failed");
-            stages.fail(failure.stage);
-            status.status = ExecutionStatus::Terminal;
-            status.exception = Some(failure.exception(now));
-        }
-    }
-    status.complete = true;
-    status.stage_status = stages.status();
-    status.end_time_millis = Some(now);
-    status.end_time_iso = Some(iso_from_millis(now));
-    status
-}
-
-async fn steps(
-    app: &App,
-    status: &mut CanaryExecutionStatusResponse,
-    stages: &mut Stages,
-    show: impl Fn(&CanaryExecutionStatusResponse),
-) -> Result<CanaryResult, Failure> {
-    let at = |stage| move |error| Failure { stage, error };
-    let (Some(config), Some(request)) = (&status.config, &status.canary_execution_request) else {
-        return Err(at(Stage::Setup)(Error::Internal(
-            "the execution holds no canary config or no request".to_owned(),
-        )));
-    };
-    let (config, request) = (Arc::new(config.clone()), request.clone());
-    let duration = common_duration(&request);
-
-    let mut seen = status.clone();
-    let sets = fetch(app, status, &config, &request, stages, |stages| {
-        seen.stage_status = stages.status();
-        show(&seen);
-    })
-    .await?;
-
-    stages.mixing();
-    let execution = status.pipeline_id.clone().unwrap_or_default();
-    let list_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, execution.as_bytes());
-    let mut count = 0_u32;
-    let pairs = mix::mix(&config, sets, || {
-        count += 1;
-        Uuid::new_v5(&list_id, &count.to_be_bytes()).to_string()
-    })
-    .map_err(at(Stage::Mix))?;
-
-    let pairs = Arc::new(pairs);
-    let list = Id::parse(&list_id.to_string()).map_err(at(Stage::Mix))?;
-    let store = status.storage_account_name.clone().unwrap_or_default();
-    let stored = async {
-        app.storage
-            .put_metric_set_pairs(&store, &list, &pairs)
-            .await
-            .map_err(at(Stage::Mix))
-    };
-    let judged = async {
-        judge(app, config, request.thresholds, Arc::clone(&pairs))
-            .await
-            .map_err(at(Stage::Judge))
-    };
-    let (stored, judged) = tokio::join!(stored, judged);
-    stored?;
-    stages.judging();
-    status.metric_set_pair_list_id = Some(list.to_string());
-    Ok(CanaryResult {
-        judge_result: Some(judged?),
-        canary_duration: duration,
-    })
-}
-
-/// Every metric of both sides at once; the account bounds how many queries are under way.
-async fn fetch(
-    app: &App,
-    status: &CanaryExecutionStatusResponse,
-    config: &CanaryConfig,
-    request: &CanaryExecutionRequest,
-    stages: &mut Stages,
-    mut show: impl FnMut(&Stages),
-) -> Result<Pair<Vec<Vec<MetricSet>>>, Failure> {
-    let metrics = config.metrics.as_deref().unwrap_or_default();
-    let source = app
-        .metric_source(status.metrics_account_name.as_deref())
-        .map_err(|error| Failure {
-            stage: Stage::first_fetch(),
-            error,
-        })?;
-    // Who polls must not read `not_started` for as long as the first query takes.
-    show(stages);
-    let mut queries = FuturesUnordered::new();
-    for (index, metric) in metrics.iter().enumerate() {
-        for stage in [Stage::FetchControl(index), Stage::FetchExperiment(index)] {
-            queries.push(async move {
-                let scope = scope_of(request, metric.scope_name.as_deref(), stage)?;
-                let asked = MetricRequest {
-                    config,
-                    metric,
-                    scope,
-                };
-                match source.fetch(&asked).await {
-                    Ok(sets) => Ok((stage, sets)),
-                    Err(error) => Err(Failure { stage, error }),
-                }
-            });
-        }
-    }
-    let mut sets = Pair::default().map(|(): ()| vec![Vec::new(); metrics.len()]);
-    while let Some(fetched) = queries.next().await {
-        let (stage, fetched) = match fetched {
-            Ok(fetched) => fetched,
-            Err(failure) => {
-                // What cannot even be asked for fails on both sides at once; both then show it.
-                while let Some(Some(other)) = queries.next().now_or_never() {
-                    match other {
-                        Ok((stage, _)) => stages.fetched(stage),
-                        Err(other) => stages.fail(other.stage),
-                    }
-                }
-                return Err(failure);
-            }
-        };
-        match stage {
-            Stage::FetchControl(index) => sets.control[index] = fetched,
-            Stage::FetchExperiment(index) => sets.experiment[index] = fetched,
-            _ => {}
-        }
-        stages.fetched(stage);
-        show(stages);
-    }
-    Ok(sets)
-}
-
-/// Judges with the judge that the config names: off the async threads, or over HTTP.
-///
-/// # Errors
-/// `Invalid` when there is no such judge, or what it was given cannot be judged; `Fetch` when a
-/// judge over HTTP does not answer with a verdict.
-pub async fn judge(
-    app: &App,
-    config: Arc<CanaryConfig>,
-    thresholds: Option<CanaryClassifierThresholdsConfig>,
-    pairs: Arc<Vec<MetricSetPair>>,
-) -> Result<CanaryJudgeResult> {
-    let thresholds = thresholds
-        .ok_or_else(|| Error::Invalid("Execution request must contain thresholds".to_owned()))?;
-    let named = config.judge.as_ref();
-    let name = named.and_then(|judge| judge.name.clone());
-    if let Some(remote) = &app.config.remote_judge
-        && name.as_deref() == Some(remote_judge::NAME)
-    {
-        return remote_judge::judge(remote, &config, thresholds, &pairs).await;
-    }
-    tokio::task::spawn_blocking(move || {
-        judge::resolve(name.as_deref())?.judge(&Judgement {
-            config: &config,
-            thresholds,
-            pairs: &pairs,
-            noise_seed: judge::DEFAULT_NOISE_SEED,
-        })
-    })
-    .await
-    .map_err(|error| Error::Internal(format!("the judge did not answer: {error}")))?
-}
-
-fn scope_of<'a>(
-    request: &'a CanaryExecutionRequest,
-    name: Option<&str>,
-    stage: Stage,
-) -> Result<&'a CanaryScope, Failure> {
-    let pair = name.and_then(|name| request.scopes.as_ref()?.get(name));
-    let scope = pair.and_then(|pair| match stage {
-        Stage::FetchControl(_) => pair.control_scope.as_ref(),
-        _ => pair.experiment_scope.as_ref(),
-    });
-    scope.ok_or_else(|| Failure {
-        stage,
-        error: Error::Invalid(format!(
-            "Canary scope for named scope {} is missing experimentScope or controlScope keys",
-            name.unwrap_or("null")
-        )),
-    })
-}
-
-fn metric_count(config: &CanaryConfig) -> usize {
-    config.metrics.as_ref().map_or(0, Vec::len)
-}
-
-/// The duration of the scopes, when all have the same.
-fn common_duration(request: &CanaryExecutionRequest) -> Option<String> {
-    let mut durations = request
-        .scopes
-        .iter()
-        .flat_map(|scopes| scopes.values())
-        .flat_map(|pair| [&pair.control_scope, &pair.experiment_scope])
-        .map(|scope| {
-            let scope = scope.as_ref()?;
-            Some(scope.end?.0.duration_since(scope.start?.0))
-        });
-    let first = durations.next()??;
-    durations
-        .all(|duration| duration == Some(first))
-        .then(|| iso_duration(first))
-}
-
-fn record_scores(status: &CanaryExecutionStatusResponse, result: &CanaryResult) {
-    let Some(judged) = &result.judge_result else {
-        return;
-    };
-    let application = status.application.clone().unwrap_or_default();
-    let config = status
-        .config
-        .as_ref()
-        .and_then(|config| config.name.clone());
-    ::metrics::gauge!(
-        "serin_canary_score",
-        "application" => application,
-        "config" => config.unwrap_or_else(|| "ad-hoc".to_owned()),
-    )
-    .set(judged.score.score);
 }
