@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use ulid::Ulid;
 
+use super::admission::new_id;
 use super::judge;
 use super::stages::{Failure, Stage};
 use crate::app::App;
@@ -50,11 +50,7 @@ pub async fn compare(app: &App, comparison: Comparison) -> Result<Id> {
             json!({"exceptions": exceptions(app, [one, two])}),
         ),
     };
-    let id = Ulid::from_parts(
-        u64::try_from(build_time).unwrap_or(0),
-        uuid::Uuid::new_v4().as_u128(),
-    );
-    let id = Id::parse(&id.to_string())?;
+    let id = Id::parse(&new_id(build_time))?;
     app.storage
         .keep_comparison(&NewComparison {
             id: id.clone(),
