@@ -4,6 +4,7 @@ mod archive;
 mod canary;
 mod canary_config;
 mod credentials;
+mod examples;
 mod gate;
 mod health;
 mod judges;

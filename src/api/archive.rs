@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
@@ -37,7 +38,7 @@ pub async fn list_archives(
 /// Find an archived result
 #[utoipa::path(get, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
     params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
-    responses((status = 200, body = CanaryExecutionStatusResponse), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryExecutionStatusResponse, example = json!(examples::execution())), (status = 404, body = Problem)))]
 pub async fn find_archive(
     State(app): State<App>,
     PathId(id): PathId,
@@ -50,7 +51,7 @@ pub async fn find_archive(
 /// Archive a result
 #[utoipa::path(post, path = "/canaryResultArchive", tag = "documents",
     params(("storageAccountName" = Option<String>, Query), ("pipelineId" = Option<String>, Query, description = "made, if not given")),
-    request_body = CanaryExecutionStatusResponse,
+    request_body(content = CanaryExecutionStatusResponse, example = json!(examples::execution())),
     responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem)))]
 pub async fn create_archive(
     State(app): State<App>,
@@ -71,7 +72,7 @@ pub async fn create_archive(
 /// Replace an archived result
 #[utoipa::path(put, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
     params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
-    request_body = CanaryExecutionStatusResponse,
+    request_body(content = CanaryExecutionStatusResponse, example = json!(examples::execution())),
     responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem)))]
 pub async fn update_archive(
     State(app): State<App>,

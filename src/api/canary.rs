@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
@@ -47,7 +48,7 @@ impl CanaryExecutionResponse {
         ("configurationAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
     ),
-    request_body = CanaryExecutionRequest,
+    request_body(content = CanaryExecutionRequest, example = json!(examples::execution_request())),
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn initiate_canary(
     State(app): State<App>,
@@ -72,7 +73,7 @@ pub async fn initiate_canary(
         ("metricsAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
     ),
-    request_body = CanaryAdhocExecutionRequest,
+    request_body(content = CanaryAdhocExecutionRequest, example = json!(examples::adhoc_execution_request())),
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem)))]
 pub async fn initiate_adhoc_canary(
     State(app): State<App>,
@@ -92,7 +93,7 @@ pub async fn initiate_adhoc_canary(
 /// As it stands while it runs; its report once it is complete.
 #[utoipa::path(get, path = "/canary/{id}", tag = "canary",
     params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
-    responses((status = 200, body = CanaryExecutionStatusResponse), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryExecutionStatusResponse, example = json!(examples::execution())), (status = 404, body = Problem)))]
 pub async fn find_canary_execution(
     State(app): State<App>,
     PathId(id): PathId,
@@ -117,7 +118,7 @@ pub async fn find_canary_execution(
         ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
         ("storageAccountName" = Option<String>, Query),
     ),
-    responses((status = 200, body = Vec<CanaryExecutionStatusResponse>), (status = 400, body = Problem)))]
+    responses((status = 200, body = Vec<CanaryExecutionStatusResponse>, example = json!(examples::executions())), (status = 400, body = Problem)))]
 pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Result<Response> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
     let limit = query.number::<usize>("limit")?.unwrap_or(20);

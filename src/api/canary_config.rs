@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
@@ -30,7 +31,7 @@ pub struct CanaryConfigUpdateResponse {
         ("application" = Option<Vec<String>>, Query, description = "repeat it, or separate with commas"),
         ("configurationAccountName" = Option<String>, Query, description = "the first configuration store, if not given"),
     ),
-    responses((status = 200, body = Vec<CanaryConfigSummary>), (status = 400, body = Problem)))]
+    responses((status = 200, body = Vec<CanaryConfigSummary>, example = json!(examples::canary_config_list())), (status = 400, body = Problem)))]
 pub async fn list_canary_configs(
     State(app): State<App>,
     query: Query,
@@ -45,7 +46,7 @@ pub async fn list_canary_configs(
 /// Find a canary config
 #[utoipa::path(get, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
     params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
-    responses((status = 200, body = CanaryConfig), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryConfig, example = json!(examples::canary_config())), (status = 404, body = Problem)))]
 pub async fn find_canary_config(
     State(app): State<App>,
     PathId(id): PathId,
@@ -60,7 +61,7 @@ pub async fn find_canary_config(
 /// An id that is given is kept; else one is made. Members that serin does not know are kept.
 #[utoipa::path(post, path = "/canaryConfig", tag = "canary-config",
     params(("configurationAccountName" = Option<String>, Query)),
-    request_body = CanaryConfig,
+    request_body(content = CanaryConfig, example = json!(examples::canary_config())),
     responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
 pub async fn store_canary_config(
     State(app): State<App>,
@@ -90,7 +91,7 @@ pub async fn store_canary_config(
 /// `createdTimestamp` is kept from the stored config when the body has none.
 #[utoipa::path(put, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
     params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
-    request_body = CanaryConfig,
+    request_body(content = CanaryConfig, example = json!(examples::canary_config())),
     responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
 pub async fn update_canary_config(
     State(app): State<App>,

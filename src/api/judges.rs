@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::canary::CanaryExecutionResponse;
+use super::examples;
 use super::problem::Problem;
 use super::request::{PathId, Query};
 use crate::app::App;
@@ -51,7 +52,7 @@ pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
         ("configurationAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
     ),
-    responses((status = 200, body = CanaryJudgeResult), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryJudgeResult, example = json!(examples::judge_result())), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJudgeResult>> {
     let asked = asked(&app, &query).await?;
     let pairs = app

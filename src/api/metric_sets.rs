@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
@@ -51,7 +52,7 @@ pub async fn list_metric_set_lists(
 /// Find a metric set list
 #[utoipa::path(get, path = "/metricSetList/{metricSetListId}", tag = "documents",
     params(("metricSetListId" = String, Path), ("accountName" = Option<String>, Query)),
-    responses((status = 200, body = Vec<MetricSet>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Vec<MetricSet>, example = json!(examples::metric_sets())), (status = 404, body = Problem)))]
 pub async fn find_metric_set_list(
     State(app): State<App>,
     PathId(id): PathId,
@@ -65,7 +66,7 @@ pub async fn find_metric_set_list(
 /// Store a metric set list
 #[utoipa::path(post, path = "/metricSetList", tag = "documents",
     params(("accountName" = Option<String>, Query)),
-    request_body = Vec<MetricSet>,
+    request_body(content = Vec<MetricSet>, example = json!(examples::metric_sets())),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem)))]
 pub async fn store_metric_set_list(
     State(app): State<App>,
@@ -114,7 +115,7 @@ pub async fn list_metric_set_pair_lists(
 /// Find a metric set pair list
 #[utoipa::path(get, path = "/metricSetPairList/{metricSetPairListId}", tag = "documents",
     params(("metricSetPairListId" = String, Path), ("accountName" = Option<String>, Query)),
-    responses((status = 200, body = Vec<MetricSetPair>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Vec<MetricSetPair>, example = json!(examples::metric_set_pairs())), (status = 404, body = Problem)))]
 pub async fn find_metric_set_pair_list(
     State(app): State<App>,
     PathId(id): PathId,
@@ -152,7 +153,7 @@ pub async fn find_metric_set_pair(
 /// Store a metric set pair list
 #[utoipa::path(post, path = "/metricSetPairList", tag = "documents",
     params(("accountName" = Option<String>, Query)),
-    request_body = Vec<MetricSetPair>,
+    request_body(content = Vec<MetricSetPair>, example = json!(examples::metric_set_pairs())),
     responses((status = 200, body = MetricSetPairListResponse), (status = 400, body = Problem)))]
 pub async fn store_metric_set_pair_list(
     State(app): State<App>,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::canary::{cancel, json_list, required, statuses};
+use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
@@ -41,7 +42,7 @@ pub struct CanaryAnalysisExecutionResponse {
         ("configurationAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
     ),
-    request_body = CanaryAnalysisExecutionRequest,
+    request_body(content = CanaryAnalysisExecutionRequest, example = json!(examples::analysis_request())),
     responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn initiate_analysis(
     State(app): State<App>,
@@ -66,7 +67,7 @@ pub async fn initiate_analysis(
         ("metricsAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
     ),
-    request_body = CanaryAnalysisAdhocExecutionRequest,
+    request_body(content = CanaryAnalysisAdhocExecutionRequest, example = json!(examples::adhoc_analysis_request())),
     responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem)))]
 pub async fn initiate_adhoc_analysis(
     State(app): State<App>,
