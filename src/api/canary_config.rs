@@ -100,6 +100,11 @@ pub async fn update_canary_config(
     Body(mut config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    if config.created_timestamp.is_none() {
+        // One that is not there is refused below.
+        let stored = app.storage.canary_config(account, &id).await.ok();
+        config.created_timestamp = stored.and_then(|stored| stored.created_timestamp);
+    }
     config.updated_timestamp = Some(app.clock.now_millis());
     config.stamp();
     if config.id.as_ref().is_none_or(String::is_empty) {

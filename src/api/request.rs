@@ -71,7 +71,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 fn located(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     match error.path().to_string().as_str() {
-        "." => unreadable("", error.inner()),
+        "." | "?" => unreadable("", error.inner()),
         path => unreadable(&format!(" at '{path}'"), error.inner()),
     }
 }
@@ -162,7 +162,9 @@ impl Query {
         self.text(name)
             .map(|text| {
                 text.trim().parse().map_err(|_| {
-                    Error::Invalid(format!("'{text}' is not a number; '{name}' wants one"))
+                    Error::Invalid(format!(
+                        "'{text}' is no value for '{name}', which wants a number"
+                    ))
                 })
             })
             .transpose()

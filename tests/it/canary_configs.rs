@@ -86,8 +86,13 @@ async fn a_config_is_replaced_renamed_and_deleted() {
     assert_eq!(id, "my.id-1");
     let path = format!("/canaryConfig/{id}");
 
+    let (_, first) = client.get(&path).await;
+
     let (status, body) = client.put(&path, &config("two")).await;
     assert_eq!((status, body), (200, json!({"canaryConfigId": "my.id-1"})));
+    let (_, second) = client.get(&path).await;
+    assert_eq!(second["createdTimestamp"], first["createdTimestamp"]);
+    assert_eq!(second["createdTimestampIso"], first["createdTimestampIso"]);
     assert_eq!(client.get(&path).await.1["name"], "two");
     let folder = serin.data().join("kayenta/canary_config").join(&id);
     let files: Vec<_> = std::fs::read_dir(folder)
