@@ -59,6 +59,7 @@ impl Demo {
         let window = scenario::window(service.app.clock.now_millis());
 
         let mut last = None;
+        let mut has_data = false;
         for release in &RELEASES {
             let request = scenario::execution_request(release, &window);
             let path = format!("/canary/{CONFIG_ID}?application=checkout");
@@ -67,7 +68,13 @@ impl Demo {
             let ended = client.poll(&format!("/canary/{id}")).await?;
             let status = serde_json::from_value(ended).context("the answer cannot be read")?;
             show::release(release, &status)?;
+            has_data |= show::has_data(&status);
             last = Some((id, request));
+        }
+        if let (Source::Real(url), false) = (&source, has_data) {
+            println!(
+                "\n{url} has none of the demo's series; the app of docker-compose.yml has them."
+            );
         }
         if let Some((id, request)) = last {
             show::afterwards(&service.url, &directory, &config, &request, &id, self.stay)?;

@@ -87,6 +87,18 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
     Ok(())
 }
 
+/// Whether there was a point on any side of any metric.
+pub fn has_data(status: &CanaryExecutionStatusResponse) -> bool {
+    let result = status.result.as_ref();
+    let judged = result.and_then(|result| result.judge_result.as_ref());
+    judged.is_some_and(|judged| {
+        let points = |metric: &CanaryAnalysisResult| {
+            metric.control_metadata.stats.count + metric.experiment_metadata.stats.count
+        };
+        judged.results.iter().map(points).sum::<u64>() > 0
+    })
+}
+
 fn row(metric: &CanaryAnalysisResult) -> [String; 7] {
     let (control, experiment) = (
         metric.control_metadata.stats,
