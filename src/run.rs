@@ -25,6 +25,8 @@ pub use comparison::{Comparison, compare};
 pub use pipeline::pipeline;
 pub use remote_judge::NAME as REMOTE_JUDGE;
 
+use stages::Stages;
+
 use crate::app::App;
 use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
 use crate::storage::{Claim, Ended, Kind, Record};
@@ -135,14 +137,16 @@ async fn step_analysis(
 
 /// Runs a canary while its lease is renewed; a lost lease or a cancel drops it where it stands,
 /// queries included.
-async fn run_canary(app: &App, claim: Claim, document: CanaryExecutionStatusResponse) {
+async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatusResponse) {
+    canary::start(app, &mut document);
+    let shown = document.clone();
     let (progress, seen) = watch::channel(None);
-    let run = canary::run(app, &claim, document, |document| {
-        progress.send_replace(Some(document.clone()));
+    let run = canary::run(app, &claim, document, |stages| {
+        progress.send_replace(Some(stages.clone()));
     });
     let document = tokio::select! {
         document = run => document,
-        why = keep(app, &claim, seen) => {
+        why = keep(app, &claim, shown, seen) => {
             tracing::info!(why, "execution stopped");
             return;
         }
@@ -167,7 +171,8 @@ async fn run_canary(app: &App, claim: Claim, document: CanaryExecutionStatusResp
 async fn keep(
     app: &App,
     claim: &Claim,
-    mut seen: watch::Receiver<Option<CanaryExecutionStatusResponse>>,
+    mut shown: CanaryExecutionStatusResponse,
+    mut seen: watch::Receiver<Option<Stages>>,
 ) -> &'static str {
     let lease = app.config.executions.lease;
     let mut renew = tokio::time::interval(lease / 3);
@@ -180,10 +185,10 @@ async fn keep(
             () = app.canceled.notified() => {}
             _ = show.tick() => {
                 if seen.has_changed().unwrap_or(false) {
-                    let document = seen.borrow_and_update().clone();
-                    if let Some(document) = document
-                        && let Err(error) = app.storage.progress(claim, &document).await
-                    {
+                    if let Some(stages) = seen.borrow_and_update().as_ref() {
+                        shown.stage_status = stages.status();
+                    }
+                    if let Err(error) = app.storage.progress(claim, &shown).await {
                         tracing::warn!(%error, "cannot write the progress");
                     }
                 }

@@ -19,17 +19,21 @@ use crate::judge::{self, Judgement};
 use crate::metrics::{MetricRequest, mix};
 use crate::storage::Claim;
 
+/// Says that a canary runs from now on.
+pub fn start(app: &App, status: &mut CanaryExecutionStatusResponse) {
+    let now = app.clock.now_millis();
+    status.status = ExecutionStatus::Running;
+    status.start_time_millis = Some(now);
+    status.start_time_iso = Some(iso_from_millis(now));
+}
+
 /// Brings a canary to its end. `show` is told of every step on the way.
 pub async fn run(
     app: &App,
     claim: &Claim,
     mut status: CanaryExecutionStatusResponse,
-    show: impl Fn(&CanaryExecutionStatusResponse),
+    show: impl Fn(&Stages),
 ) -> CanaryExecutionStatusResponse {
-    let now = app.clock.now_millis();
-    status.status = ExecutionStatus::Running;
-    status.start_time_millis = Some(now);
-    status.start_time_iso = Some(iso_from_millis(now));
     let mut stages = Stages::new(status.config.as_ref().map_or(0, metric_count));
     let outcome = if claim.failures > app.config.executions.max_attempts {
         Err(Failure {
@@ -69,7 +73,7 @@ async fn steps(
     app: &App,
     status: &mut CanaryExecutionStatusResponse,
     stages: &mut Stages,
-    show: impl Fn(&CanaryExecutionStatusResponse),
+    show: impl Fn(&Stages),
 ) -> Result<CanaryResult, Failure> {
     let at = |stage| move |error| Failure { stage, error };
     let (Some(config), Some(request)) = (&status.config, &status.canary_execution_request) else {
@@ -80,12 +84,7 @@ async fn steps(
     let (config, request) = (Arc::new(config.clone()), request.clone());
     let duration = common_duration(&request);
 
-    let mut seen = status.clone();
-    let sets = fetch(app, status, &config, &request, stages, |stages| {
-        seen.stage_status = stages.status();
-        show(&seen);
-    })
-    .await?;
+    let sets = fetch(app, status, &config, &request, stages, show).await?;
 
     stages.mixing();
     let execution = status.pipeline_id.clone().unwrap_or_default();
@@ -128,7 +127,7 @@ async fn fetch(
     config: &CanaryConfig,
     request: &CanaryExecutionRequest,
     stages: &mut Stages,
-    mut show: impl FnMut(&Stages),
+    show: impl Fn(&Stages),
 ) -> Result<Pair<Vec<Vec<MetricSet>>>, Failure> {
     let metrics = config.metrics.as_deref().unwrap_or_default();
     let source = app

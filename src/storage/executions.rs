@@ -193,12 +193,6 @@ impl Storage {
         )))
     }
 
-    /// What an execution is, while it is in the index.
-    pub async fn kind(&self, id: &Id) -> Result<Option<Kind>> {
-        let row = self.index.execution(id.as_str()).await?;
-        Ok(row.map(|row| row.kind))
-    }
-
     /// The document of an execution, while it is in the index.
     pub async fn live<R: Record>(&self, id: &Id) -> Result<Option<R>> {
         let row = self.index.execution(id.as_str()).await?;
