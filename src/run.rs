@@ -16,7 +16,6 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use uuid::Uuid;
 
 pub use admission::{Admission, admit};
 pub use analysis::{AnalysisAdmission, admit_analysis};
@@ -29,50 +28,61 @@ use stages::Stages;
 
 use crate::app::App;
 use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
+use crate::storage::events::Change;
 use crate::storage::{Claim, Ended, Kind, Record};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
+/// How often to look for executions that are due, should nobody tell.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Claims and runs executions until `shutdown`, then waits for those that run.
 pub async fn work(app: App, shutdown: CancellationToken) {
-    let owner = Uuid::new_v4().to_string();
     let places = Arc::new(Semaphore::new(app.config.executions.max_running));
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         while running.try_join_next().is_some() {}
-        let woken = app.accepted.notified();
+        let woken = app.storage.events.due.notified();
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             break;
         };
-        if let Some(claim) = next(&app, &owner).await {
+        let claims = next(&app, 1 + places.available_permits()).await;
+        if claims.is_empty() {
+            drop(place);
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = shutdown.cancelled() => {}
+            }
+            continue;
+        }
+        let mut place = Some(place);
+        for claim in claims {
+            // Only this loop takes places, so there is one for every claim.
+            let place = place
+                .take()
+                .or_else(|| Arc::clone(&places).try_acquire_owned().ok());
             let app = app.clone();
             running.spawn(async move {
                 let span = tracing::info_span!("execution", "execution.id" = %claim.id, attempt = claim.attempt);
                 Box::pin(execute(&app, claim)).instrument(span).await;
                 drop(place);
             });
-        } else {
-            drop(place);
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                () = shutdown.cancelled() => {}
-            }
         }
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn next(app: &App, owner: &str) -> Option<Claim> {
+async fn next(app: &App, most: usize) -> Vec<Claim> {
     if !app.is_claiming() {
-        return None;
+        return Vec::new();
     }
-    match app.storage.claim(owner, app.config.executions.lease).await {
-        Ok(claim) => claim,
+    match app.storage.claim(app.config.executions.lease, most).await {
+        Ok(claims) => claims,
         Err(error) => {
             tracing::error!(%error, "cannot claim an execution; trying again");
-            None
+            Vec::new()
         }
     }
 }
@@ -160,10 +170,8 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
             tracing::error!(%error, "cannot write the end of an execution; it will run again");
         }
     }
-    match app.storage.wake_parent(&claim).await {
-        Ok(true) => app.accepted.notify_waiters(),
-        Ok(false) => {}
-        Err(error) => tracing::warn!(%error, "an analysis finds out by itself"),
+    if let Err(error) = app.storage.wake_parent(&claim).await {
+        tracing::warn!(%error, "an analysis finds out by itself");
     }
 }
 
@@ -177,12 +185,13 @@ async fn keep(
     let lease = app.config.executions.lease;
     let mut renew = tokio::time::interval(lease / 3);
     let mut show = tokio::time::interval(PROGRESS_EVERY);
+    let mut canceled = app.storage.events.subscribe();
     renew.tick().await;
     show.tick().await;
     loop {
         tokio::select! {
             _ = renew.tick() => {}
-            () = app.canceled.notified() => {}
+            () = canceled.until(Change::Canceled, &claim.id) => {}
             _ = show.tick() => {
                 if seen.has_changed().unwrap_or(false) {
                     if let Some(stages) = seen.borrow_and_update().as_ref() {

@@ -76,7 +76,7 @@ impl Service {
         let address = listener
             .local_addr()
             .context("the listener has no address")?;
-        let app = App::open(config, Clock::System).await?;
+        let app = App::open(config, Clock::shared()).await?;
         let shutdown = CancellationToken::new();
         let tasks = vec![
             tokio::spawn(accept(
@@ -86,6 +86,7 @@ impl Service {
                 shutdown.clone(),
             )),
             tokio::spawn(run::work(app.clone(), shutdown.clone())),
+            tokio::spawn(relay(app.clone(), shutdown.clone())),
             tokio::spawn(keep_house(app.clone(), shutdown.clone())),
         ];
         Ok(Self {
@@ -171,6 +172,14 @@ async fn keep_house(app: App, shutdown: CancellationToken) {
             () = work => {}
             () = shutdown.cancelled() => return,
         }
+    }
+}
+
+/// Keeps in touch with the other replicas, until `shutdown`.
+async fn relay(app: App, shutdown: CancellationToken) {
+    tokio::select! {
+        () = app.storage.relay() => {}
+        () = shutdown.cancelled() => {}
     }
 }
 
