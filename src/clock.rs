@@ -59,8 +59,9 @@ impl Clock {
             return 0;
         };
         let halfway = asked.elapsed() / 2;
-        let at = Instant::now() - halfway;
-        *told.write().unwrap_or_else(PoisonError::into_inner) = Some(Told { millis, at });
+        let millis = millis.saturating_sub(self::millis(halfway));
+        let showed = Told { millis, at: asked };
+        *told.write().unwrap_or_else(PoisonError::into_inner) = Some(showed);
         Self::System.now_millis() - self.now_millis()
     }
 }

@@ -104,7 +104,16 @@ impl Service {
         let grace = self.app.config.server.shutdown_grace;
         let all = futures::future::join_all(self.tasks);
         if tokio::time::timeout(grace, all).await.is_err() {
-            tracing::warn!("some work did not end in time; it will be taken up again");
+            match self.app.storage.give_back().await {
+                Ok(given) => tracing::warn!(
+                    given,
+                    "some work did not end in time; it will be taken up again"
+                ),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "some work did not end in time; it will be taken up when its lease ends"
+                ),
+            }
         }
         self.app.storage.close().await;
     }

@@ -37,9 +37,10 @@ impl Storage {
         (account, id).hash(&mut hasher);
         let at = usize::try_from(hasher.finish() % CONFIG_LOCKS as u64).unwrap_or(0);
         let here = self.config_locks[at].lock().await;
-        let everywhere = match self.index.is_shared() {
-            true => Some(self.lock_everywhere(account, id).await?),
-            false => None,
+        let everywhere = if self.index.is_shared() {
+            Some(self.lock_everywhere(account, id).await?)
+        } else {
+            None
         };
         Ok(ConfigLock {
             _here: here,

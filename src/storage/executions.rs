@@ -146,6 +146,21 @@ impl Storage {
         self.index.archived(&claim.id).await
     }
 
+    /// Ends an execution whose row cannot be read; the row stays as it is for who can read it.
+    pub async fn give_up(&self, claim: &Claim) -> Result<()> {
+        self.index.archived(&claim.id).await
+    }
+
+    /// Gives back what this process has claimed and not ended: others go on with it at once.
+    pub async fn give_back(&self) -> Result<u64> {
+        let now = self.clock.now_millis();
+        let given = self.index.give_back(&self.owner, now).await?;
+        if given > 0 {
+            self.index.notify_due().await?;
+        }
+        Ok(given)
+    }
+
     /// Makes the analysis due that waits for this canary. Whether there is one.
     pub async fn wake_parent(&self, claim: &Claim) -> Result<bool> {
         let woken = self

@@ -331,6 +331,18 @@ impl Index {
         .execute(&self.write)).await.map(|_| ())
     }
 
+    /// Makes due what an owner has claimed and not ended; its writes are refused from then on.
+    pub async fn give_back(&self, owner: &str, now: i64) -> Result<u64> {
+        let given = sqlx::query(
+            "UPDATE execution SET due_at = $1, lease_owner = NULL, attempt = attempt + 1, \
+             failures = failures - 1 WHERE lease_owner = $2 AND complete = 0 AND due_at IS NOT NULL",
+        )
+        .bind(now)
+        .bind(owner);
+        let given = self.tell("give executions back", given.execute(&self.write));
+        given.await.map(|given| given.rows_affected())
+    }
+
     /// Executions of an application, newest first: rows, then what only the archive has.
     pub async fn list_executions(
         &self,
