@@ -117,4 +117,4 @@ fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
 }
 
 #[cfg(test)]
-mod contract;
+mod tests;

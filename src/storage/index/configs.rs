@@ -257,7 +257,7 @@ fn config_row(row: &AnyRow) -> ConfigRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::index::contract::on_each;
+    use crate::storage::index::tests::on_each;
 
     fn row(id: &str, name: &str, applications: &[&str]) -> ConfigRow {
         ConfigRow {

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::storage::index::contract::on_each;
+use crate::storage::index::tests::on_each;
 
 const LEASE: Duration = Duration::from_secs(10);
 
