@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod import;
 mod judge;
+mod migrate;
 mod openapi;
 mod serve;
 
@@ -28,6 +29,8 @@ pub enum Command {
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),
+    /// Bring the database up to date, before a new version starts or past a pooler.
+    Migrate(Configured),
     /// Print the configuration in force, secrets masked.
     Config(Configured),
     /// Print the document of the API.
@@ -73,6 +76,7 @@ impl Command {
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
+            Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),
         }
