@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
+use futures::stream::{BoxStream, TryStreamExt};
 
 use super::file::FileStore;
 use super::memory::MemoryStore;
@@ -33,8 +34,16 @@ pub trait ObjectStore: Send + Sync {
     async fn put(&self, key: &str, body: Bytes) -> Result<String>;
     /// Deleting nothing is no error.
     async fn delete(&self, key: &str) -> Result<()>;
-    /// All objects whose key begins with `prefix`, which ends in `/`.
-    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>>;
+    /// All objects whose key begins with `prefix`, which ends in `/`, as they are found. What cannot
+    /// be listed to its end ends with an error: half a listing never passes for a whole one.
+    fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>>;
+    /// `pages`, all in one.
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>> {
+        self.pages(prefix).try_concat().await
+    }
+    /// Tells that objects were put here earlier: their place, should it be gone, is missed from now
+    /// on, and not made anew.
+    fn expect_objects(&self) {}
 }
 
 /// The store of an account; `None` for accounts that keep no documents.
