@@ -19,9 +19,11 @@ use tokio::time::Instant;
 
 use crate::config::S3Account;
 
-/// All attempts of one request, the first included. The pauses between them grow from 50 ms, after
-/// "slow down" from 1 s, so it is the account's time-out that ends what goes on for long.
+/// All attempts of one request, the first included.
 const ATTEMPTS: u32 = 8;
+
+/// The most that the pause before the second attempt takes; it doubles from there, to 13 s in all.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the credentials are not read again after they have been.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -107,10 +109,13 @@ async fn connect(account: &S3Account, http: SharedHttpClient) -> Client {
         .operation_attempt_timeout(account.timeout / 3)
         .operation_timeout(account.timeout)
         .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(PAUSE);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        .retry_config(retries);
     if let Some(profile) = &account.profile_name {
         loader = loader.profile_name(profile);
     }
@@ -136,10 +141,10 @@ async fn connect(account: &S3Account, http: SharedHttpClient) -> Client {
     let shared = loader.load().await;
     // By itself the SDK has one budget of retries for all clients of a region: a bucket that fails
     // would use up those of the others, and its own until long after it is back.
-    let retries = RetryPartition::custom(account.bucket.clone())
+    let budget = RetryPartition::custom(account.bucket.clone())
         .token_bucket(TokenBucket::unlimited())
         .build();
-    let mut config = aws_sdk_s3::config::Builder::from(&shared).retry_partition(retries);
+    let mut config = aws_sdk_s3::config::Builder::from(&shared).retry_partition(budget);
     if let Some(endpoint) = &account.endpoint {
         config = config
             .endpoint_url(endpoint)

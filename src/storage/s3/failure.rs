@@ -37,11 +37,10 @@ where
         .map_or(0, |response| response.status().as_u16());
     match (error, code(error)) {
         (SdkError::TimeoutError(_), _) => no_answer(timeout),
-        (SdkError::ServiceError(_), "") => format!("status {status} without a code"),
-        (SdkError::ServiceError(_), code) => code.to_owned(),
-        (SdkError::ResponseError(_), _) => {
-            format!("an answer with status {status} that cannot be read")
+        (SdkError::ServiceError(_) | SdkError::ResponseError(_), "") => {
+            format!("an answer with status {status} that S3 does not give")
         }
+        (SdkError::ServiceError(_), code) => code.to_owned(),
         _ => causes(error).last().map_or_else(
             || "the request could not be sent".to_owned(),
             ToString::to_string,
