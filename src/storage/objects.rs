@@ -129,15 +129,27 @@ pub async fn contract(store: &dyn ObjectStore) {
         Some(large)
     );
 
-    // Writers of one key never leave half an object.
+    // Writers of one key never leave half an object, and readers meanwhile see none.
     let writers = (0..8).map(|writer| {
         let body = Bytes::from(vec![b'a' + writer; 100_000]);
         store.put("group/race/a.json", body)
     });
-    for written in futures::future::join_all(writers).await {
+    let written = futures::future::join_all(writers);
+    let read = async {
+        for _ in 0..20 {
+            if let Some(found) = get("group/race/a.json").await {
+                assert_whole(&found);
+            }
+        }
+    };
+    let (written, ()) = futures::join!(written, read);
+    for written in written {
         written.expect("put");
     }
-    let won = get("group/race/a.json").await.expect("one of them");
-    assert_eq!(won.len(), 100_000);
-    assert!(won.iter().all(|byte| *byte == won[0]));
+    assert_whole(&get("group/race/a.json").await.expect("one of them"));
+}
+
+fn assert_whole(body: &Bytes) {
+    assert_eq!(body.len(), 100_000);
+    assert!(body.iter().all(|byte| *byte == body[0]));
 }

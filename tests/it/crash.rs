@@ -20,16 +20,18 @@ pub struct Process {
 
 impl Process {
     pub async fn start(directory: &Path, prometheus: &str, port: u16) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_serin"))
-            .args([
-                "serve",
-                "--prometheus",
-                prometheus,
-                "--port",
-                &port.to_string(),
-            ])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+        command
+            .args(["serve", "--prometheus", prometheus])
             .env("SERIN__STORAGE__DIRECTORY", directory)
-            .env("SERIN__EXECUTIONS__LEASE", "2s")
+            .env("SERIN__EXECUTIONS__LEASE", "2s");
+        Self::spawn(command, port).await
+    }
+
+    /// With arguments and an environment of its own.
+    pub async fn spawn(mut command: Command, port: u16) -> Self {
+        let child = command
+            .args(["--port", &port.to_string()])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

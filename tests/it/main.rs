@@ -28,4 +28,5 @@ mod scripted_prometheus;
 mod scripted_s3;
 mod service;
 mod stored;
+mod stores;
 mod surface;

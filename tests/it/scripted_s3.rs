@@ -122,12 +122,8 @@ impl ScriptedS3 {
             .or_default();
     }
 
-    pub fn remove(&self, bucket: &str) -> Bucket {
-        self.desk.state().buckets.remove(bucket).unwrap()
-    }
-
-    pub fn restore(&self, bucket: &str, objects: Bucket) {
-        self.desk.state().buckets.insert(bucket.to_owned(), objects);
+    pub fn remove(&self, bucket: &str) {
+        self.desk.state().buckets.remove(bucket);
     }
 
     pub fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
