@@ -223,13 +223,7 @@ fn s3_account(section: &mut Section<'_>) -> Result<Option<Account>> {
     let shown = endpoint.clone().into();
     section.effective.insert("endpoint".to_owned(), shown);
     let credentials = s3_credentials(section)?;
-    let timeout = section.parsed_or("timeout", Some(S3_TIMEOUT), |text| {
-        let timeout = scalar::duration(text)?;
-        match timeout < Duration::from_secs(1) {
-            true => Err("must be at least 1s".to_owned()),
-            false => Ok(timeout),
-        }
-    })?;
+    let timeout = section.duration_or("timeout", S3_TIMEOUT, Duration::from_secs(1))?;
     let supported_types = store_types(section, &name)?;
     section.unserved(&["proxyHost", "proxyPort", "proxyProtocol"]);
     let Some(bucket) = bucket else {

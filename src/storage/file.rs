@@ -340,4 +340,40 @@ mod tests {
             store.delete("g/id/b.json").await.unwrap();
         }
     }
+
+    #[tokio::test]
+    async fn a_root_folder_that_vanishes_is_missed_and_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let root = folder.path().join("kayenta");
+        store.put("g/a/a.json", Bytes::new()).await.unwrap();
+        fs::rename(&root, folder.path().join("elsewhere")).unwrap();
+        for error in [
+            store.list("g/").await.unwrap_err(),
+            store.put("g/a/a.json", Bytes::new()).await.unwrap_err(),
+        ] {
+            let told = error.to_string();
+            assert!(told.contains(&root.display().to_string()), "{told}");
+        }
+        assert!(!root.exists());
+        fs::rename(folder.path().join("elsewhere"), &root).unwrap();
+        assert_eq!(store.list("g/").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_listing_has_all_pages_and_ends_with_what_broke_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let group = folder.path().join("kayenta/g");
+        for index in 0..=2 * PAGE {
+            let id = group.join(index.to_string());
+            fs::create_dir_all(&id).unwrap();
+            fs::write(id.join("a.json"), "{}").unwrap();
+        }
+        let listed = store.list("g/").await.unwrap();
+        assert_eq!(listed.len(), 2 * PAGE + 1);
+        // A link to itself cannot be followed.
+        std::os::unix::fs::symlink("loop", group.join("loop")).unwrap();
+        assert!(store.list("g/").await.is_err());
+    }
 }

@@ -68,6 +68,8 @@ struct Desk {
 struct State {
     buckets: HashMap<String, Bucket>,
     asked: Vec<Asked>,
+    /// By method and key.
+    counts: HashMap<(String, String), usize>,
     seconds: u32,
     page: usize,
 }
@@ -229,8 +231,13 @@ async fn read(desk: &Desk, request: Request) -> (Asked, Bytes) {
         rest.split('/').next()
     });
     let (method, key) = (parts.method.to_string(), decoded(key));
-    let is_same = |asked: &&Asked| asked.method == method && asked.key == key;
-    let earlier = desk.state().asked.iter().filter(is_same).count();
+    let earlier = {
+        let mut state = desk.state();
+        let count = state.counts.entry((method.clone(), key.clone()));
+        let count = count.or_default();
+        *count += 1;
+        *count - 1
+    };
     let asked = Asked {
         bucket: decoded(bucket),
         params: params
@@ -284,7 +291,7 @@ fn listing(objects: &Bucket, asked: &Asked, page: usize) -> Response {
         .unwrap_or_default();
     let after = after.trim_start_matches("after ").to_owned();
     let mut found = objects
-        .iter()
+        .range(prefix.clone().max(after.clone())..)
         .filter(|(key, _)| key.starts_with(&prefix) && **key > after)
         .take(page + 1);
     let mut text = String::from("<ListBucketResult>");
