@@ -1,5 +1,7 @@
 //! The S3 store while its server fails: retries, bounds, broken bodies, broken listings.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -186,11 +188,11 @@ async fn what_keeps_a_request_from_being_answered_is_told() {
 
 #[tokio::test]
 async fn an_account_that_fails_for_long_leaves_itself_and_others_their_retries() {
-    let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let is_well = std::sync::Arc::clone(&well);
+    let well = Arc::new(AtomicBool::new(false));
+    let is_well = Arc::clone(&well);
     let server = with_object(Bytes::from_static(b"[1]"), move |asked| {
         let once = asked.bucket == "others" && asked.earlier > 100;
-        match is_well.load(std::sync::atomic::Ordering::SeqCst) || once {
+        match is_well.load(Ordering::SeqCst) || once {
             true if asked.earlier % 2 == 1 => Fate::Serve,
             _ => Fate::Refuse(500, "InternalError"),
         }
@@ -200,7 +202,7 @@ async fn an_account_that_fails_for_long_leaves_itself_and_others_their_retries()
     let (failing, other) = (store(&server), S3Store::new(account(&server, "others")));
     let failed = join_all((0..60).map(|_| failing.get(KEY))).await;
     assert!(failed.iter().all(Result::is_err));
-    well.store(true, std::sync::atomic::Ordering::SeqCst);
+    well.store(true, Ordering::SeqCst);
     for (store, body) in [(&failing, "[1]"), (&other, "[2]")] {
         for _ in 0..3 {
             assert_eq!(store.get(KEY).await.unwrap().unwrap(), body);

@@ -1,16 +1,23 @@
 //! serin on stores that vanish, rotate their keys, were left half-written, or are several.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use serin::canary::Id;
+use serin::clock::Clock;
+use serin::config::{LoadOptions, load_from};
+use serin::storage::Storage;
 
 use crate::crash::{Process, free_port};
 use crate::executions::{adhoc, config, request, series};
 use crate::harness::{Client, Serin};
 use crate::scripted_prometheus::ScriptedPrometheus;
-use crate::scripted_s3::{Fate, ScriptedS3};
+use crate::scripted_s3::{Asked, Fate, ScriptedS3};
 
 fn bucket(server: &ScriptedS3, name: &str, types: &[&str]) -> Value {
     json!({
@@ -137,7 +144,7 @@ async fn a_bucket_that_vanishes_costs_no_report_and_no_row() {
         .await
         .1;
     assert_eq!(listed[0]["pipelineId"], id.as_str());
-    let made = |asked: &crate::scripted_s3::Asked| asked.method == "PUT" && asked.key.is_empty();
+    let made = |asked: &Asked| asked.method == "PUT" && asked.key.is_empty();
     assert_eq!(s3.asked().iter().filter(|asked| made(asked)).count(), 1);
 
     s3.put("reports", "kayenta/canary_config/kept/kept.json", lost);
@@ -153,6 +160,81 @@ async fn a_bucket_that_vanishes_costs_no_report_and_no_row() {
     assert_eq!(again.client.get("/canaryConfig/kept").await.0, 200);
 }
 
+#[tokio::test]
+async fn what_cannot_be_listed_to_its_end_removes_no_row() {
+    let failing = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&failing);
+    let s3 = ScriptedS3::start(move |asked| {
+        let is_later_page = asked.params.contains_key("continuation-token");
+        match fails.load(Ordering::SeqCst) && is_later_page {
+            true => Fate::Refuse(403, "AccessDenied"),
+            false => Fate::Serve,
+        }
+    })
+    .await;
+    s3.set_page(1);
+    let folder = tempfile::tempdir().unwrap();
+    let yml = folder.path().join("serin.yml");
+    std::fs::write(&yml, on_buckets(&[bucket(&s3, "reports", BOTH)])).unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let options = LoadOptions {
+        file: Some(yml),
+        prometheus_url: None,
+        overrides: vec![("storage.directory".to_owned(), data)],
+    };
+    let config = load_from(&options, &BTreeMap::new()).unwrap().config;
+    let clock = Clock::settable(1_800_000_000_000);
+    let open = || Storage::open(&config, clock.clone());
+    let listed = async |storage: &Storage| {
+        let configs = storage.canary_configs("reports", &[]).await.unwrap();
+        configs
+            .into_iter()
+            .map(|config| config.id)
+            .collect::<Vec<_>>()
+    };
+
+    for id in ["a", "b", "c"] {
+        s3.put(
+            "reports",
+            &format!("kayenta/canary_config/{id}/{id}.json"),
+            lying(id, id, 1),
+        );
+    }
+    let storage = open().await.unwrap();
+    assert_eq!(listed(&storage).await, ["a", "b", "c"]);
+    // Long enough ago that a listing without them would remove the rows.
+    clock.set(1_800_000_000_000 + 3_600_000);
+    failing.store(true, Ordering::SeqCst);
+    assert!(storage.reconcile("reports").await.is_err());
+    assert_eq!(listed(&storage).await, ["a", "b", "c"]);
+    failing.store(false, Ordering::SeqCst);
+    storage.close().await;
+
+    // The bucket vanishes while serin is down.
+    s3.remove("reports");
+    let put = async |storage: &Storage| {
+        let id = Id::parse("list").unwrap();
+        storage.put_metric_set_pairs("reports", &id, &[]).await
+    };
+    let storage = open().await.unwrap();
+    assert!(put(&storage).await.is_err(), "the first thing that is done");
+    storage.close().await;
+    let storage = open().await.unwrap();
+    assert!(storage.reconcile("reports").await.is_err());
+    assert_eq!(listed(&storage).await, ["a", "b", "c"]);
+    assert_eq!(
+        s3.count("PUT", ""),
+        s3.count("PUT", "/"),
+        "no bucket was made"
+    );
+
+    // One that is made again by hand is taken at its word.
+    s3.create("reports");
+    storage.reconcile("reports").await.unwrap();
+    assert_eq!(listed(&storage).await, [""; 0]);
+    put(&storage).await.unwrap();
+}
+
 fn credentials_file(path: &Path, key: &str) {
     let text = format!("[rotating]\naws_access_key_id = {key}\naws_secret_access_key = secret\n");
     // As careful tools do it, so that no reader sees half a file.
@@ -163,8 +245,8 @@ fn credentials_file(path: &Path, key: &str) {
 
 #[tokio::test]
 async fn credentials_that_rotate_are_read_again_without_a_restart() {
-    let accepted = std::sync::Arc::new(std::sync::Mutex::new("first".to_owned()));
-    let now = std::sync::Arc::clone(&accepted);
+    let accepted = Arc::new(Mutex::new("first".to_owned()));
+    let now = Arc::clone(&accepted);
     let s3 = ScriptedS3::start(
         move |asked| match *now.lock().unwrap() == asked.access_key {
             true => Fate::Serve,
