@@ -166,9 +166,10 @@ async fn what_cannot_be_listed_to_its_end_removes_no_row() {
     let fails = Arc::clone(&failing);
     let s3 = ScriptedS3::start(move |asked| {
         let is_later_page = asked.params.contains_key("continuation-token");
-        match fails.load(Ordering::SeqCst) && is_later_page {
-            true => Fate::Refuse(403, "AccessDenied"),
-            false => Fate::Serve,
+        if fails.load(Ordering::SeqCst) && is_later_page {
+            Fate::Refuse(403, "AccessDenied")
+        } else {
+            Fate::Serve
         }
     })
     .await;

@@ -24,7 +24,7 @@ where
         .raw_response()
         .is_some_and(|response| [401, 403].contains(&response.status().as_u16()));
     let expired = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"].contains(&code(error));
-    forbidden || expired || causes(error).any(|cause| cause.is::<CredentialsError>())
+    forbidden || expired || causes(error).any(<dyn Error>::is::<CredentialsError>)
 }
 
 /// Why a request failed, once all its attempts within `timeout` have.
