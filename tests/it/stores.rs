@@ -278,7 +278,11 @@ async fn credentials_that_rotate_are_read_again_without_a_restart() {
         .env("AWS_EC2_METADATA_DISABLED", "true");
     let serin = Process::spawn(command, free_port()).await;
     let client = &serin.client;
-    let get = async || client.get("/canaryConfig/c").await;
+    // A config that was read is answered for a second without asking again.
+    let get = async || {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        client.get("/canaryConfig/c").await
+    };
     let reads = async || get().await.0 == 200;
 
     // Nothing there yet, and it is told.
