@@ -133,8 +133,9 @@ mod tests {
         let (flights, held) = (flights(), Arc::new(()));
         let alive = Arc::downgrade(&held);
         let go = || async move {
-            let _held = held;
-            pending().await
+            let never = pending().await;
+            drop(held);
+            never
         };
         let mut waiting = Box::pin(flights.join("a", go));
         assert!(poll_immediate(&mut waiting).await.is_none());

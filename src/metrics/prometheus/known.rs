@@ -3,9 +3,7 @@
 //! The windows of an analysis grow or slide over the grid of the first one. Of every answer the
 //! points are kept that lie further back than late samples come; the next window needs the rest.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -21,21 +19,20 @@ const TIME_TO_IDLE: Duration = Duration::from_hours(6);
 /// the experiment of yesterday.
 const MAX_SPANS: usize = 4;
 /// An answer that takes a larger part of the room is not kept: it would drive out all others.
-const LARGEST_PART: usize = 8;
+const LARGEST_PART: u64 = 8;
+/// Most queries are asked once: this part of the room is for those of which nothing was used yet.
+const UNUSED_PART: u64 = 4;
 /// Beside texts and points, about.
 const ENTRY_BYTES: usize = 300;
 const STRAND_BYTES: usize = 100;
 const LABEL_BYTES: usize = 50;
 const POINT_BYTES: usize = 12;
-/// How many queries are remembered that were asked once.
-const REMEMBERED: usize = 1 << 16;
-
 /// For all accounts together.
 pub struct Known {
-    cache: Cache<Key, Spans>,
-    asked: Asked,
+    used: Cache<Key, Spans>,
+    unused: Cache<Key, Spans>,
     overlap_millis: i64,
-    largest_bytes: usize,
+    largest_bytes: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -89,17 +86,13 @@ impl Known {
         if !config.enabled {
             return None;
         }
-        let capacity = u64::try_from(config.max_bytes).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(config.max_bytes).unwrap_or(u64::MAX);
+        let unused = bytes / UNUSED_PART;
         Some(Arc::new(Self {
-            cache: Cache::builder()
-                .max_capacity(capacity)
-                .weigher(|key, spans| weight(key, spans))
-                .eviction_policy(EvictionPolicy::lru())
-                .time_to_idle(TIME_TO_IDLE)
-                .build(),
-            asked: Asked::default(),
+            used: room(bytes - unused),
+            unused: room(unused),
             overlap_millis: i64::try_from(config.overlap.as_millis()).unwrap_or(i64::MAX),
-            largest_bytes: config.max_bytes / LARGEST_PART,
+            largest_bytes: bytes / LARGEST_PART,
         }))
     }
 
@@ -121,10 +114,22 @@ impl Known {
     }
 }
 
+fn room(bytes: u64) -> Cache<Key, Spans> {
+    Cache::builder()
+        .max_capacity(bytes)
+        .weigher(weight)
+        .eviction_policy(EvictionPolicy::lru())
+        .time_to_idle(TIME_TO_IDLE)
+        .build()
+}
+
 impl Place<'_> {
     /// The longest there is.
     pub async fn head(&self) -> Option<Head> {
-        let spans = self.known.cache.get(&self.key).await?;
+        let spans = match self.known.used.get(&self.key).await {
+            Some(spans) => spans,
+            None => self.known.unused.get(&self.key).await?,
+        };
         let covered = |span: &Span| {
             let skipped = span.skipped(&self.grid)?;
             let points = span.points.checked_sub(skipped).filter(|left| 0 < *left)?;
@@ -144,9 +149,6 @@ impl Place<'_> {
 
     /// Keeps what was settled of an answer to the whole range that was asked for at `asked_at`.
     pub async fn keep(&self, whole: &[Series], head: Option<&Head>, asked_at: i64) {
-        if head.is_none() && !self.known.asked.again(&self.key) {
-            return;
-        }
         let Some(span) = self.settled(whole, head, asked_at) else {
             return;
         };
@@ -163,16 +165,26 @@ impl Place<'_> {
             let kept = others.into_iter().skip(surplus);
             kept.chain([span]).collect::<Spans>()
         };
-        let entry = self.known.cache.entry_by_ref(&self.key);
-        let entry = entry.and_upsert_with(|spans| {
-            let spans = put(spans.as_ref().map(moka::Entry::value));
-            std::future::ready(spans)
+        let moved = match head {
+            Some(_) => self.known.unused.remove(&self.key).await,
+            None => None,
+        };
+        let is_used = head.is_some() || self.known.used.contains_key(&self.key);
+        let room = if is_used {
+            &self.known.used
+        } else {
+            &self.known.unused
+        };
+        let entry = room.entry_by_ref(&self.key).and_upsert_with(|spans| {
+            let spans = spans.as_ref().map(moka::Entry::value).or(moved.as_ref());
+            std::future::ready(put(spans))
         });
         entry.await;
     }
 
     pub async fn forget(&self) {
-        self.known.cache.invalidate(&self.key).await;
+        self.known.used.invalidate(&self.key).await;
+        self.known.unused.invalidate(&self.key).await;
     }
 
     fn settled(&self, whole: &[Series], head: Option<&Head>, asked_at: i64) -> Option<Span> {
@@ -196,7 +208,7 @@ impl Place<'_> {
                 .filter(|strand| strand.as_ref().is_none_or(|strand| !strand.at.is_empty()))
                 .collect::<Option<_>>()?,
         };
-        (span.bytes() <= self.known.largest_bytes).then_some(span)
+        (span.bytes() as u64 <= self.known.largest_bytes).then_some(span)
     }
 }
 
@@ -296,27 +308,4 @@ fn point_of(sample: &Sample, grid: &Grid) -> Option<usize> {
 )]
 fn seconds(millis: i64) -> f64 {
     millis as f64 / 1000.0
-}
-
-/// Most queries are asked once, and keeping them would be in vain. Of those asked, a hash each is
-/// remembered, until another one falls into its slot.
-#[derive(Default)]
-struct Asked {
-    hashes: Mutex<Vec<u32>>,
-    state: RandomState,
-}
-
-impl Asked {
-    /// Whether the key came before; from now on it has.
-    fn again(&self, key: &Key) -> bool {
-        let hash = self.state.hash_one(key);
-        // Zero is an empty slot.
-        let tag = u32::try_from(hash >> 32).unwrap_or(0) | 1;
-        let slot = usize::try_from(hash).unwrap_or(0) % REMEMBERED;
-        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        if hashes.is_empty() {
-            *hashes = vec![0; REMEMBERED];
-        }
-        std::mem::replace(&mut hashes[slot], tag) == tag
-    }
 }
