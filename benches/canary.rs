@@ -39,6 +39,11 @@ async fn measure(prometheus: &str) {
                 folder.path().display().to_string(),
             ),
             ("server.port".to_owned(), "0".to_owned()),
+            // Every round asks the same; what is measured is a canary that nothing is known of.
+            (
+                "kayenta.prometheus.reuse.enabled".to_owned(),
+                "false".to_owned(),
+            ),
         ],
         ..LoadOptions::default()
     };

@@ -45,7 +45,7 @@ impl App {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let telemetry = telemetry()?;
         let storage = Storage::open(&config, clock.clone()).await?;
-        let metric_sources = metrics::open(&config)?;
+        let metric_sources = metrics::open(&config, &clock)?;
         Ok(Self(Arc::new(Parts {
             config,
             clock,

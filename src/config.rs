@@ -244,6 +244,17 @@ pub struct Prometheus {
     pub test_controller_defaults: TestControllerDefaults,
     /// Total time for one query, retries included.
     pub query_deadline: Duration,
+    pub reuse: Reuse,
+}
+
+/// Whether samples of earlier windows serve later ones.
+#[derive(Clone, Debug)]
+pub struct Reuse {
+    pub enabled: bool,
+    /// How late samples may come: what is younger is asked for again.
+    pub overlap: Duration,
+    /// For all accounts together.
+    pub max_bytes: usize,
 }
 
 /// What `/fetch/prometheus/query` assumes for parameters that are not given.

@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
+use crate::clock::Clock;
 use crate::config::{AccountKind, Config};
 use crate::error::Result;
 
-use prometheus::Prometheus;
+use prometheus::{Known, Prometheus};
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +44,14 @@ pub trait MetricSource: Send + Sync {
 }
 
 /// The metric sources of the configuration by account name, in its order.
-pub fn open(config: &Config) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
+pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
+    let known = Known::open(&config.prometheus.reuse);
     let mut sources = IndexMap::<String, Arc<dyn MetricSource>>::new();
     for account in &config.accounts {
         match &account.kind {
             AccountKind::Prometheus(prometheus) => {
-                let source = Prometheus::open(&account.name, prometheus, config)?;
+                let (known, clock) = (known.clone(), clock.clone());
+                let source = Prometheus::open(&account.name, prometheus, config, known, clock)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             AccountKind::S3(_) | AccountKind::File(_) | AccountKind::Memory => {}

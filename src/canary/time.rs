@@ -11,7 +11,7 @@ use serde_json::Value;
 ///
 /// Read from ISO 8601 text with seconds and an offset, from whole epoch milliseconds, or from
 /// decimal epoch seconds; numbers may be text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub Timestamp);
 
 impl Instant {

@@ -12,7 +12,7 @@ use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
     Config, Database, Error, Executions, Log, LogFormat, Prometheus, RemoteJudge, Result, Retry,
-    Server, Storage, TestControllerDefaults,
+    Reuse, Server, Storage, TestControllerDefaults,
 };
 
 const SECTIONS: &[&str] = &[
@@ -291,6 +291,13 @@ pub fn prometheus(section: &mut Section<'_>) -> Result<Prometheus> {
             .integer("metadataCachingIntervalMS", 1..=86_400_000)
             .map(Duration::from_millis)?,
         query_deadline: section.duration("queryDeadline", Duration::from_millis(1))?,
+        reuse: section.section("reuse", |section| {
+            Ok(Reuse {
+                enabled: section.flag("enabled")?,
+                overlap: section.duration("overlap", Duration::ZERO)?,
+                max_bytes: section.parsed("maxBytes", scalar::size)?,
+            })
+        })?,
         health_enabled: section.section("health", |section| {
             section.unserved(&["initial-delay", "fixed-delay"]);
             section.flag("enabled")

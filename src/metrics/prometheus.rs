@@ -3,6 +3,10 @@
 mod answer;
 mod client;
 mod connect;
+mod fetching;
+mod flight;
+mod known;
+mod pointwise;
 mod query;
 mod range;
 
@@ -10,32 +14,49 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use moka::future::Cache;
-use tokio::time::Instant;
 
 use super::{MetricRequest, MetricSource};
 use crate::canary::{CanaryMetricSetQueryConfig, MetricSet};
+use crate::clock::Clock;
 use crate::config::{Config, PrometheusAccount};
 use crate::error::{Error, FetchError, Result};
 
-use client::{Call, Client};
+use answer::Series;
+use client::Client;
+use fetching::Fetching;
+use flight::Flights;
+pub use known::Known;
 use range::Range;
 
 pub const KIND: &str = "prometheus";
 
-/// Reading more than this takes long enough to be in the way of others.
-const LARGE_ANSWER_BYTES: usize = 1 << 20;
-
 /// One account.
 pub struct Prometheus {
-    client: Client,
+    fetching: Arc<Fetching>,
+    flights: Flights<(String, Range), Fetched>,
     scope_label: String,
     names: Cache<(), Arc<Vec<String>>>,
 }
 
+/// Shared by all who asked.
+type Fetched = Result<Arc<Vec<Series>>, FetchError>;
+
 impl Prometheus {
-    pub fn open(name: &str, account: &PrometheusAccount, config: &Config) -> Result<Self> {
+    /// `known` is that of all accounts.
+    pub fn open(
+        name: &str,
+        account: &PrometheusAccount,
+        config: &Config,
+        known: Option<Arc<Known>>,
+        clock: Clock,
+    ) -> Result<Self> {
         Ok(Self {
-            client: Client::open(name, account, config)?,
+            fetching: Arc::new(Fetching {
+                client: Client::open(name, account, config)?,
+                known,
+                clock,
+            }),
+            flights: Flights::new(),
             scope_label: config.prometheus.scope_label.clone(),
             names: Cache::builder()
                 .max_capacity(1)
@@ -59,24 +80,20 @@ impl MetricSource for Prometheus {
         query_of(request)?;
         let range = Range::of(request.scope)?;
         let query = self.query(request)?;
-        let pieces = pieces(&query, &range);
-
-        let _permit = self.client.permit().await;
-        let started = Instant::now();
-        let deadline = self.client.deadline();
-        let series = self.series(&query, &pieces, deadline).await;
-        self.client.record(started.elapsed(), series.is_ok());
-
+        let flight = self.flights.join((query.clone(), range), || {
+            let (fetching, query) = (Arc::clone(&self.fetching), query.clone());
+            async move { fetching.series(&query, &range).await.map(Arc::new) }
+        });
         let name = request.metric.name.as_deref().unwrap_or_default();
-        let sets = |series| answer::metric_sets(name, &query, request.scope, series);
-        series
-            .map(sets)
-            .map_err(|error| Error::Fetch(Box::new(error)))
+        match flight.await {
+            Ok(series) => Ok(answer::metric_sets(name, &query, request.scope, &series)),
+            Err(error) => Err(Error::Fetch(Box::new(error))),
+        }
     }
 
     async fn metric_names(&self) -> Result<Arc<Vec<String>>> {
         let names = self.names.try_get_with((), async {
-            let names = self.client.metric_names().await?;
+            let names = self.fetching.client.metric_names().await?;
             Ok::<_, FetchError>(Arc::new(names))
         });
         let names = names.await;
@@ -84,43 +101,9 @@ impl MetricSource for Prometheus {
     }
 
     async fn health(&self) -> Result<()> {
-        let health = self.client.health().await;
+        let health = self.fetching.client.health().await;
         health.map_err(|error| Error::Fetch(Box::new(error)))
     }
-}
-
-impl Prometheus {
-    /// One piece after the other: a long range takes no more of the account than a short one.
-    async fn series(
-        &self,
-        query: &str,
-        pieces: &[Range],
-        deadline: Instant,
-    ) -> Result<Vec<answer::Series>, FetchError> {
-        let mut answers = Vec::with_capacity(pieces.len());
-        let mut room = client::MAX_ANSWER_BYTES;
-        for piece in pieces {
-            let call = Call::range_query(query, piece);
-            let body = self.client.send(&call, deadline, room).await?;
-            room -= body.len();
-            let read = read(body).await;
-            answers.push(read.map_err(|message| self.client.error(&call, Some(200), message))?);
-        }
-        Ok(match answers.len() {
-            1 => answers.remove(0),
-            _ => answer::join(answers),
-        })
-    }
-}
-
-async fn read(body: Vec<u8>) -> Result<Vec<answer::Series>, String> {
-    if body.len() < LARGE_ANSWER_BYTES {
-        return answer::read(&body);
-    }
-    let reading = tokio::task::spawn_blocking(move || answer::read(&body));
-    reading
-        .await
-        .unwrap_or_else(|_| Err("reading the answer was given up".to_owned()))
 }
 
 fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryConfig> {
@@ -134,13 +117,4 @@ fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryC
         )));
     }
     Ok(query)
-}
-
-fn pieces(query: &str, range: &Range) -> Vec<Range> {
-    // `@ start()` and `@ end()` mean the range that was asked for: pieces would change the answer.
-    let bare: String = query.split_whitespace().collect();
-    if bare.contains("start()") || bare.contains("end()") {
-        return vec![*range];
-    }
-    range.pieces()
 }

@@ -94,13 +94,11 @@ async fn twenty_running_canaries_end_after_a_kill_and_a_restart() {
     let port = free_port();
     let mut serin = Process::start(folder.path(), &prometheus.url, port).await;
     let mut ids = Vec::new();
-    for _ in 0..20 {
-        ids.push(
-            serin
-                .client
-                .start_canary("/canary?application=web", &adhoc(&["latency"]))
-                .await,
-        );
+    for index in 0..20 {
+        // Equal queries would be one request.
+        let canary = adhoc(&[&format!("latency{index}")]);
+        let path = "/canary?application=web";
+        ids.push(serin.client.start_canary(path, &canary).await);
     }
     // Some are fetching, none is done.
     while prometheus.asked().len() < 10 {

@@ -8,6 +8,7 @@ mod architecture;
 mod canary_configs;
 mod command;
 mod crash;
+mod economy;
 mod end_to_end;
 mod executions;
 mod first_users_path;

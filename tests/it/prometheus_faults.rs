@@ -390,8 +390,10 @@ async fn no_more_queries_run_at_once_than_the_account_allows() {
     let mut account = account(&prometheus.url);
     account.max_concurrent_queries = 3;
     let source = source(&config(vec![("mine", account)]));
-    let asking = Asking::up();
-    let answers = join_all((0..12).map(|_| asking.fetch(&source))).await;
+    let (start, end) = ("2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z");
+    let queries = (0..12).map(|index| Asking::promql(&format!("m{index}"), start, end, 60));
+    let queries: Vec<_> = queries.collect();
+    let answers = join_all(queries.iter().map(|asking| asking.fetch(&source))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(prometheus.most_in_flight(), 3);
 }

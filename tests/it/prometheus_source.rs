@@ -8,9 +8,10 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
+use serin::clock::Clock;
 use serin::config::{
     Account, AccountKind, AccountType, Config, Database, Executions, Log, LogFormat, Prometheus,
-    PrometheusAccount, Retry, Server, Storage, TestControllerDefaults,
+    PrometheusAccount, Retry, Reuse, Server, Storage, TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -46,6 +47,11 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             health_enabled: false,
             test_controller_defaults: TestControllerDefaults::default(),
             query_deadline: 5 * second,
+            reuse: Reuse {
+                enabled: true,
+                overlap: 300 * second,
+                max_bytes: 32 << 20,
+            },
         },
         retry: Retry {
             attempts: 3,
@@ -89,9 +95,13 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
 
 /// The sources of a configuration; TLS has its provider as it has in the program.
 pub fn open(config: &Config) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
+    open_at(config, &Clock::System)
+}
+
+pub fn open_at(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
     // The second of the tests of one process finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    metrics::open(config)
+    metrics::open(config, clock)
 }
 
 pub fn source(config: &Config) -> Arc<dyn MetricSource> {

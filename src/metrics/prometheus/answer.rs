@@ -94,13 +94,13 @@ pub fn metric_sets(
     name: &str,
     query: &str,
     scope: &CanaryScope,
-    series: Vec<Series>,
+    series: &[Series],
 ) -> Vec<MetricSet> {
     if series.is_empty() {
         return vec![placeholder(name, query, scope)];
     }
     series
-        .into_iter()
+        .iter()
         .map(|series| metric_set(name, query, series))
         .collect()
 }
@@ -120,7 +120,7 @@ fn placeholder(name: &str, query: &str, scope: &CanaryScope) -> MetricSet {
 }
 
 /// Start, step and end are read off the samples, whatever was asked for, as Kayenta does.
-fn metric_set(name: &str, query: &str, series: Series) -> MetricSet {
+fn metric_set(name: &str, query: &str, series: &Series) -> MetricSet {
     let samples = &series.samples;
     let start = samples.first().map_or(0, |sample| sample.millis());
     let step = samples
@@ -141,8 +141,9 @@ fn metric_set(name: &str, query: &str, series: Series) -> MetricSet {
         attributes: Some(attributes(query)),
         tags: series
             .labels
-            .into_iter()
-            .filter(|(label, _)| label != "__name__")
+            .iter()
+            .filter(|(label, _)| *label != "__name__")
+            .map(|(label, value)| (label.clone(), value.clone()))
             .collect(),
     }
 }
@@ -267,7 +268,7 @@ mod tests {
         let scope =
             json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:05:00Z", "step": 60});
         let scope = serde_json::from_value(scope).unwrap();
-        metric_sets("cpu", "up", &scope, series)
+        metric_sets("cpu", "up", &scope, &series)
     }
 
     #[test]

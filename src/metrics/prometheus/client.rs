@@ -1,5 +1,6 @@
 //! HTTP to one Prometheus: credentials, retries, limits, and errors that tell what happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -29,7 +30,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
 
 pub struct Client {
-    account: String,
+    account: Arc<str>,
     http: reqwest::Client,
     base: Url,
     credentials: Credentials,
@@ -64,7 +65,7 @@ impl Client {
             http: connect::http(name, &base, account)?,
             credentials: Credentials::of(account),
             base,
-            account: name.to_owned(),
+            account: name.into(),
             permits: Semaphore::new(
                 account
                     .max_concurrent_queries
@@ -73,6 +74,10 @@ impl Client {
             retry: config.retry.clone(),
             query_deadline: config.prometheus.query_deadline,
         })
+    }
+
+    pub fn account(&self) -> &Arc<str> {
+        &self.account
     }
 
     /// The right to run one query.
@@ -89,11 +94,20 @@ impl Client {
     pub fn record(&self, elapsed: Duration, succeeded: bool) {
         let outcome = if succeeded { "success" } else { "error" };
         let labels = [
-            ("account", self.account.clone()),
+            ("account", self.account.to_string()),
             ("outcome", outcome.to_owned()),
         ];
         metrics::counter!("serin_queries_total", &labels).increment(1);
         metrics::histogram!("serin_query_duration_seconds", &labels).record(elapsed);
+    }
+
+    /// How many samples came from where: `prometheus`, or `known` from earlier answers.
+    pub fn record_samples(&self, source: &'static str, count: u64) {
+        let labels = [
+            ("account", self.account.to_string()),
+            ("source", source.to_owned()),
+        ];
+        metrics::counter!("serin_samples_total", &labels).increment(count);
     }
 
     /// The body of the answer, of at most `room` bytes; failures that may pass are tried again.
@@ -117,7 +131,7 @@ impl Client {
             .notify(|failure, wait| {
                 let message = &failure.error.message;
                 tracing::warn!(
-                    account = self.account,
+                    account = &*self.account,
                     wait_ms = wait.as_millis(),
                     "a query failed and is sent again: {message}"
                 );
@@ -222,7 +236,7 @@ impl Client {
             method: method.to_owned(),
             url: url.into(),
             query: call.query.to_owned(),
-            account: self.account.clone(),
+            account: self.account.to_string(),
         }
     }
 

@@ -12,12 +12,21 @@ const MAX_PIECES: i128 = 100;
 const NANOS: i128 = 1_000_000_000;
 
 /// Both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Range {
     pub start: Instant,
     pub end: Instant,
     /// Seconds.
     pub step: Option<i64>,
+}
+
+/// In milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    pub start: i64,
+    pub step: i64,
+    /// At least one.
+    pub points: usize,
 }
 
 impl Range {
@@ -37,6 +46,35 @@ impl Range {
         self.split().unwrap_or_else(|| vec![*self])
     }
 
+    /// The times that Prometheus evaluates, which has milliseconds; `None` when they are none, or
+    /// more than it is asked for.
+    pub fn grid(&self) -> Option<Grid> {
+        let step = self.step?.checked_mul(1000).filter(|step| 0 < *step)?;
+        let (start, end) = (self.start.as_millis(), self.end.as_millis());
+        if start < 0 || end < start {
+            return None;
+        }
+        let points = usize::try_from((end - start) / step + 1).ok()?;
+        let most = usize::try_from(MAX_POINTS * MAX_PIECES).ok()?;
+        (points <= most).then_some(Grid {
+            start,
+            step,
+            points,
+        })
+    }
+
+    /// What is left of the range behind its first points, if there is a point left.
+    pub fn without(&self, points: usize) -> Option<Self> {
+        let start = self.at(i128::try_from(points).ok()?)?;
+        (start.as_millis() <= self.end.as_millis()).then_some(Self { start, ..*self })
+    }
+
+    fn at(&self, point: i128) -> Option<Instant> {
+        let seconds = i64::try_from(point).ok()?.checked_mul(self.step?)?;
+        let offset = SignedDuration::from_secs(seconds);
+        self.start.0.checked_add(offset).ok().map(Instant)
+    }
+
     /// `None`: there is nothing to split, or too much.
     fn split(&self) -> Option<Vec<Self>> {
         let step = self.step.filter(|step| *step > 0)?;
@@ -46,19 +84,14 @@ impl Range {
         if !(2..=MAX_PIECES).contains(&pieces) {
             return None;
         }
-        let at = |point: i128| {
-            let seconds = i64::try_from(point).ok()?.checked_mul(step)?;
-            let offset = SignedDuration::from_secs(seconds);
-            self.start.0.checked_add(offset).ok().map(Instant)
-        };
         (0..pieces)
             .map(|piece| {
                 let first = piece * MAX_POINTS;
                 let next = first + MAX_POINTS;
                 Some(Self {
-                    start: at(first)?,
+                    start: self.at(first)?,
                     end: if next < points {
-                        at(next - 1)?
+                        self.at(next - 1)?
                     } else {
                         self.end
                     },
@@ -98,6 +131,36 @@ mod tests {
         for case in cases {
             assert_eq!(case.pieces(), [case]);
         }
+    }
+
+    #[test]
+    fn the_grid_has_milliseconds_and_both_ends() {
+        let grid = |start, end, step| range(start, end, step).grid();
+        let (start, end) = ("2024-06-01T01:00:00.0009Z", "2024-06-01T01:01:00.0001Z");
+        let expected = Grid {
+            start: 1_717_203_600_000,
+            step: 60_000,
+            points: 2,
+        };
+        assert_eq!(grid(start, end, 60), Some(expected));
+        assert_eq!(grid(start, end, 61).unwrap().points, 1);
+        assert_eq!(grid(end, start, 60), None);
+        assert_eq!(grid(start, end, 0), None);
+        assert_eq!(grid("2024-05-01T00:00:00Z", start, 1), None);
+        assert_eq!(grid("1969-01-01T00:00:00Z", start, 3600), None);
+
+        let rest = range(start, end, 30).without(1).unwrap();
+        assert_eq!(rest, range("2024-06-01T01:00:30.0009Z", end, 30));
+        assert_eq!(
+            range(start, end, 30)
+                .without(2)
+                .unwrap()
+                .grid()
+                .unwrap()
+                .points,
+            1
+        );
+        assert_eq!(range(start, end, 30).without(3), None);
     }
 
     #[test]

@@ -1,0 +1,570 @@
+//! As few requests and samples as it takes, and the same series as without any economy.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use serin::canary::{Instant, MetricSet};
+use serin::clock::Clock;
+use serin::config::Config;
+use serin::metrics::MetricSource;
+
+use crate::harness::{Serin, service};
+use crate::prometheus_source::{Asking, account, config, open, open_at, source};
+use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
+
+/// 2024-06-01T01:00:00Z
+const HOUR_ONE: i64 = 1_717_203_600_000;
+const MINUTE: i64 = 60_000;
+const OVERLAP: i64 = 5 * MINUTE;
+
+fn at(millis: i64) -> String {
+    Instant::from_millis(millis).unwrap().to_string()
+}
+
+/// `m` at every minute of a window.
+fn window(start: i64, end: i64) -> Asking {
+    Asking::promql("m", &at(start), &at(end), 60)
+}
+
+fn config_of(prometheus: &ScriptedPrometheus) -> Config {
+    config(vec![("mine", account(&prometheus.url))])
+}
+
+fn source_at(config: &Config, clock: &Clock) -> Arc<dyn MetricSource> {
+    open_at(config, clock).unwrap()[0].clone()
+}
+
+fn without_reuse(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.prometheus.reuse.enabled = false;
+    config
+}
+
+fn asked_millis(asked: &Asked, name: &str) -> i64 {
+    Instant::parse(&asked.params[name]).unwrap().as_millis()
+}
+
+/// Minutes since `HOUR_ONE` of the windows that were asked for.
+fn windows(prometheus: &ScriptedPrometheus) -> Vec<(i64, i64)> {
+    let asked = prometheus.asked();
+    let minute = |asked: &Asked, name| (asked_millis(asked, name) - HOUR_ONE) / MINUTE;
+    let window = |asked: &Asked| (minute(asked, "start"), minute(asked, "end"));
+    asked.iter().map(window).collect()
+}
+
+/// What a Prometheus with these series answers to a range query; `data` has the value at a time.
+fn answer(asked: &Asked, labels: &[&str], data: impl Fn(&str, i64) -> Option<f64>) -> Reply {
+    let (start, end) = (asked_millis(asked, "start"), asked_millis(asked, "end"));
+    let step: usize = asked.params["step"].parse().unwrap();
+    let series = labels.iter().filter_map(|label| {
+        let samples = (start..=end).step_by(step * 1000).filter_map(|time| {
+            let value = data(label, time)?.to_string();
+            Some(match time % 1000 {
+                0 => json!([time / 1000, value]),
+                _ => json!([
+                    Duration::from_millis(time.unsigned_abs()).as_secs_f64(),
+                    value
+                ]),
+            })
+        });
+        let samples: Vec<Value> = samples.collect();
+        (!samples.is_empty()).then(|| json!({"metric": {"x": label}, "values": samples}))
+    });
+    Reply::matrix(&series.collect())
+}
+
+async fn minutes() -> ScriptedPrometheus {
+    ScriptedPrometheus::start(|asked| answer(asked, &["a"], |_, time| Some(as_double(time)))).await
+}
+
+fn as_double(time: i64) -> f64 {
+    Duration::from_millis(time.unsigned_abs()).as_secs_f64()
+}
+
+/// The text of a set has all digits, and NaN equals NaN there.
+fn shown(sets: &[MetricSet]) -> String {
+    format!("{sets:?}")
+}
+
+#[tokio::test]
+async fn a_hundred_equal_queries_at_once_are_one_request() {
+    let slow = Reply::matrix(&json!([{"metric": {}, "values": [[1_717_203_600, "1"]]}]));
+    let slow = slow.after(Duration::from_millis(100));
+    let prometheus = ScriptedPrometheus::replying(vec![slow]).await;
+    let mut account = account(&prometheus.url);
+    account.max_concurrent_queries = 1;
+    let source = source(&config(vec![("mine", account)]));
+    let asking = Asking::up();
+    let answers = join_all((0..100).map(|_| asking.fetch(&source))).await;
+    for sets in answers {
+        assert_eq!(sets.unwrap()[0].values, [1.0]);
+    }
+    assert_eq!(prometheus.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn other_ranges_steps_and_accounts_are_other_queries() {
+    let slow = || Reply::matrix(&json!([])).after(Duration::from_millis(50));
+    let prometheus = ScriptedPrometheus::start(move |_| slow()).await;
+    let accounts = ["one", "two"].map(|name| (name, account(&prometheus.url)));
+    let sources = open(&config(accounts.to_vec())).unwrap();
+    let (start, end) = (at(HOUR_ONE), at(HOUR_ONE + MINUTE));
+    let asking = [
+        Asking::promql("m", &start, &end, 60),
+        Asking::promql("m", &start, &end, 30),
+        Asking::promql("m", &start, &start, 60),
+        Asking::promql("n", &start, &end, 60),
+    ];
+    let queries = asking.iter().flat_map(|asking| {
+        let twice = sources.values().flat_map(|source| [source, source]);
+        twice.map(move |source| asking.fetch(source))
+    });
+    assert!(join_all(queries).await.iter().all(Result::is_ok));
+    assert_eq!(prometheus.asked().len(), 8);
+}
+
+#[tokio::test]
+async fn who_waits_gets_an_answer_though_the_first_who_asked_is_gone() {
+    let slow = Reply::matrix(&json!([])).after(Duration::from_millis(300));
+    let prometheus = ScriptedPrometheus::replying(vec![slow]).await;
+    let source = source(&config_of(&prometheus));
+    let ask = |source: Arc<dyn MetricSource>| async move { Asking::up().fetch(&source).await };
+    let first = tokio::spawn(ask(source.clone()));
+    while prometheus.asked().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let second = tokio::spawn(ask(source.clone()));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    assert_eq!(second.await.unwrap().unwrap().len(), 1);
+    assert_eq!(prometheus.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn an_error_reaches_all_and_the_next_one_asks_anew() {
+    let refused = Reply::text(400, "no").after(Duration::from_millis(50));
+    let replies = vec![refused, Reply::matrix(&json!([]))];
+    let prometheus = ScriptedPrometheus::replying(replies).await;
+    let source = source(&config_of(&prometheus));
+    let asking = Asking::up();
+    for error in join_all((0..10).map(|_| asking.fails(&source))).await {
+        assert_eq!(error.message, "Bad Request: no");
+        assert_eq!((error.query.as_str(), error.status), ("up", Some(400)));
+    }
+    assert_eq!(prometheus.asked().len(), 1);
+    asking.fetch(&source).await.unwrap();
+    assert_eq!(prometheus.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_growing_window_is_asked_for_its_tail() {
+    let prometheus = minutes().await;
+    let clock = Clock::settable(HOUR_ONE);
+    let source = source_at(&config_of(&prometheus), &clock);
+    for grown in [10, 20, 30, 40] {
+        let end = HOUR_ONE + grown * MINUTE;
+        clock.set(end);
+        let sets = window(HOUR_ONE, end).fetch(&source).await.unwrap();
+        let points = usize::try_from(grown + 1).unwrap();
+        assert_eq!(sets[0].values.len(), points);
+        let expected: Vec<i64> = (HOUR_ONE..=end).step_by(60_000).collect();
+        assert_eq!(sets[0].timestamps, expected);
+    }
+    assert_eq!(windows(&prometheus), [(0, 10), (6, 20), (16, 30), (26, 40)]);
+}
+
+#[tokio::test]
+async fn a_sliding_window_and_a_shifted_control_are_asked_for_their_tails() {
+    let prometheus = minutes().await;
+    let source = source(&config_of(&prometheus));
+    for slid in [0, 10, 20, 30] {
+        for offset in [60, 0] {
+            let end = HOUR_ONE + (30 + slid - offset) * MINUTE;
+            window(end - 30 * MINUTE, end).fetch(&source).await.unwrap();
+        }
+    }
+    let expected = [
+        (-60, -30),
+        (0, 30),
+        (-34, -20),
+        (26, 40),
+        (-24, -10),
+        (36, 50),
+        (-14, 0),
+        (46, 60),
+    ];
+    assert_eq!(windows(&prometheus), expected);
+}
+
+#[tokio::test]
+async fn without_reuse_every_window_is_asked_for_whole() {
+    let prometheus = minutes().await;
+    let source = source(&without_reuse(&config_of(&prometheus)));
+    for grown in [10, 20, 30, 40] {
+        let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
+        asking.fetch(&source).await.unwrap();
+    }
+    assert_eq!(windows(&prometheus), [(0, 10), (0, 20), (0, 30), (0, 40)]);
+}
+
+#[tokio::test]
+async fn what_was_fresh_or_not_yet_there_is_asked_for_again() {
+    let prometheus = minutes().await;
+    let clock = Clock::settable(HOUR_ONE + 12 * MINUTE);
+    let source = source_at(&config_of(&prometheus), &clock);
+    // The windows end in an hour; twelve minutes of them have passed, and then twenty.
+    for (now, grown) in [(12, 60), (12, 61), (20, 62), (90, 63), (90, 64)] {
+        clock.set(HOUR_ONE + now * MINUTE);
+        let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
+        asking.fetch(&source).await.unwrap();
+    }
+    let expected = [(0, 60), (8, 61), (8, 62), (16, 63), (59, 64)];
+    assert_eq!(windows(&prometheus), expected);
+}
+
+#[tokio::test]
+async fn a_failed_tail_leaves_what_is_known() {
+    let asked = AtomicUsize::new(0);
+    let prometheus =
+        ScriptedPrometheus::start(move |request| match asked.fetch_add(1, Ordering::SeqCst) {
+            2 => Reply::text(400, "no"),
+            _ => answer(request, &["a"], |_, _| Some(1.0)),
+        });
+    let prometheus = prometheus.await;
+    let source = source(&config_of(&prometheus));
+    let grown = |minutes| window(HOUR_ONE, HOUR_ONE + minutes * MINUTE);
+    grown(10).fetch(&source).await.unwrap();
+    grown(20).fetch(&source).await.unwrap();
+    grown(30).fails(&source).await;
+    let sets = grown(30).fetch(&source).await.unwrap();
+    assert_eq!(sets[0].values, [1.0; 31]);
+    assert_eq!(windows(&prometheus), [(0, 10), (6, 20), (16, 30), (16, 30)]);
+}
+
+#[tokio::test]
+async fn what_may_not_be_put_together_is_asked_for_whole() {
+    // Not in the order of labels; off the grid; `null`, which no Prometheus sends.
+    let unordered = |asked: &Asked| answer(asked, &["b", "a"], |_, _| Some(1.0));
+    let elsewhere =
+        |_: &Asked| Reply::matrix(&json!([{"metric": {}, "values": [[1_717_203_601, "1"]]}]));
+    let null =
+        |_: &Asked| Reply::matrix(&json!([{"metric": {}, "values": [[1_717_203_600, null]]}]));
+    let scripts: [(&str, Script); 6] = [
+        ("m", unordered),
+        ("m", elsewhere),
+        ("m", null),
+        ("m @ end()", |asked| answer(asked, &["a"], |_, _| Some(1.0))),
+        ("m offset -5m", |asked| {
+            answer(asked, &["a"], |_, _| Some(1.0))
+        }),
+        ("running_sum(m)", |asked| {
+            answer(asked, &["a"], |_, _| Some(1.0))
+        }),
+    ];
+    for (query, script) in scripts {
+        let prometheus = ScriptedPrometheus::start(script).await;
+        let source = source(&config_of(&prometheus));
+        for grown in [10, 20, 30, 40] {
+            let end = HOUR_ONE + grown * MINUTE;
+            let asking = Asking::promql(query, &at(HOUR_ONE), &at(end), 60);
+            asking.fetch(&source).await.unwrap();
+        }
+        assert_eq!(windows(&prometheus), [(0, 10), (0, 20), (0, 30), (0, 40)]);
+    }
+}
+
+#[tokio::test]
+async fn a_tail_in_another_order_makes_the_whole_be_asked_for() {
+    let late = HOUR_ONE + 25 * MINUTE;
+    let prometheus = ScriptedPrometheus::start(move |asked| {
+        let begins = |label: &str, time| label == "b" || late <= time;
+        answer(asked, &["b", "a"], |label, time| {
+            begins(label, time).then_some(1.0)
+        })
+    });
+    let prometheus = prometheus.await;
+    let source = source(&config_of(&prometheus));
+    for grown in [10, 20, 30] {
+        let sets = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
+        let sets = sets.fetch(&source).await.unwrap();
+        let names: Vec<_> = sets.iter().map(|set| set.tags["x"].as_str()).collect();
+        assert_eq!(
+            names,
+            if grown == 30 {
+                vec!["b", "a"]
+            } else {
+                vec!["b"]
+            }
+        );
+    }
+    assert_eq!(windows(&prometheus), [(0, 10), (6, 20), (16, 30), (0, 30)]);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_bounded() {
+    let prometheus = minutes().await;
+    let mut config = config_of(&prometheus);
+    // An answer of an hour, and no room for an eighth of it.
+    config.prometheus.reuse.max_bytes = 1000;
+    let source = source(&config);
+    for grown in [60, 70, 80] {
+        let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
+        asking.fetch(&source).await.unwrap();
+    }
+    assert_eq!(windows(&prometheus), [(0, 60), (0, 70), (0, 80)]);
+}
+
+type Script = fn(&Asked) -> Reply;
+
+/// A number made of its parts, the same in every run.
+fn drawn(parts: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Series that come, have gaps and go; a sample may come late, or be corrected late.
+fn sparse(seed: u64, label: &str, time: i64, now: i64) -> Option<f64> {
+    let lives = drawn((seed, label, time / (10 * MINUTE))).is_multiple_of(2);
+    let number = drawn((seed, label, time));
+    let delay = i64::try_from(drawn((number, "late")) % OVERLAP.unsigned_abs()).unwrap();
+    if !lives || now < time || number.is_multiple_of(5) {
+        return None;
+    }
+    let values = [f64::NAN, f64::INFINITY, -0.0, 1e-300, 0.1, 123_456.789];
+    let value = values[usize::try_from(number / 5 % 6).unwrap()];
+    match number / 30 % 3 {
+        0 if now < time + delay => None,
+        1 if now < time + delay => Some(-1.0),
+        _ => Some(value),
+    }
+}
+
+/// How a window differs from the one before.
+#[derive(Clone, Debug)]
+struct Move {
+    start_steps: i64,
+    end_millis: i64,
+    /// How long after the end of the window it is asked for; time never goes back.
+    wait_millis: i64,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let start_steps = prop_oneof![4 => Just(0), 3 => 1..20_i64, 1 => -20..0_i64];
+    let end_millis = prop_oneof![4 => 1..40 * MINUTE, 1 => -10 * MINUTE..0];
+    let wait_millis = prop_oneof![3 => 0..2 * MINUTE, 2 => -30 * MINUTE..90 * MINUTE];
+    let one = (start_steps, end_millis, wait_millis).prop_map(
+        |(start_steps, end_millis, wait_millis)| Move {
+            start_steps,
+            end_millis,
+            wait_millis,
+        },
+    );
+    prop::collection::vec(one, 2..14)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn windows_that_grow_and_slide_equal_the_whole_fetch(
+        seed: u64,
+        step in prop::sample::select(vec![7_i64, 60, 61]),
+        shift in prop::sample::select(vec![0_i64, 500, 541]),
+        moves in moves(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(check_moves(seed, step, HOUR_ONE + shift, &moves));
+    }
+}
+
+async fn check_moves(seed: u64, step: i64, mut start: i64, moves: &[Move]) {
+    let clock = Clock::settable(0);
+    let now = clock.clone();
+    let prometheus = ScriptedPrometheus::start(move |asked| {
+        let now = now.now_millis();
+        let data = |label: &str, time| sparse(seed, label, time, now);
+        answer(asked, &["", "a", "a b", "b", "ä"], data)
+    });
+    let prometheus = prometheus.await;
+    let config = config_of(&prometheus);
+    let (sparing, lavish) = (
+        source_at(&config, &clock),
+        source_at(&without_reuse(&config), &clock),
+    );
+    let mut end = start + 20 * MINUTE;
+    for Move {
+        start_steps,
+        end_millis,
+        wait_millis,
+    } in moves
+    {
+        start += start_steps * step * 1000;
+        end = start.max(end + end_millis);
+        clock.set(clock.now_millis().max(end + wait_millis));
+        let asking = Asking::promql("m", &at(start), &at(end), step);
+        let sets = asking.fetch(&sparing).await.unwrap();
+        let whole = asking.fetch(&lavish).await.unwrap();
+        assert_eq!(shown(&sets), shown(&whole), "{}", clock.now_millis());
+    }
+}
+
+#[tokio::test]
+async fn windows_over_a_real_prometheus_equal_the_whole_fetch() {
+    let Some(url) = service("SERIN_TEST_PROMETHEUS_URL") else {
+        return;
+    };
+    let config = config(vec![("real", account(&url))]);
+    let (sparing, lavish) = (source(&config), source(&without_reuse(&config)));
+    let queries = [
+        "cpu_usage",
+        "avg(cpu_usage) by (version)",
+        "flaky_gauge or (cpu_usage and on() (vector(time()) < 1717205000)) \
+         or (gce_cpu and on() (vector(time()) > 1717207000))",
+        "rate(cpu_usage[3m] offset 1m)",
+        "max_over_time(cpu_usage[10m:1m])",
+        "topk(1, cpu_usage)",
+        "absent(cpu_usage{version=\"nosuch\"})",
+        "cpu_usage @ end()",
+    ];
+    let start = HOUR_ONE - 10 * MINUTE + 250;
+    let mut series = 0;
+    for query in queries {
+        for (slid, grown) in [(0, 20), (0, 31), (0, 47), (13, 62), (26, 62), (26, 90)] {
+            let (start, end) = (start + slid * 30_000, start + grown * MINUTE + 1);
+            let asking = Asking::promql(query, &at(start), &at(end), 30);
+            let sets = asking.fetch(&sparing).await.unwrap();
+            let whole = asking.fetch(&lavish).await.unwrap();
+            assert_eq!(shown(&sets), shown(&whole), "{query}");
+            series += sets.iter().filter(|set| !set.values.is_empty()).count();
+        }
+    }
+    assert!(queries.len() * 6 < series);
+}
+
+#[tokio::test]
+async fn the_verdict_is_the_same_with_reuse_and_without() {
+    let prometheus = ScriptedPrometheus::start(|asked| {
+        let query = &asked.params["query"];
+        let level = if query.contains("errors") && query.contains("v2") {
+            9
+        } else {
+            0
+        };
+        // A gap now and then, and a series that begins later.
+        answer(asked, &["a", "b"], |label, time| {
+            let number = drawn((query, label, time));
+            let lives = label == "a" || HOUR_ONE + 25 * MINUTE < time;
+            let value = f64::from(u8::try_from(level + number % 10).unwrap());
+            (lives && !number.is_multiple_of(7)).then_some(value)
+        })
+    });
+    let prometheus = prometheus.await;
+    let metric = |name: &str| {
+        json!({
+            "name": name, "scopeName": "default", "groups": [name],
+            "analysisConfigurations": {"canary": {"direction": "either"}},
+            "query": {"type": "prometheus", "metricName": name, "customInlineTemplate": "version=\"${scope}\""},
+        })
+    };
+    let metrics = ["latency", "errors", "cpu"].map(metric);
+    let (mut told, mut minutes) = (Vec::new(), Vec::new());
+    for reuse in ["true", "false"] {
+        let before = prometheus.asked().len();
+        let keys = [("kayenta.prometheus.reuse.enabled", reuse)];
+        let serin = Serin::start_with(&prometheus.url, &keys, None).await;
+        let mut judged = Vec::new();
+        for lookback in [0, 30] {
+            let body = json!({
+                "canaryConfig": {
+                    "metrics": metrics,
+                    "classifier": {"groupWeights": {}},
+                },
+                "executionRequest": {
+                    "scopes": [{"controlScope": "v1", "experimentScope": "v2", "step": 60,
+                        "startTimeIso": at(HOUR_ONE), "endTimeIso": at(HOUR_ONE + 60 * MINUTE)}],
+                    "thresholds": {"pass": 0, "marginal": 0}, "analysisIntervalMins": 10,
+                    "lookbackMins": lookback,
+                },
+            });
+            judged.push(analysis(&serin, &body).await);
+        }
+        told.push(judged);
+        let windows = windows(&prometheus).split_off(before);
+        minutes.push(windows.iter().map(|(start, end)| end - start).sum::<i64>());
+    }
+    assert!(2 * minutes[0] < minutes[1], "{minutes:?}");
+    let samples = |pair: &Value| pair["timestamps"]["control"].as_array().map_or(0, Vec::len);
+    let pairs = told[0][0].last().unwrap()["pairs"].as_array().unwrap();
+    assert!(pairs.iter().all(|pair| 10 < samples(pair)), "{pairs:?}");
+    assert_eq!(told[0], told[1]);
+}
+
+/// Judgement and pairs of every canary of an analysis, without ids.
+async fn analysis(serin: &Serin, body: &Value) -> Vec<Value> {
+    let client = &serin.client;
+    let (status, answer) = client.post("/standalone_canary_analysis", body).await;
+    assert_eq!(status, 200, "{answer}");
+    let id = answer["canaryAnalysisExecutionId"].as_str().unwrap();
+    let path = format!("/standalone_canary_analysis/{id}");
+    let mut done = json!({});
+    while done["complete"] != true {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        done = client.get(&path).await.1;
+    }
+    let runs = &done["canaryAnalysisExecutionResult"]["canaryExecutionResults"];
+    let mut told = Vec::new();
+    for run in runs.as_array().unwrap() {
+        let mut judged = run["result"]["judgeResult"].clone();
+        for one in judged["results"].as_array_mut().unwrap() {
+            one["id"].take();
+        }
+        let list = run["metricSetPairListId"].as_str().unwrap();
+        let (status, mut pairs) = client.get(&format!("/metricSetPairList/{list}")).await;
+        assert_eq!(status, 200, "{pairs}");
+        for pair in pairs.as_array_mut().unwrap() {
+            pair["id"].take();
+        }
+        told.push(json!({"judged": judged, "pairs": pairs}));
+    }
+    assert_eq!(told.len(), 6, "{done}");
+    told
+}
+
+#[tokio::test]
+async fn twelve_growing_intervals_fetch_little_more_than_the_last_window() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let prometheus = ScriptedPrometheus::start(move |asked| {
+        let (start, end) = (asked_millis(asked, "start"), asked_millis(asked, "end"));
+        let points = usize::try_from((end - start) / MINUTE + 1).unwrap();
+        counter.fetch_add(points, Ordering::SeqCst);
+        answer(asked, &["a"], |_, _| Some(1.0))
+    });
+    let prometheus = prometheus.await;
+    let clock = Clock::settable(HOUR_ONE);
+    let source = source_at(&config_of(&prometheus), &clock);
+    let queries: Vec<String> = (0..40).map(|index| format!("m{index}")).collect();
+    let mut last = 0;
+    for interval in 1..=12 {
+        let end = HOUR_ONE + interval * 30 * MINUTE;
+        clock.set(end + 1000);
+        let asking = queries.iter().map(|query| {
+            let asking = Asking::promql(query, &at(HOUR_ONE), &at(end), 60);
+            let source = Arc::clone(&source);
+            async move { asking.fetch(&source).await.unwrap()[0].values.len() }
+        });
+        last = join_all(asking).await.into_iter().sum();
+    }
+    assert_eq!(last, 40 * 361);
+    let percent = sent.load(Ordering::SeqCst) * 100 / last;
+    assert!((100..=130).contains(&percent), "{percent} %");
+}
