@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use indexmap::IndexMap;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::config::{Account, AccountKind, AccountType, Config};
@@ -23,10 +22,6 @@ pub struct Parts {
     pub clock: Clock,
     pub storage: Storage,
     pub metric_sources: IndexMap<String, Arc<dyn MetricSource>>,
-    /// Told when an execution has been accepted.
-    pub accepted: Notify,
-    /// Told when an execution should stop.
-    pub canceled: Notify,
     /// The metrics of this process.
     pub telemetry: PrometheusHandle,
     /// Whether this process claims executions.
@@ -56,8 +51,6 @@ impl App {
             clock,
             storage,
             metric_sources,
-            accepted: Notify::new(),
-            canceled: Notify::new(),
             telemetry,
             claiming: AtomicBool::new(true),
             removed: RwLock::default(),
@@ -71,7 +64,7 @@ impl App {
     /// Starts or stops the work of this process; what runs goes on.
     pub fn set_claiming(&self, claiming: bool) {
         self.claiming.store(claiming, Ordering::Relaxed);
-        self.accepted.notify_waiters();
+        self.storage.events.due.notify_waiters();
     }
 
     /// The accounts in the order of the configuration, without those removed.

@@ -71,13 +71,34 @@ pub struct Server {
 pub struct Database {
     /// `sqlite:<path>` or `postgres://…`; may hold a password.
     pub url: String,
+    /// Of PostgreSQL, by this process.
+    pub max_connections: u32,
+    /// How long to wait for a connection.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take.
+    pub statement_timeout: Duration,
+    /// Whether sessions last, so that replicas can tell each other what happened.
+    pub notify: bool,
+}
+
+impl Database {
+    /// With the defaults of everything else.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            notify: true,
+        }
+    }
 }
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
             .field("url", &scalar::mask(&self.url))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

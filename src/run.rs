@@ -12,11 +12,11 @@ mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use uuid::Uuid;
 
 pub use admission::{Admission, admit};
 pub use analysis::{AnalysisAdmission, admit_analysis};
@@ -29,50 +29,62 @@ use stages::Stages;
 
 use crate::app::App;
 use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
+use crate::error::{Error, Result};
+use crate::storage::events::Change;
 use crate::storage::{Claim, Ended, Kind, Record};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
+/// How often to look for executions that are due, should nobody tell.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Claims and runs executions until `shutdown`, then waits for those that run.
 pub async fn work(app: App, shutdown: CancellationToken) {
-    let owner = Uuid::new_v4().to_string();
     let places = Arc::new(Semaphore::new(app.config.executions.max_running));
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         while running.try_join_next().is_some() {}
-        let woken = app.accepted.notified();
+        let woken = app.storage.events.due.notified();
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             break;
         };
-        if let Some(claim) = next(&app, &owner).await {
+        let claims = next(&app, 1 + places.available_permits()).await;
+        if claims.is_empty() {
+            drop(place);
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = shutdown.cancelled() => {}
+            }
+            continue;
+        }
+        let mut place = Some(place);
+        for claim in claims {
+            // Only this loop takes places, so there is one for every claim.
+            let place = place
+                .take()
+                .or_else(|| Arc::clone(&places).try_acquire_owned().ok());
             let app = app.clone();
             running.spawn(async move {
                 let span = tracing::info_span!("execution", "execution.id" = %claim.id, attempt = claim.attempt);
                 Box::pin(execute(&app, claim)).instrument(span).await;
                 drop(place);
             });
-        } else {
-            drop(place);
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                () = shutdown.cancelled() => {}
-            }
         }
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn next(app: &App, owner: &str) -> Option<Claim> {
+async fn next(app: &App, most: usize) -> Vec<Claim> {
     if !app.is_claiming() {
-        return None;
+        return Vec::new();
     }
-    match app.storage.claim(owner, app.config.executions.lease).await {
-        Ok(claim) => claim,
+    match app.storage.claim(app.config.executions.lease, most).await {
+        Ok(claims) => claims,
         Err(error) => {
             tracing::error!(%error, "cannot claim an execution; trying again");
-            None
+            Vec::new()
         }
     }
 }
@@ -100,8 +112,13 @@ async fn unfinished<R: Record>(app: &App, claim: &Claim) -> Option<R> {
     let document: R = match serde_json::from_str(&claim.document) {
         Ok(document) => document,
         Err(error) => {
-            // No version of serin wrote this row; nobody can go on with it.
+            // No version of serin wrote this row; perhaps a newer one can go on with it.
             tracing::error!(%error, "an execution cannot be read");
+            if claim.failures > app.config.executions.max_attempts
+                && let Err(error) = app.storage.give_up(claim).await
+            {
+                tracing::error!(%error, "cannot give an execution up");
+            }
             return None;
         }
     };
@@ -120,13 +137,20 @@ async fn step_analysis(
     claim: &Claim,
     mut document: CanaryAnalysisExecutionStatusResponse,
 ) {
-    let written = match analysis::advance(app, claim, &mut document).await {
+    let advanced = tokio::select! {
+        advanced = analysis::advance(app, claim, &mut document) => advanced,
+        why = hold(app, claim) => {
+            tracing::info!(why, "step of an analysis stopped");
+            return;
+        }
+    };
+    let written = match advanced {
         Ok(Some(due_at)) => app.storage.step(claim, &document, due_at).await,
         Ok(None) => {
             let status = document.status.as_str();
             tracing::info!(status, "analysis ended");
             ::metrics::counter!("serin_analyses_total", "status" => status).increment(1);
-            app.storage.finish(claim, &document).await
+            finish(app, claim, &document).await
         }
         Err(error) => Err(error),
     };
@@ -146,59 +170,72 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     });
     let document = tokio::select! {
         document = run => document,
-        why = keep(app, &claim, shown, seen) => {
+        why = hold(app, &claim) => {
             tracing::info!(why, "execution stopped");
             return;
         }
+        () = show(app, &claim, shown, seen) => return,
     };
     ::metrics::counter!("serin_executions_total", "status" => document.status.as_str())
         .increment(1);
-    match app.storage.finish(&claim, &document).await {
+    match finish(app, &claim, &document).await {
         Ok(Ended::Here) => tracing::info!(status = document.status.as_str(), "execution ended"),
         Ok(Ended::Elsewhere) => tracing::info!("execution had ended elsewhere"),
         Err(error) => {
             tracing::error!(%error, "cannot write the end of an execution; it will run again");
         }
     }
-    match app.storage.wake_parent(&claim).await {
-        Ok(true) => app.accepted.notify_waiters(),
-        Ok(false) => {}
-        Err(error) => tracing::warn!(%error, "an analysis finds out by itself"),
+    if let Err(error) = app.storage.wake_parent(&claim).await {
+        tracing::warn!(%error, "an analysis finds out by itself");
     }
 }
 
-/// Renews the lease and shows the progress, until the claim is lost.
-async fn keep(
-    app: &App,
-    claim: &Claim,
-    mut shown: CanaryExecutionStatusResponse,
-    mut seen: watch::Receiver<Option<Stages>>,
-) -> &'static str {
+/// Writes an end. While the database does not take it, nobody else can take the execution either.
+async fn finish<R: Record>(app: &App, claim: &Claim, document: &R) -> Result<Ended> {
+    let again = ConstantBuilder::new()
+        .with_delay(Duration::from_millis(500))
+        .with_max_times(120);
+    (|| app.storage.finish(claim, document))
+        .retry(again)
+        .when(|error| matches!(error, Error::Unavailable(_)))
+        .await
+}
+
+/// Renews the lease until the claim is lost.
+async fn hold(app: &App, claim: &Claim) -> &'static str {
     let lease = app.config.executions.lease;
     let mut renew = tokio::time::interval(lease / 3);
-    let mut show = tokio::time::interval(PROGRESS_EVERY);
+    let mut canceled = app.storage.events.subscribe();
     renew.tick().await;
-    show.tick().await;
     loop {
         tokio::select! {
             _ = renew.tick() => {}
-            () = app.canceled.notified() => {}
-            _ = show.tick() => {
-                if seen.has_changed().unwrap_or(false) {
-                    if let Some(stages) = seen.borrow_and_update().as_ref() {
-                        shown.stage_status = stages.status();
-                    }
-                    if let Err(error) = app.storage.progress(claim, &shown).await {
-                        tracing::warn!(%error, "cannot write the progress");
-                    }
-                }
-                continue;
-            }
+            () = canceled.until(Change::Canceled, &claim.id) => {}
         }
         match app.storage.renew(claim, lease).await {
             Ok(true) => {}
             Ok(false) => return "it was canceled, or its lease was lost",
             Err(error) => tracing::warn!(%error, "cannot renew a lease"),
+        }
+    }
+}
+
+/// Writes the progress for those who poll, for ever.
+async fn show(
+    app: &App,
+    claim: &Claim,
+    mut shown: CanaryExecutionStatusResponse,
+    mut seen: watch::Receiver<Option<Stages>>,
+) {
+    loop {
+        tokio::time::sleep(PROGRESS_EVERY).await;
+        if seen.has_changed().unwrap_or(false) {
+            if let Some(stages) = seen.borrow_and_update().as_ref() {
+                shown.stage_status = stages.status();
+            }
+            if let Err(error) = app.storage.progress(claim, &shown).await {
+                tracing::warn!(%error, "cannot write the progress");
+            }
         }
     }
 }

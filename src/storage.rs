@@ -1,26 +1,28 @@
 //! Documents and the index over them: the verbs that the rest of serin knows.
 
+pub mod events;
 pub mod file;
 pub mod import;
 pub mod index;
 mod memory;
 pub mod objects;
 mod reconcile;
+mod relay;
 pub mod s3;
 
+mod config_lock;
 mod configs;
 mod documents;
 mod executions;
 mod record;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use indexmap::IndexMap;
 use moka::future::Cache;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, OnceCell};
 
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, NewComparison};
@@ -28,8 +30,9 @@ pub use index::{Claim, ExecutionRow, Kind};
 pub use record::Record;
 
 use crate::clock::Clock;
-use crate::config::{AccountType, Config};
+use crate::config::{AccountType, Config, Database};
 use crate::error::{Error, Result};
+use events::Events;
 use index::Index;
 use objects::ObjectStore;
 
@@ -53,6 +56,13 @@ pub struct Storage {
     accounts: IndexMap<String, Account>,
     default_account: Option<String>,
     index: Index,
+    database: Database,
+    /// What happens to executions.
+    pub events: Events,
+    /// Whether replicas tell each other at once.
+    notifies: bool,
+    /// This process among the replicas.
+    owner: String,
     clock: Clock,
     archive: bool,
     retention: Duration,
@@ -92,10 +102,15 @@ impl Storage {
             account.supported_types.contains(&AccountType::ObjectStore)
                 && accounts.contains_key(&account.name)
         });
-        Ok(Self {
+        let index = Index::open(&config.database).await?;
+        let storage = Self {
             default_account: default_account.map(|account| account.name.clone()),
             accounts,
-            index: Index::open(&config.database.url).await?,
+            events: Events::new(index.is_shared()),
+            notifies: index.is_shared() && config.database.notify,
+            index,
+            database: config.database.clone(),
+            owner: uuid::Uuid::new_v4().to_string(),
             clock,
             archive: config.archive,
             retention: config.executions.retention,
@@ -104,20 +119,15 @@ impl Storage {
                 .weigher(|_, body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX))
                 .build(),
             config_locks: (0..CONFIG_LOCKS).map(|_| Mutex::default()).collect(),
-        })
+        };
+        storage.ask_time().await?;
+        Ok(storage)
     }
 
     fn account(&self, name: &str) -> Result<&Account> {
         self.accounts
             .get(name)
             .ok_or_else(|| Error::Invalid(format!("Unable to resolve storage service {name}.")))
-    }
-
-    async fn lock_config(&self, account: &str, id: &str) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        (account, id).hash(&mut hasher);
-        let at = usize::try_from(hasher.finish() % CONFIG_LOCKS as u64).unwrap_or(0);
-        self.config_locks[at].lock().await
     }
 
     fn objects(&self, name: &str) -> Result<&dyn ObjectStore> {

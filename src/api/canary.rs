@@ -170,8 +170,6 @@ pub fn required<T>(value: Option<T>, name: &str) -> Result<T> {
 /// Ends an execution of any kind.
 pub async fn cancel(app: &App, id: &Id) -> Result<StatusCode> {
     app.storage.cancel(id).await?;
-    app.canceled.notify_waiters();
-    app.accepted.notify_waiters();
     Ok(StatusCode::ACCEPTED)
 }
 

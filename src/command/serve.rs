@@ -76,7 +76,7 @@ impl Service {
         let address = listener
             .local_addr()
             .context("the listener has no address")?;
-        let app = App::open(config, Clock::System).await?;
+        let app = App::open(config, Clock::shared()).await?;
         let shutdown = CancellationToken::new();
         let tasks = vec![
             tokio::spawn(accept(
@@ -86,6 +86,7 @@ impl Service {
                 shutdown.clone(),
             )),
             tokio::spawn(run::work(app.clone(), shutdown.clone())),
+            tokio::spawn(relay(app.clone(), shutdown.clone())),
             tokio::spawn(keep_house(app.clone(), shutdown.clone())),
         ];
         Ok(Self {
@@ -103,7 +104,16 @@ impl Service {
         let grace = self.app.config.server.shutdown_grace;
         let all = futures::future::join_all(self.tasks);
         if tokio::time::timeout(grace, all).await.is_err() {
-            tracing::warn!("some work did not end in time; it will be taken up again");
+            match self.app.storage.give_back().await {
+                Ok(given) => tracing::warn!(
+                    given,
+                    "some work did not end in time; it will be taken up again"
+                ),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "some work did not end in time; it will be taken up when its lease ends"
+                ),
+            }
         }
         self.app.storage.close().await;
     }
@@ -171,6 +181,14 @@ async fn keep_house(app: App, shutdown: CancellationToken) {
             () = work => {}
             () = shutdown.cancelled() => return,
         }
+    }
+}
+
+/// Keeps in touch with the other replicas, until `shutdown`.
+async fn relay(app: App, shutdown: CancellationToken) {
+    tokio::select! {
+        () = app.storage.relay() => {}
+        () = shutdown.cancelled() => {}
     }
 }
 

@@ -168,7 +168,13 @@ fn database(section: &mut Section<'_>, storage: &Storage) -> Result<Database> {
         }
         Err("must begin with 'sqlite:' or 'postgres://'".to_owned())
     })?;
-    Ok(Database { url })
+    Ok(Database {
+        url,
+        max_connections: section.integer("maxConnections", 2..=1_000_u32)?,
+        acquire_timeout: section.duration("acquireTimeout", Duration::from_millis(100))?,
+        statement_timeout: section.duration("statementTimeout", Duration::from_millis(100))?,
+        notify: section.flag("notify")?,
+    })
 }
 
 fn executions(section: &mut Section<'_>) -> Result<Executions> {

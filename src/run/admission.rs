@@ -37,7 +37,6 @@ pub async fn admit(app: &App, admission: Admission) -> Result<Id> {
     app.storage.begin(&document).await?;
     ::metrics::counter!("serin_executions_accepted_total").increment(1);
     tracing::info!(execution.id = id, "execution accepted");
-    app.accepted.notify_waiters();
     Id::parse(&id)
 }
 
@@ -55,7 +54,6 @@ pub(super) async fn admit_for(
     let document = document(id, app.clock.now_millis(), admission);
     app.storage.begin_for(&document, Some(analysis)).await?;
     ::metrics::counter!("serin_executions_accepted_total").increment(1);
-    app.accepted.notify_waiters();
     Ok(())
 }
 

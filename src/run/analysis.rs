@@ -73,7 +73,6 @@ pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<I
     document.set_status(ExecutionStatus::NotStarted);
     app.storage.begin(&document).await?;
     tracing::info!(execution.id = id, "analysis accepted");
-    app.accepted.notify_waiters();
     Id::parse(&id)
 }
 

@@ -61,7 +61,7 @@ impl Storage {
         config: &CanaryConfig,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
-        let _lock = self.lock_config(account, id.as_str()).await;
+        let _lock = self.lock_config(account, id.as_str()).await?;
         if self
             .newest(account, group::CANARY_CONFIG, id)
             .await?
@@ -83,7 +83,7 @@ impl Storage {
         config: &CanaryConfig,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
-        let _lock = self.lock_config(account, id.as_str()).await;
+        let _lock = self.lock_config(account, id.as_str()).await?;
         let Some(_) = self.newest(account, group::CANARY_CONFIG, id).await? else {
             return Err(Error::Invalid(format!(
                 "Canary config '{id}' does not exist."
@@ -107,7 +107,7 @@ impl Storage {
     /// # Errors
     /// `Invalid` when there is no config of that id.
     pub async fn delete_canary_config(&self, account: &str, id: &Id) -> Result<()> {
-        let _lock = self.lock_config(account, id.as_str()).await;
+        let _lock = self.lock_config(account, id.as_str()).await?;
         let entries = format!("{}/{id}/", group::CANARY_CONFIG);
         if self.objects(account)?.list(&entries).await?.is_empty() {
             return Err(does_not_exist());

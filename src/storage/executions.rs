@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::Value;
 
+use super::events::Change;
 use super::index::{Claim, ExecutionRow, Kind};
 use super::{Record, Storage, not_found, to_bytes};
 use crate::canary::{
@@ -67,13 +68,17 @@ impl Storage {
             parent: parent.map(str::to_owned),
             document: to_text(document)?,
         };
-        self.index.insert_execution(&row).await
+        self.index.insert_execution(&row).await?;
+        // Work begins while the row is on its way to the disk; the answer waits for it.
+        self.events.tell(Change::Due, &row.id);
+        self.index.durable().await
     }
 
-    /// The next execution that is due; it is the owner's while the lease is renewed.
-    pub async fn claim(&self, owner: &str, lease: Duration) -> Result<Option<Claim>> {
+    /// The next executions that are due, `most` at most; they are this process's while the lease
+    /// is renewed.
+    pub async fn claim(&self, lease: Duration, most: usize) -> Result<Vec<Claim>> {
         self.index
-            .claim(owner, self.clock.now_millis(), lease)
+            .claim(&self.owner, self.clock.now_millis(), lease, most)
             .await
     }
 
@@ -99,11 +104,11 @@ impl Storage {
             .index
             .step(claim, document.status(), &text, due_at)
             .await?;
-        Ok(if written {
-            Ended::Here
-        } else {
-            Ended::Elsewhere
-        })
+        if !written {
+            return Ok(Ended::Elsewhere);
+        }
+        self.index.durable().await?;
+        Ok(Ended::Here)
     }
 
     /// Ends an execution, then archives it. A store that does not take the archive is asked again
@@ -119,6 +124,8 @@ impl Storage {
         if !written {
             return Ok(Ended::Elsewhere);
         }
+        self.index.durable().await?;
+        self.events.tell(Change::Ended, &claim.id);
         self.write_archive(claim, document).await?;
         Ok(Ended::Here)
     }
@@ -139,11 +146,31 @@ impl Storage {
         self.index.archived(&claim.id).await
     }
 
+    /// Ends an execution whose row cannot be read; the row stays as it is for who can read it.
+    pub async fn give_up(&self, claim: &Claim) -> Result<()> {
+        self.index.archived(&claim.id).await
+    }
+
+    /// Gives back what this process has claimed and not ended: others go on with it at once.
+    pub async fn give_back(&self) -> Result<u64> {
+        let now = self.clock.now_millis();
+        let given = self.index.give_back(&self.owner, now).await?;
+        if given > 0 {
+            self.index.notify_due().await?;
+        }
+        Ok(given)
+    }
+
     /// Makes the analysis due that waits for this canary. Whether there is one.
     pub async fn wake_parent(&self, claim: &Claim) -> Result<bool> {
-        self.index
+        let woken = self
+            .index
             .wake_parent(&claim.id, self.clock.now_millis())
-            .await
+            .await?;
+        if woken {
+            self.events.tell(Change::Due, "");
+        }
+        Ok(woken)
     }
 
     /// Ends an execution as canceled, whoever works on it; of an analysis, its canary too.
@@ -185,6 +212,10 @@ impl Storage {
             let text = to_text(&document)?;
             let status = ExecutionStatus::Canceled;
             if self.index.end(&row, status, &text, now).await? {
+                self.index.durable().await?;
+                self.events.tell(Change::Canceled, id.as_str());
+                self.events.tell(Change::Ended, id.as_str());
+                self.events.tell(Change::Due, id.as_str());
                 return from_text(&row.document).map(Some);
             }
         }
@@ -216,6 +247,8 @@ impl Storage {
             }
             let body = Bytes::from(row.document);
             if row.complete {
+                // What has been told as ended must not run again after a loss of power.
+                self.index.durable().await?;
                 self.finished.insert(cached, body.clone()).await;
             }
             return Ok(body);

@@ -1,108 +1,120 @@
-//! What lists and claims: one SQL database.
+//! What lists and claims: one SQL database, SQLite or PostgreSQL.
+//!
+//! The SQL is the same for both but where [`Engine`] says otherwise.
 
 mod archives;
 mod configs;
 mod executions;
+mod journal;
+mod open;
+mod postgres;
 
-use std::path::Path;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::AnyPool;
 
 pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
+pub use postgres::{Listener, NOTIFICATION_BYTES};
 
 use crate::error::{Error, Result};
+use journal::Journal;
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// SQLite has one writer: it has a connection of its own, so that writes queue here and not in
-/// the database, and readers never wait.
+/// One database. Cheap to clone.
 #[derive(Clone)]
 pub struct Index {
-    write: SqlitePool,
-    read: SqlitePool,
+    /// SQLite has one writer: it has a connection of its own, so that writes queue here and not in
+    /// the database, and readers never wait. PostgreSQL has one pool for both.
+    write: AnyPool,
+    read: AnyPool,
+    engine: Engine,
+    /// How long a statement may take, the way there and back included.
+    patience: Duration,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Arc<Journal>),
+    Postgres,
 }
 
 impl Index {
-    /// Opens the database, creates it if need be, and brings it up to date.
-    ///
-    /// # Errors
-    /// `Storage` when it cannot be opened, `Invalid` when the URL is not one of SQLite.
-    pub async fn open(url: &str) -> Result<Self> {
-        if !url.starts_with("sqlite:") {
-            let scheme = url.split(':').next().unwrap_or("");
-            return Err(Error::Invalid(format!(
-                "database.url with '{scheme}:' is not served; 'sqlite:<path>' is"
-            )));
-        }
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(failed("read database.url"))?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What has been acknowledged must survive a loss of power.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(200);
-        if let Some(folder) = options.get_filename().parent()
-            && folder != Path::new("")
-        {
-            std::fs::create_dir_all(folder).map_err(|cause| {
-                Error::storage(
-                    format!("cannot create the folder '{}'", folder.display()),
-                    cause,
-                )
-            })?;
-        }
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(20))
-        };
-        let write = pool(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(failed("open the index"))?;
-        MIGRATIONS
-            .run(&write)
-            .await
-            .map_err(|cause| Error::storage("cannot bring the index up to date", cause))?;
-        let read = pool(4)
-            .connect_with(options)
-            .await
-            .map_err(failed("open the index"))?;
-        Ok(Self { write, read })
+    /// Whether other processes work on the same database.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres)
     }
 
     /// Whether the database answers.
     pub async fn check(&self) -> Result<()> {
-        sqlx::query("SELECT count(*) FROM execution WHERE id = ''")
-            .fetch_one(&self.read)
+        let counted = sqlx::query("SELECT count(*) FROM execution WHERE id = ''");
+        self.ask("read the index", counted.fetch_one(&self.read))
             .await
             .map(|_| ())
-            .map_err(failed("read the index"))
+    }
+
+    /// Waits until what has been written so far outlives a loss of power.
+    pub async fn durable(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Sqlite(journal) => journal.flush().await,
+            Engine::Postgres => Ok(()),
+        }
     }
 
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }
+
+    async fn ask<T>(
+        &self,
+        what: &'static str,
+        asked: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(self.patience, asked).await {
+            Ok(answer) => answer.map_err(failed(what)),
+            Err(_) => Err(Error::Unavailable(format!(
+                "cannot {what}: the database did not answer within {} s",
+                self.patience.as_secs_f64()
+            ))),
+        }
+    }
+
+    async fn tell<T>(
+        &self,
+        what: &'static str,
+        told: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T> {
+        let told = self.ask(what, told).await;
+        if let Engine::Sqlite(journal) = &self.engine {
+            journal.written();
+        }
+        told
+    }
 }
 
+/// `Unavailable` when the database cannot be reached now, or wants the statement once more.
 fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
-    move |cause| Error::storage(format!("cannot {what}"), cause)
+    move |cause| match &cause {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            Error::Unavailable(format!(
+                "cannot {what}: the database cannot be reached: {cause}"
+            ))
+        }
+        sqlx::Error::Database(told) => match told.code().as_deref() {
+            // Shutting down, starting, out of connections; a deadlock or a conflict.
+            Some("57P01" | "57P02" | "57P03" | "53300" | "40001" | "40P01") => {
+                Error::Unavailable(format!("cannot {what}: {told}"))
+            }
+            Some("22021") => Error::Invalid(format!(
+                "cannot {what}: a text holds the character U+0000, which the database cannot keep"
+            )),
+            _ => Error::storage(format!("cannot {what}"), cause),
+        },
+        _ => Error::storage(format!("cannot {what}"), cause),
+    }
 }
 
 #[cfg(test)]
-#[expect(clippy::missing_panics_doc, reason = "a test fails by it")]
-pub async fn temporary() -> (tempfile::TempDir, Index) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("serin.db").display());
-    let index = Index::open(&url).await.unwrap();
-    (folder, index)
-}
+mod tests;

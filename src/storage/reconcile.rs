@@ -104,7 +104,7 @@ impl Storage {
         entry: &ObjectEntry,
         listed_at: i64,
     ) -> Result<()> {
-        let _lock = self.lock_config(account, id).await;
+        let _lock = self.lock_config(account, id).await?;
         // Whoever wrote the row since the listing knew better.
         let known = self.index.config(account, id).await?;
         if known.is_some_and(|row| listed_at <= row.noted_at) {

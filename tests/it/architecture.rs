@@ -81,7 +81,7 @@ fn sources() -> Vec<(String, PathBuf, String)> {
     assert!(files.len() > 20, "the walk found {} files", files.len());
     files
         .into_iter()
-        .filter(|path| path != &folder.join("lib.rs"))
+        .filter(|path| path != &folder.join("lib.rs") && !path.ends_with("tests.rs"))
         .map(|path| {
             let inside = path.strip_prefix(&folder).unwrap();
             let first = inside

@@ -20,6 +20,21 @@ pub struct Process {
 
 impl Process {
     pub async fn start(directory: &Path, prometheus: &str, port: u16) -> Self {
+        Self::start_with(
+            directory,
+            prometheus,
+            port,
+            &[("SERIN__EXECUTIONS__LEASE", "2s")],
+        )
+        .await
+    }
+
+    pub async fn start_with(
+        directory: &Path,
+        prometheus: &str,
+        port: u16,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_serin"))
             .args([
                 "serve",
@@ -29,7 +44,7 @@ impl Process {
                 &port.to_string(),
             ])
             .env("SERIN__STORAGE__DIRECTORY", directory)
-            .env("SERIN__EXECUTIONS__LEASE", "2s")
+            .envs(variables.iter().copied())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -122,6 +137,7 @@ async fn an_execution_that_kills_its_process_every_time_is_given_up() {
     let port = free_port();
     let mut id = String::new();
     for round in 0..6 {
+        let before = prometheus.asked().len();
         let mut serin = Process::start(folder.path(), &prometheus.url, port).await;
         if round == 0 {
             id = serin
@@ -129,7 +145,6 @@ async fn an_execution_that_kills_its_process_every_time_is_given_up() {
                 .start_canary("/canary", &adhoc(&["poison"]))
                 .await;
         }
-        let before = prometheus.asked().len();
         if round < 5 {
             let start = Instant::now();
             while prometheus.asked().len() == before {

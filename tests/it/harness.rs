@@ -35,6 +35,7 @@ impl Serin {
             ("storage.directory".to_owned(), data),
             ("server.port".to_owned(), "0".to_owned()),
         ];
+        overrides.retain(|(key, _)| !keys.iter().any(|(other, _)| key == other));
         overrides.extend(keys.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let options = LoadOptions {
             file: path,

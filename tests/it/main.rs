@@ -10,6 +10,7 @@ mod crash;
 mod end_to_end;
 mod executions;
 mod first_users_path;
+mod fleet;
 mod harness;
 mod judge;
 mod lenient;

@@ -64,7 +64,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             header_timeout: second,
             shutdown_grace: second,
         },
-        database: Database { url: String::new() },
+        database: Database::at(""),
         storage: Storage {
             directory: "unused".into(),
             refresh: 60 * second,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::Row;
 
-use super::{Index, Kind, failed};
+use super::{Index, Kind};
 use crate::error::Result;
 
 /// What a listing of executions needs of an archived one.
@@ -27,17 +27,20 @@ impl Index {
         account: &str,
         kind: Kind,
     ) -> Result<HashMap<String, String>> {
-        let rows = sqlx::query("SELECT id, version FROM archive WHERE account = $1 AND kind = $2")
-            .bind(account)
-            .bind(kind.as_str())
-            .fetch_all(&self.read)
-            .await
-            .map_err(failed("list archives"))?;
+        let rows = self
+            .ask(
+                "list archives",
+                sqlx::query("SELECT id, version FROM archive WHERE account = $1 AND kind = $2")
+                    .bind(account)
+                    .bind(kind.as_str())
+                    .fetch_all(&self.read),
+            )
+            .await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
-        sqlx::query(
+        self.tell("note an archive", sqlx::query(
             "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
              ON CONFLICT (account, kind, id) DO UPDATE SET application = excluded.application, \
@@ -52,10 +55,7 @@ impl Index {
         .bind(row.build_time)
         .bind(&row.version)
         .bind(row.noted_at)
-        .execute(&self.write)
-        .await
-        .map(|_| ())
-        .map_err(failed("note an archive"))
+        .execute(&self.write)).await.map(|_| ())
     }
 
     /// Removes the row, unless it was noted after `until`.
@@ -66,27 +66,27 @@ impl Index {
         id: &str,
         until: i64,
     ) -> Result<()> {
-        sqlx::query(
+        self.tell("forget an archive", sqlx::query(
             "DELETE FROM archive WHERE account = $1 AND kind = $2 AND id = $3 AND noted_at <= $4",
         )
         .bind(account)
         .bind(kind.as_str())
         .bind(id)
         .bind(until)
-        .execute(&self.write)
-        .await
-        .map(|_| ())
-        .map_err(failed("forget an archive"))
+        .execute(&self.write)).await.map(|_| ())
     }
 
     /// Accounts whose archives hold an id.
     pub async fn archive_accounts(&self, kind: Kind, id: &str) -> Result<Vec<String>> {
-        let rows = sqlx::query("SELECT account FROM archive WHERE kind = $1 AND id = $2")
-            .bind(kind.as_str())
-            .bind(id)
-            .fetch_all(&self.read)
-            .await
-            .map_err(failed("find an archive"))?;
+        let rows = self
+            .ask(
+                "find an archive",
+                sqlx::query("SELECT account FROM archive WHERE kind = $1 AND id = $2")
+                    .bind(kind.as_str())
+                    .bind(id)
+                    .fetch_all(&self.read),
+            )
+            .await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
-use super::{Index, failed};
+use super::Index;
 use crate::canary::ExecutionStatus;
 use crate::error::Result;
 
@@ -82,10 +82,10 @@ pub struct Listed {
 impl Index {
     /// Accepts an execution, due at once; one that is there already stays as it is.
     pub async fn insert_execution(&self, row: &ExecutionRow) -> Result<()> {
-        sqlx::query(
+        self.tell("accept an execution", sqlx::query(
             "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
-             status, complete, build_time, archived, due_at, attempt, failures, parent, document) \
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9) \
+             status, complete, build_time, archived, due_at, attempt, failures, parent, document, size) \
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9, $10) \
              ON CONFLICT (id) DO NOTHING",
         )
         .bind(&row.id)
@@ -97,99 +97,107 @@ impl Index {
         .bind(row.build_time)
         .bind(&row.parent)
         .bind(&row.document)
-        .execute(&self.write)
-        .await
-        .map(|_| ())
-        .map_err(failed("accept an execution"))
+        .bind(i64::try_from(row.document.len()).unwrap_or(i64::MAX))
+        .execute(&self.write)).await.map(|_| ())
     }
 
     /// Keeps an execution that has ended already; it is never due.
     pub async fn insert_finished(&self, row: &ExecutionRow, now: i64) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
+        self.tell(
+            "keep an execution",
+            sqlx::query(
+                "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
              status, complete, build_time, finished_at, archived, attempt, failures, document) \
              VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, 0, $9)",
+            )
+            .bind(&row.id)
+            .bind(row.kind.as_str())
+            .bind(&row.application)
+            .bind(&row.canary_config_id)
+            .bind(&row.storage_account)
+            .bind(row.status.as_str())
+            .bind(row.build_time)
+            .bind(now)
+            .bind(&row.document)
+            .execute(&self.write),
         )
-        .bind(&row.id)
-        .bind(row.kind.as_str())
-        .bind(&row.application)
-        .bind(&row.canary_config_id)
-        .bind(&row.storage_account)
-        .bind(row.status.as_str())
-        .bind(row.build_time)
-        .bind(now)
-        .bind(&row.document)
-        .execute(&self.write)
         .await
         .map(|_| ())
-        .map_err(failed("keep an execution"))
     }
 
     /// The ids of all rows, newest first.
     pub async fn execution_ids(&self) -> Result<Vec<String>> {
-        let rows = sqlx::query("SELECT id FROM execution ORDER BY build_time DESC, id DESC")
-            .fetch_all(&self.read)
-            .await
-            .map_err(failed("list executions"))?;
+        let rows = self
+            .ask(
+                "list executions",
+                sqlx::query("SELECT id FROM execution ORDER BY build_time DESC, id DESC")
+                    .fetch_all(&self.read),
+            )
+            .await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Forgets an execution that has ended.
     pub async fn remove_execution(&self, id: &str) -> Result<()> {
-        sqlx::query("DELETE FROM execution WHERE id = $1 AND complete = 1")
-            .bind(id)
-            .execute(&self.write)
-            .await
-            .map(|_| ())
-            .map_err(failed("forget an execution"))
+        self.tell(
+            "forget an execution",
+            sqlx::query("DELETE FROM execution WHERE id = $1 AND complete = 1")
+                .bind(id)
+                .execute(&self.write),
+        )
+        .await
+        .map(|_| ())
     }
 
     pub async fn execution(&self, id: &str) -> Result<Option<ExecutionRow>> {
-        let row = sqlx::query("SELECT * FROM execution WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.read)
-            .await
-            .map_err(failed("find an execution"))?;
+        let row = self
+            .ask(
+                "find an execution",
+                sqlx::query("SELECT * FROM execution WHERE id = $1")
+                    .bind(id)
+                    .fetch_optional(&self.read),
+            )
+            .await?;
         Ok(row.as_ref().map(execution_row))
     }
 
-    /// The execution that has been due for longest, if there is one; it is nobody else's until the
-    /// lease ends.
-    pub async fn claim(&self, owner: &str, now: i64, lease: Duration) -> Result<Option<Claim>> {
-        let row = sqlx::query(
-            "UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
-             failures = failures + 1 \
-             WHERE id = (SELECT id FROM execution WHERE due_at <= $3 ORDER BY due_at, id LIMIT 1) \
+    /// The executions that have been due for longest, `most` at most; they are nobody else's until
+    /// the lease ends.
+    pub async fn claim(
+        &self,
+        owner: &str,
+        now: i64,
+        lease: Duration,
+        most: usize,
+    ) -> Result<Vec<Claim>> {
+        let sql = format!(
+            "WITH due AS MATERIALIZED (SELECT id FROM execution WHERE due_at <= $3 \
+             ORDER BY due_at, id LIMIT $4 {}) \
+             UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
+             failures = failures + 1 WHERE id IN (SELECT id FROM due) \
              RETURNING kind, id, attempt, failures, storage_account, complete, document",
-        )
-        .bind(owner)
-        .bind(now + millis(lease))
-        .bind(now)
-        .fetch_optional(&self.write)
-        .await
-        .map_err(failed("claim an execution"))?;
-        Ok(row.map(|row| Claim {
-            kind: Kind::parse(row.get("kind")),
-            id: row.get("id"),
-            attempt: row.get("attempt"),
-            failures: row.get("failures"),
-            storage_account: row.get("storage_account"),
-            complete: row.get::<i64, _>("complete") != 0,
-            document: row.get("document"),
-        }))
+            self.skip_locked()
+        );
+        let claimed = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(owner)
+            .bind(now.saturating_add(millis(lease)))
+            .bind(now)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let rows = self
+            .tell("claim an execution", claimed.fetch_all(&self.write))
+            .await?;
+        Ok(rows.iter().map(claim).collect())
     }
 
     /// Whether the claim still holds; if so, for another lease.
     pub async fn renew(&self, claim: &Claim, now: i64, lease: Duration) -> Result<bool> {
-        let renewed = sqlx::query(
+        let renewed = self.tell("renew a lease", sqlx::query(
             "UPDATE execution SET due_at = $1 WHERE id = $2 AND attempt = $3 AND complete = 0",
         )
         .bind(now + millis(lease))
         .bind(&claim.id)
         .bind(claim.attempt)
-        .execute(&self.write)
-        .await
-        .map_err(failed("renew a lease"))?;
+        .execute(&self.write)).await?;
         Ok(renewed.rows_affected() == 1)
     }
 
@@ -200,17 +208,20 @@ impl Index {
         status: ExecutionStatus,
         document: &str,
     ) -> Result<bool> {
-        let written = sqlx::query(
-            "UPDATE execution SET status = $1, document = $2 \
+        let written = self
+            .tell(
+                "write the progress of an execution",
+                sqlx::query(
+                    "UPDATE execution SET status = $1, document = $2 \
              WHERE id = $3 AND attempt = $4 AND complete = 0",
-        )
-        .bind(status.as_str())
-        .bind(document)
-        .bind(&claim.id)
-        .bind(claim.attempt)
-        .execute(&self.write)
-        .await
-        .map_err(failed("write the progress of an execution"))?;
+                )
+                .bind(status.as_str())
+                .bind(document)
+                .bind(&claim.id)
+                .bind(claim.attempt)
+                .execute(&self.write),
+            )
+            .await?;
         Ok(written.rows_affected() == 1)
     }
 
@@ -223,7 +234,7 @@ impl Index {
         now: i64,
         archive_at: i64,
     ) -> Result<bool> {
-        let written = sqlx::query(
+        let written = self.tell("end an execution", sqlx::query(
             "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
              due_at = $4 WHERE id = $5 AND attempt = $6 AND complete = 0",
         )
@@ -233,9 +244,7 @@ impl Index {
         .bind(archive_at)
         .bind(&claim.id)
         .bind(claim.attempt)
-        .execute(&self.write)
-        .await
-        .map_err(failed("end an execution"))?;
+        .execute(&self.write)).await?;
         Ok(written.rows_affected() == 1)
     }
 
@@ -248,7 +257,7 @@ impl Index {
         document: &str,
         now: i64,
     ) -> Result<bool> {
-        let written = sqlx::query(
+        let written = self.tell("end an execution", sqlx::query(
             "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
              due_at = $3, attempt = attempt + 1 \
              WHERE id = $4 AND attempt = $5 AND complete = 0 AND document = $6",
@@ -259,22 +268,17 @@ impl Index {
         .bind(&row.id)
         .bind(row.attempt)
         .bind(&row.document)
-        .execute(&self.write)
-        .await
-        .map_err(failed("end an execution"))?;
+        .execute(&self.write)).await?;
         Ok(written.rows_affected() == 1)
     }
 
     /// Notes that the archive is written; nothing is due any more.
     pub async fn archived(&self, id: &str) -> Result<()> {
-        sqlx::query(
+        self.tell("note an archive", sqlx::query(
             "UPDATE execution SET archived = 1, due_at = NULL, lease_owner = NULL WHERE id = $1",
         )
         .bind(id)
-        .execute(&self.write)
-        .await
-        .map(|_| ())
-        .map_err(failed("note an archive"))
+        .execute(&self.write)).await.map(|_| ())
     }
 
     /// Brings an execution forward and puts it off until `due_at`; the claim is given back.
@@ -286,7 +290,7 @@ impl Index {
         document: &str,
         due_at: i64,
     ) -> Result<bool> {
-        let written = sqlx::query(
+        let written = self.tell("bring an execution forward", sqlx::query(
             "UPDATE execution SET status = $1, document = $2, due_at = $3, lease_owner = NULL, \
              failures = 0 WHERE id = $4 AND attempt = $5 AND complete = 0",
         )
@@ -295,38 +299,48 @@ impl Index {
         .bind(due_at)
         .bind(&claim.id)
         .bind(claim.attempt)
-        .execute(&self.write)
-        .await
-        .map_err(failed("bring an execution forward"))?;
+        .execute(&self.write)).await?;
         Ok(written.rows_affected() == 1)
     }
 
     /// Makes the analysis due that waits for this canary, unless it is being worked on.
     pub async fn wake_parent(&self, id: &str, now: i64) -> Result<bool> {
-        let woken = sqlx::query(
-            "UPDATE execution SET due_at = $1 WHERE complete = 0 AND lease_owner IS NULL \
+        let woken = self
+            .tell(
+                "wake an analysis",
+                sqlx::query(
+                    "UPDATE execution SET due_at = $1 WHERE complete = 0 AND lease_owner IS NULL \
              AND due_at > $1 AND id = (SELECT parent FROM execution WHERE id = $2)",
-        )
-        .bind(now)
-        .bind(id)
-        .execute(&self.write)
-        .await
-        .map_err(failed("wake an analysis"))?;
+                )
+                .bind(now)
+                .bind(id)
+                .execute(&self.write),
+            )
+            .await?;
         Ok(woken.rows_affected() == 1)
     }
 
     /// Puts an execution off until `due_at`; the claim is given back.
     pub async fn postpone(&self, claim: &Claim, due_at: i64) -> Result<()> {
-        sqlx::query(
+        self.tell("postpone an execution", sqlx::query(
             "UPDATE execution SET due_at = $1, lease_owner = NULL WHERE id = $2 AND attempt = $3",
         )
         .bind(due_at)
         .bind(&claim.id)
         .bind(claim.attempt)
-        .execute(&self.write)
-        .await
-        .map(|_| ())
-        .map_err(failed("postpone an execution"))
+        .execute(&self.write)).await.map(|_| ())
+    }
+
+    /// Makes due what an owner has claimed and not ended; its writes are refused from then on.
+    pub async fn give_back(&self, owner: &str, now: i64) -> Result<u64> {
+        let given = sqlx::query(
+            "UPDATE execution SET due_at = $1, lease_owner = NULL, attempt = attempt + 1, \
+             failures = failures - 1 WHERE lease_owner = $2 AND complete = 0 AND due_at IS NOT NULL",
+        )
+        .bind(now)
+        .bind(owner);
+        let given = self.tell("give executions back", given.execute(&self.write));
+        given.await.map(|given| given.rows_affected())
     }
 
     /// Executions of an application, newest first: rows, then what only the archive has.
@@ -358,15 +372,18 @@ impl Index {
              AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = archive.id) \
              ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(application)
-            .bind(account)
-            .bind(limit)
-            .bind(offset)
-            .bind(kind.as_str())
-            .fetch_all(&self.read)
-            .await
-            .map_err(failed("list executions"))?;
+        let rows = self
+            .ask(
+                "list executions",
+                sqlx::query(sqlx::AssertSqlSafe(sql))
+                    .bind(application)
+                    .bind(account)
+                    .bind(limit)
+                    .bind(offset)
+                    .bind(kind.as_str())
+                    .fetch_all(&self.read),
+            )
+            .await?;
         Ok(rows
             .iter()
             .map(|row| Listed {
@@ -378,12 +395,26 @@ impl Index {
 
     /// Forgets executions that were archived and ended before `until`.
     pub async fn forget_archived(&self, until: i64) -> Result<u64> {
-        sqlx::query("DELETE FROM execution WHERE archived = 1 AND finished_at < $1")
-            .bind(until)
-            .execute(&self.write)
-            .await
-            .map(|removed| removed.rows_affected())
-            .map_err(failed("forget executions"))
+        self.tell(
+            "forget executions",
+            sqlx::query("DELETE FROM execution WHERE archived = 1 AND finished_at < $1")
+                .bind(until)
+                .execute(&self.write),
+        )
+        .await
+        .map(|removed| removed.rows_affected())
+    }
+}
+
+fn claim(row: &AnyRow) -> Claim {
+    Claim {
+        kind: Kind::parse(row.get("kind")),
+        id: row.get("id"),
+        attempt: row.get("attempt"),
+        failures: row.get("failures"),
+        storage_account: row.get("storage_account"),
+        complete: row.get::<i64, _>("complete") != 0,
+        document: row.get("document"),
     }
 }
 
@@ -391,7 +422,7 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn execution_row(row: &SqliteRow) -> ExecutionRow {
+fn execution_row(row: &AnyRow) -> ExecutionRow {
     let status: String = row.get("status");
     ExecutionRow {
         kind: Kind::parse(row.get("kind")),

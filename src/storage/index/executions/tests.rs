@@ -1,9 +1,14 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::storage::index::temporary;
+use crate::storage::index::tests::on_each;
 
 const LEASE: Duration = Duration::from_secs(10);
+
+async fn claim_one(index: &Index, owner: &str, now: i64) -> Option<Claim> {
+    let mut claims = index.claim(owner, now, LEASE, 1).await.unwrap();
+    claims.pop()
+}
 
 fn row(id: &str, build_time: i64) -> ExecutionRow {
     ExecutionRow {
@@ -24,123 +29,125 @@ fn row(id: &str, build_time: i64) -> ExecutionRow {
 
 #[tokio::test]
 async fn many_claimers_claim_every_execution_once() {
-    let (_folder, index) = temporary().await;
-    for number in 0..100 {
-        index
-            .insert_execution(&row(&format!("e{number}"), 1))
-            .await
-            .unwrap();
-    }
-    let claimers = (0..8).map(|claimer| {
-        let index = index.clone();
-        async move {
-            let mut claimed = Vec::new();
-            while let Some(claim) = index.claim(&format!("w{claimer}"), 5, LEASE).await.unwrap() {
-                claimed.push(claim.id);
-            }
-            claimed
+    on_each(async |index| {
+        for number in 0..100 {
+            index
+                .insert_execution(&row(&format!("e{number}"), 1))
+                .await
+                .unwrap();
         }
-    });
-    let claimed = futures::future::join_all(claimers).await.concat();
-    assert_eq!(claimed.len(), 100);
-    assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 100);
+        let claimers = (0..8).map(|claimer| {
+            let index = index.clone();
+            async move {
+                let mut claimed = Vec::new();
+                while let Some(claim) = claim_one(&index, &format!("w{claimer}"), 5).await {
+                    claimed.push(claim.id);
+                }
+                claimed
+            }
+        });
+        let claimed = futures::future::join_all(claimers).await.concat();
+        assert_eq!(claimed.len(), 100);
+        assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 100);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_cannot_write() {
-    let (_folder, index) = temporary().await;
-    index.insert_execution(&row("e", 0)).await.unwrap();
-    let first = index.claim("one", 0, LEASE).await.unwrap().unwrap();
-    assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
-    assert!(index.claim("two", 14_999, LEASE).await.unwrap().is_none());
-    let second = index.claim("two", 15_000, LEASE).await.unwrap().unwrap();
-    assert_eq!((first.attempt, second.attempt), (1, 2));
+    on_each(async |index| {
+        index.insert_execution(&row("e", 0)).await.unwrap();
+        let first = claim_one(&index, "one", 0).await.unwrap();
+        assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
+        assert!(claim_one(&index, "two", 14_999).await.is_none());
+        let second = claim_one(&index, "two", 15_000).await.unwrap();
+        assert_eq!((first.attempt, second.attempt), (1, 2));
 
-    let (status, now) = (ExecutionStatus::Succeeded, 16_000);
-    assert!(!index.renew(&first, now, LEASE).await.unwrap());
-    assert!(!index.progress(&first, status, "{}").await.unwrap());
-    assert!(!index.finish(&first, status, "{}", now, now).await.unwrap());
-    assert!(
-        index
-            .finish(&second, status, "{\"a\":1}", now, now)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !index
-            .finish(&second, status, "{\"a\":2}", now, now)
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        index.execution("e").await.unwrap().unwrap().document,
-        "{\"a\":1}"
-    );
+        let (status, now) = (ExecutionStatus::Succeeded, 16_000);
+        assert!(!index.renew(&first, now, LEASE).await.unwrap());
+        assert!(!index.progress(&first, status, "{}").await.unwrap());
+        assert!(!index.finish(&first, status, "{}", now, now).await.unwrap());
+        assert!(
+            index
+                .finish(&second, status, "{\"a\":1}", now, now)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !index
+                .finish(&second, status, "{\"a\":2}", now, now)
+                .await
+                .unwrap()
+        );
+        assert_eq!(
+            index.execution("e").await.unwrap().unwrap().document,
+            "{\"a\":1}"
+        );
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_end_from_outside_takes_the_claim_away() {
-    let (_folder, index) = temporary().await;
-    index.insert_execution(&row("e", 0)).await.unwrap();
-    let claim = index.claim("one", 0, LEASE).await.unwrap().unwrap();
-    let seen = index.execution("e").await.unwrap().unwrap();
-    let status = ExecutionStatus::Canceled;
-    assert!(index.end(&seen, status, "{}", 1_000).await.unwrap());
-    assert!(!index.end(&seen, status, "{}", 1_000).await.unwrap());
-    assert!(
-        !index
-            .finish(&claim, ExecutionStatus::Succeeded, "{}", 1_000, 0)
-            .await
-            .unwrap()
-    );
-    let archive = index.claim("two", 1_000, LEASE).await.unwrap().unwrap();
-    assert!(archive.complete);
-    index.archived("e").await.unwrap();
-    assert!(
-        index
-            .claim("two", 1_000_000, LEASE)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    on_each(async |index| {
+        index.insert_execution(&row("e", 0)).await.unwrap();
+        let claim = claim_one(&index, "one", 0).await.unwrap();
+        let seen = index.execution("e").await.unwrap().unwrap();
+        let status = ExecutionStatus::Canceled;
+        assert!(index.end(&seen, status, "{}", 1_000).await.unwrap());
+        assert!(!index.end(&seen, status, "{}", 1_000).await.unwrap());
+        assert!(
+            !index
+                .finish(&claim, ExecutionStatus::Succeeded, "{}", 1_000, 0)
+                .await
+                .unwrap()
+        );
+        let archive = claim_one(&index, "two", 1_000).await.unwrap();
+        assert!(archive.complete);
+        index.archived("e").await.unwrap();
+        assert!(claim_one(&index, "two", 1_000_000).await.is_none());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn lists_join_rows_and_archives_newest_first() {
-    let (_folder, index) = temporary().await;
-    for (id, time) in [("a", 1), ("c", 3)] {
-        index.insert_execution(&row(id, time)).await.unwrap();
-    }
-    for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
-        let archive = crate::storage::index::ArchiveRow {
-            kind: Kind::Canary,
-            id: id.to_owned(),
-            application: "web".to_owned(),
-            status: "succeeded".to_owned(),
-            build_time,
-            version: String::new(),
-            noted_at: 0,
-        };
-        index.put_archive("s3", &archive).await.unwrap();
-    }
-    let list = |statuses: &'static [ExecutionStatus], limit, offset| {
-        let index = index.clone();
-        async move {
-            let listed = index
-                .list_executions(Kind::Canary, "s3", "web", statuses, limit, offset)
-                .await;
-            listed
-                .unwrap()
-                .into_iter()
-                .map(|row| row.id)
-                .collect::<Vec<_>>()
+    on_each(async |index| {
+        for (id, time) in [("a", 1), ("c", 3)] {
+            index.insert_execution(&row(id, time)).await.unwrap();
         }
-    };
-    assert_eq!(list(&[], 10, 0).await, ["d", "c", "b", "a"]);
-    assert_eq!(list(&[], 2, 2).await, ["b", "a"]);
-    assert_eq!(list(&[ExecutionStatus::Succeeded], 10, 0).await, ["d", "b"]);
-    assert_eq!(
-        list(&[ExecutionStatus::NotStarted], 10, 0).await,
-        ["c", "a"]
-    );
+        for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
+            let archive = crate::storage::index::ArchiveRow {
+                kind: Kind::Canary,
+                id: id.to_owned(),
+                application: "web".to_owned(),
+                status: "succeeded".to_owned(),
+                build_time,
+                version: String::new(),
+                noted_at: 0,
+            };
+            index.put_archive("s3", &archive).await.unwrap();
+        }
+        let list = |statuses: &'static [ExecutionStatus], limit, offset| {
+            let index = index.clone();
+            async move {
+                let listed = index
+                    .list_executions(Kind::Canary, "s3", "web", statuses, limit, offset)
+                    .await;
+                listed
+                    .unwrap()
+                    .into_iter()
+                    .map(|row| row.id)
+                    .collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(list(&[], 10, 0).await, ["d", "c", "b", "a"]);
+        assert_eq!(list(&[], 2, 2).await, ["b", "a"]);
+        assert_eq!(list(&[ExecutionStatus::Succeeded], 10, 0).await, ["d", "b"]);
+        assert_eq!(
+            list(&[ExecutionStatus::NotStarted], 10, 0).await,
+            ["c", "a"]
+        );
+    })
+    .await;
 }

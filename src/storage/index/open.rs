@@ -1,0 +1,106 @@
+//! Opening the database, and bringing it up to date.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyPool, ConnectOptions, Executor};
+
+use super::journal::Journal;
+use super::{Engine, Index, failed, postgres};
+use crate::config::Database;
+use crate::error::{Error, Result};
+
+/// Every migration leaves what older replicas need: they may still run, and may start again.
+fn migrations() -> Migrator {
+    let mut migrations = sqlx::migrate!();
+    migrations.set_ignore_missing(true);
+    migrations
+}
+
+impl Index {
+    /// Opens the database, creates it if it is a file and not there, and brings it up to date.
+    ///
+    /// # Errors
+    /// `Storage` or `Unavailable` when it cannot be opened.
+    pub async fn open(database: &Database) -> Result<Self> {
+        install_default_drivers();
+        if database.url.starts_with("sqlite:") {
+            sqlite(database).await
+        } else {
+            postgres(database).await
+        }
+    }
+}
+
+async fn sqlite(database: &Database) -> Result<Index> {
+    let options = SqliteConnectOptions::from_str(&database.url)
+        .map_err(failed("read database.url"))?
+        .create_if_missing(true);
+    if let Some(folder) = options.get_filename().parent()
+        && folder != Path::new("")
+    {
+        std::fs::create_dir_all(folder).map_err(|cause| {
+            let what = format!("cannot create the folder '{}'", folder.display());
+            Error::storage(what, cause)
+        })?;
+    }
+    let url = options.to_url_lossy();
+    let open = async |connections| {
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(database.acquire_timeout)
+            .test_before_acquire(false)
+            // The last connection to go would take the log with it, see `Journal`.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    let pragmas = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
+                                   PRAGMA synchronous = NORMAL";
+                    connection.execute(pragmas).await.map(|_| ())
+                })
+            });
+        let options = AnyConnectOptions::from_url(&url)?;
+        pool.connect_with(options).await
+    };
+    let write = open(1).await.map_err(failed("open the index"))?;
+    migrate(&write).await?;
+    let read = open(4).await.map_err(failed("open the index"))?;
+    let journal = Journal::of(options.get_filename());
+    journal.note_its_folder().await?;
+    Ok(Index {
+        write,
+        read,
+        engine: Engine::Sqlite(Arc::new(journal)),
+        patience: database.acquire_timeout + database.statement_timeout,
+    })
+}
+
+async fn postgres(database: &Database) -> Result<Index> {
+    let options = AnyConnectOptions::from_url(&postgres::url(database)?);
+    let pool = AnyPoolOptions::new()
+        .max_connections(database.max_connections)
+        .acquire_timeout(database.acquire_timeout)
+        .connect_with(options.map_err(failed("read database.url"))?)
+        .await
+        .map_err(failed("open the index"))?;
+    migrate(&pool).await?;
+    Ok(Index {
+        write: pool.clone(),
+        read: pool,
+        engine: Engine::Postgres,
+        patience: database.acquire_timeout + database.statement_timeout + Duration::from_secs(1),
+    })
+}
+
+async fn migrate(pool: &AnyPool) -> Result<()> {
+    migrations()
+        .run(pool)
+        .await
+        .map_err(|cause| Error::storage("cannot bring the index up to date", cause))
+}

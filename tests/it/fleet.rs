@@ -1,0 +1,384 @@
+//! Several replicas on one PostgreSQL and one store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use serin::config::Database;
+use serin::storage::index::Index;
+use sqlx::{Connection, Executor, PgConnection};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::crash::{Process, free_port};
+use crate::executions::{adhoc, config, series};
+use crate::harness::{Client, Serin, service};
+use crate::scripted_prometheus::ScriptedPrometheus;
+
+/// The URL of an empty database of its own.
+pub async fn new_database() -> Option<String> {
+    let server = service("SERIN_TEST_POSTGRES_URL")?;
+    let name = format!("serin_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    connection
+        .execute(sqlx::AssertSqlSafe(create))
+        .await
+        .unwrap();
+    let mut url = Url::parse(&server).unwrap();
+    url.set_path(&name);
+    Some(url.into())
+}
+
+/// A database and a folder for as many replicas as are wanted.
+struct Fleet {
+    database: String,
+    folder: TempDir,
+    prometheus: ScriptedPrometheus,
+}
+
+impl Fleet {
+    async fn new() -> Option<Self> {
+        Self::on(new_database().await?).await
+    }
+
+    async fn on(database: String) -> Option<Self> {
+        Some(Self {
+            database,
+            folder: tempfile::tempdir().unwrap(),
+            prometheus: ScriptedPrometheus::start(|_| series(1.0)).await,
+        })
+    }
+
+    async fn replica(&self, keys: &[(&str, &str)]) -> Serin {
+        let directory = self.folder.path().display().to_string();
+        let mut all = vec![
+            ("database.url", self.database.as_str()),
+            ("storage.directory", directory.as_str()),
+        ];
+        all.extend(keys);
+        Serin::start_with(&self.prometheus.url, &all, None).await
+    }
+}
+
+fn named(id: &str, name: &str) -> Value {
+    let mut config = config(&["latency"]);
+    for (member, value) in [
+        ("id", json!(id)),
+        ("name", json!(name)),
+        ("applications", json!(["web"])),
+    ] {
+        config[member] = value;
+    }
+    for member in ["description", "configVersion"] {
+        config[member] = json!("1");
+    }
+    config["judge"] = json!({"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {}});
+    config
+}
+
+#[tokio::test]
+async fn replicas_that_start_at_once_on_an_empty_database_come_up_and_read_each_others_writes() {
+    let Some(fleet) = Fleet::new().await else {
+        return;
+    };
+    let (one, two, three) =
+        tokio::join!(fleet.replica(&[]), fleet.replica(&[]), fleet.replica(&[]));
+    let clients = [&one.client, &two.client, &three.client];
+    for (number, client) in clients.iter().enumerate() {
+        let id = format!("config-{number}");
+        let (status, answer) = client.post("/canaryConfig", &named(&id, &id)).await;
+        assert_eq!(status, 200, "{answer}");
+        let execution = client
+            .start_canary("/canary?application=web", &adhoc(&["latency"]))
+            .await;
+        for reader in clients {
+            let (status, body) = reader.get(&format!("/canaryConfig/{id}")).await;
+            assert_eq!((status, &body["name"]), (200, &json!(id)));
+            let (_, listed) = reader.get("/canaryConfig?application=web").await;
+            assert_eq!(listed.as_array().unwrap().len(), number + 1);
+            let (status, body) = reader.get(&format!("/canary/{execution}")).await;
+            assert_eq!((status, &body["pipelineId"]), (200, &json!(execution)));
+        }
+        assert_eq!(two.client.poll(&execution).await["status"], "succeeded");
+        let changed = named(&id, &format!("{id}-renamed"));
+        assert_eq!(
+            client.put(&format!("/canaryConfig/{id}"), &changed).await.0,
+            200
+        );
+        for reader in clients {
+            let (_, body) = reader.get(&format!("/canaryConfig/{id}")).await;
+            assert_eq!(body["name"], changed["name"]);
+        }
+    }
+    let (_, listed) = three.client.get("/canary/executions?application=web").await;
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn of_many_who_create_one_config_through_all_replicas_one_does() {
+    let Some(fleet) = Fleet::new().await else {
+        return;
+    };
+    let (one, two) = tokio::join!(fleet.replica(&[]), fleet.replica(&[]));
+    let clients = [one.client.clone(), two.client.clone()];
+    let race = async |bodies: Vec<Value>| {
+        let posts = bodies.iter().enumerate().map(|(number, body)| {
+            let client = clients[number % 2].clone();
+            async move { client.post("/canaryConfig", body).await.0 }
+        });
+        let statuses = futures::future::join_all(posts).await;
+        statuses.into_iter().filter(|status| *status == 200).count()
+    };
+    // One id under ten names, then one name under ten ids.
+    let same_id = (0..10).map(|number| named("id", &format!("name-{number}")));
+    assert_eq!(race(same_id.collect()).await, 1);
+    let same_name = (0..10).map(|number| named(&format!("id-{number}"), "name"));
+    assert_eq!(race(same_name.collect()).await, 1);
+    let (_, listed) = one.client.get("/canaryConfig").await;
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_cancel_through_another_replica_stops_the_queries_at_once() {
+    let Some(mut fleet) = Fleet::new().await else {
+        return;
+    };
+    fleet.prometheus =
+        ScriptedPrometheus::start(|_| series(1.0).after(Duration::from_secs(25))).await;
+    let one = fleet.replica(&[]).await;
+    let id = one
+        .client
+        .start_canary("/canary", &adhoc(&["latency"]))
+        .await;
+    while fleet.prometheus.asked().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The second replica takes part only now, so that the first one has the execution.
+    let two = fleet.replica(&[]).await;
+    let start = Instant::now();
+    assert_eq!(
+        two.client
+            .put(&format!("/pipelines/{id}/cancel"), &json!({}))
+            .await
+            .0,
+        202
+    );
+    let (_, body) = one.client.get(&format!("/canary/{id}")).await;
+    assert_eq!(body["status"], "canceled");
+    one.service.stop().await;
+    // A stop waits for what runs.
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn what_a_killed_replica_had_is_taken_over_within_fifteen_seconds() {
+    let Some(mut fleet) = Fleet::new().await else {
+        return;
+    };
+    let slow = Arc::new(AtomicBool::new(true));
+    let is_slow = Arc::clone(&slow);
+    fleet.prometheus = ScriptedPrometheus::start(move |_| {
+        let delay = if is_slow.load(Ordering::SeqCst) {
+            60
+        } else {
+            0
+        };
+        series(1.0).after(Duration::from_secs(delay))
+    })
+    .await;
+    let variables = [("SERIN__DATABASE__URL", fleet.database.as_str())];
+    let (directory, url) = (fleet.folder.path(), fleet.prometheus.url.as_str());
+    let start = |port| Process::start_with(directory, url, port, &variables);
+    let mut one = start(free_port()).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(
+            one.client
+                .start_canary("/canary", &adhoc(&["latency"]))
+                .await,
+        );
+    }
+    while fleet.prometheus.asked().len() < 10 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let two = start(free_port()).await;
+    slow.store(false, Ordering::SeqCst);
+    let killed = Instant::now();
+    one.kill();
+    for id in &ids {
+        assert_eq!(two.client.poll(id).await["status"], "succeeded");
+    }
+    assert!(
+        killed.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        killed.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn behind_a_pooler_replicas_find_out_by_looking() {
+    let Some(mut fleet) = Fleet::new().await else {
+        return;
+    };
+    let (one, two) = tokio::join!(
+        fleet.replica(&[("database.notify", "false"), ("executions.maxRunning", "1")]),
+        fleet.replica(&[("database.notify", "false"), ("executions.maxRunning", "1")])
+    );
+    fleet.prometheus.url.clear();
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(
+            one.client
+                .start_canary("/canary", &adhoc(&["latency"]))
+                .await,
+        );
+    }
+    for id in &ids {
+        assert_eq!(two.client.poll(id).await["status"], "succeeded");
+    }
+}
+
+/// A proxy of toxiproxy in front of PostgreSQL, and the database's URL through it.
+struct Proxied {
+    api: String,
+    name: String,
+    url: String,
+}
+
+impl Proxied {
+    async fn new() -> Option<Self> {
+        let api = service("SERIN_TEST_TOXIPROXY_URL")?;
+        let mut url = Url::parse(&new_database().await?).unwrap();
+        let (name, port) = (uuid::Uuid::new_v4().to_string(), free_port());
+        let upstream = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let body =
+            json!({"name": name, "listen": format!("127.0.0.1:{port}"), "upstream": upstream});
+        let (status, answer) = Client::new(&api).post("/proxies", &body).await;
+        assert_eq!(status, 201, "{answer}");
+        url.set_port(Some(port)).unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        Some(Self {
+            api,
+            name,
+            url: url.into(),
+        })
+    }
+
+    async fn enable(&self, enabled: bool) {
+        let body = json!({"enabled": enabled});
+        let path = format!("/proxies/{}", self.name);
+        assert_eq!(Client::new(&self.api).post(&path, &body).await.0, 200);
+    }
+
+    async fn silence(&self) {
+        let body = json!({"name": "silence", "type": "timeout", "attributes": {"timeout": 0}});
+        let path = format!("/proxies/{}/toxics", self.name);
+        assert_eq!(Client::new(&self.api).post(&path, &body).await.0, 200);
+    }
+
+    async fn speak(&self) {
+        let path = format!("/proxies/{}/toxics/silence", self.name);
+        assert_eq!(Client::new(&self.api).delete(&path).await.0, 204);
+    }
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_a_post_is_503_and_what_runs_ends_afterwards() {
+    let Some(database) = Proxied::new().await else {
+        return;
+    };
+    let mut fleet = Fleet::on(database.url.clone()).await.unwrap();
+    fleet.prometheus =
+        ScriptedPrometheus::start(|_| series(1.0).after(Duration::from_millis(1500))).await;
+    let short = [
+        ("database.acquireTimeout", "500ms"),
+        ("database.statementTimeout", "1s"),
+    ];
+    let serin = fleet.replica(&short).await;
+    for silent in [false, true] {
+        let id = serin
+            .client
+            .start_canary("/canary", &adhoc(&["latency"]))
+            .await;
+        while fleet.prometheus.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if silent {
+            database.silence().await;
+        } else {
+            database.enable(false).await;
+        }
+        let post = serin
+            .client
+            .http
+            .post(format!("{}/canary", serin.client.url));
+        let answer = post.json(&adhoc(&["latency"])).send().await.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers()["retry-after"], "2");
+        let told = answer.text().await.unwrap();
+        assert!(told.contains("database"), "{told}");
+        assert!(!told.contains("serin-test"), "{told}");
+        assert_eq!(serin.client.get(&format!("/canary/{id}")).await.0, 503);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if silent {
+            database.speak().await;
+        } else {
+            database.enable(true).await;
+        }
+        let start = Instant::now();
+        let done = loop {
+            let (status, body) = serin.client.get(&format!("/canary/{id}")).await;
+            if status == 200 && body["complete"] == true {
+                break body;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{status} {body}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert_eq!(done["status"], "succeeded");
+    }
+}
+
+#[tokio::test]
+async fn tls_to_the_database_is_checked_as_the_url_says() {
+    let (Some(url), Some(ca)) = (new_database().await, service("SERIN_TEST_POSTGRES_CA")) else {
+        return;
+    };
+    let other = foreign_certificate();
+    let with = |parameters: &str| format!("{url}?{parameters}");
+    let open = async |url: String| {
+        let database = Database {
+            acquire_timeout: Duration::from_secs(3),
+            ..Database::at(&url)
+        };
+        let opened = Index::open(&database).await;
+        opened
+            .map(|_| ())
+            .map_err(|error| format!("{error} {error:?}"))
+    };
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let opened = open(with(&format!("sslmode={mode}&sslrootcert={ca}"))).await;
+        assert_eq!(opened, Ok(()), "{mode}");
+    }
+    for mode in ["verify-ca", "verify-full"] {
+        let path = other.path().display();
+        let error = open(with(&format!("sslmode={mode}&sslrootcert={path}"))).await;
+        let error = error.unwrap_err();
+        assert!(!error.contains("serin-test@"), "{error}");
+    }
+}
+
+/// A certificate that has signed nothing: one of the system's own.
+fn foreign_certificate() -> tempfile::NamedTempFile {
+    let bundle = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap();
+    let end = "-----END CERTIFICATE-----\n";
+    let first = bundle.split_inclusive(end).next().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), first).unwrap();
+    file
+}
