@@ -105,12 +105,18 @@ impl Replica {
         Ok(std::fs::rename(next, self.folder.join("clock"))?)
     }
 
-    /// Whether the process ended by itself, which none may do.
+    /// Whether the process ended by itself.
     pub fn ended(&self) -> bool {
         let mut child = self.child.lock().unwrap();
         child
             .as_mut()
             .is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_some()))
+    }
+
+    /// What it said last.
+    pub fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        log.lines().last().unwrap_or_default().to_owned()
     }
 
     pub async fn ready(&self, http: &reqwest::Client) -> anyhow::Result<()> {

@@ -34,6 +34,32 @@ pub async fn inject(world: &Arc<World>, plan: Vec<Planned>) {
     while under_way.join_next().await.is_some() {}
 }
 
+/// Starts replicas again as an orchestrator does. One that cannot reach its database may give up
+/// its start; none may end later.
+pub async fn supervise(world: Arc<World>) {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        for replica in &world.replicas {
+            let Ok(_busy) = replica.busy.try_lock() else {
+                continue;
+            };
+            if !replica.ended() {
+                continue;
+            }
+            let words = replica.last_words();
+            if words.starts_with("serin: cannot open the index") {
+                world.history.count("a start without database");
+            } else {
+                let text = format!("replica {} ended by itself: {words}", replica.number);
+                world.history.wrong(Wrong::Odd, text);
+            }
+            if let Err(error) = replica.start() {
+                world.history.wrong(Wrong::Odd, error.to_string());
+            }
+        }
+    }
+}
+
 /// `false`: it does not apply, or what it is about suffers from another one.
 async fn one(world: &World, fault: &Fault, lasts: Duration) -> anyhow::Result<bool> {
     match fault {

@@ -124,6 +124,7 @@ async fn run(arguments: &Arguments, services: Services) -> anyhow::Result<bool> 
         return finish(&world, arguments, &[]).await;
     }
 
+    tokio::spawn(inject::supervise(Arc::clone(&world)));
     let rounds = if arguments.time < Duration::from_mins(2) {
         1
     } else {
@@ -186,7 +187,7 @@ async fn finish(world: &World, arguments: &Arguments, taken: &[Duration]) -> any
         .into_iter()
         .map(|(what, count)| format!("{count:6} {what}"));
     println!("{}", told.collect::<Vec<_>>().join("\n"));
-    let extra = history.counted("executions that nobody was told of");
+    let extra = history.counted(checker::EXTRA);
     let unknown = history.counted("POST: unknown")
         + history.counted("POST: 500")
         + history.counted("POST: 503");
