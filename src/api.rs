@@ -7,6 +7,7 @@ mod credentials;
 mod examples;
 mod gate;
 mod health;
+mod idempotency;
 mod judges;
 mod layers;
 mod metric_sets;
@@ -15,6 +16,7 @@ mod pipelines;
 mod problem;
 mod request;
 mod standalone;
+mod wait;
 
 use axum::Router;
 use axum::extract::Request;

@@ -114,6 +114,10 @@ pub struct Storage {
 pub struct Executions {
     /// How many run at once.
     pub max_running: usize,
+    /// How many of a kind may be accepted and not ended; beyond, nothing is accepted.
+    pub max_waiting: u64,
+    /// Of their documents, as they were accepted.
+    pub max_waiting_bytes: u64,
     /// How long a worker that is not heard of keeps an execution.
     pub lease: Duration,
     /// How often an execution is started before it is given up.

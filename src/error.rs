@@ -25,9 +25,13 @@ pub enum Error {
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 
-    /// Nothing was done; the same call may go through later.
+    /// Too much waits, or the database is away: the same call may go through later.
     #[error("{0}")]
     Unavailable(String),
+
+    /// An idempotency key came with another request before.
+    #[error("{0}")]
+    Reused(String),
 
     /// A defect of serin.
     #[error("{0}")]

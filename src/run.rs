@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use admission::{Admission, admit};
+pub use admission::{Admission, Admitted, admit};
 pub use analysis::{AnalysisAdmission, admit_analysis};
 pub use canary::judge;
 pub use comparison::{Comparison, compare};

@@ -15,7 +15,9 @@ mod configs;
 mod documents;
 mod executions;
 mod record;
+mod waiting;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,16 +27,17 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use documents::ObjectSummary;
-pub use executions::{Deleted, Ended, NewComparison};
+pub use executions::{Begun, Deleted, Ended, Found, IdempotencyKey, NewComparison};
 pub use index::{Claim, ExecutionRow, Kind};
 pub use record::Record;
 
 use crate::clock::Clock;
-use crate::config::{AccountType, Config, Database};
+use crate::config::{AccountType, Config, Database, Executions};
 use crate::error::{Error, Result};
 use events::Events;
 use index::Index;
 use objects::ObjectStore;
+use waiting::Waiting;
 
 /// Groups of objects: the first part of every key.
 pub mod group {
@@ -65,7 +68,9 @@ pub struct Storage {
     owner: String,
     clock: Clock,
     archive: bool,
-    retention: Duration,
+    limits: Executions,
+    /// What has been accepted and not ended.
+    waiting: Mutex<HashMap<Kind, Waiting>>,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
     /// A config is written, deleted or taken from its store by one task at a time.
@@ -113,7 +118,8 @@ impl Storage {
             owner: uuid::Uuid::new_v4().to_string(),
             clock,
             archive: config.archive,
-            retention: config.executions.retention,
+            limits: config.executions.clone(),
+            waiting: Mutex::default(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX))
@@ -153,6 +159,15 @@ impl Storage {
     pub async fn check_store(&self, account: &str) -> Result<()> {
         let asked = self.objects(account)?.get("health/check/none.json");
         asked.await.map(|_| ())
+    }
+
+    /// How often to look for what a replica may not have been told.
+    pub const fn look_every(&self) -> Duration {
+        if self.index.is_shared() && !self.notifies {
+            Duration::from_secs(1)
+        } else {
+            Duration::from_secs(5)
+        }
     }
 
     pub async fn close(&self) {

@@ -9,8 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::examples;
+use super::idempotency::{Keyed, Replayed, before, replayed};
 use super::problem::Problem;
-use super::request::{Body, PathId, Query};
+use super::request::{PathId, Query};
+use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
@@ -47,21 +49,26 @@ impl CanaryExecutionResponse {
         ("metricsAccountName" = Option<String>, Query),
         ("configurationAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryExecutionRequest, example = json!(examples::execution_request())),
-    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
 pub async fn initiate_canary(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-    Body(request): Body<CanaryExecutionRequest>,
-) -> Result<Json<CanaryExecutionResponse>> {
+    Keyed { body: request, key }: Keyed<CanaryExecutionRequest>,
+) -> Result<Started> {
+    if let Some(id) = before(&app, key.as_ref()).await? {
+        return Ok(started(&id, false));
+    }
     let mut admission = admission(&app, &query)?;
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     admission.config = app.storage.canary_config(account, &id).await?;
     admission.configuration_account = Some(account.to_owned());
     admission.canary_config_id = Some(id.to_string());
     admission.request = request;
+    admission.key = key;
     start(&app, admission).await
 }
 
@@ -72,19 +79,24 @@ pub async fn initiate_canary(
         ("parentPipelineExecutionId" = Option<String>, Query),
         ("metricsAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAdhocExecutionRequest, example = json!(examples::adhoc_execution_request())),
-    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
 pub async fn initiate_adhoc_canary(
     State(app): State<App>,
     query: Query,
-    Body(request): Body<CanaryAdhocExecutionRequest>,
-) -> Result<Json<CanaryExecutionResponse>> {
+    Keyed { body: request, key }: Keyed<CanaryAdhocExecutionRequest>,
+) -> Result<Started> {
+    if let Some(id) = before(&app, key.as_ref()).await? {
+        return Ok(started(&id, false));
+    }
     let mut admission = admission(&app, &query)?;
     admission.config = required(request.canary_config, "canaryConfig")?;
     admission.request = required(request.execution_request, "executionRequest")?;
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
+    admission.key = key;
     start(&app, admission).await
 }
 
@@ -92,19 +104,22 @@ pub async fn initiate_adhoc_canary(
 ///
 /// As it stands while it runs; its report once it is complete.
 #[utoipa::path(get, path = "/canary/{id}", tag = "canary",
-    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
+    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query),
+        ("wait" = Option<String>, Query, description = "how long to wait for the end, as in `30s`; `Prefer: wait=30` does the same")),
     responses((status = 200, body = CanaryExecutionStatusResponse, example = json!(examples::execution())), (status = 404, body = Problem)))]
 pub async fn find_canary_execution(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
+    preferred: Preferred,
 ) -> Result<Response> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let document = app
-        .storage
-        .execution::<CanaryExecutionStatusResponse>(account, &id)
-        .await?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
+    let wait = Wait::of(&query, &preferred)?;
+    let find = || {
+        let storage = &app.storage;
+        storage.execution::<CanaryExecutionStatusResponse>(account, &id)
+    };
+    wait::answer(&app, &id, wait, find).await
 }
 
 /// List executions of an application, newest first
@@ -145,9 +160,16 @@ pub async fn cancel_canary_execution(
     cancel(&app, &id).await
 }
 
-async fn start(app: &App, admission: Admission) -> Result<Json<CanaryExecutionResponse>> {
-    let id = admit(app, admission).await?;
-    Ok(Json(CanaryExecutionResponse::new(&id)))
+/// Answered to a start, and to the same start sent again.
+type Started = (Replayed, Json<CanaryExecutionResponse>);
+
+fn started(id: &Id, is_new: bool) -> Started {
+    (replayed(is_new), Json(CanaryExecutionResponse::new(id)))
+}
+
+async fn start(app: &App, admission: Admission) -> Result<Started> {
+    let admitted = admit(app, admission).await?;
+    Ok(started(&admitted.id, admitted.is_new))
 }
 
 /// The part of an admission that the query parameters give.

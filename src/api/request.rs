@@ -19,13 +19,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Response> {
-        if !is_json(request.headers()) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body must be JSON: send 'Content-Type: application/json'",
-            )
-            .into_response());
-        }
+        is_json_wanted(request.headers())?;
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| {
@@ -33,6 +27,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             })?;
         parse(&bytes).map(Self).map_err(IntoResponse::into_response)
     }
+}
+
+/// Refuses a body that says it is no JSON.
+#[expect(clippy::result_large_err, reason = "a response is what it is")]
+pub fn is_json_wanted(headers: &HeaderMap) -> std::result::Result<(), Response> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    let told = "the body must be JSON: send 'Content-Type: application/json'";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, told).into_response())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::canary::{cancel, json_list, required, statuses};
 use super::examples;
+use super::idempotency::{Keyed, Replayed, before, replayed};
 use super::problem::Problem;
-use super::request::{Body, PathId, Query};
+use super::request::{PathId, Query};
+use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
@@ -20,7 +22,7 @@ use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::{AnalysisAdmission, admit_analysis};
-use crate::storage::Kind;
+use crate::storage::{Found, Kind};
 
 /// The id under which an analysis can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,20 +43,25 @@ pub struct CanaryAnalysisExecutionResponse {
         ("metricsAccountName" = Option<String>, Query),
         ("configurationAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAnalysisExecutionRequest, example = json!(examples::analysis_request())),
-    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
 pub async fn initiate_analysis(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-    Body(request): Body<CanaryAnalysisExecutionRequest>,
-) -> Result<Json<CanaryAnalysisExecutionResponse>> {
+    Keyed { body: request, key }: Keyed<CanaryAnalysisExecutionRequest>,
+) -> Result<Started> {
+    if let Some(id) = before(&app, key.as_ref()).await? {
+        return Ok(started(&id, false));
+    }
     let mut admission = admission(&app, &query)?;
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     admission.config = app.storage.canary_config(account, &id).await?;
     admission.canary_config_id = Some(id.to_string());
     admission.request = request;
+    admission.key = key;
     start(&app, admission).await
 }
 
@@ -66,19 +73,24 @@ pub async fn initiate_analysis(
         ("parentPipelineExecutionId" = Option<String>, Query),
         ("metricsAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAnalysisAdhocExecutionRequest, example = json!(examples::adhoc_analysis_request())),
-    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
 pub async fn initiate_adhoc_analysis(
     State(app): State<App>,
     query: Query,
-    Body(request): Body<CanaryAnalysisAdhocExecutionRequest>,
-) -> Result<Json<CanaryAnalysisExecutionResponse>> {
+    Keyed { body: request, key }: Keyed<CanaryAnalysisAdhocExecutionRequest>,
+) -> Result<Started> {
+    if let Some(id) = before(&app, key.as_ref()).await? {
+        return Ok(started(&id, false));
+    }
     let mut admission = admission(&app, &query)?;
     admission.config = required(request.canary_config, "canaryConfig")?;
     admission.request = required(request.execution_request, "executionRequest")?;
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
+    admission.key = key;
     start(&app, admission).await
 }
 
@@ -86,21 +98,21 @@ pub async fn initiate_adhoc_analysis(
 ///
 /// As it stands while it goes on; its report once it is complete.
 #[utoipa::path(get, path = "/standalone_canary_analysis/{id}", tag = "analysis",
-    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query, description = "any, if not given")),
+    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query, description = "any, if not given"),
+        ("wait" = Option<String>, Query, description = "how long to wait for the end, as in `30s`; `Prefer: wait=30` does the same")),
     responses((status = 200, body = CanaryAnalysisExecutionStatusResponse), (status = 404, body = Problem)))]
 pub async fn find_analysis(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
+    preferred: Preferred,
 ) -> Result<Response> {
-    let document = match query.text("storageAccountName") {
-        Some(name) => {
-            let account = app.store(Some(name), ObjectStore)?;
-            find(&app, account, &id).await?
-        }
-        None => find_anywhere(&app, &id).await?,
-    };
-    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
+    let wait = Wait::of(&query, &preferred)?;
+    let account = query.text("storageAccountName");
+    let account = account.map(|name| app.store(Some(name), ObjectStore));
+    let account = account.transpose()?;
+    let look = || look_for(&app, account, &id);
+    wait::answer(&app, &id, wait, look).await
 }
 
 /// List analyses of an application, newest first
@@ -142,14 +154,20 @@ pub async fn cancel_analysis(State(app): State<App>, PathId(id): PathId) -> Resu
     cancel(&app, &id).await
 }
 
-async fn start(
-    app: &App,
-    admission: AnalysisAdmission,
-) -> Result<Json<CanaryAnalysisExecutionResponse>> {
-    let id = admit_analysis(app, admission).await?;
-    Ok(Json(CanaryAnalysisExecutionResponse {
-        canary_analysis_execution_id: id.to_string(),
-    }))
+/// Answered to a start, and to the same start sent again.
+type Started = (Replayed, Json<CanaryAnalysisExecutionResponse>);
+
+fn started(id: &Id, is_new: bool) -> Started {
+    let canary_analysis_execution_id = id.to_string();
+    let answer = CanaryAnalysisExecutionResponse {
+        canary_analysis_execution_id,
+    };
+    (replayed(is_new), Json(answer))
+}
+
+async fn start(app: &App, admission: AnalysisAdmission) -> Result<Started> {
+    let admitted = admit_analysis(app, admission).await?;
+    Ok(started(&admitted.id, admitted.is_new))
 }
 
 /// The part of an admission that the query parameters give.
@@ -167,14 +185,21 @@ fn admission(app: &App, query: &Query) -> Result<AnalysisAdmission> {
     })
 }
 
-async fn find(app: &App, account: &str, id: &Id) -> Result<axum::body::Bytes> {
+async fn look_for(app: &App, account: Option<&str>, id: &Id) -> Result<Found> {
+    match account {
+        Some(account) => find(app, account, id).await,
+        None => find_anywhere(app, id).await,
+    }
+}
+
+async fn find(app: &App, account: &str, id: &Id) -> Result<Found> {
     app.storage
         .execution::<CanaryAnalysisExecutionStatusResponse>(account, id)
         .await
 }
 
 /// By id alone: the row, else whichever store has the archive.
-async fn find_anywhere(app: &App, id: &Id) -> Result<axum::body::Bytes> {
+async fn find_anywhere(app: &App, id: &Id) -> Result<Found> {
     let known = app.storage.archive_accounts(Kind::Analysis, id).await?;
     let stores = app.accounts().into_iter().filter(|account| {
         account.supported_types.contains(&ObjectStore)

@@ -101,6 +101,7 @@ impl Service {
     /// not end in that time is taken up by the next process.
     pub async fn stop(self) {
         self.shutdown.cancel();
+        self.app.storage.events.close();
         let grace = self.app.config.server.shutdown_grace;
         let all = futures::future::join_all(self.tasks);
         if tokio::time::timeout(grace, all).await.is_err() {

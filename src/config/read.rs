@@ -180,6 +180,11 @@ fn database(section: &mut Section<'_>, storage: &Storage) -> Result<Database> {
 fn executions(section: &mut Section<'_>) -> Result<Executions> {
     Ok(Executions {
         max_running: section.integer("maxRunning", 1..=10_000_usize)?,
+        max_waiting: section.integer("maxWaiting", 1..=10_000_000_u64)?,
+        max_waiting_bytes: section.parsed("maxWaitingBytes", |text| match scalar::size(text)? {
+            0 => Err("must be at least 1".to_owned()),
+            size => Ok(size as u64),
+        })?,
         lease: section.duration("lease", Duration::from_secs(1))?,
         max_attempts: section.integer("maxAttempts", 1..=1_000_i64)?,
         retention: section.duration("retention", Duration::ZERO)?,

@@ -10,6 +10,7 @@ use crate::canary::{
 };
 use crate::error::{Error, Result};
 use crate::metrics;
+use crate::storage::{Begun, IdempotencyKey};
 
 /// What an execution is made of; the accounts are resolved.
 #[derive(Clone, Debug, Default)]
@@ -23,21 +24,34 @@ pub struct Admission {
     pub metrics_account: String,
     pub storage_account: String,
     pub configuration_account: Option<String>,
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What was accepted, or had been accepted before with the same key.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    pub id: Id,
+    pub is_new: bool,
 }
 
 /// Accepts an execution: when this returns, it will be run to its end, whatever happens.
 ///
 /// # Errors
-/// `Invalid` when config and request do not fit together.
-pub async fn admit(app: &App, admission: Admission) -> Result<Id> {
+/// `Invalid` when config and request do not fit together, `Unavailable` when enough wait already,
+/// `Reused` when the key came with another request.
+pub async fn admit(app: &App, mut admission: Admission) -> Result<Admitted> {
     check(&admission.config, &admission.request)?;
     let now = app.clock.now_millis();
     let id = new_id(now);
+    let key = admission.key.take();
     let document = document(&id, now, admission);
-    app.storage.begin(&document).await?;
+    if let Begun::Before(id) = app.storage.begin(&document, key.as_ref()).await? {
+        return Ok(Admitted { id, is_new: false });
+    }
     ::metrics::counter!("serin_executions_accepted_total").increment(1);
     tracing::info!(execution.id = id, "execution accepted");
-    Id::parse(&id)
+    let id = Id::parse(&id)?;
+    Ok(Admitted { id, is_new: true })
 }
 
 /// Admits the canary of an analysis under an id that is the same whenever it is tried.
@@ -52,7 +66,7 @@ pub(super) async fn admit_for(
 ) -> Result<()> {
     check(&admission.config, &admission.request)?;
     let document = document(id, app.clock.now_millis(), admission);
-    app.storage.begin_for(&document, Some(analysis)).await?;
+    app.storage.begin_for(&document, analysis).await?;
     ::metrics::counter!("serin_executions_accepted_total").increment(1);
     Ok(())
 }

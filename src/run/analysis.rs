@@ -6,7 +6,7 @@
 use ulid::Ulid;
 use uuid::Uuid;
 
-use super::admission::{self, Admission};
+use super::admission::{self, Admission, Admitted};
 use super::plan::{Plan, run_number};
 use super::stages::{Failure, Stage};
 use crate::app::App;
@@ -16,7 +16,7 @@ use crate::canary::{
     CanaryExecutionStatusResponse, ExecutionStatus, Id, Instant, StageException, iso_from_millis,
 };
 use crate::error::{Error, Result};
-use crate::storage::Claim;
+use crate::storage::{Begun, Claim, IdempotencyKey};
 
 const SETUP: &str = "Sets up and executes the wait, run and monitor canary task chain.";
 const GENERATE_RESULT: &str =
@@ -41,13 +41,15 @@ pub struct AnalysisAdmission {
     pub request: CanaryAnalysisExecutionRequest,
     pub metrics_account: String,
     pub storage_account: String,
+    pub key: Option<IdempotencyKey>,
 }
 
 /// Accepts an analysis: when this returns, it will be brought to its end, whatever happens.
 ///
 /// # Errors
-/// `Invalid` when config and request do not fit together, or the windows make no sense.
-pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<Id> {
+/// `Invalid` when config and request do not fit together, or the windows make no sense;
+/// `Unavailable` when enough wait already, `Reused` when the key came with another request.
+pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<Admitted> {
     let now = app.clock.now_millis();
     let plan = Plan::of(&admission.request, now)?;
     admission::check(&admission.config, &plan.request(1))?;
@@ -71,9 +73,13 @@ pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<I
         ..CanaryAnalysisExecutionStatusResponse::default()
     };
     document.set_status(ExecutionStatus::NotStarted);
-    app.storage.begin(&document).await?;
+    let begun = app.storage.begin(&document, admission.key.as_ref()).await?;
+    if let Begun::Before(id) = begun {
+        return Ok(Admitted { id, is_new: false });
+    }
     tracing::info!(execution.id = id, "analysis accepted");
-    Id::parse(&id)
+    let id = Id::parse(&id)?;
+    Ok(Admitted { id, is_new: true })
 }
 
 /// Takes the steps that can be taken now. Until when it waits then, or `None` at its end.
@@ -205,6 +211,7 @@ async fn start_canary(
         metrics_account: analysis.metrics_account_name.clone().unwrap_or_default(),
         storage_account: analysis.storage_account_name.clone().unwrap_or_default(),
         configuration_account: None,
+        key: None,
     };
     admission::admit_for(app, id, &canary, admission).await?;
     Ok(canary)

@@ -4,6 +4,7 @@
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
 /// What happened to an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct Events {
     /// For other processes, until they are sent.
     outbox: Option<UnboundedSender<Event>>,
     unsent: Mutex<Option<UnboundedReceiver<Event>>>,
+    closed: CancellationToken,
 }
 
 impl Events {
@@ -41,6 +43,7 @@ impl Events {
             told: broadcast::channel(BACKLOG).0,
             outbox: is_shared.then_some(outbox),
             unsent: Mutex::new(is_shared.then_some(unsent)),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -67,6 +70,19 @@ impl Events {
 
     pub fn subscribe(&self) -> Waiting {
         Waiting(self.told.subscribe())
+    }
+
+    /// Nobody should wait any longer: the process ends.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     /// What is to be sent to other processes; taken once.

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use serde_json::Value;
 
 use super::events::Change;
-use super::index::{Claim, ExecutionRow, Kind};
+use super::index::{Claim, ExecutionRow, KeyRow, Kind};
 use super::{Record, Storage, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
@@ -31,6 +31,55 @@ pub struct NewComparison {
     pub document: Value,
 }
 
+/// How long a key stands for what it started.
+const KEY_LIFE: i64 = 24 * 60 * 60 * 1000;
+
+/// What a client sends with a request, so that sending it again starts nothing new.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    pub key: String,
+    /// Tells whether the request is the same.
+    pub fingerprint: String,
+}
+
+impl IdempotencyKey {
+    fn check(&self, before: &KeyRow) -> Result<Id> {
+        if before.fingerprint == self.fingerprint {
+            return Id::parse(&before.execution_id);
+        }
+        Err(Error::Reused(format!(
+            "the Idempotency-Key '{}' came with another request before, which started '{}'; \
+             a new request wants a new key",
+            self.key, before.execution_id
+        )))
+    }
+}
+
+/// How an acceptance ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    Here,
+    /// The same request had started this one.
+    Before(Id),
+}
+
+/// An execution as it is answered.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub body: Bytes,
+    /// It will not change any more.
+    pub is_complete: bool,
+}
+
+impl Found {
+    const fn complete(body: Bytes) -> Self {
+        Self {
+            body,
+            is_complete: true,
+        }
+    }
+}
+
 /// Whether an execution was forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
@@ -48,29 +97,56 @@ pub enum Ended {
 
 impl Storage {
     /// Accepts an execution: durable when this returns. One that is there already stays as it is.
-    pub async fn begin<R: Record>(&self, document: &R) -> Result<()> {
-        self.begin_for(document, None).await
+    ///
+    /// # Errors
+    /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
+    pub async fn begin<R: Record>(
+        &self,
+        document: &R,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Begun> {
+        let row = accepted(document, None)?;
+        self.admit(R::KIND, row.document.len()).await?;
+        match key {
+            Some(key) => {
+                let since = self.keys_since();
+                let before = self
+                    .index
+                    .insert_execution_with_key(&row, &key.key, &key.fingerprint, since)
+                    .await?;
+                if let Some(before) = before {
+                    return key.check(&before).map(Begun::Before);
+                }
+            }
+            None => self.index.insert_execution(&row).await?,
+        }
+        self.accept(&row.id).await?;
+        Ok(Begun::Here)
     }
 
-    /// Accepts a canary for which an analysis waits.
-    pub async fn begin_for<R: Record>(&self, document: &R, parent: Option<&str>) -> Result<()> {
-        let row = ExecutionRow {
-            kind: R::KIND,
-            id: document.id().to_owned(),
-            application: document.application().to_owned(),
-            canary_config_id: document.canary_config_id().to_owned(),
-            storage_account: document.storage_account().to_owned(),
-            status: document.status(),
-            complete: false,
-            archived: false,
-            build_time: document.build_time(),
-            attempt: 0,
-            parent: parent.map(str::to_owned),
-            document: to_text(document)?,
-        };
+    /// The execution that a key stands for already.
+    ///
+    /// # Errors
+    /// `Reused` when the key came with another request.
+    pub async fn started_with(&self, key: &IdempotencyKey) -> Result<Option<Id>> {
+        let before = self.index.key(&key.key, self.keys_since()).await?;
+        before.map(|before| key.check(&before)).transpose()
+    }
+
+    fn keys_since(&self) -> i64 {
+        self.clock.now_millis() - KEY_LIFE
+    }
+
+    /// Accepts a canary for which an analysis waits; the analysis was admitted with it.
+    pub async fn begin_for<R: Record>(&self, document: &R, parent: &str) -> Result<()> {
+        let row = accepted(document, Some(parent))?;
         self.index.insert_execution(&row).await?;
-        // Work begins while the row is on its way to the disk; the answer waits for it.
-        self.events.tell(Change::Due, &row.id);
+        self.accept(&row.id).await
+    }
+
+    /// Work begins while the row is on its way to the disk; the answer waits for it.
+    async fn accept(&self, id: &str) -> Result<()> {
+        self.events.tell(Change::Due, id);
         self.index.durable().await
     }
 
@@ -236,10 +312,10 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when there is neither; `Invalid` when the id is of an execution of another kind.
-    pub async fn execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
+    pub async fn execution<R: Record>(&self, account: &str, id: &Id) -> Result<Found> {
         let cached = (R::KIND, account.to_owned(), id.to_string());
         if let Some(body) = self.finished.get(&cached).await {
-            return Ok(body);
+            return Ok(Found::complete(body));
         }
         if let Some(row) = self.index.execution(id.as_str()).await? {
             if row.kind != R::KIND {
@@ -251,11 +327,14 @@ impl Storage {
                 self.index.durable().await?;
                 self.finished.insert(cached, body.clone()).await;
             }
-            return Ok(body);
+            return Ok(Found {
+                body,
+                is_complete: row.complete,
+            });
         }
         let body = self.archived_execution::<R>(account, id).await?;
         self.finished.insert(cached, body.clone()).await;
-        Ok(body)
+        Ok(Found::complete(body))
     }
 
     async fn archived_execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
@@ -379,6 +458,7 @@ impl Storage {
                 |error| tracing::warn!(execution.id = %id, %error, "left out of a list"),
             )
             .ok()
+            .map(|found| found.body)
         });
         let read = futures::future::join_all(read).await;
         Ok(read.into_iter().flatten().collect())
@@ -386,7 +466,8 @@ impl Storage {
 
     /// Forgets rows whose archive has been there for the time of retention.
     pub(super) async fn sweep(&self) -> Result<u64> {
-        let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
+        self.index.forget_keys(self.keys_since()).await?;
+        let retention = i64::try_from(self.limits.retention.as_millis()).unwrap_or(i64::MAX);
         let until = self.clock.now_millis().saturating_sub(retention);
         self.index.forget_archived(until).await
     }
@@ -416,6 +497,24 @@ fn without_stage(stage: &str, id: &Id) -> Error {
     Error::Invalid(format!(
         "Unable to find StageExecution '{stage}' in pipeline ID '{id}'"
     ))
+}
+
+/// The row of an execution that is about to be accepted.
+fn accepted<R: Record>(document: &R, parent: Option<&str>) -> Result<ExecutionRow> {
+    Ok(ExecutionRow {
+        kind: R::KIND,
+        id: document.id().to_owned(),
+        application: document.application().to_owned(),
+        canary_config_id: document.canary_config_id().to_owned(),
+        storage_account: document.storage_account().to_owned(),
+        status: document.status(),
+        complete: false,
+        archived: false,
+        build_time: document.build_time(),
+        attempt: 0,
+        parent: parent.map(str::to_owned),
+        document: to_text(document)?,
+    })
 }
 
 fn to_text<R: Record>(document: &R) -> Result<String> {

@@ -6,6 +6,7 @@ mod archives;
 mod configs;
 mod executions;
 mod journal;
+mod keys;
 mod open;
 mod postgres;
 
@@ -17,6 +18,7 @@ use sqlx::AnyPool;
 pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
+pub use keys::KeyRow;
 pub use postgres::{Listener, NOTIFICATION_BYTES};
 
 use crate::error::{Error, Result};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod admission;
 mod analysis;
 mod architecture;
 mod canary_configs;

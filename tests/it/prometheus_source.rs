@@ -70,6 +70,8 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             refresh: 60 * second,
         },
         executions: Executions {
+            max_waiting: 1,
+            max_waiting_bytes: 1,
             max_running: 1,
             lease: second,
             max_attempts: 1,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Row};
 
 use super::Index;
 use crate::canary::ExecutionStatus;
@@ -82,23 +83,22 @@ pub struct Listed {
 impl Index {
     /// Accepts an execution, due at once; one that is there already stays as it is.
     pub async fn insert_execution(&self, row: &ExecutionRow) -> Result<()> {
-        self.tell("accept an execution", sqlx::query(
-            "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
-             status, complete, build_time, archived, due_at, attempt, failures, parent, document, size) \
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9, $10) \
-             ON CONFLICT (id) DO NOTHING",
+        let inserted = insert(row).execute(&self.write);
+        self.tell("accept an execution", inserted).await.map(|_| ())
+    }
+
+    /// How many of a kind have not ended, and their bytes as they were accepted.
+    pub async fn waiting(&self, kind: Kind) -> Result<(u64, u64)> {
+        let counted = sqlx::query(
+            "SELECT count(*), CAST(coalesce(sum(size), 0) AS bigint) FROM execution \
+             WHERE complete = 0 AND kind = $1",
         )
-        .bind(&row.id)
-        .bind(row.kind.as_str())
-        .bind(&row.application)
-        .bind(&row.canary_config_id)
-        .bind(&row.storage_account)
-        .bind(row.status.as_str())
-        .bind(row.build_time)
-        .bind(&row.parent)
-        .bind(&row.document)
-        .bind(i64::try_from(row.document.len()).unwrap_or(i64::MAX))
-        .execute(&self.write)).await.map(|_| ())
+        .bind(kind.as_str());
+        let row = self
+            .ask("count executions", counted.fetch_one(&self.read))
+            .await?;
+        let number = |at: usize| u64::try_from(row.get::<i64, _>(at)).unwrap_or(0);
+        Ok((number(0), number(1)))
     }
 
     /// Keeps an execution that has ended already; it is never due.
@@ -404,6 +404,25 @@ impl Index {
         .await
         .map(|removed| removed.rows_affected())
     }
+}
+
+pub(super) fn insert(row: &ExecutionRow) -> Query<'_, Any, AnyArguments> {
+    sqlx::query(
+        "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
+         status, complete, build_time, archived, due_at, attempt, failures, parent, document, size) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9, $10) \
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&row.id)
+    .bind(row.kind.as_str())
+    .bind(&row.application)
+    .bind(&row.canary_config_id)
+    .bind(&row.storage_account)
+    .bind(row.status.as_str())
+    .bind(row.build_time)
+    .bind(&row.parent)
+    .bind(&row.document)
+    .bind(i64::try_from(row.document.len()).unwrap_or(i64::MAX))
 }
 
 fn claim(row: &AnyRow) -> Claim {

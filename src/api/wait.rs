@@ -1,0 +1,131 @@
+//! `?wait=30s` and `Prefer: wait=30`: an answer when the execution has ended, or after that time.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use jiff::SignedDuration;
+use tokio::time::{Instant, sleep_until};
+
+use super::request::Query;
+use crate::app::App;
+use crate::canary::Id;
+use crate::error::{Error, Result};
+use crate::storage::Found;
+use crate::storage::events::Change;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// How long the client wants to wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wait {
+    duration: Duration,
+    is_preference: bool,
+}
+
+/// The header `Prefer`, as far as it says how long.
+pub struct Preferred(Option<Duration>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Preferred {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(preference(&parts.headers)))
+    }
+}
+
+/// RFC 7240: what is not understood is passed over.
+fn preference(headers: &HeaderMap) -> Option<Duration> {
+    let texts = headers.get_all(PREFER).into_iter();
+    let texts = texts.filter_map(|value| value.to_str().ok());
+    let mut preferences = texts.flat_map(|text| text.split([',', ';']));
+    preferences.find_map(|one| {
+        let (name, value) = one.split_once('=')?;
+        let is_wait = name.trim().eq_ignore_ascii_case("wait");
+        let seconds = value.trim().trim_matches('"').parse().ok();
+        seconds.filter(|_| is_wait).map(Duration::from_secs)
+    })
+}
+
+impl Wait {
+    /// # Errors
+    /// `Invalid` when the parameter is no duration.
+    pub fn of(query: &Query, preferred: &Preferred) -> Result<Self> {
+        let Some(text) = query.text("wait") else {
+            return Ok(Self {
+                duration: preferred.0.unwrap_or_default(),
+                is_preference: preferred.0.is_some(),
+            });
+        };
+        let seconds = text.parse().ok().map(Duration::from_secs);
+        let duration = || {
+            let duration = text.parse::<SignedDuration>().ok()?;
+            Duration::try_from(duration).ok()
+        };
+        let duration = seconds.or_else(duration).ok_or_else(|| {
+            Error::Invalid(format!(
+                "'{text}' is no value for 'wait', which wants a time, as in '30s'"
+            ))
+        })?;
+        Ok(Self {
+            duration,
+            is_preference: false,
+        })
+    }
+}
+
+/// The answer to a GET of an execution: at once if it has ended, else when it ends or the time is
+/// over. A tenth of the time that a request may take is left for the answer.
+pub async fn answer<F: Future<Output = Result<Found>>>(
+    app: &App,
+    id: &Id,
+    wait: Wait,
+    find: impl Fn() -> F,
+) -> Result<Response> {
+    let most = app.config.server.request_timeout * 9 / 10;
+    let until = Instant::now() + wait.duration.min(most);
+    let mut changes = app.storage.events.subscribe();
+    let mut found = find().await?;
+    while !found.is_complete && Instant::now() < until && !app.storage.events.is_closed() {
+        // Should nobody tell, it is found out by looking.
+        let look = Instant::now() + app.storage.look_every();
+        tokio::select! {
+            () = changes.until(Change::Ended, id.as_str()) => {}
+            () = sleep_until(look.min(until)) => {}
+            () = app.storage.events.closed() => {}
+        }
+        found = find().await?;
+    }
+    let json = HeaderValue::from_static("application/json");
+    let applied = wait
+        .is_preference
+        .then(|| [(APPLIED, HeaderValue::from_static("wait"))]);
+    let body: Bytes = found.body;
+    Ok(([(header::CONTENT_TYPE, json)], applied, body).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_is_found_among_others() {
+        let cases = [
+            ("wait=30", Some(30)),
+            ("respond-async, WAIT=10", Some(10)),
+            ("respond-async; wait=\"5\"", Some(5)),
+            ("wait=soon", None),
+            ("handling=lenient", None),
+        ];
+        for (text, expected) in cases {
+            let headers = HeaderMap::from_iter([(PREFER, text.parse().unwrap())]);
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(preference(&headers), expected, "{text}");
+        }
+    }
+}

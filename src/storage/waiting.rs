@@ -1,0 +1,62 @@
+//! How much may wait: beyond it nothing is accepted, so that what was accepted is reached.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Kind, Storage};
+use crate::error::{Error, Result};
+
+/// How old a count may be. Replicas count for themselves between, so that a fleet may accept a
+/// little more than it says.
+const COUNTED_FOR: Duration = Duration::from_millis(250);
+
+/// Executions of a kind that have not ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    count: u64,
+    bytes: u64,
+    counted_at: Option<Instant>,
+}
+
+impl Storage {
+    /// Whether one more of `bytes` may wait.
+    ///
+    /// # Errors
+    /// `Unavailable` when enough wait already.
+    pub(super) async fn admit(&self, kind: Kind, bytes: usize) -> Result<()> {
+        let mut waiting = self.waiting.lock().await;
+        let waiting = waiting.entry(kind).or_default();
+        let is_old = |at: Instant| COUNTED_FOR < at.elapsed();
+        if waiting.counted_at.is_none_or(is_old) {
+            let (count, bytes) = self.index.waiting(kind).await?;
+            *waiting = Waiting {
+                count,
+                bytes,
+                counted_at: Some(Instant::now()),
+            };
+            ::metrics::gauge!("serin_executions_waiting", "kind" => kind.as_str())
+                .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+        }
+        let bytes = bytes as u64;
+        let limits = &self.limits;
+        let refused = if limits.max_waiting <= waiting.count {
+            Some(format!("{} executions", waiting.count))
+        } else if limits.max_waiting_bytes < waiting.bytes.saturating_add(bytes) {
+            Some(format!("executions of {} bytes", waiting.bytes))
+        } else {
+            None
+        };
+        if let Some(waiting) = refused {
+            ::metrics::counter!("serin_executions_refused_total", "kind" => kind.as_str())
+                .increment(1);
+            return Err(Error::Unavailable(format!(
+                "{waiting} have not ended yet, which is as much as serin takes; \
+                 nothing was started, try again later"
+            )));
+        }
+        waiting.count += 1;
+        waiting.bytes += bytes;
+        Ok(())
+    }
+}
