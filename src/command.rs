@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod health;
 mod import;
 mod judge;
 mod openapi;
@@ -28,6 +29,8 @@ pub enum Command {
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),
+    /// Ask the service of this configuration how it is: exit code 0 if it is UP.
+    Health(health::Health),
     /// Print the configuration in force, secrets masked.
     Config(Configured),
     /// Print the document of the API.
@@ -73,6 +76,7 @@ impl Command {
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
+            Self::Health(health) => wait(health.run()),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),
         }
