@@ -5,6 +5,7 @@ mod demo;
 mod health;
 mod import;
 mod judge;
+mod migrate;
 mod openapi;
 mod serve;
 
@@ -31,6 +32,8 @@ pub enum Command {
     Import(import::Import),
     /// Ask the service of this configuration how it is: exit code 0 if it is UP.
     Health(health::Health),
+    /// Bring the database up to date, before a new version starts or past a pooler.
+    Migrate(Configured),
     /// Print the configuration in force, secrets masked.
     Config(Configured),
     /// Print the document of the API.
@@ -77,6 +80,7 @@ impl Command {
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
             Self::Health(health) => wait(health.run()),
+            Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),
         }

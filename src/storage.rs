@@ -19,6 +19,7 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -73,8 +74,20 @@ pub struct Storage {
     waiting: Mutex<HashMap<Kind, Waiting>>,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
+    /// Canary configs by account and id, for a moment.
+    configs: Cache<(String, String), CachedConfig>,
+    /// Counts writes of configs, by which a reader sees that it was overtaken.
+    configs_written: AtomicU64,
     /// A config is written, deleted or taken from its store by one task at a time.
     config_locks: Vec<Mutex<()>>,
+}
+
+/// A config as it is answered.
+#[derive(Clone)]
+struct CachedConfig {
+    /// When its row was written that was seen before it was read, in a fleet.
+    noted_at: Option<i64>,
+    body: Bytes,
 }
 
 /// One account that keeps documents.
@@ -122,8 +135,14 @@ impl Storage {
             waiting: Mutex::default(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
-                .weigher(|_, body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX))
+                .weigher(|_, body: &Bytes| weight(body))
                 .build(),
+            configs: Cache::builder()
+                .max_capacity(CACHED_BYTES)
+                .weigher(|_, config: &CachedConfig| weight(&config.body))
+                .time_to_live(Duration::from_secs(1))
+                .build(),
+            configs_written: AtomicU64::new(0),
             config_locks: (0..CONFIG_LOCKS).map(|_| Mutex::default()).collect(),
         };
         storage.ask_time().await?;
@@ -173,6 +192,10 @@ impl Storage {
     pub async fn close(&self) {
         self.index.close().await;
     }
+}
+
+fn weight(body: &Bytes) -> u32 {
+    u32::try_from(body.len()).unwrap_or(u32::MAX)
 }
 
 /// JSON bytes of a document; all of ours can be written.

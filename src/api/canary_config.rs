@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -51,9 +52,10 @@ pub async fn find_canary_config(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-) -> Result<Json<CanaryConfig>> {
+) -> Result<Response> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    Ok(Json(app.storage.canary_config(account, &id).await?))
+    let body = app.storage.canary_config_body(account, &id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// Store a new canary config

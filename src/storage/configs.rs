@@ -1,7 +1,11 @@
 //! Canary configs: object first, then row; on delete row first, then object.
 
+use std::sync::atomic::Ordering;
+
+use axum::body::Bytes;
+
 use super::index::{ConfigRow, Named};
-use super::{Storage, does_not_exist, group, not_found, to_bytes};
+use super::{CachedConfig, Storage, does_not_exist, group, not_found, to_bytes};
 use crate::canary::{CanaryConfig, CanaryConfigSummary, Id, iso_from_millis};
 use crate::error::{Error, Result};
 
@@ -50,6 +54,45 @@ impl Storage {
         serde_json::from_slice(&body).map_err(|cause| {
             Error::storage(format!("the canary config '{id}' cannot be read"), cause)
         })
+    }
+
+    /// The config as it is answered. What another than serin wrote into the store shows within
+    /// a second, what serin wrote shows at once.
+    ///
+    /// # Errors
+    /// `NotFound` when neither the index nor the store knows the id.
+    pub async fn canary_config_body(&self, account: &str, id: &Id) -> Result<Bytes> {
+        let noted_at = if self.index.is_shared() {
+            let row = self.index.config(account, id.as_str()).await?;
+            row.map(|row| row.noted_at)
+        } else {
+            None
+        };
+        let cached = (account.to_owned(), id.to_string());
+        if let Some(config) = self.configs.get(&cached).await
+            && config.noted_at == noted_at
+        {
+            return Ok(config.body);
+        }
+        let written = self.configs_written.load(Ordering::Acquire);
+        let body = to_bytes(&self.canary_config(account, id).await?)?;
+        let config = CachedConfig {
+            noted_at,
+            body: body.clone(),
+        };
+        self.configs.insert(cached.clone(), config).await;
+        // What was read may have been replaced meanwhile.
+        if written != self.configs_written.load(Ordering::Acquire) {
+            self.configs.invalidate(&cached).await;
+        }
+        Ok(body)
+    }
+
+    /// Makes a config be read anew.
+    pub(super) async fn forget_config(&self, account: &str, id: &str) {
+        self.configs_written.fetch_add(1, Ordering::AcqRel);
+        let cached = (account.to_owned(), id.to_owned());
+        self.configs.invalidate(&cached).await;
     }
 
     /// # Errors
@@ -114,7 +157,10 @@ impl Storage {
         }
         let now = self.clock.now_millis();
         self.index.remove_config(account, id.as_str(), now).await?;
-        self.delete(account, group::CANARY_CONFIG, id).await
+        let deleted = self.delete(account, group::CANARY_CONFIG, id).await;
+        self.forget_config(account, id.as_str()).await;
+        self.index.durable().await?;
+        deleted
     }
 
     async fn write_config(
@@ -142,7 +188,9 @@ impl Storage {
                 return Err(error);
             }
         }
-        self.index.put_config(account, &row).await
+        self.index.put_config(account, &row).await?;
+        self.forget_config(account, id.as_str()).await;
+        self.index.durable().await
     }
 
     pub(super) fn config_row(&self, id: &str, config: &CanaryConfig, version: String) -> ConfigRow {

@@ -93,6 +93,7 @@ impl Storage {
         }
         for id in known.into_keys() {
             self.index.remove_config(account, &id, until).await?;
+            self.forget_config(account, &id).await;
         }
         self.index.remove_stale_names(account, until).await
     }
@@ -119,7 +120,9 @@ impl Storage {
         // Kayenta reads a config's name from its file name.
         let file = entry.key.rsplit('/').next().unwrap_or_default();
         file.trim_end_matches(".json").clone_into(&mut row.name);
-        self.index.put_config(account, &row).await
+        self.index.put_config(account, &row).await?;
+        self.forget_config(account, id).await;
+        Ok(())
     }
 
     async fn reconcile_archives<R: Record>(&self, account: &str) -> Result<()> {
