@@ -60,6 +60,11 @@ pub async fn check(world: &World) -> anyhow::Result<()> {
             .collect::<Vec<bool>>()
             .await;
     }
+    if let Some(database) = &world.postgres {
+        for (id, row) in world.services.rows(database).await? {
+            world.history.read(&id, &row, "its row");
+        }
+    }
     for execution in &executions {
         if let Some(end) = &execution.end {
             check_end(world, execution, end);

@@ -44,6 +44,8 @@ use services::Services;
 pub struct World {
     pub services: Services,
     pub database: Database,
+    /// The name of the database, where it is PostgreSQL's.
+    pub postgres: Option<String>,
     pub http: reqwest::Client,
     pub toxiproxy: Toxiproxy,
     pub prometheus: Arc<Middleman>,
@@ -281,6 +283,7 @@ async fn open(
         .into();
     Ok(World {
         database: arguments.database,
+        postgres: (arguments.database == Database::Postgres).then_some(name),
         http,
         toxiproxy,
         prometheus,

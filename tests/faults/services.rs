@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 use serin::config::{S3Account, S3Credentials};
 use serin::storage::s3::S3Store;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Row};
 
 pub const BUCKET: &str = "faults";
 
@@ -62,6 +63,23 @@ impl Services {
             .execute(&mut connection)
             .await?;
         Ok(connection.close().await?)
+    }
+
+    /// The documents of executions as their rows have them, without anything between.
+    pub async fn rows(&self, database: &str) -> anyhow::Result<Vec<(String, Value)>> {
+        let mut url = url::Url::parse(&self.postgres)?;
+        url.set_path(database);
+        let mut connection = PgConnection::connect(url.as_str()).await?;
+        let rows = sqlx::query("SELECT id, document FROM execution")
+            .fetch_all(&mut connection)
+            .await?;
+        connection.close().await?;
+        rows.iter()
+            .map(|row| {
+                let document: String = row.try_get("document")?;
+                Ok((row.try_get("id")?, serde_json::from_str(&document)?))
+            })
+            .collect()
     }
 
     /// `start`, or `fast` or `immediate` to stop.
