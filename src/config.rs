@@ -215,6 +215,8 @@ pub struct S3Account {
     /// With a scheme; requests are then path-style.
     pub endpoint: Option<String>,
     pub credentials: Option<S3Credentials>,
+    /// Total time for one request, retries included.
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -95,6 +95,8 @@ struct Account {
     objects: Arc<dyn ObjectStore>,
     /// Set once the index knows what the store had at the start.
     reconciled: OnceCell<()>,
+    /// Set once the store knows whether the index has rows of it.
+    expected: OnceCell<()>,
 }
 
 impl Storage {
@@ -106,14 +108,12 @@ impl Storage {
         let mut accounts = IndexMap::new();
         for account in &config.accounts {
             if let Some(objects) = objects::open(account)? {
-                let reconciled = OnceCell::new();
-                accounts.insert(
-                    account.name.clone(),
-                    Account {
-                        objects,
-                        reconciled,
-                    },
-                );
+                let store = Account {
+                    objects,
+                    reconciled: OnceCell::new(),
+                    expected: OnceCell::new(),
+                };
+                accounts.insert(account.name.clone(), store);
             }
         }
         let default_account = config.accounts.iter().find(|account| {
@@ -157,6 +157,22 @@ impl Storage {
 
     fn objects(&self, name: &str) -> Result<&dyn ObjectStore> {
         Ok(self.account(name)?.objects.as_ref())
+    }
+
+    async fn put(&self, name: &str, key: &str, body: Bytes) -> Result<String> {
+        let account = self.account(name)?;
+        let expected = account.expected.get_or_try_init(|| self.expect_known(name));
+        expected.await?;
+        account.objects.put(key, body).await
+    }
+
+    /// What the index lists was there: a store that lost it must not begin anew as an empty one.
+    async fn expect_known(&self, account: &str) -> Result<()> {
+        let is_known = self.index.knows_objects(account).await?;
+        if is_known {
+            self.objects(account)?.expect_objects();
+        }
+        Ok(())
     }
 
     /// Whether the index answers.

@@ -2,6 +2,7 @@
 
 use std::mem::take;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ::config::{Map as Table, Value, ValueKind};
 use serde_json::Value as Json;
@@ -17,6 +18,7 @@ use super::{
 const STORES: [AccountType; 2] = [AccountType::ObjectStore, AccountType::ConfigurationStore];
 const WRONG_TYPE: &str = "must be 'OBJECT_STORE' or 'CONFIGURATION_STORE'";
 const ROOT_FOLDER: &str = "kayenta";
+const S3_TIMEOUT: &str = "45s";
 const MAX_CONCURRENT_QUERIES: usize = 16;
 
 /// What may be added to the accounts of the file.
@@ -221,6 +223,7 @@ fn s3_account(section: &mut Section<'_>) -> Result<Option<Account>> {
     let shown = endpoint.clone().into();
     section.effective.insert("endpoint".to_owned(), shown);
     let credentials = s3_credentials(section)?;
+    let timeout = section.duration_or("timeout", S3_TIMEOUT, Duration::from_secs(1))?;
     let supported_types = store_types(section, &name)?;
     section.unserved(&["proxyHost", "proxyPort", "proxyProtocol"]);
     let Some(bucket) = bucket else {
@@ -238,6 +241,7 @@ fn s3_account(section: &mut Section<'_>) -> Result<Option<Account>> {
         profile_name,
         endpoint,
         credentials,
+        timeout,
     };
     account(section, name, supported_types, AccountKind::S3(kind)).map(Some)
 }

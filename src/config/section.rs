@@ -209,10 +209,16 @@ impl<'a> Section<'a> {
     }
 
     pub fn duration(&mut self, key: &'static str, least: Duration) -> Result<Duration> {
-        self.parsed(key, |text| match scalar::duration(text)? {
-            duration if duration < least => Err(format!("must be at least {least:?}")),
-            duration => Ok(duration),
-        })
+        self.parsed(key, at_least(least))
+    }
+
+    pub fn duration_or(
+        &mut self,
+        key: &'static str,
+        default: &str,
+        least: Duration,
+    ) -> Result<Duration> {
+        self.parsed_or(key, Some(default), at_least(least))
     }
 
     pub fn parsed<T>(
@@ -389,6 +395,13 @@ fn table_of<'a>(path: &str, value: &'a Value) -> Result<&'a Table<String, Value>
             "{path} (in {}) must be a mapping of keys to values",
             origin(value)
         ))),
+    }
+}
+
+fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| match scalar::duration(text)? {
+        duration if duration < least => Err(format!("must be at least {least:?}")),
+        duration => Ok(duration),
     }
 }
 

@@ -179,7 +179,7 @@ impl Storage {
             )));
         }
         let body = to_bytes(config)?;
-        match self.objects(account)?.put(&key(id, &row.name), body).await {
+        match self.put(account, &key(id, &row.name), body).await {
             Ok(version) => row.version = version,
             Err(error) => {
                 if let Err(second) = self.index.release_name(account, &row).await {

@@ -2,11 +2,12 @@
 
 use axum::body::Bytes;
 use indexmap::IndexMap;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::index::{ArchiveRow, Kind};
+use super::objects::ObjectEntry;
 use super::{Record, Storage, does_not_exist, group, not_found, to_bytes};
 use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair, iso_from_millis};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ impl Storage {
     pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
         let key = format!("{}/{id}/metric_sets.json", group::METRIC_SETS);
         let body = to_bytes(&sets)?;
-        self.objects(account)?.put(&key, body).await.map(|_| ())
+        self.put(account, &key, body).await.map(|_| ())
     }
 
     pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
@@ -52,7 +53,7 @@ impl Storage {
     ) -> Result<()> {
         let key = format!("{}/{id}/metric_set_pairs.json", group::METRIC_SET_PAIRS);
         let body = to_bytes(&pairs)?;
-        self.objects(account)?.put(&key, body).await.map(|_| ())
+        self.put(account, &key, body).await.map(|_| ())
     }
 
     pub async fn delete_metric_set_pairs(&self, account: &str, id: &Id) -> Result<()> {
@@ -123,7 +124,7 @@ impl Storage {
     ) -> Result<()> {
         let key = format!("{0}/{id}/{0}.json", R::GROUP);
         let body = to_bytes(archive)?;
-        let version = self.objects(account)?.put(&key, body).await?;
+        let version = self.put(account, &key, body).await?;
         self.forget(R::KIND, account, id.as_str()).await;
         let row = self.archive_row(id.as_str(), archive, version);
         self.index.put_archive(account, &row).await
@@ -160,23 +161,47 @@ impl Storage {
             .map_err(|cause| Error::storage(format!("the document '{key}' cannot be read"), cause))
     }
 
-    /// Key and body of the one object under an id. Two are the traces of a rename that was cut
-    /// short, or of Kayenta's own archive PUT; the newer one counts.
+    /// Key and body of the one object under an id. Two are the traces of a rename that was cut short, or of Kayenta's
+    /// own archive PUT; the newer one counts.
     pub(super) async fn newest(
         &self,
         account: &str,
         group: &str,
         id: &Id,
     ) -> Result<Option<(String, Bytes)>> {
+        let entries = self
+            .objects(account)?
+            .list(&format!("{group}/{id}/"))
+            .await?;
+        let newest = self.read_newest(account, entries).await?;
+        Ok(newest.map(|(entry, body)| (entry.key, body)))
+    }
+
+    /// The newest of several objects; of those that are equally old, as Amazon counts in seconds, the
+    /// one whose document says that it is newer.
+    pub(super) async fn read_newest(
+        &self,
+        account: &str,
+        mut entries: Vec<ObjectEntry>,
+    ) -> Result<Option<(ObjectEntry, Bytes)>> {
         let objects = self.objects(account)?;
-        let mut entries = objects.list(&format!("{group}/{id}/")).await?;
         entries.sort_by_key(|entry| entry.updated_millis);
+        let mut newest: Option<(ObjectEntry, Bytes)> = None;
         while let Some(entry) = entries.pop() {
-            if let Some(body) = objects.get(&entry.key).await? {
-                return Ok(Some((entry.key, body)));
+            let is_older =
+                |(other, _): &(ObjectEntry, Bytes)| entry.updated_millis < other.updated_millis;
+            if newest.as_ref().is_some_and(is_older) {
+                break;
+            }
+            let Some(body) = objects.get(&entry.key).await? else {
+                continue;
+            };
+            match &newest {
+                Some((_, other)) if written_at(&body) <= written_at(other) => {}
+                _ => newest = Some((entry, body)),
             }
         }
-        Ok(None)
+        Ok(newest)
     }
 
     /// Removes every object under an id.
@@ -210,4 +235,15 @@ impl Storage {
             })
             .collect())
     }
+}
+
+/// When a document was written, by its own word; only canary configs tell.
+fn written_at(body: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written {
+        updated_timestamp: i64,
+    }
+    let written: Written = serde_json::from_slice(body).ok()?;
+    Some(written.updated_timestamp)
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::body::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::objects::{ObjectEntry, ObjectStore};
@@ -15,6 +17,9 @@ use crate::error::{Error, Result};
 
 /// Files that are being written lie here, beside the root folder.
 const UNFINISHED: &str = ".unfinished";
+
+/// How many objects a page of a listing has at most.
+const PAGE: usize = 1000;
 
 /// How old an unfinished file must be before it is taken for the leftover of a crash.
 const LEFTOVER: Duration = Duration::from_hours(1);
@@ -77,6 +82,7 @@ impl FileStore {
 
     /// Writes beside, then renames: a reader must never see half a document.
     fn write(&self, path: &Path, body: &[u8]) -> io::Result<String> {
+        self.root_is_there()?;
         let unfinished = self.unfinished.join(Uuid::new_v4().to_string());
         let written = File::create_new(&unfinished).and_then(|mut file| {
             file.write_all(body)?;
@@ -115,19 +121,29 @@ impl FileStore {
         Err(io::Error::other("the folder is removed again and again"))
     }
 
-    fn walk(&self, folder: &Path, entries: &mut Vec<ObjectEntry>) -> io::Result<()> {
-        let found = match fs::read_dir(folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            found => found?,
+    /// A root folder that vanished is not an empty one: a disk may not be mounted.
+    fn root_is_there(&self) -> io::Result<()> {
+        fs::read_dir(&self.root).map(|_| ())
+    }
+
+    fn walk(&self, folder: &Path, found: &mut Found) -> io::Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return self.root_is_there(),
+            entries => entries?,
         };
-        for entry in found {
-            let path = entry?.path();
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                self.walk(&path, found)?;
+                continue;
+            }
             let metadata = match fs::metadata(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
             if metadata.is_dir() {
-                self.walk(&path, entries)?;
+                self.walk(&path, found)?;
                 continue;
             }
             let Some(key) = self.key(&path) else {
@@ -135,11 +151,11 @@ impl FileStore {
             };
             let updated = metadata.modified()?.duration_since(UNIX_EPOCH);
             let updated = updated.unwrap_or_default();
-            entries.push(ObjectEntry {
+            found.push(ObjectEntry {
                 key,
                 updated_millis: i64::try_from(updated.as_millis()).unwrap_or(i64::MAX),
                 version: version(&metadata)?,
-            });
+            })?;
         }
         Ok(())
     }
@@ -160,7 +176,34 @@ impl FileStore {
             .await
             .map_err(io::Error::other)
             .flatten()
-            .map_err(|cause| Error::storage(what, cause))
+            .map_err(|cause| self.failed(&what, cause))
+    }
+
+    fn failed(&self, what: &str, cause: io::Error) -> Error {
+        let root = self.root.display();
+        Error::storage(format!("{what} in the folder '{root}': {cause}"), cause)
+    }
+}
+
+/// The page that a walk fills, and where full ones go.
+struct Found {
+    page: Vec<ObjectEntry>,
+    pages: mpsc::Sender<Vec<ObjectEntry>>,
+}
+
+impl Found {
+    fn push(&mut self, entry: ObjectEntry) -> io::Result<()> {
+        self.page.push(entry);
+        if self.page.len() < PAGE {
+            return Ok(());
+        }
+        self.send()
+    }
+
+    /// An error ends the walk when nobody listens any more.
+    fn send(&mut self) -> io::Result<()> {
+        let page = std::mem::take(&mut self.page);
+        self.pages.blocking_send(page).map_err(io::Error::other)
     }
 }
 
@@ -214,14 +257,27 @@ impl ObjectStore for FileStore {
         .await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>> {
-        let folder = self.path(prefix.trim_end_matches('/'))?;
-        self.off_thread(format!("cannot list '{prefix}'"), move |store| {
-            let mut entries = Vec::new();
-            store.walk(&folder, &mut entries)?;
-            Ok(entries)
-        })
-        .await
+    fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
+        let folder = match self.path(prefix.trim_end_matches('/')) {
+            Ok(folder) => folder,
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        let walk = self.off_thread(format!("cannot list '{prefix}'"), move |store| {
+            let mut found = Found {
+                page: Vec::new(),
+                pages: sender,
+            };
+            store.walk(&folder, &mut found)?;
+            found.send()
+        });
+        let pages = stream::unfold(receiver, async |mut receiver| {
+            let page = receiver.recv().await?;
+            Some((Ok(page), receiver))
+        });
+        // The walk goes on while its pages are read, and tells in the end how it went.
+        let end = stream::once(walk).filter_map(async |walked| walked.err().map(Err));
+        stream::select(pages, end).boxed()
     }
 }
 
@@ -283,5 +339,41 @@ mod tests {
             assert!(store.get("g/id/b.json").await.unwrap().is_some());
             store.delete("g/id/b.json").await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_root_folder_that_vanishes_is_missed_and_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let root = folder.path().join("kayenta");
+        store.put("g/a/a.json", Bytes::new()).await.unwrap();
+        fs::rename(&root, folder.path().join("elsewhere")).unwrap();
+        for error in [
+            store.list("g/").await.unwrap_err(),
+            store.put("g/a/a.json", Bytes::new()).await.unwrap_err(),
+        ] {
+            let told = error.to_string();
+            assert!(told.contains(&root.display().to_string()), "{told}");
+        }
+        assert!(!root.exists());
+        fs::rename(folder.path().join("elsewhere"), &root).unwrap();
+        assert_eq!(store.list("g/").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_listing_has_all_pages_and_ends_with_what_broke_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let group = folder.path().join("kayenta/g");
+        for index in 0..=2 * PAGE {
+            let id = group.join(index.to_string());
+            fs::create_dir_all(&id).unwrap();
+            fs::write(id.join("a.json"), "{}").unwrap();
+        }
+        let listed = store.list("g/").await.unwrap();
+        assert_eq!(listed.len(), 2 * PAGE + 1);
+        // A link to itself cannot be followed.
+        std::os::unix::fs::symlink("loop", group.join("loop")).unwrap();
+        assert!(store.list("g/").await.is_err());
     }
 }

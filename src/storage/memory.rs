@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use axum::body::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
 
 use super::objects::{ObjectEntry, ObjectStore};
 use crate::clock::Clock;
@@ -51,13 +52,14 @@ impl ObjectStore for MemoryStore {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>> {
+    fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
         let objects = self.objects();
         let found = objects.by_key.range(prefix.to_owned()..);
-        Ok(found
+        let page = found
             .take_while(|(key, _)| key.starts_with(prefix))
             .map(|(_, (entry, _))| entry.clone())
-            .collect())
+            .collect();
+        stream::iter([Ok(page)]).boxed()
     }
 }
 

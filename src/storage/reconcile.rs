@@ -1,9 +1,10 @@
 //! What others put into a store comes into the index, and what they removed goes.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::objects::ObjectEntry;
 use super::{Record, Storage, group};
@@ -70,39 +71,53 @@ impl Storage {
         let listed_at = self.clock.now_millis();
         let until = listed_at - MARGIN;
         let rows = self.index.configs(account).await?;
-        let mut known: HashMap<String, String> =
-            rows.into_iter().map(|row| (row.id, row.version)).collect();
-        let objects = newest(
-            self.objects(account)?
-                .list(&prefix(group::CANARY_CONFIG))
-                .await?,
-        );
-        let changed = keep_changed(objects, &mut known);
-        let mut reads = futures::stream::iter(changed)
-            .map(|(id, entry)| async move {
-                (
-                    self.note_config(account, &id, &entry, listed_at).await,
-                    entry,
-                )
+        let known = rows.into_iter().map(|row| (row.id, row.version)).collect();
+        let (changed, gone) = self.compare(account, group::CANARY_CONFIG, known).await?;
+        let mut reads = stream::iter(changed)
+            .map(|(id, entries)| async move {
+                let noted = self.note_config(account, &id, entries, listed_at).await;
+                (id, noted)
             })
             .buffer_unordered(READS);
-        while let Some((noted, entry)) = reads.next().await {
+        while let Some((id, noted)) = reads.next().await {
             if let Err(error) = noted {
-                tracing::warn!(key = entry.key, %error, "a canary config is left out of the index");
+                tracing::warn!(account, id, %error, "a canary config is left out of the index");
             }
         }
-        for id in known.into_keys() {
+        for id in gone {
             self.index.remove_config(account, &id, until).await?;
             self.forget_config(account, &id).await;
         }
         self.index.remove_stale_names(account, until).await
     }
 
+    /// Lists a group against the versions that the index knows.
+    async fn compare(
+        &self,
+        account: &str,
+        group: &str,
+        known: HashMap<String, String>,
+    ) -> Result<(Vec<(String, Vec<ObjectEntry>)>, Vec<String>)> {
+        let objects = self.objects(account)?;
+        if !known.is_empty() {
+            objects.expect_objects();
+        }
+        let mut comparison = Comparison::new(known);
+        let prefix = format!("{group}/");
+        let mut pages = objects.pages(&prefix);
+        while let Some(page) = pages.try_next().await? {
+            for entry in page {
+                comparison.add(entry);
+            }
+        }
+        Ok(comparison.end())
+    }
+
     async fn note_config(
         &self,
         account: &str,
         id: &str,
-        entry: &ObjectEntry,
+        entries: Vec<ObjectEntry>,
         listed_at: i64,
     ) -> Result<()> {
         let _lock = self.lock_config(account, id).await?;
@@ -111,12 +126,12 @@ impl Storage {
         if known.is_some_and(|row| listed_at <= row.noted_at) {
             return Ok(());
         }
-        let Some(body) = self.objects(account)?.get(&entry.key).await? else {
+        let Some((entry, body)) = self.read_newest(account, entries).await? else {
             return Ok(());
         };
         let config: CanaryConfig = serde_json::from_slice(&body)
             .map_err(|cause| Error::storage("it is no canary config", cause))?;
-        let mut row = self.config_row(id, &config, entry.version.clone());
+        let mut row = self.config_row(id, &config, entry.version);
         // Kayenta reads a config's name from its file name.
         let file = entry.key.rsplit('/').next().unwrap_or_default();
         file.trim_end_matches(".json").clone_into(&mut row.name);
@@ -127,21 +142,20 @@ impl Storage {
 
     async fn reconcile_archives<R: Record>(&self, account: &str) -> Result<()> {
         let until = self.clock.now_millis() - MARGIN;
-        let mut known = self.index.archive_versions(account, R::KIND).await?;
-        let objects = newest(self.objects(account)?.list(&prefix(R::GROUP)).await?);
-        let changed = keep_changed(objects, &mut known);
-        let mut reads = futures::stream::iter(changed)
-            .map(|(id, entry)| async move {
-                let noted = self.note_archive::<R>(account, &id, &entry).await;
-                (noted, entry)
+        let known = self.index.archive_versions(account, R::KIND).await?;
+        let (changed, gone) = self.compare(account, R::GROUP, known).await?;
+        let mut reads = stream::iter(changed)
+            .map(|(id, entries)| async move {
+                let noted = self.note_archive::<R>(account, &id, entries).await;
+                (id, noted)
             })
             .buffer_unordered(READS);
-        while let Some((noted, entry)) = reads.next().await {
+        while let Some((id, noted)) = reads.next().await {
             if let Err(error) = noted {
-                tracing::warn!(key = entry.key, %error, "an archive is left out of the index");
+                tracing::warn!(account, id, %error, "an archive is left out of the index");
             }
         }
-        for id in known.into_keys() {
+        for id in gone {
             self.index
                 .remove_archive(account, R::KIND, &id, until)
                 .await?;
@@ -154,52 +168,82 @@ impl Storage {
         &self,
         account: &str,
         id: &str,
-        entry: &ObjectEntry,
+        entries: Vec<ObjectEntry>,
     ) -> Result<()> {
-        let Some(body) = self.objects(account)?.get(&entry.key).await? else {
+        let Some((entry, body)) = self.read_newest(account, entries).await? else {
             return Ok(());
         };
         let archive: R = serde_json::from_slice(&body)
             .map_err(|cause| Error::storage("it is no archived execution", cause))?;
-        let row = self.archive_row(id, &archive, entry.version.clone());
+        let row = self.archive_row(id, &archive, entry.version);
         self.index.put_archive(account, &row).await?;
         self.forget(R::KIND, account, id).await;
         Ok(())
     }
 }
 
-fn prefix(group: &str) -> String {
-    format!("{group}/")
+/// A listing against the versions that the index knows; of what is as it was, nothing is kept.
+struct Comparison {
+    known: HashMap<String, Known>,
+    /// The newest objects of an id; several when they are equally old.
+    changed: HashMap<String, Vec<ObjectEntry>>,
 }
 
-/// The newest object of every id.
-fn newest(entries: Vec<ObjectEntry>) -> HashMap<String, ObjectEntry> {
-    let mut newest = HashMap::<String, ObjectEntry>::new();
-    for entry in entries {
-        let Some(id) = entry.key.split('/').nth(1) else {
-            continue;
+/// What the index knows under an id.
+struct Known {
+    version: String,
+    is_listed: bool,
+    /// Of the object that has the version.
+    updated_millis: Option<i64>,
+}
+
+impl Comparison {
+    fn new(versions: HashMap<String, String>) -> Self {
+        let known = |version| Known {
+            version,
+            is_listed: false,
+            updated_millis: None,
         };
-        match newest.get(id) {
-            Some(other) if other.updated_millis > entry.updated_millis => {}
-            _ => {
-                newest.insert(id.to_owned(), entry);
-            }
+        let versions = versions.into_iter();
+        Self {
+            known: versions.map(|(id, version)| (id, known(version))).collect(),
+            changed: HashMap::new(),
         }
     }
-    newest
-}
 
-/// Leaves in `known` what is in the index and not in the store.
-fn keep_changed(
-    objects: HashMap<String, ObjectEntry>,
-    known: &mut HashMap<String, String>,
-) -> Vec<(String, ObjectEntry)> {
-    objects
-        .into_iter()
-        .filter(|(id, entry)| {
-            known
-                .remove(id)
-                .is_none_or(|version| version != entry.version)
-        })
-        .collect()
+    fn add(&mut self, entry: ObjectEntry) {
+        let Some(id) = entry.key.split('/').nth(1) else {
+            return;
+        };
+        if let Some(known) = self.known.get_mut(id) {
+            known.is_listed = true;
+            if known.version == entry.version {
+                known.updated_millis = Some(entry.updated_millis);
+                return;
+            }
+        }
+        let Some(newest) = self.changed.get_mut(id) else {
+            self.changed.insert(id.to_owned(), vec![entry]);
+            return;
+        };
+        match newest[0].updated_millis.cmp(&entry.updated_millis) {
+            Ordering::Less => *newest = vec![entry],
+            Ordering::Equal => newest.push(entry),
+            Ordering::Greater => {}
+        }
+    }
+
+    /// What must be read, by id, and the ids of which nothing is left.
+    fn end(mut self) -> (Vec<(String, Vec<ObjectEntry>)>, Vec<String>) {
+        // The old object of a rename that was cut short must not replace the new one that is known.
+        self.changed.retain(|id, newest| {
+            let known = self.known.get(id).and_then(|known| known.updated_millis);
+            known.is_none_or(|known| known < newest[0].updated_millis)
+        });
+        let gone = self.known.into_iter().filter(|(_, known)| !known.is_listed);
+        (
+            self.changed.into_iter().collect(),
+            gone.map(|(id, _)| id).collect(),
+        )
+    }
 }

@@ -1,91 +1,84 @@
 //! Objects in S3 and its kin.
 
-use std::time::Duration;
+mod connection;
+mod failure;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Object};
 use axum::body::Bytes;
-use secrecy::ExposeSecret;
-use tokio::sync::OnceCell;
+use futures::stream::{self, BoxStream, StreamExt};
 
 use super::objects::{ObjectEntry, ObjectStore};
 use crate::config::S3Account;
 use crate::error::{Error, Result};
+use connection::Connection;
+use failure::{code, no_answer};
+
+/// How often an object is read again when its body breaks off.
+const BROKEN_BODIES: usize = 3;
 
 /// The bucket of one account. The client is made with the first call, so that a start never waits.
 pub struct S3Store {
     account: S3Account,
-    client: OnceCell<Client>,
+    connection: Connection,
+    /// A bucket that was there and is gone is not an empty one, and is not made anew.
+    was_there: AtomicBool,
+}
+
+/// How far a listing is.
+enum Place {
+    Start,
+    After(String),
+    End,
 }
 
 impl S3Store {
     pub fn new(account: S3Account) -> Self {
         Self {
             account,
-            client: OnceCell::new(),
+            connection: Connection::default(),
+            was_there: AtomicBool::new(false),
         }
     }
 
-    async fn client(&self) -> &Client {
-        self.client.get_or_init(|| self.connect()).await
-    }
-
-    async fn connect(&self) -> Client {
-        let account = &self.account;
-        let http = Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(15))
-            .operation_timeout(Duration::from_secs(45))
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .timeout_config(timeouts);
-        if let Some(profile) = &account.profile_name {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(given) = &account.credentials {
-            let token = given.session_token.as_ref();
-            loader = loader.credentials_provider(Credentials::new(
-                given.access_key.expose_secret(),
-                given.secret_key.expose_secret(),
-                token.map(|token| token.expose_secret().to_owned()),
-                None,
-                "serin",
-            ));
-        }
-        // The endpoint wins over the region, which must be something all the same.
-        let region = match (&account.region, &account.endpoint) {
-            (Some(region), _) => Some(region.clone()),
-            (None, Some(_)) => Some("us-east-1".to_owned()),
-            (None, None) => None,
+    /// Sends a request, and once more with fresh credentials when those at hand are refused.
+    async fn send<T, E, Sent>(
+        &self,
+        request: impl Fn(Client) -> Sent,
+    ) -> Result<T, Box<SdkError<E>>>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        Sent: Future<Output = Result<T, SdkError<E>>>,
+    {
+        let first = self.connection.client(&self.account).await;
+        let answer = match request(first.client.clone()).await {
+            Err(error) if failure::is_refused(&error) => {
+                match self.connection.renewed(&self.account, &first).await {
+                    Some(renewed) => request(renewed.client).await,
+                    None => Err(error),
+                }
+            }
+            answer => answer,
         };
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
+        if answer
+            .as_ref()
+            .err()
+            .is_none_or(|error| code(error) == "NoSuchKey")
+        {
+            self.was_there.store(true, Ordering::Relaxed);
         }
-        let shared = loader.load().await;
-        let mut config = aws_sdk_s3::config::Builder::from(&shared);
-        if let Some(endpoint) = &account.endpoint {
-            config = config
-                .endpoint_url(endpoint)
-                .force_path_style(true)
-                // Several servers refuse the checksums that the SDK adds by itself.
-                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        }
-        Client::from_conf(config.build())
+        answer.map_err(Box::new)
+    }
+
+    /// Whether the bucket is missing because nothing has been put into it yet.
+    fn is_not_made_yet<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> bool {
+        code(error) == "NoSuchBucket" && !self.was_there.load(Ordering::Relaxed)
     }
 
     /// The key in the bucket; a root folder may have slashes around it, or be empty.
@@ -98,8 +91,11 @@ impl S3Store {
     }
 
     async fn create_bucket(&self) -> Result<()> {
-        let client = self.client().await;
-        let mut request = client.create_bucket().bucket(&self.account.bucket);
+        let connected = self.connection.client(&self.account).await;
+        let mut request = connected
+            .client
+            .create_bucket()
+            .bucket(&self.account.bucket);
         if let (Some(region), None) = (&self.account.region, &self.account.endpoint)
             && region != "us-east-1"
         {
@@ -121,67 +117,120 @@ impl S3Store {
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let place = match key {
-            "" => format!("s3 bucket '{}'", self.account.bucket),
-            key => format!(
-                "'{}' in s3 bucket '{}'",
-                self.full(key),
-                self.account.bucket
-            ),
-        };
         let why = match code(error) {
-            "" => "no answer",
-            code => code,
+            "NoSuchBucket" => "NoSuchBucket; it was there before, and is not made anew".to_owned(),
+            _ => failure::why(error, self.account.timeout),
         };
-        Error::storage(
-            format!("cannot {verb} {place}: {why}"),
-            DisplayErrorContext(error).to_string(),
-        )
+        self.error(verb, key, &why, DisplayErrorContext(error).to_string())
+    }
+
+    fn error(
+        &self,
+        verb: &str,
+        key: &str,
+        why: &str,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        let bucket = &self.account.bucket;
+        let place = match key {
+            "" => format!("s3 bucket '{bucket}'"),
+            key => format!("'{}' in s3 bucket '{bucket}'", self.full(key)),
+        };
+        Error::storage(format!("cannot {verb} {place}: {why}"), cause)
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Bytes>> {
+        let mut broken = 0;
+        loop {
+            let get = |client: Client| {
+                let request = client.get_object().bucket(&self.account.bucket);
+                request.key(self.full(key)).send()
+            };
+            let object = match self.send(get).await {
+                Ok(object) => object,
+                Err(error) if code(&error) == "NoSuchKey" || self.is_not_made_yet(&error) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.failed("read", key, &error)),
+            };
+            // The SDK tries a request again, and not the body of its answer.
+            match object.body.collect().await {
+                Ok(body) => return Ok(Some(body.into_bytes())),
+                Err(_) if broken < BROKEN_BODIES => broken += 1,
+                Err(cause) => return Err(self.error("read", key, "it breaks off", cause)),
+            }
+        }
+    }
+
+    async fn page(&self, prefix: &str, place: Place) -> Result<Option<(Vec<ObjectEntry>, Place)>> {
+        let after = match place {
+            Place::Start => None,
+            Place::After(token) => Some(token),
+            Place::End => return Ok(None),
+        };
+        let list = |client: Client| {
+            let request = client.list_objects_v2().bucket(&self.account.bucket);
+            let request = request.prefix(self.full(prefix));
+            request.set_continuation_token(after.clone()).send()
+        };
+        let page = match self.send(list).await {
+            Ok(page) => page,
+            Err(error) if self.is_not_made_yet(&error) => return Ok(None),
+            Err(error) => return Err(self.failed("list", prefix, &error)),
+        };
+        let next = next_place(&page, after.as_deref()).ok_or_else(|| {
+            let why = "the listing is cut short, and the server does not tell how to go on";
+            self.error("list", prefix, why, why)
+        })?;
+        let root = self.full("");
+        let objects = page.contents.unwrap_or_default();
+        let entries = objects.iter().filter_map(|object| entry(object, &root));
+        Ok(Some((entries.collect(), next)))
     }
 }
 
-fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
-    error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code)
-        .unwrap_or("")
+/// `None` where half a listing would pass for a whole one.
+fn next_place(page: &ListObjectsV2Output, after: Option<&str>) -> Option<Place> {
+    let token = page.next_continuation_token();
+    let token = token.filter(|token| !token.is_empty() && Some(*token) != after);
+    match (page.is_truncated(), token) {
+        (Some(false), _) | (None, None) => Some(Place::End),
+        (_, Some(token)) => Some(Place::After(token.to_owned())),
+        (Some(true), None) => None,
+    }
+}
+
+fn entry(object: &Object, root: &str) -> Option<ObjectEntry> {
+    let updated = object
+        .last_modified()
+        .and_then(|time| time.to_millis().ok());
+    Some(ObjectEntry {
+        key: object.key()?.strip_prefix(root)?.to_owned(),
+        updated_millis: updated.unwrap_or(0),
+        version: object.e_tag().unwrap_or_default().to_owned(),
+    })
 }
 
 #[async_trait]
 impl ObjectStore for S3Store {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        let client = self.client().await;
-        let request = client
-            .get_object()
-            .bucket(&self.account.bucket)
-            .key(self.full(key));
-        let object = match request.send().await {
-            Ok(object) => object,
-            Err(error) if ["NoSuchKey", "NoSuchBucket"].contains(&code(&error)) => return Ok(None),
-            Err(error) => return Err(self.failed("read", key, &error)),
-        };
-        let body =
-            object.body.collect().await.map_err(|cause| {
-                Error::storage(format!("cannot read '{key}' to its end"), cause)
-            })?;
-        Ok(Some(body.into_bytes()))
+        let limit = self.account.timeout;
+        match tokio::time::timeout(limit, self.read(key)).await {
+            Ok(read) => read,
+            Err(cause) => Err(self.error("read", key, &no_answer(limit), cause)),
+        }
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<String> {
-        let client = self.client().await;
-        let put = || {
-            client
-                .put_object()
-                .bucket(&self.account.bucket)
-                .key(self.full(key))
-                .content_type("application/json")
-                .body(ByteStream::from(body.clone()))
-                .send()
+        let put = |client: Client| {
+            let request = client.put_object().bucket(&self.account.bucket);
+            let request = request.key(self.full(key)).content_type("application/json");
+            request.body(ByteStream::from(body.clone())).send()
         };
-        let written = match put().await {
-            Err(error) if code(&error) == "NoSuchBucket" => {
+        let written = match self.send(put).await {
+            Err(error) if self.is_not_made_yet(&error) => {
                 self.create_bucket().await?;
-                put().await
+                self.send(put).await
             }
             written => written,
         };
@@ -191,49 +240,22 @@ impl ObjectStore for S3Store {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        let client = self.client().await;
-        let request = client
-            .delete_object()
-            .bucket(&self.account.bucket)
-            .key(self.full(key));
-        match request.send().await {
-            Err(error) if !["NoSuchKey", "NoSuchBucket"].contains(&code(&error)) => {
-                Err(self.failed("delete", key, &error))
-            }
-            _ => Ok(()),
+        let delete = |client: Client| {
+            let request = client.delete_object().bucket(&self.account.bucket);
+            request.key(self.full(key)).send()
+        };
+        match self.send(delete).await {
+            Err(error) if code(&error) == "NoSuchKey" || self.is_not_made_yet(&error) => Ok(()),
+            Err(error) => Err(self.failed("delete", key, &error)),
+            Ok(_) => Ok(()),
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<ObjectEntry>> {
-        let client = self.client().await;
-        let root = self.full("");
-        let mut pages = client
-            .list_objects_v2()
-            .bucket(&self.account.bucket)
-            .prefix(self.full(prefix))
-            .into_paginator()
-            .send();
-        let mut entries = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = match page {
-                Ok(page) => page,
-                Err(error) if code(&error) == "NoSuchBucket" => return Ok(Vec::new()),
-                Err(error) => return Err(self.failed("list", prefix, &error)),
-            };
-            for object in page.contents.unwrap_or_default() {
-                let Some(key) = object.key().and_then(|key| key.strip_prefix(&root)) else {
-                    continue;
-                };
-                let updated = object
-                    .last_modified()
-                    .and_then(|time| time.to_millis().ok());
-                entries.push(ObjectEntry {
-                    key: key.to_owned(),
-                    updated_millis: updated.unwrap_or(0),
-                    version: object.e_tag().unwrap_or_default().to_owned(),
-                });
-            }
-        }
-        Ok(entries)
+    fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
+        stream::try_unfold(Place::Start, move |place| self.page(prefix, place)).boxed()
+    }
+
+    fn expect_objects(&self) {
+        self.was_there.store(true, Ordering::Relaxed);
     }
 }

@@ -20,13 +20,8 @@ pub struct Process {
 
 impl Process {
     pub async fn start(directory: &Path, prometheus: &str, port: u16) -> Self {
-        Self::start_with(
-            directory,
-            prometheus,
-            port,
-            &[("SERIN__EXECUTIONS__LEASE", "2s")],
-        )
-        .await
+        let variables = [("SERIN__EXECUTIONS__LEASE", "2s")];
+        Self::start_with(directory, prometheus, port, &variables).await
     }
 
     pub async fn start_with(
@@ -35,16 +30,18 @@ impl Process {
         port: u16,
         variables: &[(&str, &str)],
     ) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_serin"))
-            .args([
-                "serve",
-                "--prometheus",
-                prometheus,
-                "--port",
-                &port.to_string(),
-            ])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+        command
+            .args(["serve", "--prometheus", prometheus])
             .env("SERIN__STORAGE__DIRECTORY", directory)
-            .envs(variables.iter().copied())
+            .envs(variables.iter().copied());
+        Self::spawn(command, port).await
+    }
+
+    /// With arguments and an environment of its own.
+    pub async fn spawn(mut command: Command, port: u16) -> Self {
+        let child = command
+            .args(["--port", &port.to_string()])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -1,5 +1,7 @@
 //! The S3 store, against a real server.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use futures::StreamExt;
 use serin::config::S3Account;
@@ -23,6 +25,7 @@ pub fn account(endpoint: &str, bucket: &str) -> S3Account {
             secret_key: secret("SERIN_TEST_S3_SECRET_KEY"),
             session_token: None,
         }),
+        timeout: Duration::from_secs(45),
     }
 }
 

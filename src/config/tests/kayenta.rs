@@ -47,6 +47,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
     assert_eq!(amazon.root_folder, "canary/kayenta");
     assert_eq!(amazon.profile_name.as_deref(), Some("canary"));
     assert!(amazon.credentials.is_none() && amazon.endpoint.is_none());
+    assert_eq!(amazon.timeout, Duration::from_secs(45));
     assert_eq!(
         config.accounts[4].supported_types,
         [AccountType::ObjectStore]

@@ -33,6 +33,10 @@ fn a_mistake_in_an_account_is_named_with_its_place() {
             "kayenta.prometheus.accounts[0].password (in serin.yml): '${NOWHERE}' has no value; set the environment variable, or write '${NOWHERE:default}'",
         ),
         (
+            s3("timeout: 10ms"),
+            "kayenta.aws.accounts[0].timeout (in serin.yml) is '10ms': must be at least 1s",
+        ),
+        (
             s3("accessKeyId: a"),
             "kayenta.aws.accounts[0].explicitCredentials has an accessKey, but no secretKey",
         ),

@@ -43,6 +43,17 @@ impl Index {
         Ok(configs)
     }
 
+    /// Whether there is a row of anything that the account stores.
+    pub async fn knows_objects(&self, account: &str) -> Result<bool> {
+        let known = sqlx::query(
+            "SELECT 1 FROM canary_config WHERE account = $1 \
+             UNION ALL SELECT 1 FROM archive WHERE account = $1 LIMIT 1",
+        )
+        .bind(account);
+        let known = self.ask("look for objects", known.fetch_optional(&self.read));
+        known.await.map(|row| row.is_some())
+    }
+
     pub async fn config(&self, account: &str, id: &str) -> Result<Option<ConfigRow>> {
         let row = self
             .ask(
