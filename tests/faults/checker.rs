@@ -91,7 +91,8 @@ fn check_end(world: &World, execution: &Execution, end: &Value) {
         "canceled" if execution.cancel_asked => {}
         "terminal" => {
             let why = why(end);
-            let class = class(&why);
+            let operation = end["exception"]["operation"].as_str().unwrap_or_default();
+            let class = class(&why, operation);
             history.count(format!("terminal: {class}"));
             let refused = execution.canary.kind == Kind::Refused;
             if class == "other" && !refused {
@@ -116,18 +117,14 @@ fn why(end: &Value) -> String {
 }
 
 /// Ends that are no verdict: a query whose retries did not help may be one of them.
-fn class(why: &str) -> &'static str {
+fn class(why: &str, operation: &str) -> &'static str {
     if why.contains("came to an end") {
         "given up after five starts"
     } else if why.contains("no_such_function") || why.contains("unknown function") {
         "a query that is refused"
-    } else if why.contains("s3 bucket") {
-        // No fault lasts as long as a canary waits for its store.
-        "other"
-    } else if why.contains("Prometheus")
-        || why.contains("prometheus")
-        || why.contains("wrong on purpose")
-    {
+    } else if operation.contains("etch") {
+        // What fails later than that is not the fault of Prometheus, and no fault lasts as long as a
+        // canary waits for its store.
         "a query that failed"
     } else {
         "other"

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -46,6 +47,7 @@ impl Services {
             bucket: BUCKET.to_owned(),
             region: None,
             root_folder: "kayenta".to_owned(),
+            timeout: Duration::from_secs(45),
             profile_name: None,
             endpoint: Some(self.s3_endpoint.clone()),
             credentials: Some(S3Credentials {
