@@ -19,5 +19,7 @@ VOLUME /var/lib/serin
 # Loopback would end at the edge of the container.
 ENV SERIN__SERVER__ADDRESS=0.0.0.0
 EXPOSE 8090
+# There is no curl to ask with.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=20s CMD ["/usr/local/bin/serin", "health"]
 ENTRYPOINT ["/usr/local/bin/serin"]
 CMD ["serve"]

@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod health;
 mod import;
 mod judge;
 mod migrate;
@@ -29,6 +30,8 @@ pub enum Command {
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),
+    /// Ask the service of this configuration how it is: exit code 0 if it is UP.
+    Health(health::Health),
     /// Bring the database up to date, before a new version starts or past a pooler.
     Migrate(Configured),
     /// Print the configuration in force, secrets masked.
@@ -76,6 +79,7 @@ impl Command {
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
+            Self::Health(health) => wait(health.run()),
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),

@@ -94,7 +94,7 @@ pub async fn advance(
         let error = Error::Invalid(format!(
             "a step of the analysis was started {attempts} times and never came to an end; it is given up"
         ));
-        end_failed(app, analysis, exception(error, now)).await;
+        end_failed(app, analysis, exception(error, now)).await?;
         return Ok(None);
     }
     let request = analysis.canary_analysis_execution_request.clone();
@@ -103,7 +103,7 @@ pub async fn advance(
         Ok(plan) => plan,
         Err(error) => {
             start(analysis, &[], now);
-            end_failed(app, analysis, exception(error, now)).await;
+            end_failed(app, analysis, exception(error, now)).await?;
             return Ok(None);
         }
     };
@@ -112,7 +112,7 @@ pub async fn advance(
     }
     loop {
         let Some(at) = current(analysis) else {
-            end(app, analysis, ExecutionStatus::Succeeded, None).await;
+            end(app, analysis, ExecutionStatus::Succeeded, None).await?;
             return Ok(None);
         };
         let now = app.clock.now_millis();
@@ -132,7 +132,7 @@ pub async fn advance(
                     tracing::warn!(%error, "cannot start a canary of an analysis");
                     analysis.stage_status[at].set(ExecutionStatus::Terminal);
                     let failed = Error::Invalid("Failed to initiate canary analysis".to_owned());
-                    end_failed(app, analysis, exception(failed, now)).await;
+                    end_failed(app, analysis, exception(failed, now)).await?;
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
@@ -153,7 +153,7 @@ pub async fn advance(
             ExecutionStatus::Canceled => Some(canceled_exception()),
             _ => canary.exception,
         };
-        end(app, analysis, ExecutionStatus::Terminal, exception).await;
+        end(app, analysis, ExecutionStatus::Terminal, exception).await?;
         return Ok(None);
     }
 }
@@ -198,8 +198,9 @@ async fn start_canary(
     let number = run_number(&analysis.stage_status, at);
     let id = analysis.pipeline_id.as_deref().unwrap_or_default();
     let random = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}/{number}").as_bytes());
-    // The time in the id is that of the analysis plus the number, the same whenever it is tried.
-    let time = analysis.start_time_millis.unwrap_or(0) + i64::from(number);
+    // The time in the id is that of the analysis plus the number, the same whenever it is tried;
+    // the time of its start is another one when the first step is taken again.
+    let time = analysis.build_time_millis.unwrap_or(0) + i64::from(number);
     let time = u64::try_from(time).unwrap_or(0);
     let canary = Ulid::from_parts(time, random.as_u128()).to_string();
     let admission = Admission {
@@ -262,8 +263,8 @@ async fn end_failed(
     app: &App,
     analysis: &mut CanaryAnalysisExecutionStatusResponse,
     exception: StageException,
-) {
-    end(app, analysis, ExecutionStatus::Terminal, Some(exception)).await;
+) -> Result<()> {
+    end(app, analysis, ExecutionStatus::Terminal, Some(exception)).await
 }
 
 /// Ends the analysis: stages that never started go, the result is made of the canaries that ran.
@@ -272,7 +273,7 @@ async fn end(
     analysis: &mut CanaryAnalysisExecutionStatusResponse,
     status: ExecutionStatus,
     exception: Option<StageException>,
-) {
+) -> Result<()> {
     analysis
         .stage_status
         .retain(|stage| stage.status != "NOT_STARTED");
@@ -288,9 +289,11 @@ async fn end(
         };
         match canary(app, analysis, id).await {
             Ok(canary) => ran.push(canary),
-            Err(error) => {
+            Err(error @ Error::NotFound(_)) => {
                 tracing::warn!(%error, "a canary is missing in the result of an analysis");
             }
+            // A store that is down for a moment must not take a canary out of the result.
+            Err(error) => return Err(error),
         }
     }
     let mut generated = AnalysisStage::new(AnalysisStage::GENERATE_RESULT, GENERATE_RESULT);
@@ -299,6 +302,7 @@ async fn end(
     analysis.canary_analysis_execution_result = Some(result(analysis, ran));
     analysis.exception = exception;
     analysis.end(status, app.clock.now_millis());
+    Ok(())
 }
 
 fn result(

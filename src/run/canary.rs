@@ -1,7 +1,9 @@
 //! One canary in four steps: fetch, mix, judge, report.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use uuid::Uuid;
@@ -18,6 +20,9 @@ use crate::error::{Error, Result};
 use crate::judge::{self, Judgement};
 use crate::metrics::{MetricRequest, mix};
 use crate::storage::Claim;
+
+/// How long a canary waits for a store that does not take its pairs.
+const STORE_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Says that a canary runs from now on.
 pub fn start(app: &App, status: &mut CanaryExecutionStatusResponse) {
@@ -100,8 +105,7 @@ async fn steps(
     let list = Id::parse(&list_id.to_string()).map_err(at(Stage::Mix))?;
     let store = status.storage_account_name.clone().unwrap_or_default();
     let stored = async {
-        app.storage
-            .put_metric_set_pairs(&store, &list, &pairs)
+        put_pairs(app, &store, &list, &pairs)
             .await
             .map_err(at(Stage::Mix))
     };
@@ -118,6 +122,20 @@ async fn steps(
         judge_result: Some(judged?),
         canary_duration: duration,
     })
+}
+
+/// What was fetched is not given up because the store is down for a while.
+async fn put_pairs(app: &App, store: &str, list: &Id, pairs: &[MetricSetPair]) -> Result<()> {
+    let waits = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(10))
+        .without_max_times()
+        .with_total_delay(Some(STORE_PATIENCE));
+    let put = || app.storage.put_metric_set_pairs(store, list, pairs);
+    put.retry(waits)
+        .when(|error| matches!(error, Error::Storage { .. } | Error::Unavailable(_)))
+        .notify(|error, _| tracing::warn!(%error, "cannot store what was fetched; trying again"))
+        .await
 }
 
 /// Every metric of both sides at once; the account bounds how many queries are under way.

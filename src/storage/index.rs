@@ -99,11 +99,14 @@ impl Index {
 /// `Unavailable` when the database cannot be reached now, or wants the statement once more.
 fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |cause| match &cause {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-            Error::Unavailable(format!(
-                "cannot {what}: the database cannot be reached: {cause}"
-            ))
-        }
+        // A conversation that breaks off early, as one with a proxy whose database is down, is told
+        // as an error of the protocol.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => Error::Unavailable(format!(
+            "cannot {what}: the database cannot be reached: {cause}"
+        )),
         sqlx::Error::Database(told) => match told.code().as_deref() {
             // Shutting down, starting, out of connections; a deadlock or a conflict.
             Some("57P01" | "57P02" | "57P03" | "53300" | "40001" | "40P01") => {

@@ -157,6 +157,26 @@ async fn an_execution_that_kills_its_process_every_time_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_health_command_tells_whether_the_service_is_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let asked = || {
+        Command::new(env!("CARGO_BIN_EXE_serin"))
+            .args(["health", "--port", &port.to_string()])
+            .stderr(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let mut serin = Process::start(folder.path(), "http://127.0.0.1:9", port).await;
+    let up = asked();
+    assert!(up.status.success());
+    let told: serde_json::Value = serde_json::from_slice(&up.stdout).unwrap();
+    assert_eq!(told["status"], "UP");
+    serin.kill();
+    assert_eq!(asked().status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_running_canary_end() {
     let prometheus =
         ScriptedPrometheus::start(|_| series(1.0).after(Duration::from_millis(700))).await;

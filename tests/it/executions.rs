@@ -415,6 +415,29 @@ async fn executions_are_listed_newest_first_with_what_is_only_archived() {
 }
 
 #[tokio::test]
+async fn a_canary_outlasts_a_store_that_is_down() {
+    let prometheus = ScriptedPrometheus::start(worse).await;
+    let serin = Serin::start(&prometheus.url).await;
+    // Nothing can be written below what is no folder.
+    let folder = serin.data().join("kayenta/metric_pairs");
+    std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    let id = serin
+        .client
+        .start_canary("/canary?application=web", &adhoc(&["latency"]))
+        .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (_, waiting) = serin.client.get(&format!("/canary/{id}")).await;
+    assert_eq!(waiting["status"], "running", "{waiting}");
+    std::fs::remove_file(&folder).unwrap();
+    let done = serin.client.poll(&id).await;
+    assert_eq!(done["status"], "succeeded", "{done}");
+    let list = done["metricSetPairListId"].as_str().unwrap();
+    let path = format!("/metricSetPairList/{list}");
+    assert_eq!(serin.client.get(&path).await.0, 200);
+}
+
+#[tokio::test]
 async fn an_archive_survives_a_put() {
     let prometheus = ScriptedPrometheus::start(worse).await;
     let serin = Serin::start(&prometheus.url).await;
