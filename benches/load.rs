@@ -33,6 +33,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 async fn measure() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let Some(prometheus) = variable("SERIN_TEST_PROMETHEUS_URL") else {
         return;
     };
@@ -162,11 +163,20 @@ struct Replica {
 }
 
 impl Replica {
+    /// Another port is tried when somebody was faster.
     async fn start(prometheus: &str, variables: &[(&str, String)]) -> Self {
+        loop {
+            if let Some(replica) = Self::try_start(prometheus, variables).await {
+                return replica;
+            }
+        }
+    }
+
+    async fn try_start(prometheus: &str, variables: &[(&str, String)]) -> Option<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = port.local_addr().expect("an address").port().to_string();
         let start = Instant::now();
-        let child = Command::new(env!("CARGO_BIN_EXE_serin"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_serin"))
             .args(["serve", "--prometheus", prometheus, "--port", &port])
             .envs(variables.iter().map(|(name, value)| (name, value.as_str())))
             .env("SERIN__LOG__LEVEL", "warn")
@@ -181,18 +191,21 @@ impl Replica {
             {
                 break;
             }
+            if child.try_wait().ok().flatten().is_some() {
+                return None;
+            }
             assert!(
                 start.elapsed() < Duration::from_secs(30),
                 "serin does not start"
             );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Self {
+        Some(Self {
             child,
             url,
             http,
             up_after: start.elapsed().as_secs_f64(),
-        }
+        })
     }
 
     /// Of `/proc/PID/status`, in KiB.

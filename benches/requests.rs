@@ -42,6 +42,7 @@ async fn measure() {
     };
     let config = load_from(&options, &BTreeMap::new()).expect("a configuration");
     let service = Service::start(config.config).await.expect("a service");
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::new();
 
     let execution = finished(&http, &service.url).await;
@@ -158,7 +159,7 @@ async fn finished(http: &reqwest::Client, serin: &str) -> String {
 }
 
 fn result(index: usize) -> Value {
-    let stats = json!({"stats": {"count": 60, "mean": 1.5, "min": 0.5, "max": 2.5}});
+    let stats = json!({"stats": {"count": 60, "mean": 1.5, "std": 0.5, "min": 0.5, "max": 2.5}});
     json!({
         "name": format!("metric {index}"), "id": "x".repeat(600), "tags": {},
         "classification": "Pass", "classificationReason": null, "groups": ["all"], "critical": false,
