@@ -28,7 +28,7 @@ pub use remote_judge::NAME as REMOTE_JUDGE;
 use stages::Stages;
 
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
+use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id};
 use crate::error::{Error, Result};
 use crate::storage::events::Change;
 use crate::storage::{Claim, Ended, Kind, Record};
@@ -141,6 +141,7 @@ async fn step_analysis(
         advanced = analysis::advance(app, claim, &mut document) => advanced,
         why = hold(app, claim) => {
             tracing::info!(why, "step of an analysis stopped");
+            leave(app, claim, &document).await;
             return;
         }
     };
@@ -154,8 +155,22 @@ async fn step_analysis(
         }
         Err(error) => Err(error),
     };
-    if let Err(error) = written {
-        tracing::error!(%error, "cannot bring an analysis forward; it will be tried again");
+    match written {
+        Ok(Ended::Here) => {}
+        Ok(Ended::Elsewhere) => leave(app, claim, &document).await,
+        Err(error) => {
+            tracing::error!(%error, "cannot bring an analysis forward; it will be tried again");
+        }
+    }
+}
+
+/// An analysis that was canceled just when it started a canary does not know of it.
+async fn leave(app: &App, claim: &Claim, document: &CanaryAnalysisExecutionStatusResponse) {
+    let canary = analysis::canary_under_way(document);
+    if let Some(canary) = canary.and_then(|id| Id::parse(&id).ok())
+        && let Err(error) = app.storage.cancel_orphan(claim, &canary).await
+    {
+        tracing::warn!(%error, canary = %canary, "a canary may run for an analysis that was canceled");
     }
 }
 

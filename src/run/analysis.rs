@@ -189,6 +189,25 @@ fn succeed(analysis: &mut CanaryAnalysisExecutionStatusResponse, at: usize) {
     }
 }
 
+/// The canary that runs now, or would be started next.
+pub fn canary_under_way(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
+    let at = current(analysis)?;
+    let stage = &analysis.stage_status[at];
+    let number = || run_number(&analysis.stage_status, at);
+    let id = || stage.is_run().then(|| canary_id(analysis, number()));
+    stage.execution_id.clone().or_else(id)
+}
+
+/// The same whenever it is tried: the time in it is that of the analysis plus the number; the time
+/// of its start is another one when the first step is taken again.
+fn canary_id(analysis: &CanaryAnalysisExecutionStatusResponse, number: u32) -> String {
+    let id = analysis.pipeline_id.as_deref().unwrap_or_default();
+    let random = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}/{number}").as_bytes());
+    let time = analysis.build_time_millis.unwrap_or(0) + i64::from(number);
+    let time = u64::try_from(time).unwrap_or(0);
+    Ulid::from_parts(time, random.as_u128()).to_string()
+}
+
 async fn start_canary(
     app: &App,
     analysis: &CanaryAnalysisExecutionStatusResponse,
@@ -196,13 +215,8 @@ async fn start_canary(
     at: usize,
 ) -> Result<String> {
     let number = run_number(&analysis.stage_status, at);
+    let canary = canary_id(analysis, number);
     let id = analysis.pipeline_id.as_deref().unwrap_or_default();
-    let random = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{id}/{number}").as_bytes());
-    // The time in the id is that of the analysis plus the number, the same whenever it is tried;
-    // the time of its start is another one when the first step is taken again.
-    let time = analysis.build_time_millis.unwrap_or(0) + i64::from(number);
-    let time = u64::try_from(time).unwrap_or(0);
-    let canary = Ulid::from_parts(time, random.as_u128()).to_string();
     let admission = Admission {
         application: analysis.application.clone(),
         parent_pipeline_execution_id: analysis.parent_pipeline_execution_id.clone(),

@@ -273,6 +273,16 @@ impl Storage {
     }
 
     /// The document as it was before, unless it was complete.
+    /// Ends the canary of an analysis that has ended itself.
+    pub async fn cancel_orphan(&self, analysis: &Claim, canary: &Id) -> Result<()> {
+        let row = self.index.execution(&analysis.id).await?;
+        if row.is_none_or(|row| row.complete) {
+            self.cancel_record::<CanaryExecutionStatusResponse>(canary)
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn cancel_record<R: Record>(&self, id: &Id) -> Result<Option<R>> {
         // A step forward of its worker may come between; it cannot do so for ever.
         for _ in 0..20 {

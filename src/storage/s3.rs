@@ -121,7 +121,13 @@ impl S3Store {
             "NoSuchBucket" => "NoSuchBucket; it was there before, and is not made anew".to_owned(),
             _ => failure::why(error, self.account.timeout),
         };
-        self.error(verb, key, &why, DisplayErrorContext(error).to_string())
+        let cause = DisplayErrorContext(error).to_string();
+        if failure::may_pass(error) {
+            let told = self.told(verb, key, &why);
+            tracing::warn!(cause, "a store is away: {told}");
+            return Error::Unavailable(told);
+        }
+        self.error(verb, key, &why, cause)
     }
 
     fn error(
@@ -131,12 +137,16 @@ impl S3Store {
         why: &str,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
+        Error::storage(self.told(verb, key, why), cause)
+    }
+
+    fn told(&self, verb: &str, key: &str, why: &str) -> String {
         let bucket = &self.account.bucket;
         let place = match key {
             "" => format!("s3 bucket '{bucket}'"),
             key => format!("'{}' in s3 bucket '{bucket}'", self.full(key)),
         };
-        Error::storage(format!("cannot {verb} {place}: {why}"), cause)
+        format!("cannot {verb} {place}: {why}")
     }
 
     async fn read(&self, key: &str) -> Result<Option<Bytes>> {

@@ -305,6 +305,35 @@ async fn a_cancel_ends_the_analysis_and_its_canary() {
 }
 
 #[tokio::test]
+async fn a_cancel_just_when_a_canary_starts_leaves_none_behind() {
+    let prometheus =
+        ScriptedPrometheus::start(|_| series(1.0).after(Duration::from_secs(25))).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let client = &serin.client;
+    let path = "/standalone_canary_analysis?application=race";
+    for delay in 0..30 {
+        let id = start(client, path, &retrospective(5)).await;
+        tokio::time::sleep(Duration::from_millis(delay % 10)).await;
+        let (status, _) = client
+            .delete(&format!("/standalone_canary_analysis/{id}"))
+            .await;
+        assert_eq!(status, 202);
+    }
+    let ended = Instant::now() + Duration::from_secs(5);
+    loop {
+        let (_, listed) = client
+            .get("/canary/executions?application=race&limit=100")
+            .await;
+        let mut running = listed.as_array().unwrap().iter();
+        if running.all(|canary| canary["complete"] == true) {
+            break;
+        }
+        assert!(Instant::now() < ended, "{listed}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_at_the_post() {
     let serin = Serin::start("http://127.0.0.1:9").await;
     let cases = [

@@ -27,6 +27,22 @@ where
     forbidden || expired || causes(error).any(<dyn Error>::is::<CredentialsError>)
 }
 
+/// Whether the server may well do later what it did not do now.
+pub fn may_pass<E>(error: &SdkError<E>) -> bool
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    if is_refused(error) {
+        return false;
+    }
+    match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => true,
+        other => other
+            .raw_response()
+            .is_some_and(|response| response.status().is_server_error()),
+    }
+}
+
 /// Why a request failed, once all its attempts within `timeout` have.
 pub fn why<E>(error: &SdkError<E>, timeout: Duration) -> String
 where
