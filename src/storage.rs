@@ -14,7 +14,9 @@ mod config_lock;
 mod configs;
 mod documents;
 mod executions;
+mod pins;
 mod record;
+mod retention;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +30,10 @@ pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, NewComparison};
 pub use index::{Claim, ExecutionRow, Kind};
 pub use record::Record;
+pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 
 use crate::clock::Clock;
-use crate::config::{AccountType, Config, Database};
+use crate::config::{AccountType, Config, Database, Retention};
 use crate::error::{Error, Result};
 use events::Events;
 use index::Index;
@@ -43,6 +46,7 @@ pub mod group {
     pub const STANDALONE_CANARY_ARCHIVE: &str = "standalone_canary_archive";
     pub const METRIC_SETS: &str = "metrics";
     pub const METRIC_SET_PAIRS: &str = "metric_pairs";
+    pub const PINS: &str = "pin";
 }
 
 /// How much finished documents may take in memory.
@@ -65,7 +69,9 @@ pub struct Storage {
     owner: String,
     clock: Clock,
     archive: bool,
-    retention: Duration,
+    /// How long an archived execution keeps its row.
+    row_retention: Duration,
+    retention: Retention,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
     /// A config is written, deleted or taken from its store by one task at a time.
@@ -113,7 +119,8 @@ impl Storage {
             owner: uuid::Uuid::new_v4().to_string(),
             clock,
             archive: config.archive,
-            retention: config.executions.retention,
+            row_retention: config.executions.retention,
+            retention: config.retention.clone(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX))

@@ -386,7 +386,7 @@ impl Storage {
 
     /// Forgets rows whose archive has been there for the time of retention.
     pub(super) async fn sweep(&self) -> Result<u64> {
-        let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
+        let retention = i64::try_from(self.row_retention.as_millis()).unwrap_or(i64::MAX);
         let until = self.clock.now_millis().saturating_sub(retention);
         self.index.forget_archived(until).await
     }

@@ -7,7 +7,9 @@ mod configs;
 mod executions;
 mod journal;
 mod open;
+mod pins;
 mod postgres;
+mod retention;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,7 @@ pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
 pub use postgres::{Listener, NOTIFICATION_BYTES};
+pub use retention::{DueRow, Limit, Limits};
 
 use crate::error::{Error, Result};
 use journal::Journal;

@@ -20,6 +20,16 @@ pub struct Process {
 
 impl Process {
     pub async fn start(directory: &Path, prometheus: &str, port: u16) -> Self {
+        Self::start_with(directory, prometheus, port, &[]).await
+    }
+
+    /// With keys of the configuration, as environment variables.
+    pub async fn start_with(
+        directory: &Path,
+        prometheus: &str,
+        port: u16,
+        keys: &[(&str, &str)],
+    ) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_serin"))
             .args([
                 "serve",
@@ -30,6 +40,7 @@ impl Process {
             ])
             .env("SERIN__STORAGE__DIRECTORY", directory)
             .env("SERIN__EXECUTIONS__LEASE", "2s")
+            .envs(keys.iter().copied())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -22,6 +22,7 @@ mod prometheus_queries;
 mod prometheus_source;
 mod prometheus_tls;
 mod replay;
+mod retention;
 mod s3;
 mod scripted_prometheus;
 mod service;

@@ -28,7 +28,7 @@ impl Kind {
         }
     }
 
-    fn parse(name: &str) -> Self {
+    pub(super) fn parse(name: &str) -> Self {
         match name {
             "analysis" => Self::Analysis,
             "comparison" => Self::Comparison,
@@ -363,14 +363,17 @@ impl Index {
         } else {
             format!("AND status IN ({})", names.join(", "))
         };
+        // The page is found in indexes alone; only its own documents are read.
         let sql = format!(
-            "SELECT id, build_time, document FROM execution \
+            "SELECT page.id, page.build_time, e.document FROM (\
+             SELECT id, build_time FROM execution \
              WHERE kind = $5 AND application = $1 {wanted} \
              UNION ALL \
-             SELECT id, build_time, NULL FROM archive \
+             SELECT id, build_time FROM archive \
              WHERE account = $2 AND kind = $5 AND application = $1 {wanted} \
              AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = archive.id) \
-             ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4"
+             ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4) AS page \
+             LEFT JOIN execution e ON e.id = page.id ORDER BY 2 DESC, 1 DESC"
         );
         let rows = self
             .ask(
