@@ -124,7 +124,7 @@ pub struct Executions {
 }
 
 /// Which archived executions are deleted for good, and when.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Retention {
     /// For every application that has no rule of its own.
     pub rule: RetentionRule,

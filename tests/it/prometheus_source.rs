@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::config::{
     Account, AccountKind, AccountType, Config, Database, Executions, Log, LogFormat, Prometheus,
-    PrometheusAccount, Retry, Server, Storage, TestControllerDefaults,
+    PrometheusAccount, Retention, Retry, Server, Storage, TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -75,6 +75,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             max_attempts: 1,
             retention: second,
         },
+        retention: Retention::default(),
         log: Log {
             level: "info".to_owned(),
             format: LogFormat::Text,

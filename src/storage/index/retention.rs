@@ -154,15 +154,20 @@ impl Index {
         Ok(())
     }
 
-    /// Whether a chore is due, and this replica's to do: the next time is `next`.
+    /// Whether a chore is due, and this replica's to do: the next time is `next`. One that was not
+    /// known is due at `next` for the first time.
     pub async fn take_chore(&self, name: &str, now: i64, next: i64) -> Result<bool> {
-        let taken = sqlx::query(
-            "INSERT INTO chore (name, due_at) VALUES ($1, $2) \
-             ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at WHERE chore.due_at <= $3",
+        let known = sqlx::query(
+            "INSERT INTO chore (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
         )
         .bind(name)
-        .bind(next)
-        .bind(now);
+        .bind(next);
+        self.tell("note a chore", known.execute(&self.write))
+            .await?;
+        let taken = sqlx::query("UPDATE chore SET due_at = $2 WHERE name = $1 AND due_at <= $3")
+            .bind(name)
+            .bind(next)
+            .bind(now);
         let taken = self.tell("take a chore", taken.execute(&self.write));
         Ok(taken.await?.rows_affected() == 1)
     }
