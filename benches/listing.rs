@@ -72,7 +72,8 @@ fn fill(root: &Path) {
             "succeeded"
         }
         .into();
-        archive["buildTimeMillis"] = (1_700_000_000_000_i64 + 60_000 * index as i64).into();
+        archive["buildTimeMillis"] =
+            (1_700_000_000_000_i64 + 60_000 * i64::try_from(index).expect("a small number")).into();
         write(format!("canary_archive/{id}/canary_archive.json"), &archive);
     }
 }

@@ -31,7 +31,7 @@ impl Storage {
                 self.reconcile(name).await
             } else {
                 let first = account.reconciled.get_or_try_init(|| self.reconcile(name));
-                first.await.map(|()| ())
+                first.await.copied()
             };
             match done {
                 Ok(()) => reconciled.push(name.clone()),

@@ -376,7 +376,7 @@ fn millis(duration: Duration) -> i64 {
 fn words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    match units.iter().find(|(size, _)| seconds % size == 0) {
+    match units.iter().find(|(size, _)| seconds.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{}{unit}", seconds / size),
         None => format!("{seconds}s"),
     }

@@ -160,40 +160,45 @@ async fn retain(client: &Client) -> Value {
     ok(client.post("/retention", &Value::Null)).await
 }
 
+/// Of three applications and both kinds, some of them odd.
+fn put_runs_of_all_kinds(folder: &Path) {
+    let days = [
+        ("w1", 100),
+        ("w2", 95),
+        ("w3", 80),
+        ("w4", 3),
+        ("w5", 2),
+        ("w6", 1),
+    ];
+    for (id, days) in days {
+        put_canary(folder, "web", id, days);
+    }
+    put_canary(folder, "shop", "s1", 60);
+    put_canary(folder, "shop", "s2", 1);
+    put_canary(folder, "kept", "k1", 900);
+    put_analysis(folder, "web", "a1", 101);
+    put_analysis(folder, "web", "a2", 102);
+    // It does not tell when it began; this one was put there before it ended.
+    put_archive(
+        folder,
+        "undated",
+        &json!({"application": "web", "status": "succeeded", "complete": true}),
+    );
+    put_archive(
+        folder,
+        "unfinished",
+        &json!({
+            "application": "web", "status": "running", "buildTimeMillis": days_ago(200),
+        }),
+    );
+}
+
 #[tokio::test]
 async fn rules_and_pins_say_what_goes_and_a_dry_run_says_the_same() {
     on_each_database(async |database| {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let days = [
-            ("w1", 100),
-            ("w2", 95),
-            ("w3", 80),
-            ("w4", 3),
-            ("w5", 2),
-            ("w6", 1),
-        ];
-        for (id, days) in days {
-            put_canary(folder, "web", id, days);
-        }
-        put_canary(folder, "shop", "s1", 60);
-        put_canary(folder, "shop", "s2", 1);
-        put_canary(folder, "kept", "k1", 900);
-        put_analysis(folder, "web", "a1", 101);
-        put_analysis(folder, "web", "a2", 102);
-        // It does not tell when it began; this one was put there before it ended.
-        put_archive(
-            folder,
-            "undated",
-            &json!({"application": "web", "status": "succeeded", "complete": true}),
-        );
-        put_archive(
-            folder,
-            "unfinished",
-            &json!({
-                "application": "web", "status": "running", "buildTimeMillis": days_ago(200),
-            }),
-        );
+        put_runs_of_all_kinds(folder);
         let rules = json!({
             "maxAge": "90d", "maxCount": 3,
             "applications": [{"name": "kept"}, {"name": "shop", "maxCount": 1}],
@@ -417,10 +422,10 @@ async fn a_kill_while_many_are_deleted_harms_nothing() {
         }
         serin.kill();
         let archives = archives(folder);
-        let archived: BTreeSet<String> = archives.iter().map(|id| pairs_key(id)).collect();
+        let referred: BTreeSet<String> = archives.iter().map(|id| pairs_key(id)).collect();
         let orphans: Vec<String> = keys(folder)
             .into_iter()
-            .filter(|key| key.starts_with("metric_pairs/") && !archived.contains(key))
+            .filter(|key| key.starts_with("metric_pairs/") && !referred.contains(key))
             .collect();
         assert!(
             orphans.is_empty(),

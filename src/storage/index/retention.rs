@@ -196,16 +196,17 @@ const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = a.id \
 /// What does not tell when it began, or that it has ended, is never due. Parameters are those of
 /// [`bind`].
 fn due_sql(accounts: usize, applications: usize) -> (String, usize) {
-    let (mut most, mut since) = (String::new(), String::new());
-    let mut next = 3;
-    for _ in 0..applications {
-        most += &format!("WHEN ${next} THEN CAST(${} AS bigint) ", next + 1);
-        since += &format!("WHEN ${next} THEN CAST(${} AS bigint) ", next + 2);
-        next += 3;
-    }
-    let by_application = |own: &str, general: &str| match own {
-        "" => format!("CAST({general} AS bigint)"),
-        own => format!("CASE application {own} ELSE CAST({general} AS bigint) END"),
+    // Three parameters an application: its name, how many, and since when.
+    let next = 3 + 3 * applications;
+    let by_application = |at: usize, general: &str| {
+        let own = (0..applications).map(|index| {
+            let first = 3 + 3 * index;
+            format!("WHEN ${first} THEN CAST(${} AS bigint) ", first + at)
+        });
+        match own.collect::<String>().as_str() {
+            "" => format!("CAST({general} AS bigint)"),
+            own => format!("CASE application {own} ELSE CAST({general} AS bigint) END"),
+        }
     };
     let names: Vec<String> = (next..next + accounts).map(|n| format!("${n}")).collect();
     // Names of states are letters and '_' only, so they can stand in the text.
@@ -223,8 +224,8 @@ fn due_sql(accounts: usize, applications: usize) -> (String, usize) {
          WHERE ({} < place OR build_time < {}) AND {UNUSED})",
         names.join(", "),
         ended.join(", "),
-        by_application(&most, "$1"),
-        by_application(&since, "$2"),
+        by_application(1, "$1"),
+        by_application(2, "$2"),
     );
     (sql, next + accounts)
 }
@@ -234,9 +235,7 @@ fn bind<'q>(query: AnyQuery<'q>, accounts: &'q [String], limits: &'q Limits) -> 
     for (application, limit) in &limits.applications {
         query = query.bind(application).bind(limit.most).bind(limit.since);
     }
-    accounts
-        .iter()
-        .fold(query, |query, account| query.bind(account))
+    accounts.iter().fold(query, Query::bind)
 }
 
 #[cfg(test)]
