@@ -32,5 +32,12 @@ CREATE TABLE pin (
     PRIMARY KEY (account, kind, id)
 );
 
--- Retention goes through the archives of an account by age.
-CREATE INDEX archive_by_age ON archive (account, kind, build_time);
+-- What one replica does for all, and when it is to be done again.
+CREATE TABLE chore (
+    name text NOT NULL PRIMARY KEY,
+    due_at bigint NOT NULL
+);
+
+-- Lists and retention read these only, newest first, and no rows.
+CREATE INDEX archive_by_start ON archive (account, kind, application, build_time, id, status);
+CREATE INDEX execution_by_start ON execution (kind, application, build_time, id, status);

@@ -15,6 +15,7 @@ mod metrics;
 mod pipelines;
 mod problem;
 mod request;
+mod retention;
 mod standalone;
 mod wait;
 
@@ -80,6 +81,8 @@ fn routes() -> OpenApiRouter<App> {
             standalone::find_analysis,
             standalone::cancel_analysis
         ))
+        .routes(routes!(retention::pin_canary, retention::unpin_canary))
+        .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
         .routes(routes!(archive::list_archives, archive::create_archive))
         .routes(routes!(
             archive::find_archive,
@@ -120,6 +123,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(pipelines::start_pipeline))
         .routes(routes!(pipelines::cancel_pipeline))
         .routes(routes!(pipelines::enable_instance))
+        .routes(routes!(retention::show_retention, retention::run_retention))
         .routes(routes!(health::health))
         .routes(routes!(health::liveness))
         .routes(routes!(health::readiness))

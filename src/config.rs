@@ -37,6 +37,7 @@ pub struct Config {
     pub database: Database,
     pub storage: Storage,
     pub executions: Executions,
+    pub retention: Retention,
     pub log: Log,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,
@@ -124,6 +125,25 @@ pub struct Executions {
     pub max_attempts: i64,
     /// How long a finished execution stays in the index after it has been archived.
     pub retention: Duration,
+}
+
+/// Which archived executions are deleted for good, and when.
+#[derive(Clone, Debug, Default)]
+pub struct Retention {
+    /// For every application that has no rule of its own.
+    pub rule: RetentionRule,
+    /// Rules of applications, which hold instead.
+    pub applications: IndexMap<String, RetentionRule>,
+    /// Nothing is deleted; what would be is told.
+    pub dry_run: bool,
+    pub every: Duration,
+}
+
+/// What is beyond one of the two is deleted; without both, nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetentionRule {
+    pub max_age: Option<Duration>,
+    pub max_count: Option<u32>,
 }
 
 #[derive(Clone, Debug)]

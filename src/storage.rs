@@ -14,7 +14,9 @@ mod config_lock;
 mod configs;
 mod documents;
 mod executions;
+mod pins;
 mod record;
+mod retention;
 mod waiting;
 
 use std::collections::HashMap;
@@ -31,9 +33,10 @@ pub use documents::ObjectSummary;
 pub use executions::{Begun, Deleted, Ended, Found, IdempotencyKey, NewComparison};
 pub use index::{Claim, ExecutionRow, Kind};
 pub use record::Record;
+pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 
 use crate::clock::Clock;
-use crate::config::{AccountType, Config, Database, Executions};
+use crate::config::{AccountType, Config, Database, Executions, Retention};
 use crate::error::{Error, Result};
 use events::Events;
 use index::Index;
@@ -47,6 +50,7 @@ pub mod group {
     pub const STANDALONE_CANARY_ARCHIVE: &str = "standalone_canary_archive";
     pub const METRIC_SETS: &str = "metrics";
     pub const METRIC_SET_PAIRS: &str = "metric_pairs";
+    pub const PINS: &str = "pin";
 }
 
 /// How much finished documents may take in memory.
@@ -72,6 +76,7 @@ pub struct Storage {
     limits: Executions,
     /// What has been accepted and not ended.
     waiting: Mutex<HashMap<Kind, Waiting>>,
+    retention: Retention,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
     /// Canary configs by account and id, for a moment.
@@ -133,6 +138,7 @@ impl Storage {
             archive: config.archive,
             limits: config.executions.clone(),
             waiting: Mutex::default(),
+            retention: config.retention.clone(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| weight(body))

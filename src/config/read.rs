@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
 
@@ -11,8 +12,8 @@ use super::context::{Context, origin, warn_unserved};
 use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
-    Config, Database, Error, Executions, Log, LogFormat, Prometheus, RemoteJudge, Result, Retry,
-    Reuse, Server, Storage, TestControllerDefaults,
+    Config, Database, Error, Executions, Log, LogFormat, Prometheus, RemoteJudge, Result,
+    Retention, RetentionRule, Retry, Reuse, Server, Storage, TestControllerDefaults,
 };
 
 const SECTIONS: &[&str] = &[
@@ -20,6 +21,7 @@ const SECTIONS: &[&str] = &[
     "database",
     "storage",
     "executions",
+    "retention",
     "log",
     "kayenta",
 ];
@@ -116,6 +118,7 @@ pub fn read(
     })?;
     let database = root.section("database", |section| database(section, &storage))?;
     let executions = root.section("executions", executions)?;
+    let retention = root.section("retention", retention)?;
     let log = root.section("log", log)?;
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
@@ -130,6 +133,7 @@ pub fn read(
         database,
         storage,
         executions,
+        retention,
         log,
         accounts: kayenta.accounts,
         prometheus: kayenta.prometheus,
@@ -188,6 +192,40 @@ fn executions(section: &mut Section<'_>) -> Result<Executions> {
         lease: section.duration("lease", Duration::from_secs(1))?,
         max_attempts: section.integer("maxAttempts", 1..=1_000_i64)?,
         retention: section.duration("retention", Duration::ZERO)?,
+    })
+}
+
+fn retention(section: &mut Section<'_>) -> Result<Retention> {
+    let rule = retention_rule(section)?;
+    let dry_run = section.flag("dryRun")?;
+    let every = section.duration("every", Duration::from_secs(1))?;
+    let mut applications = IndexMap::new();
+    section.list("applications", |section| {
+        let name = section.parsed("name", |text| Ok(text.to_owned()))?;
+        let twice = format!("{} '{name}' stands twice", section.path_of("name"));
+        match applications.insert(name, retention_rule(section)?) {
+            Some(_) => Err(Error(twice)),
+            None => Ok(Some(())),
+        }
+    })?;
+    Ok(Retention {
+        rule,
+        applications,
+        dry_run,
+        every,
+    })
+}
+
+fn retention_rule(section: &mut Section<'_>) -> Result<RetentionRule> {
+    Ok(RetentionRule {
+        max_age: section.parsed_if_given("maxAge", |text| match scalar::duration(text)? {
+            age if age < Duration::from_secs(1) => Err("must be at least 1s".to_owned()),
+            age => Ok(age),
+        })?,
+        max_count: section.parsed_if_given("maxCount", |text| {
+            let count = text.parse().ok().filter(|count| 0 < *count);
+            count.ok_or_else(|| "must be a whole number of at least 1".to_owned())
+        })?,
     })
 }
 

@@ -12,8 +12,10 @@ use super::objects::{self, ObjectEntry, ObjectStore};
 use crate::config::{Account, AccountKind, Config};
 use crate::error::{Error, Result};
 
-/// Copied whole; pair lists only where an archive refers to them.
-const WHOLE_GROUPS: [&str; 3] = [
+/// Copied whole; pair lists only where an archive refers to them. Pins go ahead of what they keep:
+/// a serin may be at work on the target.
+const WHOLE_GROUPS: [&str; 4] = [
+    group::PINS,
     group::CANARY_CONFIG,
     group::CANARY_ARCHIVE,
     group::STANDALONE_CANARY_ARCHIVE,

@@ -8,7 +8,9 @@ mod executions;
 mod journal;
 mod keys;
 mod open;
+mod pins;
 mod postgres;
+mod retention;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
 pub use keys::KeyRow;
 pub use postgres::{Listener, NOTIFICATION_BYTES};
+pub use retention::{DueRow, Limit, Limits};
 
 use crate::error::{Error, Result};
 use journal::Journal;

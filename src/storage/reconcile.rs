@@ -17,28 +17,35 @@ use crate::error::{Error, Result};
 const FIRST_WAIT: Duration = Duration::from_secs(20);
 
 /// A row that was noted so shortly before a listing may be missing in it: clocks differ.
-const MARGIN: i64 = 30_000;
+pub(super) const MARGIN: i64 = 30_000;
 
 /// Objects that are read at once.
 const READS: usize = 16;
 
 impl Storage {
-    /// Reconciles every account and forgets old rows.
+    /// Reconciles every account, forgets old rows and deletes what is due.
     pub async fn keep_house(&self) {
-        for account in self.accounts.keys() {
-            match self.reconcile(account).await {
-                Ok(()) => {
-                    if let Some(account) = self.accounts.get(account) {
-                        let _ = account.reconciled.set(());
-                    }
-                }
-                Err(error) => tracing::warn!(account, %error, "cannot reconcile the index"),
+        let mut reconciled = Vec::new();
+        for (name, account) in &self.accounts {
+            // The first one is also what requests wait for.
+            let done = if account.reconciled.initialized() {
+                self.reconcile(name).await
+            } else {
+                let first = account.reconciled.get_or_try_init(|| self.reconcile(name));
+                first.await.copied()
+            };
+            match done {
+                Ok(()) => reconciled.push(name.clone()),
+                Err(error) => tracing::warn!(account = name, %error, "cannot reconcile the index"),
             }
         }
         match self.sweep().await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot executions that are archived"),
             Err(error) => tracing::warn!(%error, "cannot forget executions"),
+        }
+        if let Err(error) = self.retain(&reconciled).await {
+            tracing::warn!(%error, "cannot delete what is due; trying again later");
         }
     }
 
@@ -58,8 +65,10 @@ impl Storage {
         Ok(())
     }
 
-    /// One LIST for each group; only new or changed objects are read.
+    /// One LIST for each group; only new or changed objects are read. Pins come first: what is
+    /// pinned must not be known without its pin.
     pub async fn reconcile(&self, account: &str) -> Result<()> {
+        self.reconcile_pins(account).await?;
         self.reconcile_configs(account).await?;
         self.reconcile_archives::<CanaryExecutionStatusResponse>(account)
             .await?;

@@ -24,6 +24,7 @@ impl Process {
         Self::start_with(directory, prometheus, port, &variables).await
     }
 
+    /// With keys of the configuration, as environment variables.
     pub async fn start_with(
         directory: &Path,
         prometheus: &str,

@@ -25,6 +25,7 @@ mod prometheus_queries;
 mod prometheus_source;
 mod prometheus_tls;
 mod replay;
+mod retention;
 mod s3;
 mod s3_faults;
 mod scripted_prometheus;

@@ -349,6 +349,18 @@ async fn an_import_tells_what_it_does_and_a_dry_one_does_nothing() {
 }
 
 #[tokio::test]
+async fn pins_come_along_and_ahead_of_what_they_keep() {
+    let two = TwoFolders::new().await;
+    let (key, pin) = ("pin/x/canary.json", Bytes::from_static(b"{}"));
+    two.old.put(key, pin.clone()).await.unwrap();
+    let (code, _, lines) = two.import(&[]).await;
+    assert_eq!(code, 0);
+    assert_eq!(two.new.get(key).await.unwrap(), Some(pin));
+    let (pins, archives) = lines.split_once("canary_archive: ").unwrap();
+    assert!(pins.contains("pin: 1 documents"), "{pins} / {archives}");
+}
+
+#[tokio::test]
 async fn what_differs_is_replaced_by_the_newer_one_only() {
     let two = TwoFolders::new().await;
     two.import(&[]).await;

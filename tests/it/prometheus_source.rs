@@ -11,7 +11,7 @@ use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
     Account, AccountKind, AccountType, Config, Database, Executions, Log, LogFormat, Prometheus,
-    PrometheusAccount, Retry, Reuse, Server, Storage, TestControllerDefaults,
+    PrometheusAccount, Retention, Retry, Reuse, Server, Storage, TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -83,6 +83,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             max_attempts: 1,
             retention: second,
         },
+        retention: Retention::default(),
         log: Log {
             level: "info".to_owned(),
             format: LogFormat::Text,

@@ -174,3 +174,36 @@ fn a_mistake_in_the_environment_is_told_by_its_variable() {
         assert!(message.starts_with(expected), "{message}");
     }
 }
+
+#[test]
+fn a_rule_of_retention_that_would_delete_everything_is_refused() {
+    let cases = [
+        (
+            "maxCount: 0",
+            "retention.maxCount (in serin.yml) is '0': must be a whole number of at least 1",
+        ),
+        (
+            "maxAge: 0s",
+            "retention.maxAge (in serin.yml) is '0s': must be at least 1s",
+        ),
+        (
+            "applications: [{name: web, maxAge: 1d}, {name: web}]",
+            "retention.applications[1].name 'web' stands twice",
+        ),
+        (
+            "applications: [{name: web, maxDays: 1}]",
+            "unknown key 'retention.applications[0].maxDays' (in serin.yml); known here: name, maxAge, maxCount",
+        ),
+        (
+            "applications: [{maxAge: 1d}]",
+            "retention.applications[0].name must be given",
+        ),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(mistake(&format!("retention: {{{keys}}}")), expected);
+    }
+    let loaded = load_text("retention: {maxAge: 90d, applications: [{name: web}]}", &[]);
+    let retention = loaded.unwrap().config.retention;
+    assert_eq!(retention.rule.max_age, Some(Duration::from_hours(90 * 24)));
+    assert_eq!(retention.applications["web"], RetentionRule::default());
+}

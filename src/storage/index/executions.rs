@@ -29,7 +29,7 @@ impl Kind {
         }
     }
 
-    fn parse(name: &str) -> Self {
+    pub(super) fn parse(name: &str) -> Self {
         match name {
             "analysis" => Self::Analysis,
             "comparison" => Self::Comparison,
@@ -363,14 +363,20 @@ impl Index {
         } else {
             format!("AND status IN ({})", names.join(", "))
         };
+        // The page is found in indexes alone, and no further than it reaches; only its own
+        // documents are read.
         let sql = format!(
-            "SELECT id, build_time, document FROM execution \
+            "SELECT page.id, page.build_time, \
+             (SELECT e.document FROM execution e WHERE e.id = page.id) FROM (\
+             SELECT id, build_time FROM (SELECT id, build_time FROM execution \
              WHERE kind = $5 AND application = $1 {wanted} \
+             ORDER BY build_time DESC, id DESC LIMIT $6) AS live \
              UNION ALL \
-             SELECT id, build_time, NULL FROM archive \
+             SELECT id, build_time FROM (SELECT id, build_time FROM archive \
              WHERE account = $2 AND kind = $5 AND application = $1 {wanted} \
              AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = archive.id) \
-             ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4"
+             ORDER BY build_time DESC, id DESC LIMIT $6) AS ended \
+             ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4) AS page ORDER BY 2 DESC, 1 DESC"
         );
         let rows = self
             .ask(
@@ -381,6 +387,7 @@ impl Index {
                     .bind(limit)
                     .bind(offset)
                     .bind(kind.as_str())
+                    .bind(offset.saturating_add(limit))
                     .fetch_all(&self.read),
             )
             .await?;
