@@ -201,7 +201,7 @@ fn the_file_may_be_named_by_the_environment_and_must_be_there() {
     let variables = environment(&[("SERIN_CONFIG", "config/compose.yml")]);
     let Error(message) = load_from(&LoadOptions::default(), &variables).unwrap_err();
     assert!(
-        message.contains("'${S3_ACCESS_KEY}' has no value"),
+        message.contains("'${DATABASE_URL}' has no value"),
         "{message}"
     );
 

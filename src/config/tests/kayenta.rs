@@ -85,8 +85,13 @@ fn the_file_of_the_composition_is_read() {
         file: Some(PathBuf::from("config/compose.yml")),
         ..LoadOptions::default()
     };
-    let variables = environment(&[("S3_ACCESS_KEY", "a"), ("S3_SECRET_KEY", "b")]);
+    let variables = environment(&[
+        ("DATABASE_URL", "postgres://serin:secret@postgres/serin"),
+        ("S3_ACCESS_KEY", "a"),
+        ("S3_SECRET_KEY", "b"),
+    ]);
     let loaded = load_from(&options, &variables).unwrap();
+    assert!(loaded.config.database.url.ends_with("@postgres/serin"));
     assert_eq!(names(&loaded.config), ["prometheus", "s3"]);
     assert_eq!(loaded.warnings, [""; 0]);
 }
