@@ -173,8 +173,7 @@ impl Replica {
     }
 
     async fn try_start(prometheus: &str, variables: &[(&str, String)]) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = port.local_addr().expect("an address").port().to_string();
+        let port = free_port().to_string();
         let start = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_serin"))
             .args(["serve", "--prometheus", prometheus, "--port", &port])
@@ -183,7 +182,10 @@ impl Replica {
             .stdout(Stdio::null())
             .spawn()
             .expect("the binary");
-        let http = reqwest::Client::new();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_mins(2))
+            .build()
+            .expect("a client");
         let url = format!("http://127.0.0.1:{port}");
         loop {
             if let Ok(answer) = http.get(format!("{url}/health")).send().await
@@ -222,6 +224,17 @@ impl Drop for Replica {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Below the ports that connections take for themselves: one to a port where nobody listens yet
+/// may else be a connection to itself, and keep the port.
+fn free_port() -> u16 {
+    let random = uuid::Uuid::new_v4().as_u128() % 12_000;
+    let port = 20_000 + u16::try_from(random).unwrap_or(0);
+    match std::net::TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => port,
+        Err(_) => free_port(),
     }
 }
 

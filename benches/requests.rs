@@ -51,7 +51,9 @@ async fn measure() {
     println!("|---|---|---|---|---|");
     for path in [execution, config] {
         let body = http.get(format!("{}{path}", service.url)).send().await;
-        let body = body.expect("an answer").bytes().await.expect("a body");
+        let body = body.expect("an answer");
+        assert!(body.status().is_success(), "{path}: {}", body.status());
+        let body = body.bytes().await.expect("a body");
         let bare = bare(body.clone()).await;
         let serin = service.url.trim_start_matches("http://").to_owned();
         let (mut floor, mut ours) = (Vec::new(), Vec::new());
@@ -119,7 +121,8 @@ async fn ask(address: &str, path: &str, until: Instant) -> u32 {
                 length = whole(&buffer[..read]);
             }
         }
-        assert!(buffer.starts_with(b"HTTP/1.1 200"));
+        let head = String::from_utf8_lossy(&buffer[..read.min(300)]);
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         count += 1;
     }
     count
@@ -143,7 +146,7 @@ async fn finished(http: &reqwest::Client, serin: &str) -> String {
         "result": {"judgeResult": {"judgeName": "NetflixACAJudge-v1.0", "results": metrics,
             "groupScores": [], "score": {"score": 100.0, "classification": "Pass", "classificationReason": ""}}},
     });
-    let url = format!("{serin}/canaryResultArchive?id={id}");
+    let url = format!("{serin}/canaryResultArchive?pipelineId={id}");
     let stored = http
         .post(url)
         .json(&archive)

@@ -196,15 +196,15 @@ async fn what_a_killed_replica_had_is_taken_over_within_fifteen_seconds() {
     let (directory, url) = (fleet.folder.path(), fleet.prometheus.url.as_str());
     let start = |port| Process::start_with(directory, url, port, &variables);
     let mut one = start(free_port()).await;
+    let started = Instant::now();
     let mut ids = Vec::new();
-    for _ in 0..5 {
-        ids.push(
-            one.client
-                .start_canary("/canary", &adhoc(&["latency"]))
-                .await,
-        );
+    for number in 0..5 {
+        // Equal queries would be sent once.
+        let body = adhoc(&[&format!("latency_{number}")]);
+        ids.push(one.client.start_canary("/canary", &body).await);
     }
     while fleet.prometheus.asked().len() < 10 {
+        assert!(started.elapsed() < Duration::from_secs(30));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let two = start(free_port()).await;
