@@ -10,6 +10,7 @@ mod reconcile;
 mod relay;
 pub mod s3;
 
+mod acceptance;
 mod config_lock;
 mod configs;
 mod documents;
@@ -29,8 +30,9 @@ use indexmap::IndexMap;
 use moka::future::Cache;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use acceptance::{Begun, IdempotencyKey};
 pub use documents::ObjectSummary;
-pub use executions::{Begun, Deleted, Ended, Found, IdempotencyKey, NewComparison};
+pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use index::{Claim, ExecutionRow, Kind};
 pub use record::Record;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
