@@ -82,13 +82,29 @@ async fn sqlite(database: &Database) -> Result<Index> {
 }
 
 async fn postgres(database: &Database) -> Result<Index> {
-    let options = AnyConnectOptions::from_url(&postgres::url(database)?);
+    let url = postgres::url(database)?;
+    let options = AnyConnectOptions::from_url(&url).map_err(failed("read database.url"))?;
     let pool = AnyPoolOptions::new()
         .max_connections(database.max_connections)
         .acquire_timeout(database.acquire_timeout)
-        .connect_with(options.map_err(failed("read database.url"))?)
-        .await
-        .map_err(failed("open the index"))?;
+        .connect_with(options.clone())
+        .await;
+    let pool = match pool {
+        // The pool has tried all the time, and does not say why in vain.
+        Err(sqlx::Error::PoolTimedOut) => {
+            let once = tokio::time::timeout(database.acquire_timeout, options.connect()).await;
+            let cause = match once {
+                Ok(Err(cause)) => cause,
+                Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+            };
+            let host = url.host_str().unwrap_or_default();
+            return Err(Error::Unavailable(format!(
+                "the database of database.url at '{host}:{}' cannot be reached: {cause}",
+                url.port().unwrap_or(5432)
+            )));
+        }
+        pool => pool.map_err(failed("open the index"))?,
+    };
     migrate(&pool).await?;
     Ok(Index {
         write: pool.clone(),
