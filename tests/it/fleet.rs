@@ -386,3 +386,22 @@ fn foreign_certificate() -> tempfile::NamedTempFile {
     std::fs::write(file.path(), first).unwrap();
     file
 }
+
+#[tokio::test]
+async fn a_replica_starts_on_a_database_that_a_newer_one_brought_further() {
+    let Some(fleet) = Fleet::new().await else {
+        return;
+    };
+    let newer = fleet.replica(&[]).await;
+    let mut connection = PgConnection::connect(&fleet.database).await.unwrap();
+    let further = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'further', true, '\\x00', 1); \
+         ALTER TABLE execution ADD COLUMN further bigint NOT NULL DEFAULT 1";
+    connection.execute(further).await.unwrap();
+    let older = fleet.replica(&[]).await;
+    let id = older
+        .client
+        .start_canary("/canary", &adhoc(&["latency"]))
+        .await;
+    assert_eq!(newer.client.poll(&id).await["status"], "succeeded");
+}
