@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures::TryStreamExt;
 use sqlx::Row;
 
 use super::{Index, Kind};
@@ -27,16 +28,13 @@ impl Index {
         account: &str,
         kind: Kind,
     ) -> Result<HashMap<String, String>> {
-        let rows = self
-            .ask(
-                "list archives",
-                sqlx::query("SELECT id, version FROM archive WHERE account = $1 AND kind = $2")
-                    .bind(account)
-                    .bind(kind.as_str())
-                    .fetch_all(&self.read),
-            )
-            .await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        // Row by row: all rows of many archives at once are much larger than what is kept of them.
+        let rows = sqlx::query("SELECT id, version FROM archive WHERE account = $1 AND kind = $2")
+            .bind(account)
+            .bind(kind.as_str())
+            .fetch(&self.read)
+            .map_ok(|row| (row.get(0), row.get(1)));
+        self.ask("list archives", rows.try_collect()).await
     }
 
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
