@@ -177,6 +177,8 @@ async fn keep_house(app: App, shutdown: CancellationToken) {
             _ = every.tick() => {}
             () = shutdown.cancelled() => return,
         }
+        // What nobody scrapes is summed up here, else every sample would be kept.
+        app.telemetry.run_upkeep();
         let work = app.storage.keep_house();
         tokio::select! {
             () = work => {}
