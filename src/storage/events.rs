@@ -134,7 +134,7 @@ pub fn write(events: &[Event], limit: usize) -> Vec<String> {
     texts
 }
 
-/// What [`write`] wrote; what is not understood is left out, a newer version may have sent it.
+/// What [`write()`] wrote; what is not understood is left out, a newer version may have sent it.
 pub fn read(text: &str) -> Vec<Event> {
     let parts = text
         .split(',')

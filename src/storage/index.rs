@@ -1,6 +1,6 @@
 //! What lists and claims: one SQL database, SQLite or PostgreSQL.
 //!
-//! The SQL is the same for both but where [`Engine`] says otherwise.
+//! The SQL is the same for both but where `Engine` says otherwise.
 
 mod archives;
 mod configs;
