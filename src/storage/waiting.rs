@@ -1,5 +1,6 @@
 //! How much may wait: beyond it nothing is accepted, so that what was accepted is reached.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,26 +20,52 @@ pub struct Waiting {
     counted_at: Option<Instant>,
 }
 
+impl Waiting {
+    /// Whether who asks should count. Meanwhile the others go by the last count, if there is one:
+    /// a slow database must not queue them up.
+    fn wants_count(&mut self) -> bool {
+        match &mut self.counted_at {
+            None => true,
+            Some(at) if COUNTED_FOR < at.elapsed() => {
+                *at = Instant::now();
+                true
+            }
+            Some(_) => false,
+        }
+    }
+}
+
 impl Storage {
     /// Whether one more of `bytes` may wait.
     ///
     /// # Errors
     /// `Unavailable` when enough wait already.
     pub(super) async fn admit(&self, kind: Kind, bytes: usize) -> Result<()> {
-        let mut waiting = self.waiting.lock().await;
-        let waiting = waiting.entry(kind).or_default();
-        let is_old = |at: Instant| COUNTED_FOR < at.elapsed();
-        if waiting.counted_at.is_none_or(is_old) {
-            let (count, bytes) = self.index.waiting(kind).await?;
-            *waiting = Waiting {
-                count,
-                bytes,
-                counted_at: Some(Instant::now()),
-            };
+        if self.lock_waiting(kind, Waiting::wants_count) {
+            let counted = self.index.waiting(kind).await;
+            self.lock_waiting(kind, |waiting| {
+                *waiting = match counted {
+                    Ok((count, bytes)) => Waiting {
+                        count,
+                        bytes,
+                        counted_at: Some(Instant::now()),
+                    },
+                    Err(_) => Waiting::default(),
+                };
+            });
+            let (count, _) = counted?;
             ::metrics::gauge!("serin_executions_waiting", "kind" => kind.as_str())
                 .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         }
-        let bytes = bytes as u64;
+        self.lock_waiting(kind, |waiting| self.count_in(waiting, kind, bytes as u64))
+    }
+
+    fn lock_waiting<T>(&self, kind: Kind, work: impl FnOnce(&mut Waiting) -> T) -> T {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        work(waiting.entry(kind).or_default())
+    }
+
+    fn count_in(&self, waiting: &mut Waiting, kind: Kind, bytes: u64) -> Result<()> {
         let limits = &self.limits;
         let refused = if limits.max_waiting <= waiting.count {
             Some(format!("{} executions", waiting.count))
