@@ -123,11 +123,16 @@ impl S3Store {
         };
         let cause = DisplayErrorContext(error).to_string();
         if failure::may_pass(error) {
-            let told = self.told(verb, key, &why);
-            tracing::warn!(cause, "a store is away: {told}");
-            return Error::Unavailable(told);
+            return self.away(verb, key, &why, &cause);
         }
         self.error(verb, key, &why, cause)
+    }
+
+    /// What the store did not do now, it may do later.
+    fn away(&self, verb: &str, key: &str, why: &str, cause: &str) -> Error {
+        let told = self.told(verb, key, why);
+        tracing::warn!(cause, "a store is away: {told}");
+        Error::Unavailable(told)
     }
 
     fn error(
@@ -167,7 +172,10 @@ impl S3Store {
             match object.body.collect().await {
                 Ok(body) => return Ok(Some(body.into_bytes())),
                 Err(_) if broken < BROKEN_BODIES => broken += 1,
-                Err(cause) => return Err(self.error("read", key, "it breaks off", cause)),
+                Err(cause) => {
+                    let cause = DisplayErrorContext(cause).to_string();
+                    return Err(self.away("read", key, "it breaks off", &cause));
+                }
             }
         }
     }
@@ -227,7 +235,10 @@ impl ObjectStore for S3Store {
         let limit = self.account.timeout;
         match tokio::time::timeout(limit, self.read(key)).await {
             Ok(read) => read,
-            Err(cause) => Err(self.error("read", key, &no_answer(limit), cause)),
+            Err(_) => {
+                let why = no_answer(limit);
+                Err(self.away("read", key, &why, &why))
+            }
         }
     }
 
