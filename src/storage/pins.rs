@@ -22,7 +22,7 @@ impl Storage {
         let now = self.clock.now_millis();
         let pin = json!({"pinnedTimestamp": now, "pinnedTimestampIso": iso_from_millis(now)});
         let key = pin_key(R::KIND, id.as_str());
-        objects.put(&key, to_bytes(&pin)?).await?;
+        self.put(&account, &key, to_bytes(&pin)?).await?;
         if self.index.pin(&account, R::KIND, id.as_str(), now).await? {
             return Ok(());
         }
