@@ -22,7 +22,7 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -71,13 +71,15 @@ pub struct Storage {
     pub events: Events,
     /// Whether replicas tell each other at once.
     notifies: bool,
+    /// Whether this machine's clock differed from the database's when it was last compared.
+    clock_was_wrong: AtomicBool,
     /// This process among the replicas.
     owner: String,
     clock: Clock,
     archive: bool,
     limits: Executions,
     /// What has been accepted and not ended.
-    waiting: Mutex<HashMap<Kind, Waiting>>,
+    waiting: std::sync::Mutex<HashMap<Kind, Waiting>>,
     retention: Retention,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
@@ -132,6 +134,7 @@ impl Storage {
             default_account: default_account.map(|account| account.name.clone()),
             accounts,
             events: Events::new(index.is_shared()),
+            clock_was_wrong: AtomicBool::new(false),
             notifies: index.is_shared() && config.database.notify,
             index,
             database: config.database.clone(),
@@ -139,7 +142,7 @@ impl Storage {
             clock,
             archive: config.archive,
             limits: config.executions.clone(),
-            waiting: Mutex::default(),
+            waiting: std::sync::Mutex::default(),
             retention: config.retention.clone(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::Value;
 
-use super::events::Change;
-use super::index::{Claim, ExecutionRow, Kind};
+use super::events::{self, Change, Event};
+use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES};
 use super::{Record, Storage, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
@@ -146,7 +146,14 @@ impl Storage {
         let now = self.clock.now_millis();
         let given = self.index.give_back(&self.owner, now).await?;
         if given > 0 {
-            self.index.notify_due().await?;
+            // At once, and not by way of the events: the process ends.
+            let due = Event {
+                change: Change::Due,
+                id: String::new(),
+            };
+            for text in events::write(&[due], NOTIFICATION_BYTES) {
+                self.notify(&text).await;
+            }
         }
         Ok(given)
     }

@@ -1,5 +1,6 @@
 //! What keeps replicas on one database together: events go round, and all follow one clock.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Storage;
@@ -33,7 +34,8 @@ impl Storage {
         let asked = Instant::now();
         if let Some(millis) = self.index.time().await? {
             let ahead = self.clock.follow(millis, asked);
-            if ahead.abs() > WRONG_MILLIS {
+            let is_wrong = ahead.abs() > WRONG_MILLIS;
+            if self.clock_was_wrong.swap(is_wrong, Ordering::Relaxed) != is_wrong && is_wrong {
                 tracing::warn!(
                     ahead_ms = ahead,
                     "the clock of this machine differs from that of the database, which counts"
@@ -65,7 +67,7 @@ impl Storage {
         }
     }
 
-    async fn notify(&self, text: &str) {
+    pub(super) async fn notify(&self, text: &str) {
         if !self.notifies {
             return;
         }

@@ -96,14 +96,6 @@ impl Index {
         told.await.map(|_| ())
     }
 
-    /// Tells the other replicas that there is work.
-    pub async fn notify_due(&self) -> Result<()> {
-        match self.engine {
-            Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres => self.notify("due").await,
-        }
-    }
-
     /// Whether `owner` now is the only one to write a config, until it gives that up or for a while.
     pub async fn lock_config(
         &self,
