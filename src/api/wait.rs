@@ -89,9 +89,15 @@ pub async fn answer<F: Future<Output = Result<Found>>>(
 ) -> Result<Response> {
     let most = app.config.server.request_timeout * 9 / 10;
     let until = Instant::now() + wait.duration.min(most);
-    let mut changes = app.storage.events.subscribe();
+    // Before it is looked for, so that no end is missed; who does not wait need not listen.
+    let is_waiting = Instant::now() < until;
+    let mut changes = is_waiting.then(|| app.storage.events.subscribe());
     let mut found = find().await?;
-    while !found.is_complete && Instant::now() < until && !app.storage.events.is_closed() {
+    while let Some(changes) = &mut changes
+        && !found.is_complete
+        && Instant::now() < until
+        && !app.storage.events.is_closed()
+    {
         // Should nobody tell, it is found out by looking.
         let look = Instant::now() + app.storage.look_every();
         tokio::select! {
