@@ -1,14 +1,12 @@
 //! `Idempotency-Key`: a POST that is sent again starts nothing new.
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::problem::Problem;
-use super::request::{is_json_wanted, parse};
+use super::request::{parse, read};
 use crate::app::App;
 use crate::canary::Id;
 use crate::error::{Error, Result};
@@ -46,14 +44,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Keyed<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        is_json_wanted(request.headers())?;
         let key = key(&request).map_err(IntoResponse::into_response)?;
         let target = format!("{} {}\n", request.method(), request.uri());
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                Problem::new(rejection.status(), rejection.body_text()).into_response()
-            })?;
+        let bytes = read(request, state).await?;
         let body = parse(&bytes).map_err(IntoResponse::into_response)?;
         let key = key.map(|key| {
             let request = [target.as_bytes(), &bytes].concat();

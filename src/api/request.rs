@@ -19,24 +19,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Response> {
-        is_json_wanted(request.headers())?;
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                Problem::new(rejection.status(), rejection.body_text()).into_response()
-            })?;
+        let bytes = read(request, state).await?;
         parse(&bytes).map(Self).map_err(IntoResponse::into_response)
     }
 }
 
-/// Refuses a body that says it is no JSON.
-#[expect(clippy::result_large_err, reason = "a response is what it is")]
-pub fn is_json_wanted(headers: &HeaderMap) -> std::result::Result<(), Response> {
-    if is_json(headers) {
-        return Ok(());
+/// A body that does not say that it is anything else than JSON.
+pub async fn read<S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> std::result::Result<Bytes, Response> {
+    if !is_json(request.headers()) {
+        let told = "the body must be JSON: send 'Content-Type: application/json'";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, told).into_response());
     }
-    let told = "the body must be JSON: send 'Content-Type: application/json'";
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, told).into_response())
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| {
+            Problem::new(rejection.status(), rejection.body_text()).into_response()
+        })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
