@@ -14,7 +14,7 @@ use super::request::{Body, PathId, Query};
 use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryConfigSummary, Id};
 use crate::config::AccountType::ConfigurationStore;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::judge;
 
 /// The id under which a canary config was stored.
@@ -103,9 +103,12 @@ pub async fn update_canary_config(
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     if config.created_timestamp.is_none() {
-        // One that is not there is refused below.
-        let stored = app.storage.canary_config(account, &id).await.ok();
-        config.created_timestamp = stored.and_then(|stored| stored.created_timestamp);
+        config.created_timestamp = match app.storage.canary_config(account, &id).await {
+            Ok(stored) => stored.created_timestamp,
+            Err(error @ Error::Unavailable(_)) => return Err(error),
+            // One that is not there is refused below, one that cannot be read is replaced.
+            Err(_) => None,
+        };
     }
     config.updated_timestamp = Some(app.clock.now_millis());
     config.stamp();
