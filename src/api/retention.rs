@@ -7,10 +7,10 @@ use axum::http::StatusCode;
 use super::problem::Problem;
 use super::request::{PathId, Query};
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
+use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id};
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
-use crate::storage::{RETENTION_BATCH, RetentionReport};
+use crate::storage::{RETENTION_BATCH, Record, RetentionReport};
 
 /// Tell what is due for deletion
 ///
@@ -71,13 +71,7 @@ pub async fn pin_canary(
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    let accounts = [app
-        .store(query.text("storageAccountName"), ObjectStore)?
-        .to_owned()];
-    let pinned = app
-        .storage
-        .pin::<CanaryExecutionStatusResponse>(&accounts, &id);
-    pinned.await.map(|()| StatusCode::NO_CONTENT)
+    pin::<CanaryExecutionStatusResponse>(&app, &id, vec![account(&app, &query)?]).await
 }
 
 /// Unpin a canary
@@ -91,13 +85,7 @@ pub async fn unpin_canary(
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    let accounts = [app
-        .store(query.text("storageAccountName"), ObjectStore)?
-        .to_owned()];
-    let unpinned = app
-        .storage
-        .unpin::<CanaryExecutionStatusResponse>(&accounts, &id);
-    unpinned.await.map(|()| StatusCode::NO_CONTENT)
+    unpin::<CanaryExecutionStatusResponse>(&app, &id, vec![account(&app, &query)?]).await
 }
 
 /// Pin an analysis
@@ -111,11 +99,7 @@ pub async fn pin_analysis(
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    let accounts = accounts(&app, &query)?;
-    let pinned = app
-        .storage
-        .pin::<CanaryAnalysisExecutionStatusResponse>(&accounts, &id);
-    pinned.await.map(|()| StatusCode::NO_CONTENT)
+    pin::<CanaryAnalysisExecutionStatusResponse>(&app, &id, accounts(&app, &query)?).await
 }
 
 /// Unpin an analysis
@@ -129,17 +113,28 @@ pub async fn unpin_analysis(
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    let accounts = accounts(&app, &query)?;
-    let unpinned = app
-        .storage
-        .unpin::<CanaryAnalysisExecutionStatusResponse>(&accounts, &id);
-    unpinned.await.map(|()| StatusCode::NO_CONTENT)
+    unpin::<CanaryAnalysisExecutionStatusResponse>(&app, &id, accounts(&app, &query)?).await
+}
+
+async fn pin<R: Record>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
+    app.storage.pin::<R>(&accounts, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unpin<R: Record>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
+    app.storage.unpin::<R>(&accounts, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn account(app: &App, query: &Query) -> Result<String> {
+    let named = query.text("storageAccountName");
+    app.store(named, ObjectStore).map(str::to_owned)
 }
 
 /// An analysis is found by its id alone.
 fn accounts(app: &App, query: &Query) -> Result<Vec<String>> {
     match query.text("storageAccountName") {
-        Some(name) => Ok(vec![app.store(Some(name), ObjectStore)?.to_owned()]),
+        Some(_) => Ok(vec![account(app, query)?]),
         None => Ok(app.storage.stores().map(str::to_owned).collect()),
     }
 }
