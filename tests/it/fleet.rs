@@ -223,14 +223,20 @@ async fn what_a_killed_replica_had_is_taken_over_within_fifteen_seconds() {
 
 #[tokio::test]
 async fn behind_a_pooler_replicas_find_out_by_looking() {
-    let Some(mut fleet) = Fleet::new().await else {
+    let Some(fleet) = Fleet::new().await else {
         return;
     };
     let (one, two) = tokio::join!(
         fleet.replica(&[("database.notify", "false"), ("executions.maxRunning", "1")]),
         fleet.replica(&[("database.notify", "false"), ("executions.maxRunning", "1")])
     );
-    fleet.prometheus.url.clear();
+    // The one that takes them does not work, so the other must find them.
+    let disable = json!({"enabled": false});
+    let (status, answer) = one
+        .client
+        .post("/admin/orca/instance/enabled", &disable)
+        .await;
+    assert_eq!(status, 200, "{answer}");
     let mut ids = Vec::new();
     for _ in 0..6 {
         ids.push(
