@@ -27,6 +27,7 @@ const ENTRY_BYTES: usize = 300;
 const STRAND_BYTES: usize = 100;
 const LABEL_BYTES: usize = 50;
 const POINT_BYTES: usize = 12;
+
 /// For all accounts together.
 pub struct Known {
     used: Cache<Key, Spans>,
