@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod config;
 pub mod execution;
+pub mod explanation;
 mod lenient;
 pub mod metric_set;
 pub mod result;
@@ -28,6 +29,7 @@ pub use execution::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
     CanaryResult, ExecutionStatus, StageException,
 };
+pub use explanation::{Explanation, Summary};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use result::{
     CanaryAnalysisResult, CanaryJudgeGroupScore, CanaryJudgeResult, CanaryJudgeScore,

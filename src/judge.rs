@@ -6,6 +6,7 @@ pub mod classify;
 pub mod describe;
 mod dredd;
 pub mod effect_size;
+mod explain;
 pub mod mann_whitney;
 pub mod noise;
 pub mod policy;
@@ -13,11 +14,14 @@ pub mod rank_sum;
 mod score;
 pub mod transform;
 
+pub use explain::others as explain_others;
 pub use policy::check;
 
+use score::Scored;
+
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryMetricConfig,
-    MetricSetPair,
+    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
+    CanaryMetricConfig, MetricSetPair,
 };
 use crate::error::{Error, Result};
 
@@ -72,6 +76,26 @@ impl Judgement<'_> {
                 Error::Invalid(format!("Could not find metric config for {}", pair.name))
             })
     }
+}
+
+/// The verdict on all metrics together.
+fn conclude(
+    judgement: &Judgement<'_>,
+    name: &str,
+    results: Vec<CanaryAnalysisResult>,
+) -> Result<CanaryJudgeResult> {
+    let Scored {
+        group_scores,
+        score,
+        summary,
+    } = score::score(judgement.config, judgement.thresholds, &results)?;
+    Ok(CanaryJudgeResult {
+        judge_name: name.to_owned(),
+        results,
+        group_scores,
+        score,
+        summary: Some(summary),
+    })
 }
 
 /// The groups of a metric config; a run fills in what is missing before it judges.

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::lenient;
+use super::{Explanation, Summary, lenient};
 
 /// The verdict on one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -41,6 +41,13 @@ pub struct CanaryJudgeResult {
     #[schema(required = true)]
     pub group_scores: Vec<CanaryJudgeGroupScore>,
     pub score: CanaryJudgeScore,
+    /// Why; Kayenta has no such member.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub summary: Option<Summary>,
 }
 
 /// What a judge made of one metric set pair.
@@ -72,6 +79,13 @@ pub struct CanaryAnalysisResult {
     #[serde(default, deserialize_with = "lenient::or_default")]
     #[schema(required = true)]
     pub muted: bool,
+    /// Why; Kayenta has no such member.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub explanation: Option<Explanation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use super::classify::{Classification, Workspace};
 use super::noise::Noise;
 use super::policy::MetricPolicy;
-use super::{Judge, Judgement, groups_of};
+use super::{Judge, Judgement, conclude, explain, groups_of};
+use crate::canary::explanation::Rule;
 use crate::canary::result::{ResultMetadata, SideMetadata};
 use crate::canary::{CanaryAnalysisResult, CanaryJudgeResult, Label, MetricSetPair, Pair};
 use crate::error::Result;
@@ -35,7 +36,7 @@ impl Judge for NetflixAcaJudge {
                 case.judge(workspace, &mut noise)
             })
             .collect();
-        conclude(judgement, results)
+        conclude(judgement, NetflixAcaJudge.name(), results)
     }
 }
 
@@ -50,7 +51,7 @@ pub fn judge_on_one_thread(judgement: &Judgement<'_>) -> Result<CanaryJudgeResul
         .into_iter()
         .map(|case| case.judge(&mut workspace, &mut noise))
         .collect();
-    conclude(judgement, results)
+    conclude(judgement, NetflixAcaJudge.name(), results)
 }
 
 /// One metric to judge; nothing can go wrong from here on.
@@ -90,20 +91,6 @@ fn noises(cases: &[Case<'_>], seed: i64) -> Vec<Noise> {
         .collect()
 }
 
-fn conclude(
-    judgement: &Judgement<'_>,
-    results: Vec<CanaryAnalysisResult>,
-) -> Result<CanaryJudgeResult> {
-    let (group_scores, score) =
-        super::score::score(judgement.config, judgement.thresholds, &results)?;
-    Ok(CanaryJudgeResult {
-        judge_name: NetflixAcaJudge.name().to_owned(),
-        results,
-        group_scores,
-        score,
-    })
-}
-
 impl Case<'_> {
     fn values(&self) -> Pair<&[f64]> {
         self.pair.values.as_ref().map(Vec::as_slice)
@@ -111,6 +98,7 @@ impl Case<'_> {
 
     fn judge(self, workspace: &mut Workspace, noise: &mut Noise) -> CanaryAnalysisResult {
         let found = workspace.classify(&self.policy, self.values(), noise);
+        let explanation = explain::metric(self.pair, &self.policy, &found);
         CanaryAnalysisResult {
             name: self.pair.name.clone(),
             tags: self.pair.tags.clone(),
@@ -127,6 +115,7 @@ impl Case<'_> {
             result_metadata: found.ratio.map(|ratio| ResultMetadata { ratio }),
             critical: found.critical,
             muted: self.policy.muted,
+            explanation: Some(explanation),
         }
     }
 }
@@ -134,8 +123,7 @@ impl Case<'_> {
 /// Kayenta's texts.
 fn reason(name: &str, found: &Classification) -> Option<String> {
     match (found.label, found.critical) {
-        (Label::Pass, _) => found
-            .identical
+        (Label::Pass, _) => (found.rule == Rule::Identical)
             .then(|| "The Canary and Baseline data are identical".to_owned()),
         (Label::Nodata | Label::NodataFailMetric, _) => Some(format!("Missing data for {name}")),
         (Label::Error, _) => Some("Metric Classification Failed".to_owned()),

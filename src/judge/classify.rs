@@ -7,6 +7,9 @@ use super::noise::Noise;
 use super::policy::{Direction, Measure, MetricPolicy, NanStrategy};
 use super::rank_sum::{RankSum, from_order_key, order_key};
 use super::transform::{Fences, handle_nan};
+use crate::canary::explanation::{
+    EffectMeasure, EffectSize, FenceLimits, Points, Rule, TestNumbers,
+};
 use crate::canary::{CanaryJudgeStats, Label, Pair};
 
 /// What is found of one metric.
@@ -17,13 +20,29 @@ pub struct Classification {
     pub critical: bool,
     /// Mean of the experiment over mean of the control; `None` when the test failed.
     pub ratio: Option<f64>,
-    /// Both sides hold the same values.
-    pub identical: bool,
+    /// What decided the label.
+    pub rule: Rule,
+    /// What the test found, where it was made.
+    pub test: Option<TestNumbers>,
     pub stats: Pair<CanaryJudgeStats>,
+    pub points: Pair<Points>,
+    /// How many of the values are equal.
+    pub ties: Pair<Ties>,
+}
+
+/// How varied the values of one side are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ties {
+    pub distinct: usize,
+    /// How often the most frequent value occurs.
+    pub most: usize,
 }
 
 /// The part of the estimated shift by which the interval must clear zero.
 const TOLERANCE: f64 = 0.25;
+
+/// Of the interval; see [`QUANTILE`].
+const CONFIDENCE_LEVEL: f64 = 0.98;
 
 /// Room to judge in; one is enough for any number of metrics, one after the other.
 #[derive(Clone, Debug, Default)]
@@ -48,33 +67,42 @@ impl Workspace {
         pair: Pair<&[f64]>,
         noise: &mut Noise,
     ) -> Classification {
-        self.clean(policy, pair);
+        let points = self.clean(policy, pair);
         let stats = describe(self.pair.as_ref().map(|side| side.values.as_slice()));
-        let settled = |label, critical, ratio| Classification {
-            label,
-            critical,
-            ratio: Some(ratio),
-            identical: false,
+        let settled = Classification {
+            label: Label::Pass,
+            critical: false,
+            ratio: Some(1.0),
+            rule: Rule::Identical,
+            test: None,
             stats,
+            points,
+            ties: self.pair.as_ref().map(Series::ties),
         };
         let Pair {
             control,
             experiment,
         } = &mut self.pair;
         if control.values.is_empty() || experiment.values.is_empty() {
-            let (label, critical) = without_data(policy);
-            return settled(label, critical, 1.0);
-        }
-        if control.equals(experiment) {
+            let (label, critical, rule) = without_data(policy);
             return Classification {
-                identical: true,
-                ..settled(Label::Pass, false, 1.0)
+                label,
+                critical,
+                rule,
+                ..settled
             };
         }
+        if control.equals(experiment) {
+            return settled;
+        }
         let mut means = stats.map(|side| side.mean);
-        if control.is_constant() && experiment.is_constant() {
+        let with_noise = control.is_constant() && experiment.is_constant();
+        if with_noise {
             if control.first_is(experiment) {
-                return settled(Label::Pass, false, 1.0);
+                return Classification {
+                    rule: Rule::SameConstant,
+                    ..settled
+                };
             }
             for side in [&mut *experiment, &mut *control] {
                 noise.disturb(&mut side.values);
@@ -85,16 +113,25 @@ impl Workspace {
         let ratio = mean_ratio(means);
         let Some(shift) = self.shift() else {
             return Classification {
+                label: Label::Error,
+                rule: Rule::TestFailed,
                 ratio: None,
-                ..settled(Label::Error, false, 1.0)
+                ..settled
             };
         };
         let effect = match policy.measure {
             Measure::MeanRatio => ratio,
             Measure::Cles => cles(self.pair.as_ref().map(|side| side.keys.as_slice())),
         };
-        let (label, critical) = decide(policy, shift, effect);
-        settled(label, critical, ratio)
+        let (label, critical, rule) = decide(policy, shift, effect);
+        Classification {
+            label,
+            critical,
+            rule,
+            ratio: Some(ratio),
+            test: Some(test_numbers(policy, shift, effect, with_noise)),
+            ..settled
+        }
     }
 
     /// How many draws a judgement of these series takes from the noise, without judging them.
@@ -123,9 +160,11 @@ impl Workspace {
         }
     }
 
-    fn clean(&mut self, policy: &MetricPolicy, pair: Pair<&[f64]>) {
-        self.pair.control.clean(policy, pair.control);
-        self.pair.experiment.clean(policy, pair.experiment);
+    fn clean(&mut self, policy: &MetricPolicy, pair: Pair<&[f64]>) -> Pair<Points> {
+        Pair {
+            control: self.pair.control.clean(policy, pair.control),
+            experiment: self.pair.experiment.clean(policy, pair.experiment),
+        }
     }
 
     fn shift(&mut self) -> Option<Shift> {
@@ -140,15 +179,36 @@ impl Workspace {
 }
 
 impl Series {
-    fn clean(&mut self, policy: &MetricPolicy, values: &[f64]) {
+    fn clean(&mut self, policy: &MetricPolicy, values: &[f64]) -> Points {
         handle_nan(values, policy.nan_strategy, &mut self.values);
+        let numbers = self.values.len();
+        let nan = match policy.nan_strategy {
+            NanStrategy::Remove => values.len() - numbers,
+            NanStrategy::Replace => values.iter().filter(|value| value.is_nan()).count(),
+        };
         self.sort();
-        if let Some(factor) = policy.outlier_factor {
+        let fences = policy.outlier_factor.map(|factor| {
             let sorted: Vec<f64> = self.keys.iter().map(|key| from_order_key(*key)).collect();
             let fences = Fences::of(&sorted, factor);
             self.values.retain(|value| fences.contain(*value));
             self.keys.retain(|key| fences.contain(from_order_key(*key)));
+            fences
+        });
+        Points {
+            expected: values.len() as u64,
+            nan: nan as u64,
+            outliers: (numbers - self.values.len()) as u64,
+            judged: self.values.len() as u64,
+            fences: fences.map(|Fences { lower, upper }| FenceLimits { lower, upper }),
         }
+    }
+
+    fn ties(&self) -> Ties {
+        let runs = self.keys.chunk_by(|a, b| is_one_number(*a, *b));
+        runs.fold(Ties::default(), |found, run| Ties {
+            distinct: found.distinct + 1,
+            most: found.most.max(run.len()),
+        })
     }
 
     fn sort(&mut self) {
@@ -183,38 +243,64 @@ impl Series {
     }
 }
 
-/// The label of a metric with a side that has no values, and whether that fails the canary.
-fn without_data(policy: &MetricPolicy) -> (Label, bool) {
+/// The label of a metric with a side that has no values, whether that fails the canary, and why.
+fn without_data(policy: &MetricPolicy) -> (Label, bool, Rule) {
     match (policy.nan_strategy, policy.must_have_data, policy.critical) {
-        (NanStrategy::Replace, _, _) => (Label::Pass, false),
-        (NanStrategy::Remove, true, false) => (Label::NodataFailMetric, false),
-        (NanStrategy::Remove, _, critical) => (Label::Nodata, critical),
+        (NanStrategy::Replace, _, _) => (Label::Pass, false, Rule::NoDataReplaced),
+        (NanStrategy::Remove, true, false) => (Label::NodataFailMetric, false, Rule::NoDataFails),
+        (NanStrategy::Remove, _, true) => (Label::Nodata, true, Rule::NoDataCritical),
+        (NanStrategy::Remove, false, false) => (Label::Nodata, false, Rule::NoData),
     }
 }
 
-/// The label of a shift, and whether it fails the canary.
+/// The label of a shift, whether it fails the canary, and why.
 ///
 /// An effect size that is NaN, of a mean of 0, meets every limit.
-fn decide(policy: &MetricPolicy, shift: Shift, effect: f64) -> (Label, bool) {
-    let bound = TOLERANCE * shift.estimate.abs();
+fn decide(policy: &MetricPolicy, shift: Shift, effect: f64) -> (Label, bool, Rule) {
+    let bound = bound(shift);
     let up = |limit: f64| effect.is_nan() || limit <= effect;
     let down = |limit: f64| effect.is_nan() || effect <= limit;
-    let is_high = policy.direction != Direction::Decrease
-        && bound < shift.lower
-        && up(policy.allowed.increase);
-    let is_low = policy.direction != Direction::Increase
-        && shift.upper < -bound
-        && down(policy.allowed.decrease);
-    match (is_high, is_low) {
-        (true, _) => (
-            Label::High,
-            policy.critical && up(policy.critical_effect.increase),
-        ),
-        (false, true) => (
-            Label::Low,
-            policy.critical && down(policy.critical_effect.decrease),
-        ),
-        (false, false) => (Label::Pass, false),
+    let is_above = bound < shift.lower;
+    let is_below = shift.upper < -bound;
+    let is_high = is_above && policy.direction != Direction::Decrease;
+    let is_low = is_below && policy.direction != Direction::Increase;
+    if is_high && up(policy.allowed.increase) {
+        let critical = policy.critical && up(policy.critical_effect.increase);
+        (Label::High, critical, Rule::Increase)
+    } else if is_low && down(policy.allowed.decrease) {
+        let critical = policy.critical && down(policy.critical_effect.decrease);
+        (Label::Low, critical, Rule::Decrease)
+    } else if is_high || is_low {
+        (Label::Pass, false, Rule::AllowedEffect)
+    } else if is_above || is_below {
+        (Label::Pass, false, Rule::OtherDirection)
+    } else {
+        (Label::Pass, false, Rule::NoClearShift)
+    }
+}
+
+/// What the interval must lie beyond.
+fn bound(shift: Shift) -> f64 {
+    TOLERANCE * shift.estimate.abs()
+}
+
+fn test_numbers(policy: &MetricPolicy, shift: Shift, effect: f64, with_noise: bool) -> TestNumbers {
+    TestNumbers {
+        estimate: shift.estimate,
+        lower: shift.lower,
+        upper: shift.upper,
+        confidence_level: CONFIDENCE_LEVEL,
+        bound: bound(shift),
+        effect_size: EffectSize {
+            measure: match policy.measure {
+                Measure::MeanRatio => EffectMeasure::MeanRatio,
+                Measure::Cles => EffectMeasure::Cles,
+            },
+            value: effect,
+            allowed_increase: policy.allowed.increase,
+            allowed_decrease: policy.allowed.decrease,
+        },
+        with_noise,
     }
 }
 
@@ -379,7 +465,7 @@ mod tests {
         for (control, experiment, identical) in cases {
             let found = classify(&policy(), control, experiment);
             assert_eq!(
-                (found.label, found.identical),
+                (found.label, found.rule == Rule::Identical),
                 (Label::Pass, identical),
                 "{control:?}"
             );

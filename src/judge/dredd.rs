@@ -2,7 +2,7 @@
 
 use super::describe::describe;
 use super::noise::Noise;
-use super::{Judge, Judgement, groups_of};
+use super::{Judge, Judgement, conclude, explain, groups_of};
 use crate::canary::result::SideMetadata;
 use crate::canary::{CanaryAnalysisResult, CanaryJudgeResult, Label, MetricSetPair};
 use crate::error::Result;
@@ -41,17 +41,13 @@ impl Judge for DreddJudge {
                     result_metadata: None,
                     critical: false,
                     muted: false,
+                    explanation: None,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let (group_scores, score) =
-            super::score::score(judgement.config, judgement.thresholds, &results)?;
-        Ok(CanaryJudgeResult {
-            judge_name: self.name().to_owned(),
-            results,
-            group_scores,
-            score,
-        })
+        let mut result = conclude(judgement, self.name(), results)?;
+        explain::others(&mut result, judgement.pairs);
+        Ok(result)
     }
 }
 

@@ -2,18 +2,28 @@
 
 use indexmap::IndexMap;
 
+use super::explain;
+use crate::canary::explanation::{GroupCost, SummaryRule};
 use crate::canary::{
     CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeGroupScore,
-    CanaryJudgeScore, Label, Verdict,
+    CanaryJudgeScore, Label, Summary, Verdict,
 };
 use crate::error::{Error, Result};
+
+/// The verdict on all metrics together.
+#[derive(Debug)]
+pub struct Scored {
+    pub group_scores: Vec<CanaryJudgeGroupScore>,
+    pub score: CanaryJudgeScore,
+    pub summary: Summary,
+}
 
 /// Scores the results that are not muted.
 pub fn score(
     config: &CanaryConfig,
     thresholds: CanaryClassifierThresholdsConfig,
     results: &[CanaryAnalysisResult],
-) -> Result<(Vec<CanaryJudgeGroupScore>, CanaryJudgeScore)> {
+) -> Result<Scored> {
     let limits = Limits::of(thresholds)?;
     let classifier = config.classifier.as_ref().ok_or_else(|| {
         Error::Invalid(
@@ -22,12 +32,13 @@ pub fn score(
     })?;
     let heard: Vec<&CanaryAnalysisResult> = results.iter().filter(|result| !result.muted).collect();
     let groups = tally(&heard);
-    let (score, reason) = if let Some(reason) = failure(&heard) {
-        (0.0, reason)
+    let weights = Weights::of(&groups, classifier.group_weights.as_ref());
+    let (rule, score, reason) = if let Some((rule, reason)) = failure(&heard) {
+        (rule, 0.0, reason)
     } else {
-        let score = weigh(&groups, classifier.group_weights.as_ref())?;
-        (score, String::new())
+        (SummaryRule::Score, weigh(&groups, &weights)?, String::new())
     };
+    let costs = costs(&groups, &weights);
     let group_scores = groups
         .into_iter()
         .map(|(name, tally)| CanaryJudgeGroupScore {
@@ -42,12 +53,16 @@ pub fn score(
         classification: limits.classify(score),
         classification_reason: reason,
     };
-    Ok((group_scores, score))
+    Ok(Scored {
+        summary: explain::summary(rule, &score, &limits, costs, results),
+        group_scores,
+        score,
+    })
 }
 
-struct Limits {
-    pass: f64,
-    marginal: f64,
+pub struct Limits {
+    pub pass: f64,
+    pub marginal: f64,
 }
 
 impl Limits {
@@ -79,6 +94,7 @@ impl Limits {
 struct Tally {
     passed: u32,
     failed: u32,
+    not_judged: u32,
 }
 
 impl Tally {
@@ -97,7 +113,7 @@ fn tally<'a>(results: &[&'a CanaryAnalysisResult]) -> IndexMap<&'a str, Tally> {
             match result.classification {
                 Label::Pass => tally.passed += 1,
                 Label::High | Label::Low | Label::NodataFailMetric => tally.failed += 1,
-                Label::Nodata | Label::Error => {}
+                Label::Nodata | Label::Error => tally.not_judged += 1,
             }
         }
     }
@@ -105,39 +121,82 @@ fn tally<'a>(results: &[&'a CanaryAnalysisResult]) -> IndexMap<&'a str, Tally> {
 }
 
 /// Why the canary fails whatever its groups say.
-fn failure(results: &[&CanaryAnalysisResult]) -> Option<String> {
+fn failure(results: &[&CanaryAnalysisResult]) -> Option<(SummaryRule, String)> {
     let critical = results
         .iter()
         .find(|result| result.critical && result.classification != Label::Pass);
     if let Some(result) = critical {
         let reason = result.classification_reason.as_deref().unwrap_or_default();
-        return Some(format!("Canary Failed: {reason}"));
+        let reason = format!("Canary Failed: {reason}");
+        return Some((SummaryRule::CriticalMetric, reason));
     }
     let without_data = results
         .iter()
         .filter(|result| result.classification == Label::Nodata)
         .count();
-    (!results.is_empty() && results.len() <= 2 * without_data)
-        .then(|| "Canary Failed: 50% or more metrics returned NODATA".to_owned())
+    (!results.is_empty() && results.len() <= 2 * without_data).then(|| {
+        let reason = "Canary Failed: 50% or more metrics returned NODATA";
+        (SummaryRule::HalfWithoutData, reason.to_owned())
+    })
 }
 
-/// The weighted sum of the groups; those without a weight share what is left of 100.
-fn weigh(groups: &IndexMap<&str, Tally>, weights: Option<&IndexMap<String, f64>>) -> Result<f64> {
-    let weight_of = |group: &str| weights.and_then(|weights| weights.get(group)).copied();
-    let given: f64 = weights
-        .into_iter()
-        .flat_map(IndexMap::values)
-        .fold(0.0, |sum, w| sum + w);
-    let unlisted = groups
-        .keys()
-        .filter(|group| weight_of(group).is_none())
-        .count();
-    #[expect(clippy::cast_precision_loss, reason = "a handful of groups")]
-    let share = (100.0 - given) / unlisted as f64;
+/// What each group weighs of 100; those without a weight share what is left.
+struct Weights<'a> {
+    given: Option<&'a IndexMap<String, f64>>,
+    share: f64,
+}
+
+impl<'a> Weights<'a> {
+    fn of(groups: &IndexMap<&str, Tally>, given: Option<&'a IndexMap<String, f64>>) -> Self {
+        let sum: f64 = given
+            .into_iter()
+            .flat_map(IndexMap::values)
+            .fold(0.0, |sum, w| sum + w);
+        let is_given = |group: &str| given.is_some_and(|weights| weights.contains_key(group));
+        let unlisted = groups.keys().filter(|group| !is_given(group)).count();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of groups")]
+        let share = (100.0 - sum) / unlisted as f64;
+        Self { given, share }
+    }
+
+    fn of_group(&self, group: &str) -> f64 {
+        let given = self.given.and_then(|weights| weights.get(group)).copied();
+        given.unwrap_or(self.share)
+    }
+}
+
+fn costs(groups: &IndexMap<&str, Tally>, weights: &Weights<'_>) -> Vec<GroupCost> {
+    let given = weights.given.into_iter().flat_map(IndexMap::keys);
+    let empty = given
+        .map(String::as_str)
+        .filter(|name| !groups.contains_key(name));
+    let with_metrics = groups.iter().map(|(name, tally)| {
+        // What nothing counted for costs nothing, though it shows 0.
+        let score = tally.score().unwrap_or(100.0);
+        (*name, *tally, score)
+    });
+    with_metrics
+        .chain(empty.map(|name| (name, Tally::default(), 0.0)))
+        .map(|(name, tally, score)| {
+            let weight = weights.of_group(name);
+            GroupCost {
+                name: name.to_owned(),
+                weight,
+                cost: weight * (100.0 - score) / 100.0,
+                passed: tally.passed.into(),
+                failed: tally.failed.into(),
+                not_judged: tally.not_judged.into(),
+            }
+        })
+        .collect()
+}
+
+/// The weighted sum of the groups.
+fn weigh(groups: &IndexMap<&str, Tally>, weights: &Weights<'_>) -> Result<f64> {
     let mut sum = 0.0;
     for (group, tally) in groups {
         // A group that nothing counted for counts in full, though it shows 0.
-        sum += tally.score().unwrap_or(100.0) * (weight_of(group).unwrap_or(share) / 100.0);
+        sum += tally.score().unwrap_or(100.0) * (weights.of_group(group) / 100.0);
     }
     round(sum).ok_or_else(|| {
         Error::Invalid(format!(
@@ -193,6 +252,7 @@ mod tests {
             result_metadata: None,
             critical: false,
             muted: false,
+            explanation: None,
         }
     }
 
@@ -206,11 +266,9 @@ mod tests {
             pass: Some(95.0),
             marginal: Some(75.0),
         };
-        let (groups, score) = score(&config, thresholds, results).unwrap();
-        (
-            groups.into_iter().map(|g| (g.name, g.score)).collect(),
-            score,
-        )
+        let scored = score(&config, thresholds, results).unwrap();
+        let groups = scored.group_scores.into_iter();
+        (groups.map(|g| (g.name, g.score)).collect(), scored.score)
     }
 
     #[test]

@@ -1,0 +1,213 @@
+//! Why a verdict is what it is. Kayenta has nothing of this; its clients pass over these members.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Pair, lenient};
+
+/// Why a metric got its label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    pub rule: Rule,
+    /// The rule in plain words, with the numbers that decided.
+    pub sentence: String,
+    /// What the test found; absent where the label was settled without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestNumbers>,
+    pub points: Pair<Points>,
+    /// What should make a reader careful, whatever the label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries: Option<Pair<SentQuery>>,
+}
+
+/// What decided the label of a metric; there are no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Rule {
+    /// Pass: both sides hold the same values.
+    Identical,
+    /// Pass: both sides hold one and the same value, not equally often.
+    SameConstant,
+    /// Pass: the interval does not lie beyond the bound.
+    NoClearShift,
+    /// Pass: the shift is clear, and in the direction that does not count.
+    OtherDirection,
+    /// Pass: the shift is clear, and smaller than allowed.
+    AllowedEffect,
+    /// High: the interval lies above the bound, and the effect is as large as counts.
+    Increase,
+    /// Low: the interval lies below the bound, and the effect is as large as counts.
+    Decrease,
+    /// Pass: a side has no data, and missing data were to be replaced.
+    NoDataReplaced,
+    /// Nodata: a side has no data.
+    NoData,
+    /// Nodata: a side has no data, which fails a critical metric.
+    NoDataCritical,
+    /// `NodataFailMetric`: a side has no data, and the metric must have data.
+    NoDataFails,
+    /// Error: the test could not be computed.
+    TestFailed,
+    /// The label is that of a judge that does not explain itself.
+    OtherJudge,
+}
+
+/// The Mann-Whitney test of one metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestNumbers {
+    /// By how much the experiment is greater than the control, in the unit of the metric.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub estimate: f64,
+    /// Limits of the confidence interval of that.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub lower: f64,
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub upper: f64,
+    /// Of the interval.
+    #[schema(example = 0.98)]
+    pub confidence_level: f64,
+    /// A quarter of the size of the estimate: the interval must lie beyond it.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub bound: f64,
+    pub effect_size: EffectSize,
+    /// Both sides were constant, so that noise was added before the test.
+    #[serde(default)]
+    pub with_noise: bool,
+}
+
+/// How large the difference is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectSize {
+    pub measure: EffectMeasure,
+    /// `"NaN"` when a mean is 0, which meets every limit.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub value: f64,
+    /// From which on an increase counts.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub allowed_increase: f64,
+    /// Down to which a decrease does not count.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub allowed_decrease: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EffectMeasure {
+    MeanRatio,
+    /// Common language effect size.
+    Cles,
+}
+
+/// What became of the points of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Points {
+    /// That the window should hold or that came, whichever is more.
+    pub expected: u64,
+    /// That were missing or NaN.
+    pub nan: u64,
+    /// Dropped outside of the fences.
+    pub outliers: u64,
+    /// That were judged.
+    pub judged: u64,
+    /// Beyond which a value is an outlier; absent when outliers are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fences: Option<FenceLimits>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FenceLimits {
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub lower: f64,
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub upper: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Warning {
+    pub code: WarningCode,
+    pub sentence: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum WarningCode {
+    FewPoints,
+    Gaps,
+    DifferentStep,
+    /// The source of the series warned, or answered in part.
+    Source,
+    UnpairedLabels,
+    EqualQueries,
+    Tied,
+    Constant,
+    /// The range of a rate is longer than the step: neighbouring points share data.
+    SharedData,
+}
+
+/// The query of one side, as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SentQuery {
+    pub text: String,
+    /// Opens it in the source's own pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// Why a canary got its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub rule: SummaryRule,
+    pub sentence: String,
+    /// In the order of `groupScores`, then those that have a weight and no metric.
+    pub groups: Vec<GroupCost>,
+    /// Metrics of all kinds, muted ones included.
+    pub metrics: u64,
+    /// Of these, those without data or with an error.
+    pub not_judged: u64,
+}
+
+/// What decided the verdict on a canary; there are no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SummaryRule {
+    /// A critical metric failed.
+    CriticalMetric,
+    /// Half of the metrics or more had no data.
+    HalfWithoutData,
+    /// The score was compared with the thresholds.
+    Score,
+}
+
+/// What a group adds to the score, and takes from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupCost {
+    pub name: String,
+    /// Of 100 for all groups; those without a weight share what is left.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub weight: f64,
+    /// How many points of the score are missing because of it.
+    #[serde(with = "lenient::double")]
+    #[schema(value_type = f64)]
+    pub cost: f64,
+    pub passed: u64,
+    pub failed: u64,
+    pub not_judged: u64,
+}

@@ -1,0 +1,289 @@
+//! Verdicts in plain words, and what should make a reader careful.
+
+mod numbers;
+mod warnings;
+
+use indexmap::IndexMap;
+
+use super::classify::Classification;
+use super::policy::{Direction, MetricPolicy};
+use super::score::Limits;
+use crate::canary::explanation::{
+    EffectMeasure, GroupCost, Points, Rule, SentQuery, SummaryRule, TestNumbers,
+};
+use crate::canary::{
+    CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeScore, CanaryJudgeStats, Explanation,
+    Label, MetricSetPair, Pair, Summary, Verdict,
+};
+use numbers::{each, number, percent, together};
+
+/// Groups that are named in the sentence of a verdict; the others stand beside it.
+const NAMED_GROUPS: usize = 3;
+
+pub fn metric(pair: &MetricSetPair, policy: &MetricPolicy, found: &Classification) -> Explanation {
+    Explanation {
+        rule: found.rule,
+        sentence: sentence(&pair.name, policy, found),
+        test: found.test,
+        points: found.points,
+        warnings: warnings::of(pair, found),
+        queries: queries(pair),
+    }
+}
+
+/// Fills in what is known of results that their judge did not explain.
+pub fn others(result: &mut CanaryJudgeResult, pairs: &[MetricSetPair]) {
+    let by_id: IndexMap<&str, &MetricSetPair> =
+        pairs.iter().map(|pair| (pair.id.as_str(), pair)).collect();
+    let judge = &result.judge_name;
+    for result in &mut result.results {
+        if result.explanation.is_some() {
+            continue;
+        }
+        let Some(pair) = by_id.get(result.id.as_str()) else {
+            continue;
+        };
+        let label = result.classification;
+        result.explanation = Some(Explanation {
+            rule: Rule::OtherJudge,
+            sentence: format!("{judge} gave {label:?}, and does not tell why"),
+            test: None,
+            points: pair.values.as_ref().map(|values| {
+                let nan = values.iter().filter(|value| value.is_nan()).count();
+                Points {
+                    expected: values.len() as u64,
+                    nan: nan as u64,
+                    judged: (values.len() - nan) as u64,
+                    ..Points::default()
+                }
+            }),
+            warnings: warnings::of_series(pair),
+            queries: queries(pair),
+        });
+    }
+}
+
+fn queries(pair: &MetricSetPair) -> Option<Pair<SentQuery>> {
+    let side = |side: &str| {
+        let attributes = pair.attributes.get(side)?;
+        Some(SentQuery {
+            text: attributes.get("query")?.clone(),
+            link: attributes.get("link").cloned(),
+        })
+    };
+    let queries = Pair {
+        control: side("control"),
+        experiment: side("experiment"),
+    };
+    (queries.control.is_some() || queries.experiment.is_some())
+        .then(|| queries.map(Option::unwrap_or_default))
+}
+
+fn sentence(name: &str, policy: &MetricPolicy, found: &Classification) -> String {
+    let judged = found.points.map(|points| points.judged);
+    let side = match (judged.control, judged.experiment) {
+        (0, 0) => "either side",
+        (0, _) => "the control side",
+        _ => "the experiment side",
+    };
+    match (found.rule, &found.test) {
+        (Rule::Identical, _) => {
+            format!("Both sides hold the same {} values", judged.control)
+        }
+        (Rule::SameConstant, _) => format!(
+            "{name} is {} on both sides, all the time",
+            number(found.stats.control.mean)
+        ),
+        (Rule::NoData, _) => {
+            format!("No data on {side}: {name} could not be judged, and counts for no group")
+        }
+        (Rule::NoDataCritical, _) => {
+            format!("No data on {side}, and {name} is critical: the canary fails")
+        }
+        (Rule::NoDataFails, _) => {
+            format!("No data on {side}, and {name} must have data: it counts as failed")
+        }
+        (Rule::NoDataReplaced, _) => format!(
+            "No data on {side}: {name} was not compared, and passes because of the nanStrategy 'replace'"
+        ),
+        (_, Some(test)) => compared(name, policy, found, test),
+        (_, None) => {
+            format!("{name} could not be compared: the test finds no shift between these values")
+        }
+    }
+}
+
+/// `Errors rose from 0.4 to 1.9 (+375 %); the whole interval, 1.2 to 1.8, lies above the bound 0.37`
+fn compared(
+    name: &str,
+    policy: &MetricPolicy,
+    found: &Classification,
+    test: &TestNumbers,
+) -> String {
+    let means = found.stats.map(|side: CanaryJudgeStats| side.mean);
+    let change = change(name, means, found.ratio, test);
+    let interval = |bound: f64| {
+        let [lower, upper, bound] = together([test.lower, test.upper, bound]);
+        (format!("{lower} to {upper}"), bound)
+    };
+    let critical = if found.critical {
+        "; it is critical, so the canary fails"
+    } else {
+        ""
+    };
+    match found.rule {
+        Rule::Increase => {
+            let (interval, bound) = interval(test.bound);
+            format!(
+                "{change}; the whole interval, {interval}, lies above the bound {bound}{critical}"
+            )
+        }
+        Rule::Decrease => {
+            let (interval, bound) = interval(-test.bound);
+            format!(
+                "{change}; the whole interval, {interval}, lies below the bound {bound}{critical}"
+            )
+        }
+        Rule::OtherDirection => {
+            let counts = match policy.direction {
+                Direction::Decrease => "a decrease",
+                Direction::Increase | Direction::Either => "an increase",
+            };
+            format!("{change}, which is clear, but only {counts} counts")
+        }
+        Rule::AllowedEffect => {
+            let effect = &test.effect_size;
+            let limit = if test.estimate < 0.0 {
+                effect.allowed_decrease
+            } else {
+                effect.allowed_increase
+            };
+            let [value, limit] = each([effect.value, limit]);
+            let measure = match effect.measure {
+                EffectMeasure::MeanRatio => "the ratio of the means",
+                EffectMeasure::Cles => "the effect size (CLES)",
+            };
+            format!("{change}, which is clear, but {measure}, {value}, does not reach {limit}")
+        }
+        _ => {
+            let (interval, bound) = interval(test.bound);
+            format!(
+                "{change}, which is no clear difference: the interval, {interval}, does not lie \
+                 beyond the bound, {bound} up or down"
+            )
+        }
+    }
+}
+
+/// Where the means and the estimate disagree, both are told.
+fn change(name: &str, means: Pair<f64>, ratio: Option<f64>, test: &TestNumbers) -> String {
+    let [control, experiment] = each([means.control, means.experiment]);
+    let both_positive = 0.0 < means.control && 0.0 < means.experiment;
+    let part = match ratio {
+        Some(ratio) if both_positive => format!(" ({})", percent(ratio)),
+        _ => String::new(),
+    };
+    let means_move = means.experiment.total_cmp(&means.control);
+    let shift = test.estimate.total_cmp(&0.0);
+    if control == experiment {
+        return match shift {
+            std::cmp::Ordering::Equal => format!("{name} stayed at {control} on average"),
+            _ => format!(
+                "{name} stayed at {control} on average, shifted by {}",
+                number(test.estimate)
+            ),
+        };
+    }
+    let verb = if means_move.is_gt() { "rose" } else { "fell" };
+    let told = format!("{name} {verb} from {control} to {experiment}{part}");
+    let agree = means_move == shift || shift.is_eq();
+    if agree {
+        told
+    } else {
+        let (way, by) = if shift.is_gt() {
+            ("higher", test.estimate)
+        } else {
+            ("lower", -test.estimate)
+        };
+        format!(
+            "{told} on average, though most values are {way}, by about {}",
+            number(by)
+        )
+    }
+}
+
+pub fn summary(
+    rule: SummaryRule,
+    score: &CanaryJudgeScore,
+    limits: &Limits,
+    groups: Vec<GroupCost>,
+    results: &[CanaryAnalysisResult],
+) -> Summary {
+    let is_judged = |result: &&CanaryAnalysisResult| {
+        !matches!(
+            result.classification,
+            Label::Nodata | Label::NodataFailMetric | Label::Error
+        )
+    };
+    let not_judged = results.len() - results.iter().filter(is_judged).count();
+    let mut sentence = match rule {
+        SummaryRule::CriticalMetric => {
+            let metric = results.iter().find(|result| {
+                !result.muted && result.critical && result.classification != Label::Pass
+            });
+            let told = metric
+                .map(|metric| format!("{}, which is {:?}", metric.name, metric.classification));
+            format!("Failed by the critical metric {}", told.unwrap_or_default())
+        }
+        SummaryRule::HalfWithoutData => {
+            let heard = results.iter().filter(|result| !result.muted);
+            let missing = heard
+                .clone()
+                .filter(|result| result.classification == Label::Nodata);
+            format!(
+                "Failed, because {} of {} metrics that count had no data, which is half or more",
+                missing.count(),
+                heard.count()
+            )
+        }
+        SummaryRule::Score => scored(score, limits, &groups),
+    };
+    if not_judged > 0 {
+        sentence += &format!(
+            "; {not_judged} of {} metrics could not be judged",
+            results.len()
+        );
+    }
+    Summary {
+        rule,
+        sentence,
+        groups,
+        metrics: results.len() as u64,
+        not_judged: not_judged as u64,
+    }
+}
+
+fn scored(score: &CanaryJudgeScore, limits: &Limits, groups: &[GroupCost]) -> String {
+    let [points, pass, marginal] = each([score.score, limits.pass, limits.marginal]);
+    let told = match score.classification {
+        Verdict::Pass => format!("A score of {points} reaches the pass threshold of {pass}"),
+        Verdict::Marginal => format!(
+            "A score of {points} reaches the marginal threshold of {marginal}, not the pass threshold of {pass}"
+        ),
+        _ => format!("A score of {points} does not reach the marginal threshold of {marginal}"),
+    };
+    let mut costly: Vec<&GroupCost> = groups.iter().filter(|group| 0.0 < group.cost).collect();
+    costly.sort_by(|a, b| b.cost.total_cmp(&a.cost));
+    let named = costly.iter().take(NAMED_GROUPS);
+    let named: Vec<String> = named
+        .map(|group| format!("{} cost {}", group.name, number(group.cost)))
+        .collect();
+    match (named.is_empty(), costly.len().saturating_sub(NAMED_GROUPS)) {
+        (true, _) => told,
+        (false, 0) => format!("{told}: {}", named.join(", ")),
+        (false, more) => format!(
+            "{told}: {}, and {more} more groups the rest",
+            named.join(", ")
+        ),
+    }
+}

@@ -1,0 +1,303 @@
+//! What should make a reader of a verdict careful.
+
+use crate::canary::explanation::{Warning, WarningCode};
+use crate::canary::{MetricSetPair, MetricSetScope, Pair};
+use crate::judge::classify::{Classification, Ties};
+
+use super::numbers::number;
+
+/// With fewer points a side, only large differences are found.
+const ENOUGH_POINTS: u64 = 50;
+
+/// Points farther apart than this many steps have a gap between them.
+const GAP_STEPS: f64 = 1.5;
+
+/// A value that makes up this part of a side ties it heavily.
+const FREQUENT_PART: usize = 4;
+
+/// So does having fewer different values than this part of the points.
+const DISTINCT_PART: usize = 5;
+
+/// Of a metric that was judged here.
+pub fn of(pair: &MetricSetPair, found: &Classification) -> Vec<Warning> {
+    let mut warnings = of_series(pair);
+    let judged = found.points.map(|points| points.judged);
+    if judged.control == 0 || judged.experiment == 0 {
+        return warnings;
+    }
+    if judged.control.min(judged.experiment) < ENOUGH_POINTS {
+        warnings.push(warning(
+            WarningCode::FewPoints,
+            format!(
+                "only {} points on the control and {} on the experiment side: from {ENOUGH_POINTS} on, \
+                 smaller differences are found",
+                judged.control, judged.experiment
+            ),
+        ));
+    }
+    warnings.extend(sameness(found, judged));
+    warnings
+}
+
+/// What can be told of the series alone.
+pub fn of_series(pair: &MetricSetPair) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let side = |side: &str| Side {
+        attributes: pair.attributes.get(side),
+        scope: pair.scopes.get(side),
+    };
+    let sides = Pair {
+        control: side("control"),
+        experiment: side("experiment"),
+    };
+    for (name, side, timestamps) in [
+        (
+            "control",
+            &sides.control,
+            pair.timestamps.as_ref().map(|all| all.control.as_slice()),
+        ),
+        (
+            "experiment",
+            &sides.experiment,
+            pair.timestamps
+                .as_ref()
+                .map(|all| all.experiment.as_slice()),
+        ),
+    ] {
+        if let Some(told) = side.attribute("warnings") {
+            warnings.push(warning(
+                WarningCode::Source,
+                format!("the source said of the {name} side: {told}"),
+            ));
+        }
+        warnings.extend(timestamps.and_then(|timestamps| gaps(name, timestamps)));
+    }
+    warnings.extend(unpaired(pair));
+    let steps = sides.as_ref().map(Side::step);
+    if steps.control != steps.experiment && steps.control != 0 && steps.experiment != 0 {
+        warnings.push(warning(
+            WarningCode::DifferentStep,
+            format!(
+                "the points lie {} apart on the control side, and {} on the experiment side",
+                duration(steps.control),
+                duration(steps.experiment)
+            ),
+        ));
+    }
+    let is_equal = sides.control.query().is_some()
+        && sides.control.query() == sides.experiment.query()
+        && sides.control.start() == sides.experiment.start();
+    if is_equal {
+        warnings.push(warning(
+            WarningCode::EqualQueries,
+            "both sides sent the same query for the same time, so a side is compared with itself: \
+             the query uses nothing of its scope"
+                .to_owned(),
+        ));
+    }
+    warnings.extend(shared_data(&sides));
+    warnings
+}
+
+struct Side<'a> {
+    attributes: Option<&'a indexmap::IndexMap<String, String>>,
+    scope: Option<&'a MetricSetScope>,
+}
+
+impl<'a> Side<'a> {
+    fn attribute(&self, name: &str) -> Option<&'a str> {
+        self.attributes?.get(name).map(String::as_str)
+    }
+
+    fn query(&self) -> Option<&'a str> {
+        self.attribute("query")
+    }
+
+    fn start(&self) -> Option<i64> {
+        self.scope.map(|scope| scope.start_time_millis)
+    }
+
+    fn step(&self) -> i64 {
+        self.scope.map_or(0, |scope| scope.step_millis)
+    }
+}
+
+fn warning(code: WarningCode, sentence: String) -> Warning {
+    Warning { code, sentence }
+}
+
+/// Equal values, on which the verdict hangs by the tolerance of the root finder.
+fn sameness(found: &Classification, judged: Pair<u64>) -> Option<Warning> {
+    found.test?;
+    let is_constant = found.ties.map(|ties| ties.distinct == 1);
+    let constant = match (is_constant.control, is_constant.experiment) {
+        (true, true) => Some("both sides are constant, and were told apart by a little noise"),
+        (true, false) => Some("the control side is constant"),
+        (false, true) => Some("the experiment side is constant"),
+        (false, false) => None,
+    };
+    if let Some(told) = constant {
+        return Some(warning(
+            WarningCode::Constant,
+            format!("{told}: the test is not made for such values"),
+        ));
+    }
+    let is_tied = |ties: Ties, judged: u64| {
+        let judged = usize::try_from(judged).unwrap_or(usize::MAX);
+        judged <= ties.most.saturating_mul(FREQUENT_PART)
+            || ties.distinct.saturating_mul(DISTINCT_PART) < judged
+    };
+    let side = match (
+        is_tied(found.ties.control, judged.control),
+        is_tied(found.ties.experiment, judged.experiment),
+    ) {
+        (true, true) => "both sides",
+        (true, false) => "the control side",
+        (false, true) => "the experiment side",
+        (false, false) => return None,
+    };
+    Some(warning(
+        WarningCode::Tied,
+        format!(
+            "many values are equal on {side} ({} different ones of {} on the control side, {} of {} \
+             on the experiment side): the verdict may turn on small changes",
+            found.ties.control.distinct,
+            judged.control,
+            found.ties.experiment.distinct,
+            judged.experiment
+        ),
+    ))
+}
+
+fn gaps(side: &str, timestamps: &[i64]) -> Option<Warning> {
+    let distances = || timestamps.windows(2).map(|pair| pair[1] - pair[0]);
+    let step = distances().filter(|distance| 0 < *distance).min()?;
+    let limit = times(step, GAP_STEPS);
+    let gaps = || distances().filter(|distance| limit < *distance);
+    let longest = gaps().max()?;
+    let missing: i64 = gaps().map(|distance| distance / step - 1).sum();
+    Some(warning(
+        WarningCode::Gaps,
+        format!(
+            "{missing} points are missing between others on the {side} side, the longest gap lasts {}",
+            duration(longest)
+        ),
+    ))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "milliseconds between two points"
+)]
+fn times(millis: i64, factor: f64) -> i64 {
+    (millis as f64 * factor) as i64
+}
+
+/// A series of one side alone, though the other side has some of other labels.
+fn unpaired(pair: &MetricSetPair) -> Option<Warning> {
+    let timestamps = pair.timestamps.as_ref()?;
+    let only = match (
+        timestamps.control.is_empty(),
+        timestamps.experiment.is_empty(),
+    ) {
+        (false, true) => "control",
+        (true, false) => "experiment",
+        _ => return None,
+    };
+    if pair.tags.is_empty() {
+        return None;
+    }
+    let labels: Vec<String> = pair
+        .tags
+        .iter()
+        .map(|(label, value)| format!("{label}=\"{value}\""))
+        .collect();
+    Some(warning(
+        WarningCode::UnpairedLabels,
+        format!(
+            "the series {{{}}} is there on the {only} side only, so it is compared with nothing",
+            labels.join(", ")
+        ),
+    ))
+}
+
+/// Neighbouring points of a rate over more than a step are made of the same samples, and the test
+/// takes them for independent.
+fn shared_data(sides: &Pair<Side<'_>>) -> Option<Warning> {
+    [&sides.control, &sides.experiment]
+        .into_iter()
+        .find_map(|side| {
+            let step = side.step();
+            let longest = ranges(side.query()?).max()?;
+            (0 < step && step < longest).then(|| {
+                warning(
+                    WarningCode::SharedData,
+                    format!(
+                        "the query looks {} back at every point, and the points lie {} apart: \
+                     neighbours share data, so differences look surer than they are",
+                        duration(longest),
+                        duration(step)
+                    ),
+                )
+            })
+        })
+}
+
+/// The milliseconds of every range of a query: `[5m]`, `[1h30m:1m]`.
+fn ranges(query: &str) -> impl Iterator<Item = i64> {
+    let mut quote = None;
+    let mut start = None;
+    query.char_indices().filter_map(move |(at, character)| {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(character),
+            (None, '[') => start = Some(at + 1),
+            (None, ']') => {
+                let range = &query[start.take()?..at];
+                return millis(range.split(':').next()?.trim());
+            }
+            (None, _) => {}
+        }
+        None
+    })
+}
+
+/// A duration as Prometheus writes it.
+fn millis(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut sum = 0_i64;
+    while !rest.is_empty() {
+        let digits = rest.find(|character: char| !character.is_ascii_digit())?;
+        let (count, tail) = rest.split_at(digits);
+        let unit = tail
+            .find(|character: char| character.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            "y" => 31_536_000_000,
+            _ => return None,
+        };
+        sum = sum.checked_add(count.parse::<i64>().ok()?.checked_mul(millis)?)?;
+        rest = tail;
+    }
+    (0 < sum).then_some(sum)
+}
+
+/// `90 s`, `5 min`, `1.5 h`.
+fn duration(millis: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for reading")]
+    let seconds = millis as f64 / 1000.0;
+    match seconds {
+        ..120.0 => format!("{} s", number(seconds)),
+        ..7200.0 => format!("{} min", number(seconds / 60.0)),
+        _ => format!("{} h", number(seconds / 3600.0)),
+    }
+}
