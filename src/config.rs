@@ -213,6 +213,8 @@ impl AccountKind {
 pub struct PrometheusAccount {
     /// Without a trailing slash and without credentials; a path prefix is kept.
     pub base_url: String,
+    /// Where people open it; without a trailing slash.
+    pub public_url: String,
     pub username: Option<String>,
     pub password: Option<SecretString>,
     /// `user:password`, read again when it changes; wins over the others.

@@ -158,12 +158,15 @@ fn list<'a>(
 
 fn prometheus_account(section: &mut Section<'_>) -> Result<Account> {
     let name = name(section)?;
-    let endpoint = section.section("endpoint", |section| {
+    let (endpoint, public_url) = section.section("endpoint", |section| {
         let url = section.parsed("baseUrl", scalar::web_url)?;
-        section
-            .effective
-            .insert("baseUrl".to_owned(), url.address.clone().into());
-        Ok(url)
+        let public = section.parsed_if_given("publicUrl", scalar::web_url)?;
+        let public = public.map_or_else(|| url.address.clone(), |public| public.address);
+        for (key, address) in [("baseUrl", &url.address), ("publicUrl", &public)] {
+            let address = address.clone().into();
+            section.effective.insert(key.to_owned(), address);
+        }
+        Ok((url, public))
     })?;
     let mut username = section.text("username")?;
     let mut password = section.secret("password")?;
@@ -180,6 +183,7 @@ fn prometheus_account(section: &mut Section<'_>) -> Result<Account> {
     }
     let kind = PrometheusAccount {
         base_url: endpoint.address,
+        public_url,
         username,
         password,
         username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),

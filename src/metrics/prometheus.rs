@@ -13,15 +13,17 @@ mod range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use indexmap::IndexMap;
 use moka::future::Cache;
+use url::form_urlencoded;
 
 use super::{MetricRequest, MetricSource};
-use crate::canary::{CanaryMetricSetQueryConfig, MetricSet};
+use crate::canary::{CanaryMetricSetQueryConfig, MetricSet, iso_from_millis};
 use crate::clock::Clock;
 use crate::config::{Config, PrometheusAccount};
 use crate::error::{Error, FetchError, Result};
 
-use answer::Series;
+use answer::Answered;
 use client::Client;
 use fetching::Fetching;
 use flight::Flights;
@@ -35,11 +37,12 @@ pub struct Prometheus {
     fetching: Arc<Fetching>,
     flights: Flights<(String, Range), Fetched>,
     scope_label: String,
+    public_url: String,
     names: Cache<(), Arc<Vec<String>>>,
 }
 
 /// Shared by all who asked.
-type Fetched = Result<Arc<Vec<Series>>, FetchError>;
+type Fetched = Result<Arc<Answered>, FetchError>;
 
 impl Prometheus {
     /// `known` is that of all accounts.
@@ -58,11 +61,53 @@ impl Prometheus {
             }),
             flights: Flights::new(),
             scope_label: config.prometheus.scope_label.clone(),
+            public_url: account.public_url.clone(),
             names: Cache::builder()
                 .max_capacity(1)
                 .time_to_live(config.prometheus.metadata_caching_interval)
                 .build(),
         })
+    }
+}
+
+impl Prometheus {
+    /// What is told of a series beside its points.
+    fn attributes(
+        &self,
+        query: String,
+        range: &Range,
+        answer: &Answered,
+    ) -> IndexMap<String, String> {
+        let mut attributes = IndexMap::from([("link".to_owned(), self.link(&query, range))]);
+        let mut told: Vec<&str> = answer
+            .warnings
+            .iter()
+            .chain(&answer.infos)
+            .map(String::as_str)
+            .collect();
+        told.dedup();
+        if !told.is_empty() {
+            attributes.insert("warnings".to_owned(), told.join("; "));
+        }
+        attributes.insert("query".to_owned(), query);
+        attributes
+    }
+
+    /// Opens the query in Prometheus' own page.
+    fn link(&self, query: &str, range: &Range) -> String {
+        let (start, end) = (range.start.as_millis(), range.end.as_millis());
+        let seconds = (end - start) / 1000;
+        let link = format!("{}/graph?", self.public_url);
+        let query_from = link.len();
+        let mut link = form_urlencoded::Serializer::for_suffix(link, query_from);
+        link.append_pair("g0.expr", query)
+            .append_pair("g0.tab", "0")
+            .append_pair("g0.range_input", &format!("{seconds}s"))
+            .append_pair("g0.end_input", &iso_from_millis(end));
+        if let Some(step) = range.step {
+            link.append_pair("g0.step_input", &step.to_string());
+        }
+        link.finish()
     }
 }
 
@@ -82,11 +127,20 @@ impl MetricSource for Prometheus {
         let query = self.query(request)?;
         let flight = self.flights.join((query.clone(), range), || {
             let (fetching, query) = (Arc::clone(&self.fetching), query.clone());
-            async move { fetching.series(&query, &range).await.map(Arc::new) }
+            async move { fetching.answer(&query, &range).await.map(Arc::new) }
         });
         let name = request.metric.name.as_deref().unwrap_or_default();
         match flight.await {
-            Ok(series) => Ok(answer::metric_sets(name, &query, request.scope, &series)),
+            Ok(answer) => {
+                let attributes = self.attributes(query, &range, &answer);
+                let series = &answer.series;
+                Ok(answer::metric_sets(
+                    name,
+                    &attributes,
+                    request.scope,
+                    series,
+                ))
+            }
             Err(error) => Err(Error::Fetch(Box::new(error))),
         }
     }

@@ -217,7 +217,9 @@ pub async fn judge(
     if let Some(remote) = &app.config.remote_judge
         && name.as_deref() == Some(remote_judge::NAME)
     {
-        return remote_judge::judge(remote, &config, thresholds, &pairs).await;
+        let mut result = remote_judge::judge(remote, &config, thresholds, &pairs).await?;
+        judge::explain_others(&mut result, &pairs);
+        return Ok(result);
     }
     tokio::task::spawn_blocking(move || {
         judge::resolve(name.as_deref())?.judge(&Judgement {

@@ -19,6 +19,7 @@ use serin::metrics::{self, MetricRequest, MetricSource};
 pub fn account(base_url: &str) -> PrometheusAccount {
     PrometheusAccount {
         base_url: base_url.to_owned(),
+        public_url: base_url.to_owned(),
         username: None,
         password: None,
         username_password_file: None,

@@ -29,8 +29,18 @@ pub struct Sample {
     pub value: Option<f64>,
 }
 
-/// The series of an answer, or what is wrong with it.
-pub fn read(body: &[u8]) -> Result<Vec<Series>, String> {
+/// What an answer holds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Answered {
+    pub series: Vec<Series>,
+    /// What the server is not sure of: of a partial answer, for example.
+    pub warnings: Vec<String>,
+    /// What it noticed in the query.
+    pub infos: Vec<String>,
+}
+
+/// What an answer holds, or what is wrong with it.
+pub fn read(body: &[u8]) -> Result<Answered, String> {
     let answer: Answer<'_> = match serde_json::from_slice(body) {
         Ok(answer) => answer,
         Err(error) => return Err(unreadable(body, &error)),
@@ -41,22 +51,24 @@ pub fn read(body: &[u8]) -> Result<Vec<Series>, String> {
     let Some(data) = answer.data else {
         return Err("the answer has no data".to_owned());
     };
-    data.result
-        .unwrap_or_default()
-        .into_iter()
-        .map(|series| match (series.values, series.histograms) {
-            (Some(samples), _) if !samples.is_empty() => Ok(Series {
-                labels: series.metric,
-                samples,
-            }),
-            (_, Some(_)) => Err(
-                "the answer holds native histograms, which cannot be judged; \
+    let series = data.result.unwrap_or_default().into_iter();
+    let series = series.map(|series| match (series.values, series.histograms) {
+        (Some(samples), _) if !samples.is_empty() => Ok(Series {
+            labels: series.metric,
+            samples,
+        }),
+        (_, Some(_)) => Err(
+            "the answer holds native histograms, which cannot be judged; \
                  histogram_quantile, histogram_avg and the like make numbers of them"
-                    .to_owned(),
-            ),
-            (_, None) => Err("the answer holds a series without samples".to_owned()),
-        })
-        .collect()
+                .to_owned(),
+        ),
+        (_, None) => Err("the answer holds a series without samples".to_owned()),
+    });
+    Ok(Answered {
+        series: series.collect::<Result<_, _>>()?,
+        warnings: answer.warnings.unwrap_or_default(),
+        infos: answer.infos.unwrap_or_default(),
+    })
 }
 
 /// The error that Prometheus put into a body: `<errorType>: <error>`.
@@ -74,8 +86,23 @@ pub fn error_text(body: &[u8]) -> Option<String> {
     }
 }
 
-/// The series of answers to consecutive ranges as one answer to all of them would give them.
-pub fn join(answers: Vec<Vec<Series>>) -> Vec<Series> {
+/// Answers to consecutive ranges as one answer to all of them would give them.
+pub fn join(mut answers: Vec<Answered>) -> Answered {
+    if answers.len() == 1 {
+        return answers.remove(0);
+    }
+    let mut joined = Answered::default();
+    let mut series = Vec::new();
+    for answer in answers {
+        series.push(answer.series);
+        joined.warnings.extend(answer.warnings);
+        joined.infos.extend(answer.infos);
+    }
+    joined.series = join_series(series);
+    joined
+}
+
+fn join_series(answers: Vec<Vec<Series>>) -> Vec<Series> {
     let mut joined = BTreeMap::<Labels, Vec<Sample>>::new();
     for series in answers.into_iter().flatten() {
         joined
@@ -92,20 +119,24 @@ pub fn join(answers: Vec<Vec<Series>>) -> Vec<Series> {
 /// One metric set a series; one without values when there is no series.
 pub fn metric_sets(
     name: &str,
-    query: &str,
+    attributes: &IndexMap<String, String>,
     scope: &CanaryScope,
     series: &[Series],
 ) -> Vec<MetricSet> {
     if series.is_empty() {
-        return vec![placeholder(name, query, scope)];
+        return vec![placeholder(name, attributes, scope)];
     }
     series
         .iter()
-        .map(|series| metric_set(name, query, series))
+        .map(|series| metric_set(name, attributes, series))
         .collect()
 }
 
-fn placeholder(name: &str, query: &str, scope: &CanaryScope) -> MetricSet {
+fn placeholder(
+    name: &str,
+    attributes: &IndexMap<String, String>,
+    scope: &CanaryScope,
+) -> MetricSet {
     let millis = |instant: Option<Instant>| instant.map_or(0, Instant::as_millis);
     MetricSet {
         name: name.to_owned(),
@@ -114,13 +145,13 @@ fn placeholder(name: &str, query: &str, scope: &CanaryScope) -> MetricSet {
         end_time_millis: millis(scope.end),
         end_time_iso: scope.end.map(|end| end.to_string()),
         step_millis: scope.step.unwrap_or_default().saturating_mul(1000),
-        attributes: Some(attributes(query)),
+        attributes: Some(attributes.clone()),
         ..MetricSet::default()
     }
 }
 
 /// Start, step and end are read off the samples, whatever was asked for, as Kayenta does.
-fn metric_set(name: &str, query: &str, series: &Series) -> MetricSet {
+fn metric_set(name: &str, attributes: &IndexMap<String, String>, series: &Series) -> MetricSet {
     let samples = &series.samples;
     let start = samples.first().map_or(0, |sample| sample.millis());
     let step = samples
@@ -138,7 +169,7 @@ fn metric_set(name: &str, query: &str, series: &Series) -> MetricSet {
         step_millis: step,
         values: kept().filter_map(|sample| sample.value).collect(),
         timestamps: kept().map(|sample| sample.millis()).collect(),
-        attributes: Some(attributes(query)),
+        attributes: Some(attributes.clone()),
         tags: series
             .labels
             .iter()
@@ -146,10 +177,6 @@ fn metric_set(name: &str, query: &str, series: &Series) -> MetricSet {
             .map(|(label, value)| (label.clone(), value.clone()))
             .collect(),
     }
-}
-
-fn attributes(query: &str) -> IndexMap<String, String> {
-    IndexMap::from([("query".to_owned(), query.to_owned())])
 }
 
 impl Sample {
@@ -196,6 +223,8 @@ struct Answer<'a> {
     #[serde(borrow)]
     status: Option<Cow<'a, str>>,
     data: Option<AnswerData>,
+    warnings: Option<Vec<String>>,
+    infos: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -264,11 +293,12 @@ mod tests {
 
     fn sets(result: &Value) -> Vec<MetricSet> {
         let body = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
-        let series = read(body.to_string().as_bytes()).unwrap();
+        let answered = read(body.to_string().as_bytes()).unwrap();
+        let attributes = IndexMap::from([("query".to_owned(), "up".to_owned())]);
         let scope =
             json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:05:00Z", "step": 60});
         let scope = serde_json::from_value(scope).unwrap();
-        metric_sets("cpu", "up", &scope, &series)
+        metric_sets("cpu", &attributes, &scope, &answered.series)
     }
 
     #[test]
@@ -399,7 +429,7 @@ mod tests {
             &[("x", "b")][..],
             &[("x", "b"), ("y", "c")][..],
         );
-        let joined = join(vec![
+        let joined = join_series(vec![
             vec![series(b, &[1.0])],
             vec![series(a, &[2.0]), series(b, &[2.0]), series(c, &[2.0])],
             vec![series(a, &[3.0])],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::answer::{self, Series};
+use super::answer::{self, Answered, Series};
 use super::client::{self, Call, Client};
 use super::known::{Known, Place, is_in_order};
 use super::pointwise;
@@ -22,7 +22,7 @@ pub struct Fetching {
 }
 
 impl Fetching {
-    pub async fn series(&self, query: &str, range: &Range) -> Result<Vec<Series>, FetchError> {
+    pub async fn answer(&self, query: &str, range: &Range) -> Result<Answered, FetchError> {
         let known = self.known.as_ref();
         let known = known.filter(|_| pointwise::is_pointwise(query));
         let place = known.and_then(|known| known.place(self.client.account(), query, range));
@@ -30,12 +30,12 @@ impl Fetching {
         let _permit = self.client.permit().await;
         let started = Instant::now();
         let deadline = self.client.deadline();
-        let series = match &place {
+        let answer = match &place {
             Some(place) => self.continued(place, query, range, deadline).await,
             None => self.whole(query, range, deadline).await,
         };
-        self.client.record(started.elapsed(), series.is_ok());
-        series
+        self.client.record(started.elapsed(), answer.is_ok());
+        answer
     }
 
     async fn continued(
@@ -44,25 +44,37 @@ impl Fetching {
         query: &str,
         range: &Range,
         deadline: Instant,
-    ) -> Result<Vec<Series>, FetchError> {
+    ) -> Result<Answered, FetchError> {
         // Before anything is sent: what settles later is not taken for settled.
         let asked_at = self.clock.now_millis();
         if let Some(mut head) = place.head().await {
             self.client.record_samples("known", count(&head.series));
             let Some(rest) = range.without(head.points) else {
-                return Ok(head.series);
+                return Ok(Answered {
+                    series: head.series,
+                    ..Answered::default()
+                });
             };
             let mut answers = self.answers(query, &rest, deadline).await?;
-            if answers.iter().all(|answer| is_in_order(answer)) {
-                answers.insert(0, std::mem::take(&mut head.series));
+            if answers.iter().all(|answer| is_in_order(&answer.series)) {
+                let known = Answered {
+                    series: std::mem::take(&mut head.series),
+                    ..Answered::default()
+                };
+                answers.insert(0, known);
                 let whole = answer::join(answers);
-                place.keep(&whole, Some(&head), asked_at).await;
+                if whole.warnings.is_empty() {
+                    place.keep(&whole.series, Some(&head), asked_at).await;
+                }
                 return Ok(whole);
             }
             place.forget().await;
         }
         let whole = self.whole(query, range, deadline).await?;
-        place.keep(&whole, None, asked_at).await;
+        // What the server is not sure of is not settled.
+        if whole.warnings.is_empty() {
+            place.keep(&whole.series, None, asked_at).await;
+        }
         Ok(whole)
     }
 
@@ -71,12 +83,9 @@ impl Fetching {
         query: &str,
         range: &Range,
         deadline: Instant,
-    ) -> Result<Vec<Series>, FetchError> {
-        let mut answers = self.answers(query, range, deadline).await?;
-        Ok(match answers.len() {
-            1 => answers.remove(0),
-            _ => answer::join(answers),
-        })
+    ) -> Result<Answered, FetchError> {
+        let answers = self.answers(query, range, deadline).await?;
+        Ok(answer::join(answers))
     }
 
     /// One piece after the other: a long range takes no more of the account than a short one.
@@ -85,7 +94,7 @@ impl Fetching {
         query: &str,
         range: &Range,
         deadline: Instant,
-    ) -> Result<Vec<Vec<Series>>, FetchError> {
+    ) -> Result<Vec<Answered>, FetchError> {
         let mut answers = Vec::new();
         let mut room = client::MAX_ANSWER_BYTES;
         for piece in pieces(query, range) {
@@ -93,15 +102,16 @@ impl Fetching {
             let body = self.client.send(&call, deadline, room).await?;
             room -= body.len();
             let read = read(body).await;
-            let series = read.map_err(|message| self.client.error(&call, Some(200), message))?;
-            self.client.record_samples("prometheus", count(&series));
-            answers.push(series);
+            let answer = read.map_err(|message| self.client.error(&call, Some(200), message))?;
+            self.client
+                .record_samples("prometheus", count(&answer.series));
+            answers.push(answer);
         }
         Ok(answers)
     }
 }
 
-async fn read(body: Vec<u8>) -> Result<Vec<Series>, String> {
+async fn read(body: Vec<u8>) -> Result<Answered, String> {
     if body.len() < LARGE_ANSWER_BYTES {
         return answer::read(&body);
     }
