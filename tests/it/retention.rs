@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use serin::clock::Clock;
-use sqlx::{Connection, Executor, PgConnection};
 
 use crate::crash::{Process, free_port};
 use crate::executions::{adhoc, series};
-use crate::harness::{Client, Serin, bucket_keys, service};
+use crate::harness::{Client, Serin, bucket_keys, new_database};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
 const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
@@ -20,23 +19,9 @@ const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
 /// Runs a test with the embedded database, and with PostgreSQL where there is one.
 async fn on_each_database(test: impl AsyncFn(Option<String>)) {
     test(None).await;
-    if let Some(url) = new_postgres_database().await {
+    if let Some(url) = new_database().await {
         test(Some(url)).await;
     }
-}
-
-async fn new_postgres_database() -> Option<String> {
-    let server = service("SERIN_TEST_POSTGRES_URL")?;
-    let name = format!("serin_{}", uuid::Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    connection
-        .execute(sqlx::AssertSqlSafe(create))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(&server).unwrap();
-    url.set_path(&name);
-    Some(url.into())
 }
 
 /// A service on a folder of documents, with rules that it only follows when asked.
@@ -502,7 +487,7 @@ async fn what_a_store_does_not_let_go_stays_due_and_keeps_no_other() {
 
 #[tokio::test]
 async fn many_replicas_at_once_delete_what_is_due_and_do_not_fail() {
-    let Some(database) = new_postgres_database().await else {
+    let Some(database) = new_database().await else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
