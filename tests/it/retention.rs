@@ -125,6 +125,15 @@ fn keys_of(canaries: &[&str], others: &[String]) -> BTreeSet<String> {
     canaries.chain(others.iter().cloned()).collect()
 }
 
+/// Waits until these keys are left, and no others.
+async fn until_left(folder: &Path, expected: &BTreeSet<String>, limit: Duration) {
+    let start = Instant::now();
+    while keys(folder) != *expected {
+        assert!(start.elapsed() < limit, "{:?}", keys(folder));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Ids and reasons.
 fn due(report: &Value) -> Vec<(&str, &str)> {
     report["due"]
@@ -346,15 +355,7 @@ async fn an_index_that_was_lost_keeps_pins() {
         let others = ["pin/pinned/canary.json", "pin/pinned/analysis.json"].map(str::to_owned);
         let others = [&others[..], &[analysis_key("pinned")]].concat();
         let expected = keys_of(&["pinned"], &others);
-        let start = Instant::now();
-        while keys(folder) != expected {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "{:?}",
-                keys(folder)
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_left(folder, &expected, Duration::from_secs(20)).await;
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(keys(folder), expected);
         assert_eq!(ok(serin.client.get("/retention")).await["total"], 0);
@@ -424,15 +425,7 @@ async fn a_kill_while_many_are_deleted_harms_nothing() {
 
     let serin = Process::start_with(folder, NO_PROMETHEUS, port, &given).await;
     let expected = keys_of(&["new1", "new2"], &[]);
-    let start = Instant::now();
-    while keys(folder) != expected {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "{:?}",
-            keys(folder)
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_left(folder, &expected, Duration::from_secs(30)).await;
     let listed = ok(serin
         .client
         .get("/canary/executions?application=web&limit=1000"))
