@@ -46,6 +46,11 @@ fn stored(id: &str, name: &str) -> Value {
     config
 }
 
+async fn store(client: &Client, id: &str, name: &str) {
+    let config = stored(id, name);
+    assert_eq!(client.post("/canaryConfig", &config).await.0, 200);
+}
+
 /// As it lies in a bucket: the version that was written at a time.
 fn lying(id: &str, name: &str, written_at: i64) -> String {
     let mut config = stored(id, name);
@@ -83,13 +88,7 @@ async fn a_bucket_that_vanishes_costs_no_report_and_no_row() {
     let text = on_buckets(&[bucket(&s3, "reports", BOTH)]);
     let serin = Serin::start_with(&prometheus.url, &[], Some(&text)).await;
     let client = &serin.client;
-    assert_eq!(
-        client
-            .post("/canaryConfig", &stored("kept", "kept"))
-            .await
-            .0,
-        200
-    );
+    store(client, "kept", "kept").await;
     let lost = s3
         .object("reports", "kayenta/canary_config/kept/kept.json")
         .unwrap();
@@ -378,13 +377,7 @@ async fn a_rename_that_was_cut_short_is_one_config_and_the_next_write_ends_it() 
         assert_eq!(names(client).await, ["a-n", "a-newest", "z-new"]);
     }
     // The old name is free again, and a delete leaves nothing.
-    assert_eq!(
-        client
-            .post("/canaryConfig", &stored("other", "a-new"))
-            .await
-            .0,
-        200
-    );
+    store(client, "other", "a-new").await;
     assert_eq!(client.delete("/canaryConfig/one").await.0, 204);
     assert_eq!(client.delete("/canaryConfig/two").await.0, 204);
     assert_eq!(
@@ -435,7 +428,7 @@ async fn configs_and_reports_may_lie_in_different_accounts() {
         let serin = Serin::start_with(&prometheus.url, &[], Some(&text)).await;
         let client = &serin.client;
         let id = format!("c{index}");
-        assert_eq!(client.post("/canaryConfig", &stored(&id, &id)).await.0, 200);
+        store(client, &id, &id).await;
         let path = format!("/canary/{id}?application=web");
         let run = client.start_canary(&path, &request()).await;
         let done = client.poll(&run).await;
@@ -521,13 +514,7 @@ async fn a_full_disk_is_told_leaves_nothing_half_and_delays_the_archive() {
     );
     let serin = Serin::start_with(&prometheus.url, &[], Some(&text)).await;
     let client = &serin.client;
-    assert_eq!(
-        client
-            .post("/canaryConfig", &stored("kept", "kept"))
-            .await
-            .0,
-        200
-    );
+    store(client, "kept", "kept").await;
     // Room for the pairs, and none for the archive with its large config.
     let filler = disk.0.path().join("filler");
     std::fs::write(&filler, vec![b'x'; 800 * 1024]).unwrap();
