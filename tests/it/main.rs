@@ -5,6 +5,7 @@
 mod admission;
 mod analysis;
 mod architecture;
+mod buckets;
 mod canary_configs;
 mod command;
 mod crash;
