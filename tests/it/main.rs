@@ -27,6 +27,7 @@ mod prometheus_source;
 mod prometheus_tls;
 mod replay;
 mod retention;
+mod reuse;
 mod s3;
 mod s3_faults;
 mod scripted_prometheus;
