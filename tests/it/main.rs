@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod accounts;
 mod admission;
 mod analysis;
 mod architecture;
@@ -20,11 +21,13 @@ mod lenient;
 mod live;
 mod migrating;
 mod openapi;
+mod orca;
 mod prometheus;
 mod prometheus_faults;
 mod prometheus_queries;
 mod prometheus_source;
 mod prometheus_tls;
+mod remote_judge;
 mod replay;
 mod retention;
 mod reuse;
