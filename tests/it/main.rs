@@ -22,6 +22,7 @@ mod live;
 mod migrating;
 mod openapi;
 mod orca;
+mod others;
 mod prometheus;
 mod prometheus_faults;
 mod prometheus_queries;
