@@ -5,16 +5,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark is no service")]
 
+mod shared;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 use serin::command::Service;
 use serin::config::{LoadOptions, load_from};
 
-const START: &str = "2024-06-01T01:00:00Z";
-const END: &str = "2024-06-01T02:00:00Z";
 const ROUNDS: usize = 15;
 
 fn main() {
@@ -83,20 +83,7 @@ async fn fetch(http: &reqwest::Client, prometheus: &str, metrics: usize) -> f64 
     let start = Instant::now();
     let queries = (0..metrics).flat_map(|index| ["prod", "canary"].map(|side| query(index, side)));
     futures::stream::iter(queries)
-        .map(|query| async move {
-            let range = [
-                ("query", query.as_str()),
-                ("start", START),
-                ("end", END),
-                ("step", "60"),
-            ];
-            let answer = http
-                .get(format!("{prometheus}/api/v1/query_range"))
-                .query(&range)
-                .send();
-            let body: Value = answer.await.expect("an answer").json().await.expect("JSON");
-            assert_eq!(body["status"], "success");
-        })
+        .map(|query| async move { shared::ask(http, prometheus, &query).await })
         .buffer_unordered(16)
         .collect::<Vec<()>>()
         .await;
@@ -104,7 +91,7 @@ async fn fetch(http: &reqwest::Client, prometheus: &str, metrics: usize) -> f64 
 }
 
 async fn judge(http: &reqwest::Client, serin: &str, metrics: usize) -> f64 {
-    let body = request(metrics);
+    let body = shared::canary(metrics, "version=\"${scope}\"");
     let start = Instant::now();
     let answer = http.post(format!("{serin}/canary")).json(&body).send();
     let started: Value = answer.await.expect("an answer").json().await.expect("JSON");
@@ -121,26 +108,6 @@ async fn judge(http: &reqwest::Client, serin: &str, metrics: usize) -> f64 {
 
 fn query(index: usize, side: &str) -> String {
     format!("avg(bench_{index:02}{{version=\"{side}\"}})")
-}
-
-fn request(metrics: usize) -> Value {
-    let metric = |index: usize| {
-        json!({
-            "name": format!("metric {index}"), "scopeName": "default", "groups": ["all"],
-            "query": {"type": "prometheus", "metricName": format!("bench_{index:02}"), "customInlineTemplate": "version=\"${scope}\""},
-        })
-    };
-    let scope = |version: &str| json!({"scope": version, "start": START, "end": END, "step": 60});
-    json!({
-        "canaryConfig": {
-            "metrics": (0..metrics).map(metric).collect::<Vec<_>>(),
-            "classifier": {"groupWeights": {"all": 100}},
-        },
-        "executionRequest": {
-            "scopes": {"default": {"controlScope": scope("prod"), "experimentScope": scope("canary")}},
-            "thresholds": {"pass": 95, "marginal": 75},
-        },
-    })
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

@@ -5,6 +5,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark is no service")]
 
+mod shared;
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,8 +15,6 @@ use futures::stream;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 
-const START: &str = "2024-06-01T01:00:00Z";
-const END: &str = "2024-06-01T02:00:00Z";
 /// What serin sends at once to one account, unless it is told otherwise.
 const QUERIES_AT_ONCE: usize = 16;
 const METRICS: usize = 10;
@@ -297,26 +297,7 @@ async fn bare(prometheus: &str, first: u32, count: u32, at_once: usize) {
         (0..METRICS).flat_map(move |index| ["prod", "canary"].map(|side| query(run, index, side)))
     });
     stream::iter(queries)
-        .map(|query| async move {
-            let range = [
-                ("query", query.as_str()),
-                ("start", START),
-                ("end", END),
-                ("step", "60"),
-            ];
-            let answer = http
-                .get(format!("{prometheus}/api/v1/query_range"))
-                .query(&range)
-                .send();
-            let body = answer
-                .await
-                .expect("an answer")
-                .bytes()
-                .await
-                .expect("a body");
-            let body: Value = serde_json::from_slice(&body).expect("JSON");
-            assert_eq!(body["status"], "success");
-        })
+        .map(|query| async move { shared::ask(http, prometheus, &query).await })
         .buffer_unordered(at_once)
         .collect::<Vec<()>>()
         .await;
@@ -361,24 +342,8 @@ fn query(run: u32, index: usize, side: &str) -> String {
 }
 
 fn request(run: u32) -> Value {
-    let metric = |index: usize| {
-        json!({
-            "name": format!("metric {index}"), "scopeName": "default", "groups": ["all"],
-            "query": {"type": "prometheus", "metricName": format!("bench_{index:02}"),
-                "customInlineTemplate": format!("version=\"${{scope}}\",run!=\"{run}\"")},
-        })
-    };
-    let scope = |version: &str| json!({"scope": version, "start": START, "end": END, "step": 60});
-    json!({
-        "canaryConfig": {
-            "metrics": (0..METRICS).map(metric).collect::<Vec<_>>(),
-            "classifier": {"groupWeights": {"all": 100}},
-        },
-        "executionRequest": {
-            "scopes": {"default": {"controlScope": scope("prod"), "experimentScope": scope("canary")}},
-            "thresholds": {"pass": 95, "marginal": 75},
-        },
-    })
+    let template = format!("version=\"${{scope}}\",run!=\"{run}\"");
+    shared::canary(METRICS, &template)
 }
 
 fn row(what: &str, figure: &str) {

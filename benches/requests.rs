@@ -147,17 +147,7 @@ async fn finished(http: &reqwest::Client, serin: &str) -> String {
             "groupScores": [], "score": {"score": 100.0, "classification": "Pass", "classificationReason": ""}}},
     });
     let url = format!("{serin}/canaryResultArchive?pipelineId={id}");
-    let stored = http
-        .post(url)
-        .json(&archive)
-        .send()
-        .await
-        .expect("an answer");
-    assert!(
-        stored.status().is_success(),
-        "{}",
-        stored.text().await.unwrap_or_default()
-    );
+    store(http, &url, &archive).await;
     format!("/canary/{id}")
 }
 
@@ -184,18 +174,18 @@ async fn stored(http: &reqwest::Client, serin: &str) -> String {
         "classifier": {"groupWeights": {"all": 100}},
     });
     let url = format!("{serin}/canaryConfig");
-    let stored = http
-        .post(url)
-        .json(&config)
-        .send()
-        .await
-        .expect("an answer");
+    store(http, &url, &config).await;
+    "/canaryConfig/bench".to_owned()
+}
+
+async fn store(http: &reqwest::Client, url: &str, body: &Value) {
+    let stored = http.post(url).json(body).send().await;
+    let stored = stored.expect("an answer");
     assert!(
         stored.status().is_success(),
         "{}",
         stored.text().await.unwrap_or_default()
     );
-    "/canaryConfig/bench".to_owned()
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

@@ -6,8 +6,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::executions::{adhoc, request, series};
-use crate::fleet::new_database;
-use crate::harness::Serin;
+use crate::harness::{Serin, new_database};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
 async fn post(serin: &Serin, path: &str, key: &str, body: &Value) -> Response {

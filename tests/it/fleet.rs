@@ -13,23 +13,8 @@ use url::Url;
 
 use crate::crash::{Process, free_port};
 use crate::executions::{adhoc, config, series};
-use crate::harness::{Client, Serin, service};
+use crate::harness::{Client, Serin, new_database, service};
 use crate::scripted_prometheus::ScriptedPrometheus;
-
-/// The URL of an empty database of its own.
-pub async fn new_database() -> Option<String> {
-    let server = service("SERIN_TEST_POSTGRES_URL")?;
-    let name = format!("serin_{}", uuid::Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    connection
-        .execute(sqlx::AssertSqlSafe(create))
-        .await
-        .unwrap();
-    let mut url = Url::parse(&server).unwrap();
-    url.set_path(&name);
-    Some(url.into())
-}
 
 /// A database and a folder for as many replicas as are wanted.
 struct Fleet {

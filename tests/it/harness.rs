@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use serin::command::Service;
 use serin::config::{LoadOptions, load_from};
+use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
+use url::Url;
 
 pub struct Serin {
     pub service: Service,
@@ -156,6 +158,21 @@ pub fn service(variable: &str) -> Option<String> {
         println!("skipped: {variable} is not set; tests/run starts what it names");
     }
     value.ok()
+}
+
+/// The URL of an empty database of its own.
+pub async fn new_database() -> Option<String> {
+    let server = service("SERIN_TEST_POSTGRES_URL")?;
+    let name = format!("serin_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    connection
+        .execute(sqlx::AssertSqlSafe(create))
+        .await
+        .unwrap();
+    let mut url = Url::parse(&server).unwrap();
+    url.set_path(&name);
+    Some(url.into())
 }
 
 /// Keys of all objects below a root folder, sorted.

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod accounts;
 mod admission;
 mod analysis;
 mod architecture;
+mod buckets;
 mod canary_configs;
 mod command;
 mod crash;
@@ -19,13 +21,17 @@ mod lenient;
 mod live;
 mod migrating;
 mod openapi;
+mod orca;
+mod others;
 mod prometheus;
 mod prometheus_faults;
 mod prometheus_queries;
 mod prometheus_source;
 mod prometheus_tls;
+mod remote_judge;
 mod replay;
 mod retention;
+mod reuse;
 mod s3;
 mod s3_faults;
 mod scripted_prometheus;

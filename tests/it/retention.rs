@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use serin::clock::Clock;
-use sqlx::{Connection, Executor, PgConnection};
 
 use crate::crash::{Process, free_port};
 use crate::executions::{adhoc, series};
-use crate::harness::{Client, Serin, bucket_keys, service};
+use crate::harness::{Client, Serin, bucket_keys, new_database};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
 const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
@@ -20,23 +19,9 @@ const NO_PROMETHEUS: &str = "http://127.0.0.1:9";
 /// Runs a test with the embedded database, and with PostgreSQL where there is one.
 async fn on_each_database(test: impl AsyncFn(Option<String>)) {
     test(None).await;
-    if let Some(url) = new_postgres_database().await {
+    if let Some(url) = new_database().await {
         test(Some(url)).await;
     }
-}
-
-async fn new_postgres_database() -> Option<String> {
-    let server = service("SERIN_TEST_POSTGRES_URL")?;
-    let name = format!("serin_{}", uuid::Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(&server).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    connection
-        .execute(sqlx::AssertSqlSafe(create))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(&server).unwrap();
-    url.set_path(&name);
-    Some(url.into())
 }
 
 /// A service on a folder of documents, with rules that it only follows when asked.
@@ -138,6 +123,15 @@ fn keys_of(canaries: &[&str], others: &[String]) -> BTreeSet<String> {
         .iter()
         .flat_map(|id| [archive_key(id), pairs_key(id)]);
     canaries.chain(others.iter().cloned()).collect()
+}
+
+/// Waits until these keys are left, and no others.
+async fn until_left(folder: &Path, expected: &BTreeSet<String>, limit: Duration) {
+    let start = Instant::now();
+    while keys(folder) != *expected {
+        assert!(start.elapsed() < limit, "{:?}", keys(folder));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Ids and reasons.
@@ -361,15 +355,7 @@ async fn an_index_that_was_lost_keeps_pins() {
         let others = ["pin/pinned/canary.json", "pin/pinned/analysis.json"].map(str::to_owned);
         let others = [&others[..], &[analysis_key("pinned")]].concat();
         let expected = keys_of(&["pinned"], &others);
-        let start = Instant::now();
-        while keys(folder) != expected {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "{:?}",
-                keys(folder)
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_left(folder, &expected, Duration::from_secs(20)).await;
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(keys(folder), expected);
         assert_eq!(ok(serin.client.get("/retention")).await["total"], 0);
@@ -439,15 +425,7 @@ async fn a_kill_while_many_are_deleted_harms_nothing() {
 
     let serin = Process::start_with(folder, NO_PROMETHEUS, port, &given).await;
     let expected = keys_of(&["new1", "new2"], &[]);
-    let start = Instant::now();
-    while keys(folder) != expected {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "{:?}",
-            keys(folder)
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_left(folder, &expected, Duration::from_secs(30)).await;
     let listed = ok(serin
         .client
         .get("/canary/executions?application=web&limit=1000"))
@@ -502,7 +480,7 @@ async fn what_a_store_does_not_let_go_stays_due_and_keeps_no_other() {
 
 #[tokio::test]
 async fn many_replicas_at_once_delete_what_is_due_and_do_not_fail() {
-    let Some(database) = new_postgres_database().await else {
+    let Some(database) = new_database().await else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

@@ -149,11 +149,7 @@ impl Index {
                 .bind(&row.id)
                 .fetch_optional(&mut *transaction)
                 .await?;
-            sqlx::query("DELETE FROM canary_config_name WHERE account = $1 AND config_id = $2")
-                .bind(account)
-                .bind(&row.id)
-                .execute(&mut *transaction)
-                .await?;
+            delete_names(&mut transaction, account, &row.id).await?;
             if let Some(kept) = kept.as_ref().map(config_row) {
                 insert_names(&mut transaction, account, &kept).await?;
             }
@@ -184,11 +180,7 @@ impl Index {
         .bind(row.noted_at)
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("DELETE FROM canary_config_name WHERE account = $1 AND config_id = $2")
-            .bind(account)
-            .bind(&row.id)
-            .execute(&mut *transaction)
-            .await?;
+        delete_names(&mut transaction, account, &row.id).await?;
         insert_names(&mut transaction, account, row)
             .await?;
         transaction.commit().await
@@ -208,11 +200,7 @@ impl Index {
             .execute(&mut *transaction)
             .await?;
             if removed.rows_affected() > 0 {
-                sqlx::query("DELETE FROM canary_config_name WHERE account = $1 AND config_id = $2")
-                    .bind(account)
-                    .bind(id)
-                    .execute(&mut *transaction)
-                    .await?;
+                delete_names(&mut transaction, account, id).await?;
             }
             transaction.commit().await
         })
@@ -230,6 +218,19 @@ impl Index {
         .bind(until)
         .execute(&self.write)).await.map(|_| ())
     }
+}
+
+async fn delete_names(
+    transaction: &mut AnyConnection,
+    account: &str,
+    id: &str,
+) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM canary_config_name WHERE account = $1 AND config_id = $2")
+        .bind(account)
+        .bind(id)
+        .execute(transaction)
+        .await?;
+    Ok(())
 }
 
 async fn insert_names(

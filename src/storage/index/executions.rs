@@ -105,18 +105,12 @@ impl Index {
     pub async fn insert_finished(&self, row: &ExecutionRow, now: i64) -> Result<()> {
         self.tell(
             "keep an execution",
-            sqlx::query(
+            of_row(
                 "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
              status, complete, build_time, finished_at, archived, attempt, failures, document) \
              VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, 0, $9)",
+                row,
             )
-            .bind(&row.id)
-            .bind(row.kind.as_str())
-            .bind(&row.application)
-            .bind(&row.canary_config_id)
-            .bind(&row.storage_account)
-            .bind(row.status.as_str())
-            .bind(row.build_time)
             .bind(now)
             .bind(&row.document)
             .execute(&self.write),
@@ -414,22 +408,28 @@ impl Index {
 }
 
 pub(super) fn insert(row: &ExecutionRow) -> Query<'_, Any, AnyArguments> {
-    sqlx::query(
+    of_row(
         "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
          status, complete, build_time, archived, due_at, attempt, failures, parent, document, size) \
          VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9, $10) \
          ON CONFLICT (id) DO NOTHING",
+        row,
     )
-    .bind(&row.id)
-    .bind(row.kind.as_str())
-    .bind(&row.application)
-    .bind(&row.canary_config_id)
-    .bind(&row.storage_account)
-    .bind(row.status.as_str())
-    .bind(row.build_time)
     .bind(&row.parent)
     .bind(&row.document)
     .bind(i64::try_from(row.document.len()).unwrap_or(i64::MAX))
+}
+
+/// Binds what every new row has: `$1` to `$7`, from the id to the build time.
+fn of_row<'q>(sql: &'static str, row: &'q ExecutionRow) -> Query<'q, Any, AnyArguments> {
+    sqlx::query(sql)
+        .bind(&row.id)
+        .bind(row.kind.as_str())
+        .bind(&row.application)
+        .bind(&row.canary_config_id)
+        .bind(&row.storage_account)
+        .bind(row.status.as_str())
+        .bind(row.build_time)
 }
 
 fn claim(row: &AnyRow) -> Claim {
