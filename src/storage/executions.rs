@@ -115,6 +115,9 @@ impl Storage {
             return Ok(Ended::Elsewhere);
         }
         self.index.durable().await?;
+        // Who waits for the end reads it at once.
+        let cached = (R::KIND, claim.storage_account.clone(), claim.id.clone());
+        self.finished.insert(cached, Bytes::from(text)).await;
         self.events.tell(Change::Ended, &claim.id);
         self.write_archive(claim, document).await?;
         Ok(Ended::Here)
@@ -193,7 +196,6 @@ impl Storage {
         Ok(())
     }
 
-    /// The document as it was before, unless it was complete.
     /// Ends the canary of an analysis that has ended itself.
     pub async fn cancel_orphan(&self, analysis: &Claim, canary: &Id) -> Result<()> {
         let row = self.index.execution(&analysis.id).await?;
@@ -204,6 +206,7 @@ impl Storage {
         Ok(())
     }
 
+    /// The document as it was before, unless it was complete.
     async fn cancel_record<R: Record>(&self, id: &Id) -> Result<Option<R>> {
         // A step forward of its worker may come between; it cannot do so for ever.
         for _ in 0..20 {

@@ -233,13 +233,11 @@ fn entry(object: &Object, root: &str) -> Option<ObjectEntry> {
 impl ObjectStore for S3Store {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let limit = self.account.timeout;
-        match tokio::time::timeout(limit, self.read(key)).await {
-            Ok(read) => read,
-            Err(_) => {
-                let why = no_answer(limit);
-                Err(self.away("read", key, &why, &why))
-            }
-        }
+        let read = tokio::time::timeout(limit, self.read(key)).await;
+        read.unwrap_or_else(|_| {
+            let why = no_answer(limit);
+            Err(self.away("read", key, &why, &why))
+        })
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<String> {

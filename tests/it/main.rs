@@ -13,6 +13,7 @@ mod crash;
 mod economy;
 mod end_to_end;
 mod executions;
+mod explained;
 mod first_users_path;
 mod fleet;
 mod harness;

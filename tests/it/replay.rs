@@ -13,6 +13,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
+use crate::explained;
 use crate::harness::{Serin, golden_lines, service};
 use compare::{Answer, Comparison, Difference, Ids};
 use documented::Documented;
@@ -76,6 +77,7 @@ async fn recorded_exchanges_are_answered_as_kayenta_did_or_as_documented() {
     let mut ids = Ids::needed_by(exchanges.iter().map(|exchange| &exchange["request"]));
     let mut used_skips = BTreeSet::new();
     let mut tally = Tally::default();
+    let mut explained = 0;
     for exchange in &exchanges {
         let name = exchange["name"].as_str().unwrap();
         tally.total += 1;
@@ -89,7 +91,11 @@ async fn recorded_exchanges_are_answered_as_kayenta_did_or_as_documented() {
         }
         let differences = match ids.missing(&exchange["request"]) {
             Some(id) => vec![Difference::blocked(&id)],
-            None => play(&serin, exchange, &mut ids).await,
+            None => {
+                let (answer, differences) = play(&serin, exchange, &mut ids).await;
+                explained += check_explanations(name, &answer.body);
+                differences
+            }
         };
         if differences.is_empty() {
             tally.same += 1;
@@ -115,6 +121,7 @@ async fn recorded_exchanges_are_answered_as_kayenta_did_or_as_documented() {
     let unused = documented.unused();
     assert!(unused.is_empty(), "no exchange needs {unused:#?}");
     let known: BTreeSet<_> = SKIPPED.iter().map(|(pattern, _)| *pattern).collect();
+    assert!(150 < explained, "{explained} results are explained");
     assert_eq!(used_skips, known, "what is skipped must be there");
 }
 
@@ -136,7 +143,7 @@ fn report(tally: &Tally) {
 }
 
 /// Sends one exchange until its answer is as far as the recorded one, and compares.
-async fn play(serin: &Serin, exchange: &Value, ids: &mut Ids) -> Vec<Difference> {
+async fn play(serin: &Serin, exchange: &Value, ids: &mut Ids) -> (Answer, Vec<Difference>) {
     let name = exchange["name"].as_str().unwrap();
     let (request, recorded) = (&exchange["request"], Answer::recorded(exchange));
     if let Some((_, seconds)) = PAUSES.iter().find(|(paused, _)| *paused == name) {
@@ -151,7 +158,29 @@ async fn play(serin: &Serin, exchange: &Value, ids: &mut Ids) -> Vec<Difference>
         tokio::time::sleep(Duration::from_millis(20)).await;
         answer = send(serin, request, ids).await;
     }
-    Comparison::new(name, ids).compare(&recorded, &answer)
+    let differences = Comparison::new(name, ids).compare(&recorded, &answer);
+    (answer, differences)
+}
+
+/// How many results a run explains: all of them, and what did not pass with the queries of both
+/// sides.
+fn check_explanations(name: &str, body: &Value) -> usize {
+    let judged = &body["result"]["judgeResult"];
+    let Some(results) = judged["results"].as_array() else {
+        return 0;
+    };
+    let thresholds = &body["canaryExecutionRequest"]["thresholds"];
+    let wrong = explained::complaints(judged, thresholds);
+    assert_eq!(wrong, [String::new(); 0], "{name}");
+    for result in results {
+        let queries = &result["explanation"]["queries"];
+        let are_there = ["control", "experiment"].map(|side| queries[side]["text"].is_string());
+        assert!(
+            result["classification"] == "Pass" || are_there == [true, true],
+            "{name}: {result}"
+        );
+    }
+    results.len()
 }
 
 async fn send(serin: &Serin, request: &Value, ids: &Ids) -> Answer {

@@ -301,3 +301,115 @@ fn duration(millis: i64) -> String {
         _ => format!("{} h", number(seconds / 3600.0)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn codes(pair: &serde_json::Value) -> Vec<WarningCode> {
+        let pair: MetricSetPair = serde_json::from_value(pair.clone()).unwrap();
+        of_series(&pair).iter().map(|found| found.code).collect()
+    }
+
+    fn pair(control: &serde_json::Value, experiment: &serde_json::Value) -> serde_json::Value {
+        json!({
+            "name": "m", "values": {"control": [1.0], "experiment": [1.0]},
+            "scopes": {
+                "control": {"startTimeMillis": control["start"], "stepMillis": control["step"]},
+                "experiment": {"startTimeMillis": experiment["start"], "stepMillis": experiment["step"]},
+            },
+            "attributes": {"control": control["attributes"], "experiment": experiment["attributes"]},
+        })
+    }
+
+    #[test]
+    fn series_warn_of_what_is_odd() {
+        use WarningCode::{DifferentStep, EqualQueries, SharedData, Source};
+        let side = |start: i64, step: i64, query: &str| json!({"start": start, "step": step, "attributes": {"query": query}});
+        let partial = json!({"start": 0, "step": 60_000, "attributes": {"query": "b", "warnings": "partial"}});
+        let cases = [
+            (side(0, 60_000, "a"), side(0, 60_000, "b"), vec![]),
+            (
+                side(0, 60_000, "a"),
+                side(0, 60_000, "a"),
+                vec![EqualQueries],
+            ),
+            (side(0, 60_000, "a"), side(3_600_000, 60_000, "a"), vec![]),
+            (
+                side(0, 60_000, "a"),
+                side(0, 10_000, "b"),
+                vec![DifferentStep],
+            ),
+            (side(0, 60_000, "a"), partial, vec![Source]),
+            (side(0, 60_000, "rate(a[1m])"), side(0, 60_000, "b"), vec![]),
+            (
+                side(0, 60_000, "rate(a[1m30s])"),
+                side(0, 60_000, "b"),
+                vec![SharedData],
+            ),
+            (
+                side(0, 60_000, "max_over_time(a[1h:1m])"),
+                side(0, 60_000, "b"),
+                vec![SharedData],
+            ),
+            (
+                side(0, 60_000, "a{path=\"[5m]\"}"),
+                side(0, 60_000, "b"),
+                vec![],
+            ),
+        ];
+        for (control, experiment, expected) in cases {
+            assert_eq!(
+                codes(&pair(&control, &experiment)),
+                expected,
+                "{control} {experiment}"
+            );
+        }
+    }
+
+    #[test]
+    fn gaps_are_told_with_the_longest() {
+        let minutes =
+            |minutes: &[i64]| -> Vec<i64> { minutes.iter().map(|at| at * 60_000).collect() };
+        assert_eq!(gaps("control", &minutes(&[0, 1, 2, 3])), None);
+        assert_eq!(
+            gaps("control", &minutes(&[0, 1, 3, 4, 9]))
+                .unwrap()
+                .sentence,
+            "5 points are missing between others on the control side, the longest gap lasts 5 min"
+        );
+    }
+
+    #[test]
+    fn a_series_of_one_side_alone_is_told_with_its_labels() {
+        let mut pair = json!({
+            "name": "m", "tags": {"pod": "a"}, "values": {"control": [1.0], "experiment": ["NaN"]},
+            "timestamps": {"control": [0], "experiment": []},
+        });
+        let parsed: MetricSetPair = serde_json::from_value(pair.clone()).unwrap();
+        assert_eq!(
+            of_series(&parsed)[0].sentence,
+            "the series {pod=\"a\"} is there on the control side only, so it is compared with nothing"
+        );
+        pair["timestamps"]["experiment"] = json!([0]);
+        assert_eq!(codes(&pair), []);
+    }
+
+    #[test]
+    fn durations_are_those_of_prometheus() {
+        let cases = [
+            ("5m", Some(300_000)),
+            ("1h30m", Some(5_400_000)),
+            ("500ms", Some(500)),
+            ("2w", Some(1_209_600_000)),
+            ("5", None),
+            ("$__interval", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(millis(text), expected, "{text}");
+        }
+    }
+}

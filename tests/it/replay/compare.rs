@@ -87,7 +87,7 @@ pub struct Answer {
     status: u16,
     /// `json`, `html`, another media type, or nothing.
     family: String,
-    body: Value,
+    pub body: Value,
 }
 
 impl Answer {
