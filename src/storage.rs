@@ -58,6 +58,12 @@ pub mod group {
 /// How much finished documents may take in memory.
 const CACHED_BYTES: u64 = 8 * 1024 * 1024;
 
+/// What the cache needs for an entry beside the document, about.
+const ENTRY_BYTES: usize = 500;
+
+/// A finished document that nobody has asked for this long is not polled any more.
+const FINISHED_FOR: Duration = Duration::from_mins(5);
+
 /// Configs share locks; with more of them, fewer wait for each other.
 const CONFIG_LOCKS: usize = 64;
 
@@ -147,6 +153,7 @@ impl Storage {
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| weight(body))
+                .time_to_idle(FINISHED_FOR)
                 .build(),
             configs: Cache::builder()
                 .max_capacity(CACHED_BYTES)
@@ -222,7 +229,7 @@ impl Storage {
 }
 
 fn weight(body: &Bytes) -> u32 {
-    u32::try_from(body.len()).unwrap_or(u32::MAX)
+    u32::try_from(body.len() + ENTRY_BYTES).unwrap_or(u32::MAX)
 }
 
 /// JSON bytes of a document; all of ours can be written.

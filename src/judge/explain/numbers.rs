@@ -72,7 +72,7 @@ fn with_decimals(value: f64, decimals: usize) -> String {
         return match value {
             f64::INFINITY => "infinity".to_owned(),
             f64::NEG_INFINITY => "-infinity".to_owned(),
-            _ => "no number".to_owned(),
+            _ => "not a number".to_owned(),
         };
     }
     let text = format!("{value:.decimals$}");
@@ -101,7 +101,7 @@ mod tests {
             (12_345.6, "12346"),
             (0.000_12, "0.00012"),
             (1.234e-7, "1.23e-7"),
-            (f64::NAN, "no number"),
+            (f64::NAN, "not a number"),
             (f64::NEG_INFINITY, "-infinity"),
         ];
         for (value, expected) in cases {
