@@ -21,17 +21,14 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Whether who asks should count. Meanwhile the others go by the last count, if there is one:
-    /// a slow database must not queue them up.
+    /// Whether who asks should count. Meanwhile the others go by the last count: a slow database
+    /// must not queue them up.
     fn wants_count(&mut self) -> bool {
-        match &mut self.counted_at {
-            None => true,
-            Some(at) if COUNTED_FOR < at.elapsed() => {
-                *at = Instant::now();
-                true
-            }
-            Some(_) => false,
+        let is_old = self.counted_at.is_none_or(|at| COUNTED_FOR < at.elapsed());
+        if is_old {
+            self.counted_at = Some(Instant::now());
         }
+        is_old
     }
 }
 
@@ -42,18 +39,14 @@ impl Storage {
     /// `Unavailable` when enough wait already.
     pub(super) async fn admit(&self, kind: Kind, bytes: usize) -> Result<()> {
         if self.lock_waiting(kind, Waiting::wants_count) {
-            let counted = self.index.waiting(kind).await;
+            let (count, bytes) = self.index.waiting(kind).await?;
             self.lock_waiting(kind, |waiting| {
-                *waiting = match counted {
-                    Ok((count, bytes)) => Waiting {
-                        count,
-                        bytes,
-                        counted_at: Some(Instant::now()),
-                    },
-                    Err(_) => Waiting::default(),
+                *waiting = Waiting {
+                    count,
+                    bytes,
+                    counted_at: Some(Instant::now()),
                 };
             });
-            let (count, _) = counted?;
             ::metrics::gauge!("serin_executions_waiting", "kind" => kind.as_str())
                 .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         }

@@ -222,6 +222,50 @@ async fn what_was_fresh_or_not_yet_there_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_partial_answer_is_told_and_not_kept() {
+    let prometheus = ScriptedPrometheus::start(|asked| {
+        let reply = answer(asked, &["a"], |_, time| Some(as_double(time)));
+        // The first window ends at 20 minutes.
+        if asked_millis(asked, "end") == HOUR_ONE + 20 * MINUTE {
+            return reply.warning("a store is away");
+        }
+        reply
+    })
+    .await;
+    let clock = Clock::settable(HOUR_ONE + 60 * MINUTE);
+    let source = source_at(&config_of(&prometheus), &clock);
+    for (grown, warnings) in [(20, Some("a store is away")), (30, None), (40, None)] {
+        let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
+        let sets = asking.fetch(&source).await.unwrap();
+        let attributes = sets[0].attributes.as_ref().unwrap();
+        assert_eq!(attributes.get("warnings").map(String::as_str), warnings);
+    }
+    assert_eq!(windows(&prometheus), [(0, 20), (0, 30), (26, 40)]);
+}
+
+#[tokio::test]
+async fn a_link_opens_the_query_where_people_reach_prometheus() {
+    let prometheus = minutes().await;
+    let mut account = account(&prometheus.url);
+    account.public_url = "https://prometheus.example.com/p".to_owned();
+    let source = source(&config(vec![("mine", account)]));
+    let sets = Asking::promql(
+        "a{b=\"c d\"}",
+        &at(HOUR_ONE),
+        &at(HOUR_ONE + 30 * MINUTE),
+        60,
+    )
+    .fetch(&source)
+    .await
+    .unwrap();
+    assert_eq!(
+        sets[0].attributes.as_ref().unwrap()["link"],
+        "https://prometheus.example.com/p/graph?g0.expr=a%7Bb%3D%22c+d%22%7D&g0.tab=0&g0.range_input=1800s\
+         &g0.end_input=2024-06-01T01%3A30%3A00Z&g0.step_input=60"
+    );
+}
+
+#[tokio::test]
 async fn a_failed_tail_leaves_what_is_known() {
     let asked = AtomicUsize::new(0);
     let prometheus =

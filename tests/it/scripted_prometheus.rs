@@ -120,6 +120,14 @@ impl Reply {
         Self::text(200, body).with("content-type", "application/json")
     }
 
+    /// The same answer, of which the server is not sure.
+    pub fn warning(mut self, warning: &str) -> Self {
+        let mut body: Value = serde_json::from_slice(&self.body).unwrap();
+        body["warnings"] = json!([warning]);
+        self.body = body.to_string().into_bytes();
+        self
+    }
+
     pub fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((header, value.into()));
         self
