@@ -13,5 +13,6 @@ pub mod config;
 pub mod error;
 pub mod judge;
 pub mod metrics;
+pub mod report;
 pub mod run;
 pub mod storage;
