@@ -185,12 +185,9 @@ fn template(section: &mut Section<'_>) -> Result<Option<String>> {
     if let Some(template) = &template {
         let shown = template.clone().into();
         section.effective.insert("template".to_owned(), shown);
-        let checked = Environment::new().template_from_str(template).map(|_| ());
-        checked.map_err(|cause| {
-            let path = section.path_of("template");
-            let line = cause.line().unwrap_or(1);
-            Error(format!("{path}, line {line}: {cause}"))
-        })?;
+        let templates = Environment::new();
+        let compiled = templates.template_from_named_str("line", template);
+        compiled.map_err(|cause| Error(format!("{}: {cause}", section.path_of("template"))))?;
     }
     Ok(template)
 }

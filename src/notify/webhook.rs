@@ -21,7 +21,8 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-serin-signature");
 /// Steps of a template, beyond which it is thought to be without end.
 const FUEL: u64 = 1_000_000;
 
-const TEMPLATE: &str = "template";
+/// In messages the number of the line follows: `(in line:2)`.
+const TEMPLATE: &str = "line";
 
 pub struct Hook {
     webhook: Webhook,
@@ -131,10 +132,7 @@ fn templates(template: &str) -> Result<Environment<'static>, String> {
 }
 
 fn told(cause: &minijinja::Error) -> String {
-    format!(
-        "line {} of its template: {cause}",
-        cause.line().unwrap_or(1)
-    )
+    format!("its template: {cause}")
 }
 
 fn signature(secret: &str, seconds: i64, body: &str) -> String {
@@ -182,7 +180,7 @@ mod tests {
             (r#"{"t": "{{ title }}"}"#, &text, None),
             ("{{ score | tojson }}", &[], None),
             ("{% for m in failed %}{{ m.name }}{% endfor %}", &text, None),
-            ("one\n{{ titel }}", &text, Some("line 2 of its template")),
+            ("one\n{{ titel }}", &text, Some("(in line:2)")),
             (
                 "{% for i in range(9000) %}{% for j in range(9000) %}{% endfor %}{% endfor %}",
                 &text,

@@ -17,7 +17,7 @@ const HEIGHT: f64 = 300.0;
 /// Pixels of the PNG for one of the SVG: sharp on every screen.
 const SCALE: u16 = 2;
 
-const TOP: f64 = 68.0;
+const TOP: f64 = 74.0;
 const BOTTOM: f64 = HEIGHT - 34.0;
 const RIGHT: f64 = WIDTH - 24.0;
 
@@ -25,8 +25,21 @@ const INK: &str = "#1f2933";
 const QUIET: &str = "#66727f";
 const GRID: &str = "#e8ecf0";
 const AXIS: &str = "#c5ced6";
-const CONTROL: &str = "#8493a3";
-const EXPERIMENT: &str = "#d1490c";
+/// Wide enough to be seen below an experiment that is equal.
+const CONTROL: Stroke = Stroke {
+    color: "#adb8c3",
+    width: 3.2,
+};
+const EXPERIMENT: Stroke = Stroke {
+    color: "#d1490c",
+    width: 1.5,
+};
+
+#[derive(Clone, Copy)]
+struct Stroke {
+    color: &'static str,
+    width: f64,
+}
 
 /// Inter, under the licence that lies beside it; reduced to Latin, Greek and Cyrillic letters.
 static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
@@ -111,29 +124,20 @@ fn heading(svg: &mut String, pair: &MetricSetPair, label: &str) {
 
 fn legend(svg: &mut String, sides: &Sides) {
     let mut x = 24.0;
-    let names = Pair {
-        control: ("control", CONTROL),
-        experiment: ("experiment", EXPERIMENT),
-    };
-    for ((name, color), points) in [
-        (names.control, &sides.points.control),
-        (names.experiment, &sides.points.experiment),
+    for (name, stroke, points) in [
+        ("control", CONTROL, &sides.points.control),
+        ("experiment", EXPERIMENT, &sides.points.experiment),
     ] {
         let has_data = points.iter().any(|point| point.value.is_some());
         let note = if has_data { "" } else { " (no data)" };
         let _ = write!(
             svg,
-            "<path d=\"M{x} 48h16\" stroke=\"{color}\" stroke-width=\"2.5\" stroke-linecap=\"round\"/>"
+            "<path d=\"M{x} 48h16\" stroke=\"{}\" stroke-width=\"{}\"/>",
+            stroke.color, stroke.width
         );
-        text(
-            svg,
-            x + 23.0,
-            52.0,
-            "start",
-            QUIET,
-            &format!("{name}{note}"),
-        );
-        x += 96.0 + 46.0 * f64::from(u8::from(!note.is_empty()));
+        let told = format!("{name}{note}");
+        text(svg, x + 22.0, 52.0, "start", QUIET, &told);
+        x += 84.0 + 50.0 * f64::from(u8::from(!has_data));
     }
 }
 
@@ -315,18 +319,16 @@ impl Plot {
             self.left
         );
         self.draw_times(svg, sides.axis);
-        self.draw_line(
-            svg,
-            &sides.points.control,
-            sides.longest_step.control,
-            CONTROL,
-        );
-        self.draw_line(
-            svg,
-            &sides.points.experiment,
-            sides.longest_step.experiment,
-            EXPERIMENT,
-        );
+        for (stroke, points, longest_step) in [
+            (CONTROL, &sides.points.control, sides.longest_step.control),
+            (
+                EXPERIMENT,
+                &sides.points.experiment,
+                sides.longest_step.experiment,
+            ),
+        ] {
+            self.draw_line(svg, points, longest_step, stroke);
+        }
     }
 
     fn draw_times(&self, svg: &mut String, axis: TimeAxis) {
@@ -353,7 +355,7 @@ impl Plot {
     }
 
     /// One stroke for each run of points without a gap; a point alone is a dot.
-    fn draw_line(&self, svg: &mut String, points: &[Point], longest_step: f64, color: &str) {
+    fn draw_line(&self, svg: &mut String, points: &[Point], longest_step: f64, stroke: Stroke) {
         let mut runs = Vec::<Vec<(f64, f64)>>::new();
         let mut last = None;
         for point in points {
@@ -374,7 +376,8 @@ impl Plot {
             if let [(x, y)] = run[..] {
                 let _ = write!(
                     svg,
-                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.2\" fill=\"{color}\"/>"
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.2\" fill=\"{}\"/>",
+                    stroke.color
                 );
                 continue;
             }
@@ -385,8 +388,9 @@ impl Plot {
         }
         let _ = write!(
             svg,
-            "<path d=\"{line}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.7\" \
-             stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
+            "<path d=\"{line}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" \
+             stroke-linejoin=\"round\" stroke-linecap=\"round\"/>",
+            stroke.color, stroke.width
         );
     }
 }
@@ -499,7 +503,7 @@ fn shortened(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    format!("{kept}…")
+    format!("{}…", kept.trim_end())
 }
 
 /// For XML, which cannot hold most control characters at all.
@@ -555,10 +559,10 @@ mod tests {
     }
 
     /// How many runs the line of that colour has.
-    fn runs(svg: &str, color: &str) -> usize {
+    fn runs(svg: &str, stroke: Stroke) -> usize {
         let line = svg
             .split("<path ")
-            .find(|path| path.contains("fill=\"none\"") && path.contains(color))
+            .find(|path| path.contains("fill=\"none\"") && path.contains(stroke.color))
             .unwrap();
         line.split('"').nth(1).unwrap().matches('M').count()
     }
@@ -577,10 +581,10 @@ mod tests {
             assert_eq!(runs(&svg, CONTROL), expected, "{values:?}");
             assert_eq!(svg.matches("<circle").count(), dots, "{values:?}");
         }
-        let mut late = pair(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]);
+        let mut late = pair(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]);
         late.timestamps = Some(Pair {
             control: vec![0, 60_000, 120_000],
-            experiment: vec![0, 60_000, 240_000],
+            experiment: vec![0, 60_000, 240_000, 300_000],
         });
         let svg = svg(&late, "");
         assert_eq!((runs(&svg, CONTROL), runs(&svg, EXPERIMENT)), (1, 2));
