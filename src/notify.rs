@@ -318,7 +318,7 @@ impl Notifier {
             Kind::Comparison => return Ok(()),
         };
         match door {
-            Door::Slack(url) => self.post(url, &message, &slack::body(&message)).await,
+            Door::Slack(url) => self.tell_slack(url, message).await,
             Door::Teams(url) => self.post(url, &message, &teams::body(&message)).await,
             Door::Webhook(hook) => {
                 let seconds = self.app.clock.now_millis() / 1_000;
@@ -343,6 +343,21 @@ impl Notifier {
             message.chart = Some(Chart { url, title });
         }
         Ok(message)
+    }
+
+    /// Slack fetches the chart first, and refuses a message whose chart it cannot reach.
+    async fn tell_slack(&self, url: &Given, mut message: Message) -> Result<(), Failed> {
+        let sent = self.post(url, &message, &slack::body(&message)).await;
+        match sent {
+            Err(failed) if !failed.again && message.chart.take().is_some() => {
+                tracing::warn!(
+                    why = failed.why,
+                    "Slack refuses; telling it without a chart"
+                );
+                self.post(url, &message, &slack::body(&message)).await
+            }
+            sent => sent,
+        }
     }
 
     async fn post(&self, url: &Given, message: &Message, body: &Value) -> Result<(), Failed> {

@@ -97,7 +97,7 @@ async fn execute(app: &App, claim: Claim) {
     match claim.kind {
         Kind::Canary => {
             if let Some(document) = unfinished(app, &claim).await {
-                run_canary(app, claim, document).await;
+                Box::pin(run_canary(app, claim, document)).await;
             }
         }
         Kind::Analysis => {

@@ -428,3 +428,161 @@ pub fn score(score: f64) -> String {
         .trim_end_matches('.')
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::storage::Kind;
+
+    fn notice(event: Event) -> DueNotice {
+        DueNotice {
+            kind: Kind::Canary,
+            execution_id: "run".to_owned(),
+            storage_account: "s3".to_owned(),
+            channel: "team".to_owned(),
+            event,
+            created_at: 0,
+            attempt: 1,
+        }
+    }
+
+    /// A judgement by a judge that explains nothing.
+    fn judged(verdict: &str) -> Value {
+        let stats = json!({"count": 1, "mean": 1, "min": 1, "std": 0, "max": 1});
+        let side = json!({"stats": stats});
+        let metric = |name: &str, label: &str, critical: bool, muted: bool| {
+            json!({"name": name, "id": name, "classification": label, "critical": critical,
+                "muted": muted, "classificationReason": "as it seems", "groups": ["g"],
+                "experimentMetadata": side, "controlMetadata": side})
+        };
+        json!({"judgeResult": {
+            "judgeName": "other",
+            "results": [
+                metric("fine", "Pass", false, false),
+                metric("high", "High", false, false),
+                metric("quiet", "High", false, true),
+                metric("gone", "Nodata", false, false),
+                metric("vital", "Nodata", true, false),
+            ],
+            "score": {"score": 50, "classification": verdict, "classificationReason": "too low"},
+        }})
+    }
+
+    fn canary(status: &str, result: &Value) -> CanaryExecutionStatusResponse {
+        let canary = json!({"pipelineId": "run", "application": "web", "status": status,
+            "complete": true, "metricSetPairListId": "list", "result": result});
+        serde_json::from_value(canary).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_a_verdict_or_an_error_or_nothing() {
+        let canaries = [
+            ("succeeded", judged("Pass"), Some(Event::Pass)),
+            ("succeeded", judged("Marginal"), Some(Event::Marginal)),
+            ("succeeded", judged("Fail"), Some(Event::Fail)),
+            ("succeeded", judged("Nodata"), Some(Event::Error)),
+            ("succeeded", Value::Null, Some(Event::Error)),
+            ("terminal", Value::Null, Some(Event::Error)),
+            ("canceled", Value::Null, None),
+            ("running", Value::Null, None),
+        ];
+        for (status, result, expected) in canaries {
+            assert_eq!(canary(status, &result).end(), expected, "{status} {result}");
+        }
+        let cases = [
+            (
+                "succeeded",
+                true,
+                vec!["Pass"],
+                Value::Null,
+                Some(Event::Pass),
+            ),
+            (
+                "succeeded",
+                false,
+                vec!["Pass", "Marginal"],
+                Value::Null,
+                Some(Event::Marginal),
+            ),
+            ("succeeded", false, vec![], Value::Null, Some(Event::Error)),
+            (
+                "terminal",
+                false,
+                vec!["Pass", "Fail"],
+                Value::Null,
+                Some(Event::Fail),
+            ),
+            (
+                "terminal",
+                false,
+                vec!["Marginal"],
+                Value::Null,
+                Some(Event::Fail),
+            ),
+            (
+                "terminal",
+                false,
+                vec!["Pass"],
+                json!({}),
+                Some(Event::Error),
+            ),
+            ("terminal", false, vec![], Value::Null, Some(Event::Error)),
+            ("canceled", false, vec!["Pass"], Value::Null, None),
+        ];
+        for (status, passes, verdicts, exception, expected) in cases {
+            let runs = verdicts.iter().map(|verdict| {
+                json!({"executionId": "c", "executionStatus": "SUCCEEDED", "warnings": [],
+                    "result": judged(verdict)})
+            });
+            let result = json!({"didPassThresholds": passes,
+                "canaryExecutionResults": runs.collect::<Vec<_>>()});
+            let ended = json!({"status": status, "exception": exception,
+                "canaryAnalysisExecutionResult": result});
+            let ended: CanaryAnalysisExecutionStatusResponse =
+                serde_json::from_value(ended).unwrap();
+            assert_eq!(ended.end(), expected, "{status} {passes} {verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn a_judge_that_explains_nothing_is_told_by_its_labels_and_reasons() {
+        let canary = canary("succeeded", &judged("Fail"));
+        let message = Message::of(&notice(Event::Fail), &canary, Some("http://serin"));
+        assert_eq!(message.title, "web: canary failed");
+        assert_eq!(message.sentence, "Fail: too low");
+        assert_eq!(message.link.as_deref(), Some("http://serin/ui/runs/run"));
+        let failed = message.failed.iter();
+        let failed: Vec<_> = failed
+            .map(|one| (one.name.as_str(), one.sentence.as_str()))
+            .collect();
+        let expected = [
+            ("vital", "Nodata: as it seems"),
+            ("high", "High: as it seems"),
+        ];
+        assert_eq!(failed, expected);
+        let (chart, _) = chart_of(&notice(Event::Fail), &canary).unwrap();
+        assert_eq!(
+            (chart.list_id.as_str(), chart.pair_id.as_str()),
+            ("list", "vital")
+        );
+        assert!(chart_of(&notice(Event::Start), &canary).is_none());
+    }
+
+    #[test]
+    fn an_id_is_that_of_execution_channel_and_event() {
+        let id = message_id(&notice(Event::Fail));
+        let again = DueNotice {
+            attempt: 7,
+            ..notice(Event::Fail)
+        };
+        assert_eq!(message_id(&again), id);
+        let other = DueNotice {
+            channel: "other".to_owned(),
+            ..notice(Event::Fail)
+        };
+        assert_ne!(message_id(&other), id);
+        assert_ne!(message_id(&notice(Event::Pass)), id);
+    }
+}

@@ -12,7 +12,7 @@ pub fn body(message: &Message) -> Value {
     let title = format!("{} {}", sign(message.event), message.title);
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": shortened(&title, 150)}}),
-        section(&escaped(&message.sentence, 2_500)),
+        section(&escaped(&message.sentence, 1_500)),
         json!({"type": "context", "elements": [
             {"type": "mrkdwn", "text": shortened(&about(message), 2_000)}
         ]}),

@@ -1,5 +1,6 @@
 //! Who is told what became of an execution, and that each hears it once.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -193,12 +194,10 @@ async fn a_signature_tells_a_receiver_who_sent_what() {
         assert!(1_700_000_000 < time.parse::<i64>().unwrap());
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(format!("{time}.{}", post.body).as_bytes());
-        let expected: String = mac
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let mut expected = String::new();
+        for byte in mac.finalize().into_bytes() {
+            write!(expected, "{byte:02x}").unwrap();
+        }
         signature == expected
     }
     let prometheus = ScriptedPrometheus::start(worse).await;
@@ -263,6 +262,33 @@ async fn what_a_receiver_refuses_comes_again_with_the_same_id_unless_it_is_wrong
     }
     assert_eq!(picky.posts().len(), 1);
     assert!(counted(&serin, "picky", "given_up").await);
+}
+
+#[tokio::test]
+async fn a_slack_that_cannot_fetch_the_chart_is_told_without_it() {
+    let prometheus = ScriptedPrometheus::start(worse).await;
+    let slack = Receiver::answering(|post, _| {
+        if post.body.contains("image_url") {
+            400
+        } else {
+            200
+        }
+    })
+    .await;
+    let file = channels(&[format!(
+        "{{name: slack, type: slack, url: '{}'}}",
+        slack.url
+    )]);
+    let keys = [("server.publicUrl", "http://unreachable")];
+    let serin = Serin::start_with(&prometheus.url, &keys, Some(&file)).await;
+    run(&serin, METRICS).await;
+    let taken = slack.taken_in_the_end(1).await;
+    assert!(
+        taken[0].body.contains("*errors* (High)"),
+        "{}",
+        taken[0].body
+    );
+    assert_eq!(slack.posts().len(), 2);
 }
 
 #[tokio::test]
@@ -364,12 +390,12 @@ async fn of_an_analysis_one_start_and_one_end_are_told_and_nothing_of_its_canari
 async fn an_error_is_told_and_a_cancel_is_not() {
     let slow = Arc::new(AtomicBool::new(false));
     let is_slow = Arc::clone(&slow);
-    let prometheus = ScriptedPrometheus::start(move |_| match is_slow.load(Ordering::SeqCst) {
-        true => series(1.0).after(Duration::from_secs(60)),
-        false => Reply::text(
-            400,
-            r#"{"status":"error","errorType":"bad_data","error":"no such thing"}"#,
-        ),
+    let prometheus = ScriptedPrometheus::start(move |_| {
+        if is_slow.load(Ordering::SeqCst) {
+            return series(1.0).after(Duration::from_mins(1));
+        }
+        let body = r#"{"status":"error","errorType":"bad_data","error":"no such thing"}"#;
+        Reply::text(400, body)
     })
     .await;
     let receiver = Receiver::start().await;

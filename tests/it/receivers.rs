@@ -184,7 +184,7 @@ fn converse(mut stream: &TcpStream, letters: &Mutex<Vec<String>>) -> Option<()> 
                     match line.strip_suffix('=') {
                         _ if line == "." => break,
                         Some(first) => letter.push_str(first),
-                        None => letter.push_str(&format!("{line}\n")),
+                        None => letter.extend([line.as_str(), "\n"]),
                     }
                 }
                 letters.lock().unwrap().push(letter);
