@@ -3,6 +3,7 @@
 mod archive;
 mod canary;
 mod canary_config;
+mod charts;
 mod credentials;
 mod examples;
 mod gate;
@@ -23,6 +24,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
@@ -144,6 +146,7 @@ pub fn router(app: &App) -> Router {
         .url("/v3/api-docs", document);
     let routes = routes
         .merge(page)
+        .route("/ui/charts/{file}", get(charts::show))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     layers::surround(routes, &app.config.server).with_state(app.clone())

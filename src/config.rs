@@ -14,6 +14,7 @@ mod accounts;
 mod context;
 mod layers;
 mod load;
+mod notifications;
 mod placeholder;
 mod read;
 mod scalar;
@@ -22,6 +23,7 @@ mod section;
 mod tests;
 
 pub use load::{DEFAULTS, LoadOptions, Loaded, load, load_from, print};
+pub use notifications::{Channel, ChannelKind, Email, Event, Given, SmtpTls, Webhook, check_url};
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub storage: Storage,
     pub executions: Executions,
     pub retention: Retention,
+    /// Who is told what, outside of serin.
+    pub channels: Vec<Channel>,
     pub log: Log,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,

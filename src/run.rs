@@ -28,10 +28,13 @@ pub use remote_judge::NAME as REMOTE_JUDGE;
 use stages::Stages;
 
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id};
+use crate::canary::{
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+};
 use crate::error::{Error, Result};
+use crate::notify;
 use crate::storage::events::Change;
-use crate::storage::{Claim, Ended, Kind, Record};
+use crate::storage::{Claim, Ended, Kind, Notice, Record};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -94,7 +97,7 @@ async fn execute(app: &App, claim: Claim) {
     match claim.kind {
         Kind::Canary => {
             if let Some(document) = unfinished(app, &claim).await {
-                run_canary(app, claim, document).await;
+                Box::pin(run_canary(app, claim, document)).await;
             }
         }
         Kind::Analysis => {
@@ -137,6 +140,7 @@ async fn step_analysis(
     claim: &Claim,
     mut document: CanaryAnalysisExecutionStatusResponse,
 ) {
+    let was_new = document.status == ExecutionStatus::NotStarted;
     let advanced = tokio::select! {
         advanced = analysis::advance(app, claim, &mut document) => advanced,
         why = hold(app, claim) => {
@@ -145,13 +149,18 @@ async fn step_analysis(
             return;
         }
     };
+    let mut notices = Vec::new();
+    if was_new && document.start_time_millis.is_some() {
+        notices = notify::of_start(app, claim, &document);
+    }
     let written = match advanced {
-        Ok(Some(due_at)) => app.storage.step(claim, &document, due_at).await,
+        Ok(Some(due_at)) => app.storage.step(claim, &document, due_at, &notices).await,
         Ok(None) => {
             let status = document.status.as_str();
             tracing::info!(status, "analysis ended");
             ::metrics::counter!("serin_analyses_total", "status" => status).increment(1);
-            finish(app, claim, &document).await
+            notices.extend(notify::of_end(app, claim, &document));
+            finish(app, claim, &document, &notices).await
         }
         Err(error) => Err(error),
     };
@@ -178,6 +187,10 @@ async fn leave(app: &App, claim: &Claim, document: &CanaryAnalysisExecutionStatu
 /// queries included.
 async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatusResponse) {
     canary::start(app, &mut document);
+    let notices = notify::of_start(app, &claim, &document);
+    if !notices.is_empty() {
+        Box::pin(tell_start(app, &claim, &document, &notices)).await;
+    }
     let shown = document.clone();
     let (progress, seen) = watch::channel(None);
     let run = canary::run(app, &claim, document, |stages| {
@@ -193,7 +206,8 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     };
     ::metrics::counter!("serin_executions_total", "status" => document.status.as_str())
         .increment(1);
-    match finish(app, &claim, &document).await {
+    let notices = notify::of_end(app, &claim, &document);
+    match finish(app, &claim, &document, &notices).await {
         Ok(Ended::Here) => tracing::info!(status = document.status.as_str(), "execution ended"),
         Ok(Ended::Elsewhere) => tracing::info!("execution had ended elsewhere"),
         Err(error) => {
@@ -205,12 +219,35 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     }
 }
 
+/// Writes that a canary runs, for those who are to be told.
+async fn tell_start(
+    app: &App,
+    claim: &Claim,
+    document: &CanaryExecutionStatusResponse,
+    notices: &[Notice],
+) {
+    let told = patiently(|| app.storage.progress(claim, document, notices)).await;
+    if let Err(error) = told {
+        tracing::error!(%error, "nobody is told that an execution started");
+    }
+}
+
 /// Writes an end. While the database does not take it, nobody else can take the execution either.
-async fn finish<R: Record>(app: &App, claim: &Claim, document: &R) -> Result<Ended> {
+async fn finish<R: Record>(
+    app: &App,
+    claim: &Claim,
+    document: &R,
+    notices: &[Notice],
+) -> Result<Ended> {
+    patiently(|| app.storage.finish(claim, document, notices)).await
+}
+
+/// Tries until the database is there, for a minute.
+async fn patiently<T, F: Future<Output = Result<T>>>(write: impl FnMut() -> F) -> Result<T> {
     let again = ConstantBuilder::new()
         .with_delay(Duration::from_millis(500))
         .with_max_times(120);
-    (|| app.storage.finish(claim, document))
+    write
         .retry(again)
         .when(|error| matches!(error, Error::Unavailable(_)))
         .await
@@ -248,7 +285,7 @@ async fn show(
             if let Some(stages) = seen.borrow_and_update().as_ref() {
                 shown.stage_status = stages.status();
             }
-            if let Err(error) = app.storage.progress(claim, &shown).await {
+            if let Err(error) = app.storage.progress(claim, &shown, &[]).await {
                 tracing::warn!(%error, "cannot write the progress");
             }
         }

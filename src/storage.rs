@@ -15,6 +15,7 @@ mod config_lock;
 mod configs;
 mod documents;
 mod executions;
+mod notices;
 mod pins;
 mod record;
 mod retention;
@@ -28,12 +29,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use indexmap::IndexMap;
 use moka::future::Cache;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, Notify, OnceCell};
 
 pub use acceptance::{Begun, IdempotencyKey};
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
-pub use index::{Claim, ExecutionRow, Kind};
+pub use index::{ChartRow, Claim, DueNotice, ExecutionRow, Kind, Notice};
 pub use record::Record;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 
@@ -75,6 +76,8 @@ pub struct Storage {
     database: Database,
     /// What happens to executions.
     pub events: Events,
+    /// Something is to be told outside of serin.
+    pub noticed: Notify,
     /// Whether replicas tell each other at once.
     notifies: bool,
     /// Whether this machine's clock differed from the database's when it was last compared.
@@ -140,6 +143,7 @@ impl Storage {
             default_account: default_account.map(|account| account.name.clone()),
             accounts,
             events: Events::new(index.is_shared()),
+            noticed: Notify::new(),
             clock_was_wrong: AtomicBool::new(false),
             notifies: index.is_shared() && config.database.notify,
             index,

@@ -21,6 +21,7 @@ use crate::api;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Server};
+use crate::notify::Notifier;
 use crate::run;
 
 #[derive(clap::Args)]
@@ -54,7 +55,7 @@ impl Serve {
     }
 }
 
-/// A running service: its listener, its worker and its housekeeping.
+/// A running service: its listener, its worker, its notifier and its housekeeping.
 pub struct Service {
     pub app: App,
     /// Where it listens.
@@ -77,6 +78,7 @@ impl Service {
             .local_addr()
             .context("the listener has no address")?;
         let app = App::open(config, Clock::shared()).await?;
+        let notifier = Notifier::open(&app)?;
         let shutdown = CancellationToken::new();
         let tasks = vec![
             tokio::spawn(accept(
@@ -86,6 +88,7 @@ impl Service {
                 shutdown.clone(),
             )),
             tokio::spawn(run::work(app.clone(), shutdown.clone())),
+            tokio::spawn(notifier.work(shutdown.clone())),
             tokio::spawn(relay(app.clone(), shutdown.clone())),
             tokio::spawn(keep_house(app.clone(), shutdown.clone())),
         ];

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::accounts::{self, Additions};
 use super::context::{Context, origin, warn_unserved};
+use super::notifications;
 use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
@@ -22,6 +23,7 @@ const SECTIONS: &[&str] = &[
     "storage",
     "executions",
     "retention",
+    "notifications",
     "log",
     "kayenta",
 ];
@@ -119,6 +121,7 @@ pub fn read(
     let database = root.section("database", |section| database(section, &storage))?;
     let executions = root.section("executions", executions)?;
     let retention = root.section("retention", retention)?;
+    let channels = root.section("notifications", notifications::read)?;
     let log = root.section("log", log)?;
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
@@ -134,6 +137,7 @@ pub fn read(
         storage,
         executions,
         retention,
+        channels,
         log,
         accounts: kayenta.accounts,
         prometheus: kayenta.prometheus,
@@ -150,7 +154,10 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
     Ok(Server {
         address: section.parsed("address", |text| Ok(text.to_owned()))?,
         port: section.integer("port", 0..=u16::MAX)?,
-        public_url: section.parsed_if_given("publicUrl", scalar::without_credentials)?,
+        public_url: section.parsed_if_given("publicUrl", |text| {
+            let url = scalar::without_credentials(text)?;
+            Ok(url.trim_end_matches('/').to_owned())
+        })?,
         max_body_bytes: section.parsed("maxBodySize", |text| match scalar::size(text)? {
             0 => Err("must be at least 1".to_owned()),
             size => Ok(size),

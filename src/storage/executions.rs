@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use serde_json::Value;
 
 use super::events::{self, Change, Event};
-use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES};
+use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES, Notice};
 use super::{Record, Storage, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
@@ -79,37 +79,58 @@ impl Storage {
             .await
     }
 
-    /// Shows how far an execution is; without effect when the claim is lost.
-    pub async fn progress<R: Record>(&self, claim: &Claim, document: &R) -> Result<()> {
-        self.index
-            .progress(claim, document.status(), &to_text(document)?)
-            .await
-            .map(|_| ())
-    }
-
-    /// Brings an execution forward and gives it back until `due_at`, in epoch milliseconds.
-    pub async fn step<R: Record>(&self, claim: &Claim, document: &R, due_at: i64) -> Result<Ended> {
+    /// Shows how far an execution is, and tells it; without effect when the claim is lost.
+    pub async fn progress<R: Record>(
+        &self,
+        claim: &Claim,
+        document: &R,
+        notices: &[Notice],
+    ) -> Result<()> {
         let text = to_text(document)?;
         let written = self
             .index
-            .step(claim, document.status(), &text, due_at)
+            .progress(claim, document.status(), &text, notices);
+        if written.await? {
+            self.announce(notices);
+        }
+        Ok(())
+    }
+
+    /// Brings an execution forward and gives it back until `due_at`, in epoch milliseconds.
+    pub async fn step<R: Record>(
+        &self,
+        claim: &Claim,
+        document: &R,
+        due_at: i64,
+        notices: &[Notice],
+    ) -> Result<Ended> {
+        let text = to_text(document)?;
+        let written = self
+            .index
+            .step(claim, document.status(), &text, due_at, notices)
             .await?;
         if !written {
             return Ok(Ended::Elsewhere);
         }
         self.index.durable().await?;
+        self.announce(notices);
         Ok(Ended::Here)
     }
 
     /// Ends an execution, then archives it. A store that does not take the archive is asked again
     /// later; the end stands all the same.
-    pub async fn finish<R: Record>(&self, claim: &Claim, document: &R) -> Result<Ended> {
+    pub async fn finish<R: Record>(
+        &self,
+        claim: &Claim,
+        document: &R,
+        notices: &[Notice],
+    ) -> Result<Ended> {
         let now = self.clock.now_millis();
         let text = to_text(document)?;
         let archive_at = now + ARCHIVE_LEASE;
         let written = self
             .index
-            .finish(claim, document.status(), &text, now, archive_at)
+            .finish(claim, document.status(), &text, now, archive_at, notices)
             .await?;
         if !written {
             return Ok(Ended::Elsewhere);
@@ -118,6 +139,7 @@ impl Storage {
         // Who waits for the end reads it at once.
         let cached = (R::KIND, claim.storage_account.clone(), claim.id.clone());
         self.finished.insert(cached, Bytes::from(text)).await;
+        self.announce(notices);
         self.events.tell(Change::Ended, &claim.id);
         self.write_archive(claim, document).await?;
         Ok(Ended::Here)
@@ -147,6 +169,7 @@ impl Storage {
     /// Gives back what this process has claimed and not ended: others go on with it at once.
     pub async fn give_back(&self) -> Result<u64> {
         let now = self.clock.now_millis();
+        self.index.give_back_notices(&self.owner, now).await?;
         let given = self.index.give_back(&self.owner, now).await?;
         if given > 0 {
             // At once, and not by way of the events: the process ends.

@@ -31,7 +31,7 @@ async fn poll(client: &Client, id: &str, limit: Duration) -> Value {
     }
 }
 
-fn retrospective(interval: i64) -> Value {
+pub fn retrospective(interval: i64) -> Value {
     json!({"canaryConfig": config(&["latency"]), "executionRequest": {
         "scopes": [{"controlScope": "v1", "experimentScope": "v2", "step": 60,
             "startTimeIso": "2024-06-01T01:00:00Z", "endTimeIso": "2024-06-01T02:00:00Z"}],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
@@ -13,22 +13,25 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("metrics", &["canary", "config", "error", "clock"]),
     ("storage", &["canary", "config", "error", "clock"]),
     ("app", &["config", "storage", "metrics", "clock", "error"]),
+    ("report", &["canary", "error"]),
+    ("notify", &["app", "storage", "canary", "config", "error"]),
     (
         "run",
         &[
-            "app", "storage", "metrics", "judge", "canary", "config", "error", "clock",
+            "app", "notify", "storage", "metrics", "judge", "canary", "config", "error", "clock",
         ],
     ),
     (
         "api",
         &[
-            "app", "run", "storage", "metrics", "judge", "canary", "config", "error", "clock",
+            "app", "run", "storage", "metrics", "report", "judge", "canary", "config", "error",
+            "clock",
         ],
     ),
     (
         "command",
         &[
-            "app", "api", "run", "storage", "judge", "canary", "config", "error", "clock",
+            "app", "api", "run", "notify", "storage", "judge", "canary", "config", "error", "clock",
         ],
     ),
     ("main", &["command"]),

@@ -85,6 +85,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             retention: second,
         },
         retention: Retention::default(),
+        channels: Vec::new(),
         log: Log {
             level: "info".to_owned(),
             format: LogFormat::Text,

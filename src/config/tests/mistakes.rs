@@ -60,6 +60,60 @@ fn a_mistake_in_an_account_is_named_with_its_place() {
 }
 
 #[test]
+fn a_mistake_in_a_channel_is_named_with_its_place() {
+    let cases = [
+        (
+            "type: pager",
+            "type (in serin.yml) is 'pager': must be 'slack', 'teams', 'webhook' or 'email'",
+        ),
+        ("type: slack", "url or urlFile must be given"),
+        (
+            "type: slack, url: 'http://a', urlFile: f",
+            "url and urlFile are both given; one is enough",
+        ),
+        (
+            "type: teams, url: 'ftp://a'",
+            "url must begin with 'http://' or 'https://'",
+        ),
+        (
+            "type: slack, url: 'http://a', on: [passed]",
+            "on[0] (in serin.yml) is 'passed': must be 'start', 'pass', 'marginal', 'fail' or 'error'",
+        ),
+        (
+            "type: webhook, url: 'http://a', method: GET",
+            "method (in serin.yml) is 'GET': must be 'POST', 'PUT' or 'PATCH'",
+        ),
+        (
+            "type: webhook, url: 'http://a', template: \"{}\\n{{ title\"",
+            "template: syntax error: unexpected end of input, expected end of variable block (in line:2)",
+        ),
+        (
+            "type: webhook, url: 'http://a', headers: {'a b': x}",
+            "headers: 'a b' is not the name of a header",
+        ),
+        (
+            "type: email, server: s, from: nobody, to: a@b.c",
+            "from (in serin.yml) is 'nobody': must be an address, as in 'serin <serin@example.com>'",
+        ),
+        ("type: email, server: s, from: a@b.c", "to must be given"),
+        (
+            "type: email, server: s, from: a@b.c, to: a@b.c, username: u",
+            "username and a password (password or passwordFile) go together: give both or none",
+        ),
+    ];
+    for (keys, expected) in cases {
+        let yaml = format!("notifications: {{channels: [{{name: c, {keys}}}]}}");
+        let expected = format!("notifications.channels[0].{expected}");
+        assert_eq!(mistake(&yaml), expected, "{yaml}");
+    }
+    let twice = "{name: c, type: slack, url: 'http://a'}";
+    assert_eq!(
+        mistake(&format!("notifications: {{channels: [{twice}, {twice}]}}")),
+        "notifications.channels[1].name 'c' stands twice"
+    );
+}
+
+#[test]
 fn a_mistake_is_named_with_what_would_be_right() {
     let cases = [
         (

@@ -19,6 +19,11 @@ kayenta:
       - {name: c, bucket: x, accessKeyId: hush-7, secretAccessKey: hush-8}
       - {name: d, bucket: x, explicitCredentials: {accessKey: hush-9, secretKey: hush-10, sessionToken: hush-11}}
   datadog: {enabled: true, accounts: [{name: e, apiKey: hush-12}]}
+notifications:
+  channels:
+    - {name: s, type: slack, url: 'https://slack/hush-14'}
+    - {name: w, type: webhook, url: 'https://w/hush-15', headers: {A: hush-16}, secret: hush-17}
+    - {name: m, type: email, server: m, username: u, password: hush-18, from: a@b.c, to: a@b.c}
 ";
     let loaded = load_text(yaml, &[("TOKEN", "hush-13")]).unwrap();
     let a = prometheus(&loaded.config.accounts[0]);
@@ -55,6 +60,10 @@ kayenta:
             "bucket: x, endpoint: 'http://u:hush@s3', accessKeyId",
         ),
         ("enabled: true}", "enabled: true"),
+        ("url: 'https://slack/", "url: 'hush://slack/"),
+        ("url: 'https://slack/hush-14'", "url: hush"),
+        ("secret: hush-17", "secret: [hush-17]"),
+        ("server: m, ", ""),
     ] {
         let wrong = yaml.replace(right, wrong);
         let Error(message) = load_text(&wrong, &[("TOKEN", "hush-13")]).unwrap_err();

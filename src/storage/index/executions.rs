@@ -6,7 +6,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Row};
 
-use super::Index;
+use super::{Index, Notice};
 use crate::canary::ExecutionStatus;
 use crate::error::Result;
 
@@ -69,6 +69,8 @@ pub struct Claim {
     pub storage_account: String,
     /// Ended already; only the archive is to be written.
     pub complete: bool,
+    /// The analysis that waits for this canary.
+    pub parent: Option<String>,
     pub document: String,
 }
 
@@ -169,7 +171,7 @@ impl Index {
              ORDER BY due_at, id LIMIT $4 {}) \
              UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
              failures = failures + 1 WHERE id IN (SELECT id FROM due) \
-             RETURNING kind, id, attempt, failures, storage_account, complete, document",
+             RETURNING kind, id, attempt, failures, storage_account, complete, parent, document",
             self.skip_locked()
         );
         let claimed = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -195,28 +197,25 @@ impl Index {
         Ok(renewed.rows_affected() == 1)
     }
 
-    /// Writes how far an execution is. `false`: the claim does not hold any more.
+    /// Writes how far an execution is, and whom that is to be told. `false`: the claim does not
+    /// hold any more.
     pub async fn progress(
         &self,
         claim: &Claim,
         status: ExecutionStatus,
         document: &str,
+        notices: &[Notice],
     ) -> Result<bool> {
-        let written = self
-            .tell(
-                "write the progress of an execution",
-                sqlx::query(
-                    "UPDATE execution SET status = $1, document = $2 \
+        let written = sqlx::query(
+            "UPDATE execution SET status = $1, document = $2 \
              WHERE id = $3 AND attempt = $4 AND complete = 0",
-                )
-                .bind(status.as_str())
-                .bind(document)
-                .bind(&claim.id)
-                .bind(claim.attempt)
-                .execute(&self.write),
-            )
-            .await?;
-        Ok(written.rows_affected() == 1)
+        )
+        .bind(status.as_str())
+        .bind(document)
+        .bind(&claim.id)
+        .bind(claim.attempt);
+        let what = "write the progress of an execution";
+        self.write_and_tell(what, claim, written, notices).await
     }
 
     /// Ends an execution; its archive is due at `archive_at`. `false`: the claim does not hold.
@@ -227,8 +226,9 @@ impl Index {
         document: &str,
         now: i64,
         archive_at: i64,
+        notices: &[Notice],
     ) -> Result<bool> {
-        let written = self.tell("end an execution", sqlx::query(
+        let ended = sqlx::query(
             "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
              due_at = $4 WHERE id = $5 AND attempt = $6 AND complete = 0",
         )
@@ -237,9 +237,9 @@ impl Index {
         .bind(now)
         .bind(archive_at)
         .bind(&claim.id)
-        .bind(claim.attempt)
-        .execute(&self.write)).await?;
-        Ok(written.rows_affected() == 1)
+        .bind(claim.attempt);
+        self.write_and_tell("end an execution", claim, ended, notices)
+            .await
     }
 
     /// Ends an execution from outside, if it still stands as `row` has it. Its worker loses its
@@ -283,8 +283,9 @@ impl Index {
         status: ExecutionStatus,
         document: &str,
         due_at: i64,
+        notices: &[Notice],
     ) -> Result<bool> {
-        let written = self.tell("bring an execution forward", sqlx::query(
+        let stepped = sqlx::query(
             "UPDATE execution SET status = $1, document = $2, due_at = $3, lease_owner = NULL, \
              failures = 0 WHERE id = $4 AND attempt = $5 AND complete = 0",
         )
@@ -292,9 +293,9 @@ impl Index {
         .bind(document)
         .bind(due_at)
         .bind(&claim.id)
-        .bind(claim.attempt)
-        .execute(&self.write)).await?;
-        Ok(written.rows_affected() == 1)
+        .bind(claim.attempt);
+        let what = "bring an execution forward";
+        self.write_and_tell(what, claim, stepped, notices).await
     }
 
     /// Makes the analysis due that waits for this canary, unless it is being worked on.
@@ -440,11 +441,12 @@ fn claim(row: &AnyRow) -> Claim {
         failures: row.get("failures"),
         storage_account: row.get("storage_account"),
         complete: row.get::<i64, _>("complete") != 0,
+        parent: row.get("parent"),
         document: row.get("document"),
     }
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -65,17 +65,22 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
 
         let (status, now) = (ExecutionStatus::Succeeded, 16_000);
         assert!(!index.renew(&first, now, LEASE).await.unwrap());
-        assert!(!index.progress(&first, status, "{}").await.unwrap());
-        assert!(!index.finish(&first, status, "{}", now, now).await.unwrap());
+        assert!(!index.progress(&first, status, "{}", &[]).await.unwrap());
+        assert!(
+            !index
+                .finish(&first, status, "{}", now, now, &[])
+                .await
+                .unwrap()
+        );
         assert!(
             index
-                .finish(&second, status, "{\"a\":1}", now, now)
+                .finish(&second, status, "{\"a\":1}", now, now, &[])
                 .await
                 .unwrap()
         );
         assert!(
             !index
-                .finish(&second, status, "{\"a\":2}", now, now)
+                .finish(&second, status, "{\"a\":2}", now, now, &[])
                 .await
                 .unwrap()
         );
@@ -98,7 +103,7 @@ async fn an_end_from_outside_takes_the_claim_away() {
         assert!(!index.end(&seen, status, "{}", 1_000).await.unwrap());
         assert!(
             !index
-                .finish(&claim, ExecutionStatus::Succeeded, "{}", 1_000, 0)
+                .finish(&claim, ExecutionStatus::Succeeded, "{}", 1_000, 0, &[])
                 .await
                 .unwrap()
         );

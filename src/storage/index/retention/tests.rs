@@ -159,10 +159,11 @@ async fn what_goes_on_or_is_waited_for_is_not_due() {
                 failures: 0,
                 storage_account: String::new(),
                 complete: false,
+                parent: None,
                 document: String::new(),
             };
             let status = ExecutionStatus::Succeeded;
-            assert!(index.finish(&claim, status, "{}", 2, 2).await.unwrap());
+            assert!(index.finish(&claim, status, "{}", 2, 2, &[]).await.unwrap());
         }
         let limits = limits(since(5), &[]);
         assert_eq!(

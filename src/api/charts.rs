@@ -1,0 +1,31 @@
+//! `/ui/charts`: pictures for messages, behind links that nobody can guess.
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::report::chart;
+
+/// A chart never changes, and goes with its execution.
+const CACHED: &str = "private, max-age=86400, immutable";
+
+pub async fn show(State(app): State<App>, Path(file): Path<String>) -> Result<Response> {
+    let (pair, label) = app.storage.charted(token(&file)?).await?;
+    let drawn = tokio::task::spawn_blocking(move || chart::png(&pair, &label)).await;
+    let png = drawn.map_err(|cause| Error::Internal(format!("cannot draw a chart: {cause}")))??;
+    let headers = [
+        (header::CONTENT_TYPE, "image/png"),
+        (header::CACHE_CONTROL, CACHED),
+    ];
+    Ok((headers, png).into_response())
+}
+
+fn token(file: &str) -> Result<&str> {
+    let token = file.strip_suffix(".png").unwrap_or_default();
+    if token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(token);
+    }
+    Err(Error::NotFound("there is no such chart".to_owned()))
+}

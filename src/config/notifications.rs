@@ -1,0 +1,282 @@
+//! The channels: who is told what, outside of serin.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use minijinja::Environment;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::section::Section;
+use super::{Error, Result};
+
+/// What a channel may be told of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    Start,
+    Pass,
+    Marginal,
+    Fail,
+    /// It ended without a verdict.
+    Error,
+}
+
+impl Event {
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Pass,
+        Self::Marginal,
+        Self::Fail,
+        Self::Error,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Pass => "pass",
+            Self::Marginal => "marginal",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == name)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: String,
+    pub on: Vec<Event>,
+    /// Empty: all.
+    pub applications: Vec<String>,
+    pub kind: ChannelKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum ChannelKind {
+    /// An incoming webhook.
+    Slack(Given),
+    /// The webhook of a workflow.
+    Teams(Given),
+    Webhook(Webhook),
+    Email(Email),
+}
+
+/// A secret: itself, or the file that holds it.
+#[derive(Clone, Debug)]
+pub enum Given {
+    Here(SecretString),
+    File(PathBuf),
+}
+
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub url: Given,
+    pub method: String,
+    pub headers: IndexMap<String, SecretString>,
+    pub template: Option<String>,
+    /// Signs every body.
+    pub secret: Option<Given>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Email {
+    pub server: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    pub username: Option<String>,
+    pub password: Option<Given>,
+    pub from: String,
+    pub to: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Encrypted after the greeting; a server that cannot is refused.
+    StartTls,
+    /// Encrypted from the first byte.
+    Tls,
+    None,
+}
+
+pub fn read(section: &mut Section<'_>) -> Result<Vec<Channel>> {
+    let mut names = Vec::<String>::new();
+    section.list("channels", |section| {
+        let channel = channel(section)?;
+        if names.contains(&channel.name) {
+            let path = section.path_of("name");
+            return Err(Error(format!("{path} '{}' stands twice", channel.name)));
+        }
+        names.push(channel.name.clone());
+        Ok(Some(channel))
+    })
+}
+
+fn channel(section: &mut Section<'_>) -> Result<Channel> {
+    let name = section.parsed("name", |text| Ok(text.to_owned()))?;
+    let read = section.parsed("type", |text| match text {
+        "slack" => Ok(slack as fn(&mut Section<'_>) -> Result<ChannelKind>),
+        "teams" => Ok(teams as _),
+        "webhook" => Ok(webhook as _),
+        "email" => Ok(email as _),
+        _ => Err("must be 'slack', 'teams', 'webhook' or 'email'".to_owned()),
+    })?;
+    let on = match section.each("on", event)? {
+        on if on.is_empty() => vec![Event::Marginal, Event::Fail, Event::Error],
+        on => on,
+    };
+    let shown: Vec<&str> = on.iter().map(|event| event.as_str()).collect();
+    section.effective.insert("on".to_owned(), shown.into());
+    Ok(Channel {
+        name,
+        on,
+        applications: section.texts("applications")?,
+        kind: read(section)?,
+    })
+}
+
+fn event(text: &str) -> Result<Event, String> {
+    Event::parse(text)
+        .ok_or_else(|| "must be 'start', 'pass', 'marginal', 'fail' or 'error'".to_owned())
+}
+
+fn slack(section: &mut Section<'_>) -> Result<ChannelKind> {
+    address(section).map(ChannelKind::Slack)
+}
+
+fn teams(section: &mut Section<'_>) -> Result<ChannelKind> {
+    address(section).map(ChannelKind::Teams)
+}
+
+fn webhook(section: &mut Section<'_>) -> Result<ChannelKind> {
+    Ok(ChannelKind::Webhook(Webhook {
+        url: address(section)?,
+        method: section.parsed_or("method", Some("POST"), |text| match text {
+            "POST" | "PUT" | "PATCH" => Ok(text.to_owned()),
+            _ => Err("must be 'POST', 'PUT' or 'PATCH'".to_owned()),
+        })?,
+        headers: headers(section)?,
+        template: template(section)?,
+        secret: given(section, "secret", "secretFile")?,
+    }))
+}
+
+fn headers(section: &mut Section<'_>) -> Result<IndexMap<String, SecretString>> {
+    let headers = section.secrets_by_name("headers")?;
+    let is_name = |name: &str| {
+        let mut bytes = name.bytes();
+        !name.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match headers.keys().find(|name| !is_name(name)) {
+        Some(name) => Err(Error(format!(
+            "{}: '{name}' is not the name of a header",
+            section.path_of("headers")
+        ))),
+        None => Ok(headers),
+    }
+}
+
+fn template(section: &mut Section<'_>) -> Result<Option<String>> {
+    let template = section.text("template")?;
+    if let Some(template) = &template {
+        let shown = template.clone().into();
+        section.effective.insert("template".to_owned(), shown);
+        let templates = Environment::new();
+        let compiled = templates.template_from_named_str("line", template);
+        compiled.map_err(|cause| Error(format!("{}: {cause}", section.path_of("template"))))?;
+    }
+    Ok(template)
+}
+
+fn email(section: &mut Section<'_>) -> Result<ChannelKind> {
+    let server = section.parsed("server", |text| Ok(text.to_owned()))?;
+    let port = section.parsed_if_given("port", |text| {
+        let port = text.parse::<u16>().ok().filter(|port| 0 < *port);
+        port.ok_or_else(|| "must be a whole number from 1 to 65535".to_owned())
+    })?;
+    let tls = section.parsed_or("tls", Some("starttls"), |text| match text {
+        "starttls" => Ok(SmtpTls::StartTls),
+        "tls" => Ok(SmtpTls::Tls),
+        "none" => Ok(SmtpTls::None),
+        _ => Err("must be 'starttls', 'tls' or 'none'".to_owned()),
+    })?;
+    let port = port.unwrap_or(match tls {
+        SmtpTls::StartTls => 587,
+        SmtpTls::Tls => 465,
+        SmtpTls::None => 25,
+    });
+    section.effective.insert("port".to_owned(), port.into());
+    let username = section.text("username")?;
+    let password = given(section, "password", "passwordFile")?;
+    if username.is_some() != password.is_some() {
+        let path = section.path_of("username");
+        return Err(Error(format!(
+            "{path} and a password (password or passwordFile) go together: give both or none"
+        )));
+    }
+    let from = section.parsed("from", mailbox)?;
+    let to = section.each("to", mailbox)?;
+    if to.is_empty() {
+        return Err(Error(format!("{} must be given", section.path_of("to"))));
+    }
+    Ok(ChannelKind::Email(Email {
+        server,
+        port,
+        tls,
+        username,
+        password,
+        from,
+        to,
+    }))
+}
+
+fn mailbox(text: &str) -> Result<String, String> {
+    match text.parse::<lettre::message::Mailbox>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("must be an address, as in 'serin <serin@example.com>'".to_owned()),
+    }
+}
+
+/// A URL whose path is a secret.
+fn address(section: &mut Section<'_>) -> Result<Given> {
+    let path = section.path_of("url");
+    let Some(address) = given(section, "url", "urlFile")? else {
+        return Err(Error(format!("{path} or urlFile must be given")));
+    };
+    if let Given::Here(url) = &address {
+        check_url(secrecy::ExposeSecret::expose_secret(url))
+            .map_err(|why| Error(format!("{path} {why}")))?;
+    }
+    Ok(address)
+}
+
+/// The message does not hold the URL.
+pub fn check_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|cause| format!("must be a URL ({cause})"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err("must begin with 'http://' or 'https://'".to_owned()),
+    }
+}
+
+fn given(
+    section: &mut Section<'_>,
+    key: &'static str,
+    file_key: &'static str,
+) -> Result<Option<Given>> {
+    let here = section.secret(key)?;
+    let file = section.text(file_key)?;
+    match (here, file) {
+        (None, None) => Ok(None),
+        (Some(secret), None) => Ok(Some(Given::Here(secret))),
+        (None, Some(file)) => Ok(Some(Given::File(PathBuf::from(file)))),
+        (Some(_), Some(_)) => Err(Error(format!(
+            "{} and {file_key} are both given; one is enough",
+            section.path_of(key)
+        ))),
+    }
+}
