@@ -4,6 +4,7 @@ mod numbers;
 mod warnings;
 
 use std::cmp::Ordering;
+use std::fmt::Write;
 
 use indexmap::IndexMap;
 
@@ -251,9 +252,10 @@ pub fn summary(
         SummaryRule::Score => scored(score, limits, &groups),
     };
     if not_judged > 0 {
-        sentence += &format!(
-            "; {not_judged} of {} metrics could not be judged",
-            results.len()
+        let metrics = results.len();
+        let _ = write!(
+            sentence,
+            "; {not_judged} of {metrics} metrics could not be judged"
         );
     }
     Summary {

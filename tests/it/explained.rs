@@ -1,71 +1,84 @@
 //! What an explanation must hold, whatever was judged.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::cmp::Reverse;
+
 use serde_json::Value;
 
 /// What is wrong with the explanations of a judgement; `thresholds` are those of its score.
 pub fn complaints(judged: &Value, thresholds: &Value) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for result in judged["results"].as_array().unwrap() {
-        let name = result["name"].as_str().unwrap();
-        let explanation = &result["explanation"];
-        let Some(sentence) = explanation["sentence"].as_str() else {
-            wrong.push(format!("{name}: no sentence"));
-            continue;
-        };
-        let mut numbers = numbers_in(result);
-        if let Some(ratio) = result["resultMetadata"]["ratio"].as_f64() {
-            numbers.push((ratio - 1.0) * 100.0);
-        }
-        let judge = judged["judgeName"].as_str().unwrap();
-        let told = sentence.replace(name, "").replace(judge, "");
-        for number in strangers(&told, &numbers) {
-            wrong.push(format!("{name}: {number} is not in the JSON: {sentence}"));
-        }
-        let rule = explanation["rule"].as_str().unwrap();
-        let label = result["classification"].as_str().unwrap();
-        if rule != "otherJudge" && !labels_of(rule).contains(&label) {
-            wrong.push(format!("{name}: {rule} does not give {label}"));
-        }
+    let results = judged["results"].as_array().unwrap().iter();
+    let mut wrong: Vec<String> = results
+        .flat_map(|result| complaints_of_metric(judged, result))
+        .collect();
+    wrong.extend(complaints_of_summary(judged, thresholds));
+    wrong
+}
+
+fn complaints_of_metric(judged: &Value, result: &Value) -> Vec<String> {
+    let name = result["name"].as_str().unwrap();
+    let explanation = &result["explanation"];
+    let Some(sentence) = explanation["sentence"].as_str() else {
+        return vec![format!("{name}: no sentence")];
+    };
+    let mut numbers = numbers_in(result);
+    if let Some(ratio) = result["resultMetadata"]["ratio"].as_f64() {
+        numbers.push((ratio - 1.0) * 100.0);
     }
+    let judge = judged["judgeName"].as_str().unwrap();
+    let told = sentence.replace(name, "").replace(judge, "");
+    let strangers = strangers(&told, &numbers).into_iter();
+    let mut wrong: Vec<String> = strangers
+        .map(|number| format!("{name}: {number} is not in the JSON: {sentence}"))
+        .collect();
+    let rule = explanation["rule"].as_str().unwrap();
+    let label = result["classification"].as_str().unwrap();
+    if rule != "otherJudge" && !labels_of(rule).contains(&label) {
+        wrong.push(format!("{name}: {rule} does not give {label}"));
+    }
+    wrong
+}
+
+fn complaints_of_summary(judged: &Value, thresholds: &Value) -> Vec<String> {
     let summary = &judged["summary"];
     let Some(sentence) = summary["sentence"].as_str() else {
-        wrong.push("no summary".to_owned());
-        return wrong;
+        return vec!["no summary".to_owned()];
     };
-    let mut numbers = numbers_in(summary);
-    numbers.extend(numbers_in(&judged["score"]));
-    numbers.extend(numbers_in(thresholds));
-    let counts = |label: &str| {
-        let results = judged["results"].as_array().unwrap().iter();
-        results
-            .filter(|result| result["muted"] == false)
-            .filter(|result| label.is_empty() || result["classification"] == label)
-            .count() as f64
-    };
-    numbers.extend([counts(""), counts("Nodata")]);
-    let costly = summary["groups"].as_array().unwrap().len() as f64;
-    numbers.extend((4..=costly as usize).map(|groups| groups as f64 - 3.0));
-    let mut told = sentence.to_owned();
-    let groups = summary["groups"].as_array().unwrap().iter();
-    let results = judged["results"].as_array().unwrap().iter();
-    let mut names: Vec<&str> = groups
-        .chain(results)
-        .filter_map(|named| named["name"].as_str())
+    let results = judged["results"].as_array().unwrap();
+    let groups = summary["groups"].as_array().unwrap();
+    let heard = || results.iter().filter(|result| result["muted"] == false);
+    let without_data = heard().filter(|result| result["classification"] == "Nodata");
+    let counts = [heard().count(), without_data.count()];
+    let counts = counts.into_iter().chain(1..groups.len());
+    let mut numbers: Vec<f64> = counts
+        .map(|count| u32::try_from(count).unwrap().into())
         .collect();
-    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-    for name in names {
-        told = told.replace(name, "");
+    for told in [summary, &judged["score"], thresholds] {
+        numbers.extend(numbers_in(told));
     }
-    for number in strangers(&told, &numbers) {
-        wrong.push(format!("{number} is not in the JSON: {sentence}"));
-    }
-    let costs = summary["groups"].as_array().unwrap().iter();
-    let costs: f64 = costs.filter_map(|group| group["cost"].as_f64()).sum();
-    let weights = summary["groups"].as_array().unwrap().iter();
-    let weights: f64 = weights.filter_map(|group| group["weight"].as_f64()).sum();
+    // Names may hold numbers, and one name another one.
+    let named = groups.iter().chain(results);
+    let mut names: Vec<&str> = named.filter_map(|named| named["name"].as_str()).collect();
+    names.sort_by_key(|name| Reverse(name.len()));
+    let told = names
+        .iter()
+        .fold(sentence.to_owned(), |told, name| told.replace(name, ""));
+    let strangers = strangers(&told, &numbers).into_iter();
+    let mut wrong: Vec<String> = strangers
+        .map(|number| format!("{number} is not in the JSON: {sentence}"))
+        .collect();
+
+    let sum = |member: &str| -> f64 {
+        groups
+            .iter()
+            .filter_map(|group| group[member].as_f64())
+            .sum()
+    };
+    let earned = sum("weight") - sum("cost");
     let score = judged["score"]["score"].as_f64().unwrap_or(f64::NAN);
-    if summary["rule"] == "score" && (weights - costs - score).abs() > 0.006 {
-        wrong.push(format!("{weights} less {costs} is not {score}"));
+    if summary["rule"] == "score" && (earned - score).abs() > 0.006 {
+        wrong.push(format!("{earned} is earned, and the score is {score}"));
     }
     wrong
 }
@@ -95,15 +108,14 @@ fn labels_of(rule: &str) -> &[&str] {
 /// The numbers of a text that are none of those, as far as they are written out.
 fn strangers(text: &str, numbers: &[f64]) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_digit() || ['.', '-', 'e'].contains(&c);
-    let tokens = text
-        .split(|c: char| !is_part(c))
-        .map(|token| token.trim_matches('.'));
-    let tokens = tokens.filter(|token| token.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+    let tokens = text.split(|c: char| !is_part(c));
+    let tokens = tokens.map(|token| token.trim_matches('.'));
     tokens
+        .filter(|token| token.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
         .filter_map(|token| Some((token, token.parse::<f64>().ok()?)))
         .filter(|(token, told)| {
-            let is_written =
-                |number: &f64| (number.abs() - told.abs()).abs() <= half_a_digit(token);
+            let limit = half_a_digit(token);
+            let is_written = |number: &f64| (number.abs() - told.abs()).abs() <= limit;
             !numbers.iter().any(is_written)
         })
         .map(|(token, _)| token.to_owned())

@@ -43,7 +43,7 @@ fn every_judgement_is_the_one_of_the_reference() {
         };
         let mut found = found.unwrap_or_else(|error| panic!("{id}: {error}"));
         let wrong = complaints(&found, &case["scoreThresholds"]);
-        assert_eq!(wrong, [String::new(); 0], "{id}");
+        assert!(wrong.is_empty(), "{id}: {wrong:#?}");
         remove(&mut found);
         if id == "bad-values-1667" {
             // A pair without tags: Kayenta leaves them out, serin says that there are none.

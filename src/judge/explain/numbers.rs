@@ -76,13 +76,14 @@ fn with_decimals(value: f64, decimals: usize) -> String {
         };
     }
     let text = format!("{value:.decimals$}");
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
+    let short = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
     };
-    match text {
+    match short {
         "-0" => "0".to_owned(),
-        text => text.to_owned(),
+        short => short.to_owned(),
     }
 }
 

@@ -251,14 +251,13 @@ fn ranges(query: &str) -> impl Iterator<Item = i64> {
     query.char_indices().filter_map(move |(at, character)| {
         match (quote, character) {
             (Some(open), _) if open == character => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'' | '`') => quote = Some(character),
             (None, '[') => start = Some(at + 1),
             (None, ']') => {
                 let range = &query[start.take()?..at];
                 return millis(range.split(':').next()?.trim());
             }
-            (None, _) => {}
+            _ => {}
         }
         None
     })
