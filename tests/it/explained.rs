@@ -58,8 +58,8 @@ fn complaints_of_summary(judged: &Value, thresholds: &Value) -> Vec<String> {
         numbers.extend(numbers_in(told));
     }
     // Names may hold numbers, and one name another one.
-    let named = groups.iter().chain(results);
-    let mut names: Vec<&str> = named.filter_map(|named| named["name"].as_str()).collect();
+    let all = groups.iter().chain(results);
+    let mut names: Vec<&str> = all.filter_map(|one| one["name"].as_str()).collect();
     names.sort_by_key(|name| Reverse(name.len()));
     let told = names
         .iter()
@@ -113,6 +113,8 @@ fn strangers(text: &str, numbers: &[f64]) -> Vec<String> {
     tokens
         .filter(|token| token.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
         .filter_map(|token| Some((token, token.parse::<f64>().ok()?)))
+        // The greatest double, rounded up, is none any more.
+        .filter(|(_, told)| told.is_finite())
         .filter(|(token, told)| {
             let limit = half_a_digit(token);
             let is_written = |number: &f64| (number.abs() - told.abs()).abs() <= limit;
