@@ -30,6 +30,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
+use crate::ui;
 pub use gate::without_gate;
 use problem::Problem;
 
@@ -144,6 +145,7 @@ pub fn router(app: &App) -> Router {
         .url("/v3/api-docs", document);
     let routes = routes
         .merge(page)
+        .merge(ui::routes())
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     layers::surround(routes, &app.config.server).with_state(app.clone())

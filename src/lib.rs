@@ -15,3 +15,4 @@ pub mod judge;
 pub mod metrics;
 pub mod run;
 pub mod storage;
+pub mod ui;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
@@ -19,10 +19,18 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "app", "storage", "metrics", "judge", "canary", "config", "error", "clock",
         ],
     ),
+    ("report", &["canary", "error"]),
+    (
+        "ui",
+        &[
+            "app", "run", "storage", "report", "metrics", "judge", "canary", "config", "error",
+            "clock",
+        ],
+    ),
     (
         "api",
         &[
-            "app", "run", "storage", "metrics", "judge", "canary", "config", "error", "clock",
+            "app", "ui", "run", "storage", "metrics", "judge", "canary", "config", "error", "clock",
         ],
     ),
     (
@@ -38,7 +46,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 const KEPT: [(&str, &[&str]); 5] = [
     ("sqlx::", &["storage"]),
     ("aws_sdk_s3", &["storage"]),
-    ("StatusCode::", &["api", "metrics", "config"]),
+    ("StatusCode::", &["api", "ui", "metrics", "config"]),
     ("std::env::var", &["config"]),
     ("Timestamp::now", &["clock"]),
 ];
