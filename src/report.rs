@@ -1,0 +1,7 @@
+//! How a run is shown: what a page or a message says of it, and its pictures. Pure.
+
+pub mod interval;
+pub mod series;
+pub mod sparkline;
+pub mod spread;
+pub mod view;
