@@ -4,6 +4,7 @@ mod archive;
 mod canary;
 mod canary_config;
 mod credentials;
+mod events;
 mod examples;
 mod gate;
 mod health;
@@ -82,6 +83,8 @@ fn routes() -> OpenApiRouter<App> {
             standalone::find_analysis,
             standalone::cancel_analysis
         ))
+        .routes(routes!(events::watch_canary))
+        .routes(routes!(events::watch_analysis))
         .routes(routes!(retention::pin_canary, retention::unpin_canary))
         .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
         .routes(routes!(archive::list_archives, archive::create_archive))

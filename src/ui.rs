@@ -1,8 +1,10 @@
 //! The doors for people: pages that can be read without scripts, and what they load.
 
 mod assets;
+mod find;
 mod home;
 mod page;
+mod run;
 
 use axum::Router;
 use axum::middleware;
@@ -17,6 +19,9 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui", get(home::show))
+        .route("/ui/runs/{id}", get(run::show))
+        .route("/ui/runs/{id}/report.html", get(run::report))
+        .route("/ui/runs/{id}/metrics/{file}", get(run::metric_data))
         .route("/ui/assets/{version}/{*file}", get(assets::find))
         .route("/ui/{*rest}", any(answer_unknown_page))
         .layer(middleware::from_fn(page::tell_failure))

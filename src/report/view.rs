@@ -131,6 +131,7 @@ pub struct Segment {
 pub struct MetricView {
     /// Its place in the document, from 0: the address of its data.
     pub index: usize,
+    pub pair_id: String,
     pub name: String,
     pub tags: Vec<Fact>,
     pub groups: String,
@@ -554,6 +555,7 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
     });
     MetricView {
         index,
+        pair_id: result.id.clone(),
         name: result.name.clone(),
         tags: result
             .tags

@@ -271,6 +271,21 @@ impl Storage {
         Ok(Found::complete(body))
     }
 
+    /// By id alone: the row, else the archive in whichever of the accounts has it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; `Invalid` when the id is of an execution of another kind.
+    pub async fn execution_of_any<R: Record>(&self, accounts: &[String], id: &Id) -> Result<Found> {
+        let known = self.index.archive_accounts(R::KIND, id.as_str()).await?;
+        for account in known.iter().chain(accounts) {
+            match self.execution::<R>(account, id).await {
+                Err(Error::NotFound(_)) => {}
+                found => return found,
+            }
+        }
+        Err(Error::NotFound(format!("No pipeline found for {id}")))
+    }
+
     async fn archived_execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
         let (key, body) = self
             .newest(account, R::GROUP, id)
@@ -281,11 +296,6 @@ impl Storage {
             Error::storage(format!("the document '{key}' cannot be read"), cause)
         })?;
         to_bytes(&document)
-    }
-
-    /// Accounts whose archives are known to hold an execution.
-    pub async fn archive_accounts(&self, kind: Kind, id: &Id) -> Result<Vec<String>> {
-        self.index.archive_accounts(kind, id.as_str()).await
     }
 
     /// Keeps the end of a comparison: it is found by its id until its row is forgotten.

@@ -30,6 +30,14 @@ const ASSETS: [Asset; 5] = [
     asset!("vendor/uPlot.min.css", "text/css; charset=utf-8"),
 ];
 
+/// For the file that holds all it needs.
+pub const STYLE: &str = concat!(
+    include_str!("assets/vendor/uPlot.min.css"),
+    include_str!("assets/style.css")
+);
+pub const SCRIPT: &str = include_str!("assets/serin.js");
+pub const UPLOT: &str = include_str!("assets/vendor/uPlot.iife.min.js");
+
 /// Differs when any file differs: what stands under it can be kept for ever.
 const VERSION: u64 = version();
 
