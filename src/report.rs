@@ -1,5 +1,6 @@
 //! How a run is shown: what a page or a message says of it, and its pictures. Pure.
 
+pub mod analysis;
 pub mod interval;
 pub mod series;
 pub mod sparkline;

@@ -11,10 +11,12 @@ mod relay;
 pub mod s3;
 
 mod acceptance;
+mod brief;
 mod config_lock;
 mod configs;
 mod documents;
 mod executions;
+mod listing;
 mod pins;
 mod record;
 mod retention;
@@ -31,9 +33,11 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use acceptance::{Begun, IdempotencyKey};
+pub use brief::Brief;
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
-pub use index::{Claim, ExecutionRow, Kind};
+pub use index::{Claim, ExecutionRow, Kind, Place, Search};
+pub use listing::Line;
 pub use record::Record;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 

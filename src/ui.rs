@@ -1,10 +1,13 @@
 //! The doors for people: pages that can be read without scripts, and what they load.
 
+mod analyses;
 mod assets;
+mod filter;
 mod find;
-mod home;
+
 mod page;
 mod run;
+mod runs;
 
 use axum::Router;
 use axum::middleware;
@@ -18,10 +21,12 @@ use crate::error::{Error, Result};
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(async || Redirect::to("/ui/")))
-        .route("/ui", get(home::show))
+        .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))
         .route("/ui/runs/{id}/report.html", get(run::report))
         .route("/ui/runs/{id}/metrics/{file}", get(run::metric_data))
+        .route("/ui/analyses", get(analyses::list))
+        .route("/ui/analyses/{id}", get(analyses::show))
         .route("/ui/assets/{version}/{*file}", get(assets::find))
         .route("/ui/{*rest}", any(answer_unknown_page))
         .layer(middleware::from_fn(page::tell_failure))

@@ -1,11 +1,14 @@
 //! How an execution stands, in one word: a list and a page show it before all else.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Verdict,
 };
 
 /// The verdict once there is one, else what kept it from coming.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Waiting,
     Running,

@@ -9,8 +9,9 @@ use super::spread::{self, Spread};
 use crate::canary::explanation::{EffectMeasure, GroupCost, Points, TestNumbers};
 use crate::canary::number::{number, percent};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryJudgeStats,
-    CanaryScope, Instant, Label, MetricSetPair, Outcome, Pair, StageException,
+    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryExecutionStatusResponse,
+    CanaryJudgeResult, CanaryJudgeStats, CanaryScope, Instant, Label, MetricSetPair, Outcome, Pair,
+    StageException,
 };
 
 /// All that is told of one run.
@@ -111,6 +112,8 @@ pub struct GroupView {
     pub earned: String,
     pub cost: String,
     pub is_whole: bool,
+    /// None of its metrics could be judged: it earned nothing and cost nothing.
+    pub is_unjudged: bool,
     pub passed: u64,
     pub failed: u64,
     pub not_judged: u64,
@@ -121,7 +124,7 @@ pub struct GroupView {
 pub struct Segment {
     pub left: f64,
     pub width: f64,
-    /// `earned`, with an odd or even number, or `lost`.
+    /// `earned`, with an odd or even number, `unjudged` or `lost`.
     pub class: &'static str,
     pub title: String,
 }
@@ -197,7 +200,7 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         config_name: config
             .and_then(|config| config.name.clone())
             .unwrap_or_default(),
-        config_id: canary.canary_config_id.clone().filter(|id| !id.is_empty()),
+        config_id: stored_config(canary.canary_config_id.as_deref()),
         outcome,
         score: judged.map(|judged| number_of_score(judged.score.score)),
         sentence: sentence(canary, judged, outcome),
@@ -225,6 +228,12 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         steps: steps(canary),
         has_series: pairs.is_some(),
     }
+}
+
+/// The id of a config that came with its run is none that could be found.
+pub fn stored_config(id: Option<&str>) -> Option<String> {
+    id.filter(|id| !["", "ad-hoc"].contains(id))
+        .map(str::to_owned)
 }
 
 fn sentence(
@@ -298,7 +307,10 @@ pub fn failure(exception: &StageException) -> FailureView {
 }
 
 fn thresholds(canary: &CanaryExecutionStatusResponse) -> Option<Thresholds> {
-    let thresholds = canary.canary_execution_request.as_ref()?.thresholds?;
+    thresholds_of(canary.canary_execution_request.as_ref()?.thresholds?)
+}
+
+pub fn thresholds_of(thresholds: CanaryClassifierThresholdsConfig) -> Option<Thresholds> {
     let (pass, marginal) = (thresholds.pass?, thresholds.marginal?);
     Some(Thresholds {
         pass: number(pass),
@@ -330,7 +342,7 @@ fn side(scope: &CanaryScope) -> SideView {
         end: scope.end.map(Moment::of),
         step: scope
             .step
-            .map(|step| format!("{step} s"))
+            .map(|step| format!("{step}\u{a0}s"))
             .unwrap_or_default(),
         params: params.map(|(name, value)| fact(name, value)).collect(),
     }
@@ -439,6 +451,7 @@ fn group(group: &GroupCost) -> GroupView {
         earned: number(group.weight - group.cost),
         cost: number(group.cost),
         is_whole: group.cost <= 0.0,
+        is_unjudged: is_unjudged(group),
         passed: group.passed,
         failed: group.failed,
         not_judged: group.not_judged,
@@ -463,10 +476,10 @@ fn bar(groups: &[GroupCost]) -> Vec<Segment> {
     };
     for (index, group) in groups.iter().enumerate() {
         let earned = group.weight - group.cost;
-        let class = if index % 2 == 0 {
-            "earned odd"
-        } else {
-            "earned even"
+        let class = match index % 2 {
+            _ if is_unjudged(group) => "unjudged",
+            0 => "earned odd",
+            _ => "earned even",
         };
         let title = format!(
             "{}: {} of {}",
@@ -481,6 +494,10 @@ fn bar(groups: &[GroupCost]) -> Vec<Segment> {
         add(group.cost, "lost", title);
     }
     segments
+}
+
+fn is_unjudged(group: &GroupCost) -> bool {
+    group.passed + group.failed == 0
 }
 
 fn bar_note(judged: &CanaryJudgeResult, groups: &[GroupCost]) -> Option<String> {
@@ -564,7 +581,11 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
             .collect(),
         groups: result.groups.join(", "),
         label,
-        class,
+        class: if result.critical && class != "pass" {
+            "fail"
+        } else {
+            class
+        },
         critical: result.critical,
         muted: result.muted,
         sentence: match (told, &result.classification_reason) {

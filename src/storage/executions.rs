@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::Value;
 
+use super::documents::listing;
 use super::events::{self, Change, Event};
 use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES};
 use super::{Record, Storage, not_found, to_bytes};
@@ -132,9 +133,12 @@ impl Storage {
                 .await;
             if let Err(error) = archived {
                 tracing::warn!(execution.id = claim.id, %error, "cannot archive an execution; trying again");
+                self.index.describe(&claim.id, &listing(document)).await?;
                 let later = self.clock.now_millis() + ARCHIVE_RETRY;
                 return self.index.postpone(claim, later).await;
             }
+        } else {
+            self.index.describe(&claim.id, &listing(document)).await?;
         }
         self.index.archived(&claim.id).await
     }

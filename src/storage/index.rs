@@ -7,6 +7,7 @@ mod configs;
 mod executions;
 mod journal;
 mod keys;
+mod listing;
 mod open;
 mod pins;
 mod postgres;
@@ -21,6 +22,7 @@ pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
 pub use keys::KeyRow;
+pub use listing::{ListedRow, Listing, Place, Search};
 pub use postgres::{Listener, NOTIFICATION_BYTES};
 pub use retention::{DueRow, Limit, Limits};
 
