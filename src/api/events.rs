@@ -161,15 +161,12 @@ impl Watched {
     }
 
     async fn look<R: Record>(&self) -> Result<Standing> {
-        let Found { body, .. } = match &self.account {
-            Some(account) => self.app.storage.execution::<R>(account, &self.id).await?,
-            None => {
-                let stores = self.app.stores();
-                self.app
-                    .storage
-                    .execution_of_any::<R>(&stores, &self.id)
-                    .await?
-            }
+        let storage = &self.app.storage;
+        let Found { body, .. } = if let Some(account) = &self.account {
+            storage.execution::<R>(account, &self.id).await?
+        } else {
+            let stores = self.app.stores();
+            storage.execution_of_any::<R>(&stores, &self.id).await?
         };
         serde_json::from_slice(&body)
             .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))

@@ -186,16 +186,14 @@ fn admission(app: &App, query: &Query) -> Result<AnalysisAdmission> {
 }
 
 async fn look_for(app: &App, account: Option<&str>, id: &Id) -> Result<Found> {
-    match account {
-        Some(account) => find(app, account, id).await,
-        None => {
-            let stores = app.stores();
-            let found = app
-                .storage
-                .execution_of_any::<CanaryAnalysisExecutionStatusResponse>(&stores, id);
-            found.await
-        }
+    if let Some(account) = account {
+        return find(app, account, id).await;
     }
+    let storage = &app.storage;
+    let stores = app.stores();
+    storage
+        .execution_of_any::<CanaryAnalysisExecutionStatusResponse>(&stores, id)
+        .await
 }
 
 async fn find(app: &App, account: &str, id: &Id) -> Result<Found> {

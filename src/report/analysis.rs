@@ -261,13 +261,10 @@ fn tenth(value: f64) -> f64 {
 fn line(judgements: &[Judgement]) -> String {
     let dots = judgements.iter().filter_map(|judgement| judgement.dot);
     let points: Vec<String> = dots.map(|(x, y)| format!("{x} {y}")).collect();
-    match &points[..] {
-        [] => String::new(),
-        [first, others @ ..] => {
-            let others: String = others.iter().map(|point| format!("L{point}")).collect();
-            format!("M{first}{others}")
-        }
+    if points.is_empty() {
+        return String::new();
     }
+    format!("M{}", points.join("L"))
 }
 
 /// The stage that is under way.

@@ -753,8 +753,9 @@ fn test_facts(test: &TestNumbers) -> Vec<Fact> {
 /// What a run has to do, as its stages tell.
 pub fn steps(canary: &CanaryExecutionStatusResponse) -> Vec<StepView> {
     let step = |name, key, prefix: &str| {
-        let stages = canary.stage_status.iter();
-        let states: Vec<&str> = stages
+        let states: Vec<&str> = canary
+            .stage_status
+            .iter()
             .filter(|(stage, _)| stage.starts_with(prefix))
             .map(|(_, state)| state.as_str())
             .collect();

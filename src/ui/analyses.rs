@@ -23,7 +23,7 @@ const LINES: usize = 50;
 #[template(path = "analyses.html", config = "src/ui/askama.toml")]
 pub struct Analyses {
     form: Form,
-    analyses: Vec<AnalysisLine>,
+    lines: Vec<AnalysisLine>,
     /// Something of it may change.
     is_live: bool,
     /// Where the list goes on.
@@ -67,15 +67,16 @@ pub async fn list(State(app): State<App>, filter: Filter) -> Result<Page<Analyse
         is_live: lines.iter().any(|line| !line.brief.outcome.is_final()),
         is_later: filter.is_later(),
         form: filter.form(applications),
-        analyses: lines.into_iter().map(analysis_line).collect(),
+        lines: lines.into_iter().map(analysis_line).collect(),
     }))
 }
 
 fn analysis_line(line: Line<CanaryAnalysisExecutionStatusResponse>) -> AnalysisLine {
     let brief = line.brief;
     let note = match (&line.live, brief.judged) {
-        (Some(live), _) => {
-            let running = live.stage_status.iter().find(|stage| stage.is_running());
+        (Some(analysis), _) => {
+            let mut stages = analysis.stage_status.iter();
+            let running = stages.find(|stage| stage.is_running());
             running.map_or_else(String::new, |stage| stage.name.clone())
         }
         (None, 0) => String::new(),

@@ -25,19 +25,22 @@ pub async fn pairs(
     app: &App,
     canary: &CanaryExecutionStatusResponse,
 ) -> Result<Option<Vec<MetricSetPair>>> {
-    let (Some(list), Some(account)) = (
-        &canary.metric_set_pair_list_id,
-        &canary.storage_account_name,
-    ) else {
+    let list = canary.metric_set_pair_list_id.as_deref();
+    let Some(list) = list.and_then(|list| Id::parse(list).ok()) else {
         return Ok(None);
     };
-    let Ok(list) = Id::parse(list) else {
-        return Ok(None);
-    };
-    match app.storage.metric_set_pairs(account, &list).await {
-        Ok(pairs) => Ok(Some(pairs)),
-        // Deleted, or of an account that this serin does not have.
-        Err(Error::NotFound(_) | Error::Invalid(_)) => Ok(None),
-        Err(error) => Err(error),
+    // The account may have had another name where the run was judged.
+    let own = canary.storage_account_name.clone();
+    let others = app
+        .stores()
+        .into_iter()
+        .filter(|name| own.as_ref() != Some(name));
+    for account in own.iter().cloned().chain(others) {
+        match app.storage.metric_set_pairs(&account, &list).await {
+            Ok(pairs) => return Ok(Some(pairs)),
+            Err(Error::NotFound(_) | Error::Invalid(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(None)
 }

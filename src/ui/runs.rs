@@ -18,7 +18,7 @@ const LINES: usize = 50;
 #[template(path = "runs.html", config = "src/ui/askama.toml")]
 pub struct Runs {
     form: Form,
-    runs: Vec<RunLine>,
+    lines: Vec<RunLine>,
     /// Something of it may change.
     is_live: bool,
     /// Where the list goes on.
@@ -62,7 +62,7 @@ pub async fn show(State(app): State<App>, filter: Filter) -> Result<Page<Runs>> 
         is_live: lines.iter().any(|line| !line.brief.outcome.is_final()),
         is_later: filter.is_later(),
         form: filter.form(applications),
-        runs: lines.into_iter().map(run_line).collect(),
+        lines: lines.into_iter().map(run_line).collect(),
     }))
 }
 
@@ -75,7 +75,7 @@ fn run_line(line: Line<CanaryExecutionStatusResponse>) -> RunLine {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let note = match (&line.live, parts.is_empty()) {
-        (Some(live), _) => progress(live),
+        (Some(running), _) => progress(running),
         (None, false) => format!("{} of {} metrics", parts.join(", "), brief.judged),
         (None, true) if 0 < brief.judged => format!("all {} metrics passed", brief.judged),
         (None, true) => String::new(),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::executions::{adhoc, config, series};
@@ -15,11 +14,7 @@ async fn events(serin: &Serin, path: &str) -> Vec<(String, Value)> {
     let response = serin.client.http.get(url).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut text = String::new();
-    let mut body = response.bytes_stream();
-    while let Some(part) = body.next().await {
-        text += std::str::from_utf8(&part.unwrap()).unwrap();
-    }
+    let text = response.text().await.unwrap();
     text.split("\n\n").filter_map(event).collect()
 }
 

@@ -352,7 +352,7 @@ async fn a_wrong_address_is_answered_with_a_page() {
     let serin = Serin::start("").await;
     for (path, words) in [
         ("/ui/runs/none", "no run with id &#39;none&#39;"),
-        ("/ui/runs/%2e%2e", "no run with id"),
+        ("/ui/runs/a%2Fb", "no run with id"),
         ("/ui/analyses/none", "no analysis with id"),
         ("/ui/nowhere", "there is no page"),
         ("/ui/assets/0/none.js", "no file"),

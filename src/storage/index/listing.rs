@@ -150,62 +150,64 @@ impl Index {
 
 /// The conditions on rows of `execution` and of `archive`, whose values follow in `values`.
 fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, String) {
-    let mut both = String::new();
     let mut add = |value: Value<'a>| {
         values.push(value);
         values.len()
     };
+    let mut both = Vec::new();
     if let Some(application) = &search.application {
-        both += &format!(" AND application = ${}", add(Value::Text(application)));
+        both.push(format!("application = ${}", add(Value::Text(application))));
     }
     if let Some(since) = search.since {
-        both += &format!(" AND ${} <= build_time", add(Value::Number(since)));
+        both.push(format!("${} <= build_time", add(Value::Number(since))));
     }
     if let Some(until) = search.until {
-        both += &format!(" AND build_time < ${}", add(Value::Number(until)));
+        both.push(format!("build_time < ${}", add(Value::Number(until))));
     }
     if let Some(place) = &search.after {
-        let (time, id) = (
-            add(Value::Number(place.build_time)),
-            add(Value::Text(&place.id)),
-        );
-        both += &format!(" AND build_time <= ${time} AND (build_time < ${time} OR id < ${id})");
+        let time = add(Value::Number(place.build_time));
+        let id = add(Value::Text(&place.id));
+        both.push(format!(
+            "build_time <= ${time} AND (build_time < ${time} OR id < ${id})"
+        ));
     }
     let (mut live, mut ended) = (both.clone(), both);
     if let Some(config) = &search.config {
         let at = add(Value::Text(config));
+        let named = format!("canary_config_id = ${at} OR config_name = ${at}");
         // What runs has no name of its config in its row.
-        live += &format!(
-            " AND (canary_config_id = ${at} OR config_name = ${at} OR canary_config_id IN \
-             (SELECT c.id FROM canary_config c WHERE c.name = ${at}))"
-        );
-        ended += &format!(" AND (canary_config_id = ${at} OR config_name = ${at})");
+        let known = format!("SELECT c.id FROM canary_config c WHERE c.name = ${at}");
+        live.push(format!("({named} OR canary_config_id IN ({known}))"));
+        ended.push(format!("({named})"));
     }
     match search.outcome {
         None => {}
         Some(Outcome::Waiting | Outcome::Running) => {
-            live += " AND complete = 0";
-            ended += " AND 1 = 0";
+            live.push("complete = 0".to_owned());
+            ended.push("1 = 0".to_owned());
         }
         Some(outcome) => {
             let at = add(Value::Text(outcome.as_str()));
-            live += &format!(" AND outcome = ${at}");
-            ended += &format!(" AND outcome = ${at}");
+            live.push(format!("outcome = ${at}"));
+            ended.push(format!("outcome = ${at}"));
         }
     }
-    let accounts: Vec<String> = search
-        .accounts
-        .iter()
+    let accounts = search.accounts.iter();
+    let accounts: Vec<String> = accounts
         .map(|account| format!("${}", add(Value::Text(account))))
         .collect();
-    let accounts = if accounts.is_empty() {
-        "''".to_owned()
-    } else {
-        accounts.join(", ")
-    };
     // Not by the account: an index that begins with it would have to be sorted.
-    ended += &format!(" AND account || '' IN ({accounts})");
-    (live, ended)
+    ended.push(match &accounts[..] {
+        [] => "1 = 0".to_owned(),
+        accounts => format!("account || '' IN ({})", accounts.join(", ")),
+    });
+    let text = |conditions: Vec<String>| {
+        let parts = conditions
+            .into_iter()
+            .map(|condition| format!(" AND {condition}"));
+        parts.collect::<Vec<_>>().concat()
+    };
+    (text(live), text(ended))
 }
 
 #[cfg(test)]

@@ -214,6 +214,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [...charts.keys()].forEach(drawChart));
   addEventListener("hashchange", openTarget);
 
+  for (const hint of all("[data-hint]")) hint.hidden = false;
   tellLocalTimes(document);
   watch();
   poll();
