@@ -76,8 +76,8 @@ fn run_line(line: Line<CanaryExecutionStatusResponse>) -> RunLine {
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let note = match (&line.live, parts.is_empty()) {
         (Some(running), _) => progress(running),
-        (None, false) => format!("{} of {} metrics", parts.join(", "), brief.judged),
-        (None, true) if 0 < brief.judged => format!("all {} metrics passed", brief.judged),
+        (None, false) => format!("{} of {}", parts.join(", "), brief.judged),
+        (None, true) if 0 < brief.judged => format!("{} passed", brief.judged),
         (None, true) => String::new(),
     };
     let sides = match (brief.control.as_str(), brief.experiment.as_str()) {
