@@ -793,7 +793,7 @@ pub fn steps(canary: &CanaryExecutionStatusResponse) -> Vec<StepView> {
 /// Two decimals at most.
 pub fn number_of_score(score: f64) -> String {
     if !score.is_finite() {
-        return "no number".to_owned();
+        return "not a number".to_owned();
     }
     let text = format!("{score:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
