@@ -5,6 +5,7 @@ mod canary;
 mod canary_config;
 mod charts;
 mod credentials;
+mod events;
 mod examples;
 mod gate;
 mod health;
@@ -32,6 +33,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
+use crate::ui;
 pub use gate::without_gate;
 use problem::Problem;
 
@@ -83,6 +85,8 @@ fn routes() -> OpenApiRouter<App> {
             standalone::find_analysis,
             standalone::cancel_analysis
         ))
+        .routes(routes!(events::watch_canary))
+        .routes(routes!(events::watch_analysis))
         .routes(routes!(retention::pin_canary, retention::unpin_canary))
         .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
         .routes(routes!(archive::list_archives, archive::create_archive))
@@ -147,6 +151,7 @@ pub fn router(app: &App) -> Router {
     let routes = routes
         .merge(page)
         .route("/ui/charts/{file}", get(charts::show))
+        .merge(ui::routes())
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     layers::surround(routes, &app.config.server).with_state(app.clone())

@@ -121,6 +121,16 @@ impl App {
         }
     }
 
+    /// The names of all accounts that keep documents, without those removed.
+    pub fn stores(&self) -> Vec<String> {
+        let accounts = self.accounts().into_iter();
+        let stores = accounts.filter(|account| {
+            account.supported_types.contains(&AccountType::ObjectStore)
+                && !matches!(account.kind, AccountKind::Prometheus(_))
+        });
+        stores.map(|account| account.name.clone()).collect()
+    }
+
     /// The metric source of an account.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ pub mod execution;
 pub mod explanation;
 mod lenient;
 pub mod metric_set;
+pub mod number;
+mod outcome;
 pub mod result;
 pub mod scope;
 mod time;
@@ -31,6 +33,7 @@ pub use execution::{
 };
 pub use explanation::{Explanation, Summary};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
+pub use outcome::Outcome;
 pub use result::{
     CanaryAnalysisResult, CanaryJudgeGroupScore, CanaryJudgeResult, CanaryJudgeScore,
     CanaryJudgeStats, Label, Verdict,

@@ -17,3 +17,4 @@ pub mod notify;
 pub mod report;
 pub mod run;
 pub mod storage;
+pub mod ui;

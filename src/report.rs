@@ -1,3 +1,9 @@
-//! What people look at: pure presentation of what was judged.
+//! How a run is shown: what a page or a message says of it, and its pictures. Pure.
 
+pub mod analysis;
 pub mod chart;
+pub mod interval;
+pub mod series;
+pub mod sparkline;
+pub mod spread;
+pub mod view;

@@ -11,10 +11,12 @@ mod relay;
 pub mod s3;
 
 mod acceptance;
+mod brief;
 mod config_lock;
 mod configs;
 mod documents;
 mod executions;
+mod listing;
 mod notices;
 mod pins;
 mod record;
@@ -32,9 +34,11 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, Notify, OnceCell};
 
 pub use acceptance::{Begun, IdempotencyKey};
+pub use brief::Brief;
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
-pub use index::{ChartRow, Claim, DueNotice, ExecutionRow, Kind, Notice};
+pub use index::{ChartRow, Claim, DueNotice, ExecutionRow, Kind, Notice, Place, Search};
+pub use listing::Line;
 pub use record::Record;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 

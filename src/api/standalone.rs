@@ -19,10 +19,10 @@ use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, Id,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::judge;
 use crate::run::{AnalysisAdmission, admit_analysis};
-use crate::storage::{Found, Kind};
+use crate::storage::Found;
 
 /// The id under which an analysis can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -186,31 +186,18 @@ fn admission(app: &App, query: &Query) -> Result<AnalysisAdmission> {
 }
 
 async fn look_for(app: &App, account: Option<&str>, id: &Id) -> Result<Found> {
-    match account {
-        Some(account) => find(app, account, id).await,
-        None => find_anywhere(app, id).await,
+    if let Some(account) = account {
+        return find(app, account, id).await;
     }
+    let storage = &app.storage;
+    let stores = app.stores();
+    storage
+        .execution_of_any::<CanaryAnalysisExecutionStatusResponse>(&stores, id)
+        .await
 }
 
 async fn find(app: &App, account: &str, id: &Id) -> Result<Found> {
     app.storage
         .execution::<CanaryAnalysisExecutionStatusResponse>(account, id)
         .await
-}
-
-/// By id alone: the row, else whichever store has the archive.
-async fn find_anywhere(app: &App, id: &Id) -> Result<Found> {
-    let known = app.storage.archive_accounts(Kind::Analysis, id).await?;
-    let stores = app.accounts().into_iter().filter(|account| {
-        account.supported_types.contains(&ObjectStore)
-            && app.store(Some(&account.name), ObjectStore).is_ok()
-    });
-    let stores = stores.map(|account| account.name.clone());
-    for account in known.into_iter().chain(stores) {
-        match find(app, &account, id).await {
-            Err(Error::NotFound(_)) => {}
-            found => return found,
-        }
-    }
-    Err(Error::NotFound(format!("No pipeline found for {id}")))
 }

@@ -1,6 +1,5 @@
 //! Verdicts in plain words, and what should make a reader careful.
 
-mod numbers;
 mod warnings;
 
 use std::cmp::Ordering;
@@ -14,11 +13,11 @@ use super::score::Limits;
 use crate::canary::explanation::{
     EffectMeasure, GroupCost, Points, Rule, SentQuery, SummaryRule, TestNumbers,
 };
+use crate::canary::number::{each, number, percent, together};
 use crate::canary::{
     CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeScore, CanaryJudgeStats, Explanation,
     Label, MetricSetPair, Pair, Summary, Verdict,
 };
-use numbers::{each, number, percent, together};
 
 /// Groups that are named in the sentence of a verdict; the others stand beside it.
 const NAMED_GROUPS: usize = 3;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::index::{ArchiveRow, Kind};
+use super::index::{ArchiveRow, Kind, Listing};
 use super::objects::ObjectEntry;
 use super::{Record, Storage, does_not_exist, group, not_found, to_bytes};
 use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair, iso_from_millis};
@@ -144,6 +144,7 @@ impl Storage {
             build_time: archive.build_time(),
             version,
             noted_at: self.clock.now_millis(),
+            listing: listing(archive),
         }
     }
 
@@ -234,6 +235,18 @@ impl Storage {
                 updated_timestamp_iso: iso_from_millis(updated),
             })
             .collect())
+    }
+}
+
+/// What lists show of an execution.
+pub(super) fn listing<R: Record>(document: &R) -> Listing {
+    let brief = document.brief();
+    Listing {
+        outcome: brief.outcome.as_str().to_owned(),
+        // A brief has texts and numbers only, which can be written.
+        brief: serde_json::to_string(&brief).unwrap_or_default(),
+        canary_config_id: brief.config_id,
+        config_name: brief.config_name,
     }
 }
 

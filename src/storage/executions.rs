@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::Value;
 
+use super::documents::listing;
 use super::events::{self, Change, Event};
 use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES, Notice};
 use super::{Record, Storage, not_found, to_bytes};
@@ -154,9 +155,12 @@ impl Storage {
                 .await;
             if let Err(error) = archived {
                 tracing::warn!(execution.id = claim.id, %error, "cannot archive an execution; trying again");
+                self.index.describe(&claim.id, &listing(document)).await?;
                 let later = self.clock.now_millis() + ARCHIVE_RETRY;
                 return self.index.postpone(claim, later).await;
             }
+        } else {
+            self.index.describe(&claim.id, &listing(document)).await?;
         }
         self.index.archived(&claim.id).await
     }
@@ -294,6 +298,21 @@ impl Storage {
         Ok(Found::complete(body))
     }
 
+    /// By id alone: the row, else the archive in whichever of the accounts has it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; `Invalid` when the id is of an execution of another kind.
+    pub async fn execution_of_any<R: Record>(&self, accounts: &[String], id: &Id) -> Result<Found> {
+        let known = self.index.archive_accounts(R::KIND, id.as_str()).await?;
+        for account in known.iter().chain(accounts) {
+            match self.execution::<R>(account, id).await {
+                Err(Error::NotFound(_)) => {}
+                found => return found,
+            }
+        }
+        Err(Error::NotFound(format!("No pipeline found for {id}")))
+    }
+
     async fn archived_execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
         let (key, body) = self
             .newest(account, R::GROUP, id)
@@ -304,11 +323,6 @@ impl Storage {
             Error::storage(format!("the document '{key}' cannot be read"), cause)
         })?;
         to_bytes(&document)
-    }
-
-    /// Accounts whose archives are known to hold an execution.
-    pub async fn archive_accounts(&self, kind: Kind, id: &Id) -> Result<Vec<String>> {
-        self.index.archive_accounts(kind, id.as_str()).await
     }
 
     /// Keeps the end of a comparison: it is found by its id until its row is forgotten.

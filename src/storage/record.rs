@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Kind, group};
+use super::{Brief, Kind, group};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus,
     iso_from_millis,
@@ -21,6 +21,8 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
     fn status(&self) -> ExecutionStatus;
     /// Epoch milliseconds.
     fn build_time(&self) -> i64;
+    /// What lists show of it.
+    fn brief(&self) -> Brief;
     /// Ends it as canceled.
     fn end_canceled(&mut self, now_millis: i64);
 }
@@ -51,6 +53,10 @@ impl Record for CanaryExecutionStatusResponse {
 
     fn build_time(&self) -> i64 {
         self.build_time_millis.unwrap_or(0)
+    }
+
+    fn brief(&self) -> Brief {
+        Brief::of_canary(self)
     }
 
     fn end_canceled(&mut self, now_millis: i64) {
@@ -94,6 +100,10 @@ impl Record for CanaryAnalysisExecutionStatusResponse {
 
     fn build_time(&self) -> i64 {
         self.build_time_millis.unwrap_or(0)
+    }
+
+    fn brief(&self) -> Brief {
+        Brief::of_analysis(self)
     }
 
     fn end_canceled(&mut self, now_millis: i64) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("error", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
@@ -21,11 +21,19 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "app", "notify", "storage", "metrics", "judge", "canary", "config", "error", "clock",
         ],
     ),
+    ("report", &["canary", "error"]),
+    (
+        "ui",
+        &[
+            "app", "run", "storage", "report", "metrics", "judge", "canary", "config", "error",
+            "clock",
+        ],
+    ),
     (
         "api",
         &[
-            "app", "run", "storage", "metrics", "report", "judge", "canary", "config", "error",
-            "clock",
+            "app", "ui", "run", "storage", "metrics", "report", "judge", "canary", "config",
+            "error", "clock",
         ],
     ),
     (
@@ -41,7 +49,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
 const KEPT: [(&str, &[&str]); 5] = [
     ("sqlx::", &["storage"]),
     ("aws_sdk_s3", &["storage"]),
-    ("StatusCode::", &["api", "metrics", "config"]),
+    ("StatusCode::", &["api", "ui", "metrics", "config"]),
     ("std::env::var", &["config"]),
     ("Timestamp::now", &["clock"]),
 ];

@@ -30,7 +30,7 @@ const GROUPS: [&str; 5] = [
 ];
 
 /// Keys below the root folder and bodies of the objects that a Kayenta left.
-fn left_by_kayenta() -> Vec<(String, Bytes)> {
+pub fn left_by_kayenta() -> Vec<(String, Bytes)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/s3");
     let mut objects = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,10 +1,9 @@
 //! What should make a reader of a verdict careful.
 
 use crate::canary::explanation::{Warning, WarningCode};
+use crate::canary::number::number;
 use crate::canary::{MetricSetPair, MetricSetScope, Pair};
 use crate::judge::classify::{Classification, Ties};
-
-use super::numbers::number;
 
 /// With fewer points a side, only large differences are found.
 const ENOUGH_POINTS: u64 = 50;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::TryStreamExt;
 use sqlx::Row;
 
-use super::{Index, Kind};
+use super::{Index, Kind, Listing};
 use crate::error::Result;
 
 /// What a listing of executions needs of an archived one.
@@ -19,31 +19,39 @@ pub struct ArchiveRow {
     /// Version of the object that the row was read from; empty when serin wrote it.
     pub version: String,
     pub noted_at: i64,
+    pub listing: Listing,
 }
 
 impl Index {
-    /// Version of every archive of an account, by id.
+    /// Version of every archive of an account, by id; none of a row that does not tell what lists
+    /// show, so that its object is read once more.
     pub async fn archive_versions(
         &self,
         account: &str,
         kind: Kind,
     ) -> Result<HashMap<String, String>> {
         // Row by row: all rows of many archives at once are much larger than what is kept of them.
-        let rows = sqlx::query("SELECT id, version FROM archive WHERE account = $1 AND kind = $2")
-            .bind(account)
-            .bind(kind.as_str())
-            .fetch(&self.read)
-            .map_ok(|row| (row.get(0), row.get(1)));
+        let rows = sqlx::query(
+            "SELECT id, CASE WHEN brief IS NULL THEN '' ELSE version END \
+             FROM archive WHERE account = $1 AND kind = $2",
+        )
+        .bind(account)
+        .bind(kind.as_str())
+        .fetch(&self.read)
+        .map_ok(|row| (row.get(0), row.get(1)));
         self.ask("list archives", rows.try_collect()).await
     }
 
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
         self.tell("note an archive", sqlx::query(
-            "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+            "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at, \
+             canary_config_id, config_name, outcome, brief) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              ON CONFLICT (account, kind, id) DO UPDATE SET application = excluded.application, \
              status = excluded.status, build_time = excluded.build_time, \
-             version = excluded.version, noted_at = excluded.noted_at",
+             version = excluded.version, noted_at = excluded.noted_at, \
+             canary_config_id = excluded.canary_config_id, config_name = excluded.config_name, \
+             outcome = excluded.outcome, brief = excluded.brief",
         )
         .bind(account)
         .bind(row.kind.as_str())
@@ -53,6 +61,10 @@ impl Index {
         .bind(row.build_time)
         .bind(&row.version)
         .bind(row.noted_at)
+        .bind(&row.listing.canary_config_id)
+        .bind(&row.listing.config_name)
+        .bind(&row.listing.outcome)
+        .bind(&row.listing.brief)
         .execute(&self.write)).await.map(|_| ())
     }
 

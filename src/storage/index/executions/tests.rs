@@ -130,6 +130,7 @@ async fn lists_join_rows_and_archives_newest_first() {
                 build_time,
                 version: String::new(),
                 noted_at: 0,
+                listing: crate::storage::index::Listing::default(),
             };
             index.put_archive("s3", &archive).await.unwrap();
         }

@@ -34,6 +34,7 @@ async fn archive(index: &Index, application: &str, id: &str, build_time: i64) {
         build_time,
         version: String::new(),
         noted_at: 0,
+        listing: crate::storage::index::Listing::default(),
     };
     index.put_archive("s3", &row).await.unwrap();
 }
@@ -72,6 +73,7 @@ async fn age_and_count_hold_for_every_application_that_has_no_rule_of_its_own() 
             build_time: 1,
             version: String::new(),
             noted_at: 0,
+            listing: crate::storage::index::Listing::default(),
         };
         index.put_archive("other", &other).await.unwrap();
         archive(&index, "web", "undated", 0).await;

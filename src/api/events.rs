@@ -1,0 +1,178 @@
+//! `…/events`: how an execution stands, told as it changes, until it has ended.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures::Stream;
+use futures::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::request::{PathId, Query};
+use crate::app::App;
+use crate::canary::{
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+};
+use crate::config::AccountType::ObjectStore;
+use crate::error::{Error, Result};
+use crate::storage::events::{Change, Waiting};
+use crate::storage::{Found, Record};
+
+/// Progress is told by nobody: it is found out by looking.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The data of an event `status`, and of the event `end` after the last of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    status: ExecutionStatus,
+    complete: bool,
+    /// As in the execution: by stage for a canary, a list for an analysis.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    stage_status: Value,
+}
+
+/// Watch an execution
+///
+/// An event `status` at once and whenever it changes, then `end`.
+#[utoipa::path(get, path = "/canary/{id}/events", tag = "canary",
+    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
+    responses((status = 200, content_type = "text/event-stream", body = Standing), (status = 404, body = Problem)))]
+pub async fn watch_canary(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    watch::<CanaryExecutionStatusResponse>(app, id, &query).await
+}
+
+/// Watch an analysis
+///
+/// An event `status` at once and whenever it changes, then `end`.
+#[utoipa::path(get, path = "/standalone_canary_analysis/{id}/events", tag = "analysis",
+    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query)),
+    responses((status = 200, content_type = "text/event-stream", body = Standing), (status = 404, body = Problem)))]
+pub async fn watch_analysis(
+    State(app): State<App>,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    watch::<CanaryAnalysisExecutionStatusResponse>(app, id, &query).await
+}
+
+async fn watch<R: Record>(
+    app: App,
+    id: Id,
+    query: &Query,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<R>>> {
+    let account = query.text("storageAccountName");
+    let account = account.map(|name| app.store(Some(name), ObjectStore).map(str::to_owned));
+    // Before it is looked for, so that no end is missed.
+    let changes = app.storage.events.subscribe();
+    let watched = Watched {
+        account: account.transpose()?,
+        app,
+        id,
+        changes,
+        told: None,
+        phase: Phase::Watching,
+    };
+    // What is not there is no stream.
+    let first = watched.look::<R>().await?;
+    let events = stream::unfold((watched, Some(first)), |(mut watched, first)| async move {
+        let event = watched.next::<R>(first).await?;
+        Some((Ok(event), (watched, None)))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// One who watches an execution.
+struct Watched {
+    app: App,
+    /// Else whichever has it.
+    account: Option<String>,
+    id: Id,
+    changes: Waiting,
+    told: Option<Standing>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Watching,
+    /// The last standing is told.
+    Ended,
+    /// So is the end.
+    Closed,
+}
+
+impl Watched {
+    /// The next event; `None` when the stream ends.
+    async fn next<R: Record>(&mut self, mut found: Option<Standing>) -> Option<Event> {
+        match self.phase {
+            Phase::Closed => return None,
+            Phase::Ended => {
+                self.phase = Phase::Closed;
+                return self.told.as_ref().and_then(|told| event("end", told));
+            }
+            Phase::Watching => {}
+        }
+        loop {
+            let standing = match found.take() {
+                Some(standing) => Some(standing),
+                None => self.later::<R>().await?,
+            };
+            if let Some(standing) = standing
+                && self.told.as_ref() != Some(&standing)
+            {
+                if standing.complete {
+                    self.phase = Phase::Ended;
+                }
+                let event = event("status", &standing);
+                self.told = Some(standing);
+                return event;
+            }
+        }
+    }
+
+    /// How it stands after a while; the outer `None` when the process ends or it is gone.
+    async fn later<R: Record>(&mut self) -> Option<Option<Standing>> {
+        let closed = self.app.storage.events.closed();
+        tokio::select! {
+            () = self.changes.until(Change::Ended, self.id.as_str()) => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = closed => return None,
+        }
+        match self.look::<R>().await {
+            Ok(standing) => Some(Some(standing)),
+            Err(Error::NotFound(_)) => None,
+            // A database that is away for a moment has not ended anything.
+            Err(error) => {
+                tracing::debug!(execution.id = %self.id, %error, "cannot look at what is watched");
+                Some(None)
+            }
+        }
+    }
+
+    async fn look<R: Record>(&self) -> Result<Standing> {
+        let storage = &self.app.storage;
+        let Found { body, .. } = if let Some(account) = &self.account {
+            storage.execution::<R>(account, &self.id).await?
+        } else {
+            let stores = self.app.stores();
+            storage.execution_of_any::<R>(&stores, &self.id).await?
+        };
+        serde_json::from_slice(&body)
+            .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))
+    }
+}
+
+fn event(name: &str, standing: &Standing) -> Option<Event> {
+    Event::default().event(name).json_data(standing).ok()
+}

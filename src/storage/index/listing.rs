@@ -1,0 +1,330 @@
+//! Lists over all applications: one SQL for every filter.
+
+use sqlx::Row;
+
+use super::{Index, Kind};
+use crate::canary::Outcome;
+use crate::error::Result;
+
+/// What a list is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    pub accounts: Vec<String>,
+    pub application: Option<String>,
+    /// Name or id.
+    pub config: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// Started at this time or later, in epoch milliseconds.
+    pub since: Option<i64>,
+    /// Started before.
+    pub until: Option<i64>,
+    /// What comes after this execution in the list.
+    pub after: Option<Place>,
+    pub limit: i64,
+}
+
+/// Where an execution stands in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub build_time: i64,
+    pub id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRow {
+    pub id: String,
+    pub account: String,
+    pub application: String,
+    pub build_time: i64,
+    pub brief: Option<String>,
+    /// Of an execution that is not archived, when there is no brief.
+    pub document: Option<String>,
+}
+
+/// What a row tells to lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub canary_config_id: String,
+    pub config_name: String,
+    pub outcome: String,
+    pub brief: String,
+}
+
+/// A value of a statement.
+enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+impl Index {
+    /// Rows, then what only the archive has. With `archives`, what has ended has an archive.
+    pub async fn search(
+        &self,
+        kind: Kind,
+        search: &Search,
+        archives: bool,
+    ) -> Result<Vec<ListedRow>> {
+        let mut values = vec![Value::Text(kind.as_str()), Value::Number(search.limit)];
+        let (live, ended) = conditions(search, &mut values);
+        let unarchived = if archives { "AND archived = 0" } else { "" };
+        // Each part is found in an index, and no further than the page reaches.
+        let sql = format!(
+            "SELECT id, account, application, build_time, brief, document FROM (\
+             SELECT * FROM (SELECT id, storage_account AS account, application, build_time, brief, \
+             CASE WHEN brief IS NULL THEN document END AS document FROM execution e \
+             WHERE kind = $1 {unarchived} {live} AND NOT EXISTS (SELECT 1 FROM archive a \
+             WHERE a.account = e.storage_account AND a.kind = e.kind AND a.id = e.id) \
+             ORDER BY build_time DESC, id DESC LIMIT $2) AS live \
+             UNION ALL \
+             SELECT * FROM (SELECT id, account, application, build_time, brief, \
+             CAST(NULL AS text) AS document FROM archive \
+             WHERE kind = $1 {ended} ORDER BY build_time DESC, id DESC LIMIT $2) AS ended\
+             ) AS page ORDER BY build_time DESC, id DESC LIMIT $2"
+        );
+        let mut asked = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for value in values {
+            asked = match value {
+                Value::Text(text) => asked.bind(text),
+                Value::Number(number) => asked.bind(number),
+            };
+        }
+        let rows = self
+            .ask("list executions", asked.fetch_all(&self.read))
+            .await?;
+        let row = |row: &sqlx::any::AnyRow| ListedRow {
+            id: row.get(0),
+            account: row.get(1),
+            application: row.get(2),
+            build_time: row.get(3),
+            brief: row.get(4),
+            document: row.get(5),
+        };
+        Ok(rows.iter().map(row).collect())
+    }
+
+    /// From one name to the next, so that many executions of few applications cost little.
+    pub async fn applications(&self, kind: Kind, accounts: &[String]) -> Result<Vec<String>> {
+        let mut names = std::collections::BTreeSet::new();
+        for account in accounts {
+            let next = "SELECT min(application) FROM archive WHERE account = $1 AND kind = $2";
+            let sql = format!(
+                "WITH RECURSIVE known(name) AS (SELECT ({next}) UNION ALL \
+                 SELECT ({next} AND application > known.name) FROM known \
+                 WHERE known.name IS NOT NULL) \
+                 SELECT name FROM known WHERE name IS NOT NULL LIMIT 1000"
+            );
+            let asked = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(account)
+                .bind(kind.as_str());
+            let rows = self
+                .ask("list applications", asked.fetch_all(&self.read))
+                .await?;
+            names.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+        }
+        let running = sqlx::query(
+            "SELECT DISTINCT application FROM execution WHERE complete = 0 AND kind = $1",
+        )
+        .bind(kind.as_str());
+        let rows = self
+            .ask("list applications", running.fetch_all(&self.read))
+            .await?;
+        names.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+        Ok(names.into_iter().collect())
+    }
+
+    /// Notes what lists show of an execution that has ended and has no archive.
+    pub async fn describe(&self, id: &str, listing: &Listing) -> Result<()> {
+        let described = sqlx::query(
+            "UPDATE execution SET config_name = $2, outcome = $3, brief = $4 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(&listing.config_name)
+        .bind(&listing.outcome)
+        .bind(&listing.brief)
+        .execute(&self.write);
+        self.tell("describe an execution", described)
+            .await
+            .map(|_| ())
+    }
+}
+
+/// The conditions on rows of `execution` and of `archive`, whose values follow in `values`.
+fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, String) {
+    let mut add = |value: Value<'a>| {
+        values.push(value);
+        values.len()
+    };
+    let mut both = Vec::new();
+    if let Some(application) = &search.application {
+        both.push(format!("application = ${}", add(Value::Text(application))));
+    }
+    if let Some(since) = search.since {
+        both.push(format!("${} <= build_time", add(Value::Number(since))));
+    }
+    if let Some(until) = search.until {
+        both.push(format!("build_time < ${}", add(Value::Number(until))));
+    }
+    if let Some(place) = &search.after {
+        let time = add(Value::Number(place.build_time));
+        let id = add(Value::Text(&place.id));
+        both.push(format!(
+            "build_time <= ${time} AND (build_time < ${time} OR id < ${id})"
+        ));
+    }
+    let (mut live, mut ended) = (both.clone(), both);
+    if let Some(config) = &search.config {
+        let at = add(Value::Text(config));
+        let named = format!("canary_config_id = ${at} OR config_name = ${at}");
+        // What runs has no name of its config in its row.
+        let known = format!("SELECT c.id FROM canary_config c WHERE c.name = ${at}");
+        live.push(format!("({named} OR canary_config_id IN ({known}))"));
+        ended.push(format!("({named})"));
+    }
+    match search.outcome {
+        None => {}
+        Some(Outcome::Waiting | Outcome::Running) => {
+            live.push("complete = 0".to_owned());
+            ended.push("1 = 0".to_owned());
+        }
+        Some(outcome) => {
+            let at = add(Value::Text(outcome.as_str()));
+            live.push(format!("outcome = ${at}"));
+            ended.push(format!("outcome = ${at}"));
+        }
+    }
+    let accounts = search.accounts.iter();
+    let accounts: Vec<String> = accounts
+        .map(|account| format!("${}", add(Value::Text(account))))
+        .collect();
+    // Not by the account: an index that begins with it would have to be sorted.
+    ended.push(match &accounts[..] {
+        [] => "1 = 0".to_owned(),
+        accounts => format!("account || '' IN ({})", accounts.join(", ")),
+    });
+    let text = |conditions: Vec<String>| {
+        let parts = conditions
+            .into_iter()
+            .map(|condition| format!(" AND {condition}"));
+        parts.collect::<Vec<_>>().concat()
+    };
+    (text(live), text(ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::ExecutionStatus;
+    use crate::storage::index::tests::on_each;
+    use crate::storage::index::{ArchiveRow, ExecutionRow};
+
+    fn archived(id: &str, application: &str, build_time: i64, outcome: &str) -> ArchiveRow {
+        ArchiveRow {
+            kind: Kind::Canary,
+            id: id.to_owned(),
+            application: application.to_owned(),
+            status: "succeeded".to_owned(),
+            build_time,
+            version: String::new(),
+            noted_at: 0,
+            listing: Listing {
+                canary_config_id: format!("{application}-id"),
+                config_name: format!("{application}-name"),
+                outcome: outcome.to_owned(),
+                brief: "{}".to_owned(),
+            },
+        }
+    }
+
+    fn running(id: &str, application: &str, build_time: i64) -> ExecutionRow {
+        ExecutionRow {
+            kind: Kind::Canary,
+            id: id.to_owned(),
+            application: application.to_owned(),
+            canary_config_id: format!("{application}-id"),
+            storage_account: "one".to_owned(),
+            status: ExecutionStatus::NotStarted,
+            complete: false,
+            archived: false,
+            build_time,
+            attempt: 0,
+            parent: None,
+            document: "document".to_owned(),
+        }
+    }
+
+    async fn found(index: &Index, search: Search) -> Vec<String> {
+        let rows = index.search(Kind::Canary, &search, true).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect()
+    }
+
+    #[tokio::test]
+    async fn every_filter_holds_for_what_runs_and_for_what_has_ended() {
+        on_each(async |index| {
+            for (account, row) in [
+                ("one", archived("a", "web", 10, "pass")),
+                ("one", archived("b", "web", 20, "fail")),
+                ("two", archived("c", "shop", 20, "pass")),
+                ("hidden", archived("d", "web", 30, "pass")),
+            ] {
+                index.put_archive(account, &row).await.unwrap();
+            }
+            for row in [running("e", "web", 40), running("b", "web", 20)] {
+                index.insert_execution(&row).await.unwrap();
+            }
+            let all = || Search {
+                accounts: vec!["one".to_owned(), "two".to_owned()],
+                limit: 10,
+                ..Search::default()
+            };
+            let text = |text: &str| Some(text.to_owned());
+            let place = |build_time, id: &str| {
+                let id = id.to_owned();
+                Some(Place { build_time, id })
+            };
+            #[rustfmt::skip]
+            let cases: [(&str, Search, &[&str]); 12] = [
+                ("all", all(), &["e", "c", "b", "a"]),
+                ("two", Search { limit: 2, ..all() }, &["e", "c"]),
+                ("the next", Search { after: place(20, "c"), ..all() }, &["b", "a"]),
+                ("after the last", Search { after: place(10, "a"), ..all() }, &[]),
+                ("application", Search { application: text("shop"), ..all() }, &["c"]),
+                ("config by id", Search { config: text("web-id"), ..all() }, &["e", "b", "a"]),
+                ("config by name", Search { config: text("web-name"), ..all() }, &["b", "a"]),
+                ("passed", Search { outcome: Some(Outcome::Pass), ..all() }, &["c", "a"]),
+                ("running", Search { outcome: Some(Outcome::Running), ..all() }, &["e"]),
+                ("since", Search { since: Some(20), ..all() }, &["e", "c", "b"]),
+                ("until", Search { until: Some(20), ..all() }, &["a"]),
+                ("no account", Search { accounts: Vec::new(), ..all() }, &["e"]),
+            ];
+            for (name, search, expected) in cases {
+                assert_eq!(found(&index, search).await, expected, "{name}");
+            }
+            let accounts = all().accounts;
+            let applications = index.applications(Kind::Canary, &accounts).await.unwrap();
+            assert_eq!(applications, ["shop", "web"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_row_of_an_older_version_has_no_version_so_that_it_is_read_again() {
+        on_each(async |index| {
+            let row = archived("a", "web", 10, "pass");
+            index.put_archive("one", &row).await.unwrap();
+            let older = "INSERT INTO archive (account, kind, id, application, status, build_time, \
+                         version, noted_at) VALUES ('one', 'canary', 'b', 'web', 'succeeded', 5, 'v', 0)";
+            sqlx::query(older).execute(&index.write).await.unwrap();
+            let versions = index.archive_versions("one", Kind::Canary).await.unwrap();
+            assert_eq!(versions["b"], "");
+            let search = Search {
+                accounts: vec!["one".to_owned()],
+                limit: 10,
+                ..Search::default()
+            };
+            let rows = index.search(Kind::Canary, &search, true).await.unwrap();
+            let briefs: Vec<Option<String>> = rows.into_iter().map(|row| row.brief).collect();
+            assert_eq!(briefs, [Some("{}".to_owned()), None]);
+        })
+        .await;
+    }
+}

@@ -1,0 +1,38 @@
+//! The doors for people: pages that can be read without scripts, and what they load.
+
+mod analyses;
+mod assets;
+mod filter;
+mod find;
+
+mod page;
+mod run;
+mod runs;
+
+use axum::Router;
+use axum::middleware;
+use axum::response::{Redirect, Response};
+use axum::routing::{any, get};
+
+use crate::app::App;
+use crate::error::{Error, Result};
+
+/// All pages. Whatever goes wrong in them is told on a page too.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(async || Redirect::to("/ui/")))
+        .route("/ui", get(runs::show))
+        .route("/ui/runs/{id}", get(run::show))
+        .route("/ui/runs/{id}/report.html", get(run::report))
+        .route("/ui/runs/{id}/metrics/{file}", get(run::metric_data))
+        .route("/ui/analyses", get(analyses::list))
+        .route("/ui/analyses/{id}", get(analyses::show))
+        .route("/ui/assets/{version}/{*file}", get(assets::find))
+        .route("/ui/{*rest}", any(answer_unknown_page))
+        .layer(middleware::from_fn(page::tell_failure))
+}
+
+async fn answer_unknown_page() -> Result<Response> {
+    let told = "there is no page under this address".to_owned();
+    Err(Error::NotFound(told))
+}

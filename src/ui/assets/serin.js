@@ -1,0 +1,222 @@
+// What pages do with scripts: local times, live runs, charts, tables. Without them all can be read.
+"use strict";
+(() => {
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const make = (name, attributes = {}, ...children) => {
+    const element = Object.assign(document.createElement(name), attributes);
+    element.append(...children);
+    return element;
+  };
+  const utc = millis => new Date(millis).toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
+  const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const number = value => value == null ? "–" : Number(value.toPrecision(6)).toString();
+
+  // Times stand in UTC; a title tells the reader's own.
+  const tellLocalTimes = within => {
+    for (const time of all("time[datetime]", within)) {
+      const date = new Date(time.dateTime);
+      if (!isNaN(date)) time.title = date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+    }
+  };
+
+  // The same page as it is now, or only a part of it.
+  const refresh = async selector => {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const [old, fresh] = [$(selector), $(selector, page)];
+    if (!old || !fresh || old.contains(document.activeElement) && old !== document.activeElement) return;
+    if (old.innerHTML === fresh.innerHTML) return;
+    old.replaceChildren(...fresh.childNodes);
+    document.title = page.title;
+    tellLocalTimes(old);
+  };
+
+  // What runs is watched, and the page follows.
+  const watch = () => {
+    const live = $("[data-live]");
+    if (!live) return;
+    const source = new EventSource(live.dataset.live);
+    let told;
+    source.addEventListener("status", event => {
+      if (told !== undefined && told !== event.data) refresh("#main").catch(() => {});
+      told = event.data;
+    });
+    source.addEventListener("end", () => {
+      source.close();
+      refresh("#main").catch(() => location.reload());
+    });
+  };
+
+  // A list follows while something in it runs; EventSources would be too many.
+  const poll = () => setInterval(() => {
+    if ($("[data-poll]") && document.visibilityState === "visible") refresh("#list").catch(() => {});
+  }, 2000);
+
+  // Series of a metric: in the file itself, or asked for once.
+  const asked = new Map();
+  const series = index => {
+    if (!asked.has(index)) asked.set(index, load(index));
+    return asked.get(index);
+  };
+  const load = async index => {
+    const inside = document.getElementById(`data-${index}`);
+    if (inside) return JSON.parse(inside.textContent);
+    const from = $(`[data-chart="${index}"]`).dataset.from;
+    const answer = await fetch(from, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).message || answer.statusText);
+    return answer.json();
+  };
+
+  // Sides with other windows lie over each other: the control moves to the experiment.
+  const shift = data => {
+    const [control, experiment] = [data.control.times, data.experiment.times];
+    if (control.length < 2 || experiment.length < 2) return 0;
+    const by = experiment[0] - control[0];
+    return Math.abs(by) > control[1] - control[0] ? by : 0;
+  };
+  const joined = data => {
+    const by = shift(data);
+    const control = [data.control.times.map(time => time + by), data.control.values];
+    return uPlot.join([control, [data.experiment.times, data.experiment.values]]);
+  };
+
+  const charts = new Map();
+  const drawChart = async figure => {
+    const index = figure.dataset.chart;
+    let data;
+    try {
+      data = await series(index);
+    } catch (error) {
+      const note = $(".note", figure) || figure.appendChild(make("p", { className: "note" }));
+      note.textContent = `The chart cannot be drawn: ${error.message}`;
+      asked.delete(index);
+      return;
+    }
+    charts.get(figure)?.destroy();
+    const axis = {
+      stroke: colour("--quiet"),
+      font: "11px " + colour("--sans"),
+      grid: { stroke: colour("--line"), width: 1 },
+      ticks: { stroke: colour("--line"), width: 1, size: 4 },
+    };
+    const line = (label, name, dash) => ({
+      label,
+      stroke: colour(name),
+      width: 1.5,
+      dash,
+      points: { size: 4 },
+      value: (_, value) => number(value),
+    });
+    const options = {
+      width: figure.clientWidth,
+      height: 220,
+      ms: 1,
+      tzDate: time => uPlot.tzDate(new Date(time), "Etc/UTC"),
+      scales: { x: { time: true } },
+      axes: [
+        { ...axis, space: 90, values: clock },
+        { ...axis, size: (_, values) => 16 + 6.5 * Math.max(3, ...(values || []).map(text => String(text ?? "").length)), values: (_, ticks) => ticks.map(tick => Number(tick.toPrecision(8)).toString()) },
+      ],
+      series: [
+        { label: "Time", value: (_, time) => time == null ? "–" : utc(time) },
+        line("Control", "--control"),
+        line("Experiment", "--experiment"),
+      ],
+      cursor: { y: false },
+    };
+    const place = make("div", { className: "plot" });
+    $(".still", figure)?.setAttribute("hidden", "");
+    $(".plot", figure)?.remove();
+    figure.prepend(place);
+    charts.set(figure, new uPlot(options, joined(data), place));
+    $("canvas", place).setAttribute("role", "img");
+    $("canvas", place).setAttribute("aria-label", `${data.name} over time, control and experiment; the data table has the values`);
+  };
+  // Days only where they change.
+  const clock = (_, ticks) => ticks.map((tick, at) => {
+    const text = utc(tick);
+    const isNewDay = at === 0 || utc(ticks[at - 1]).slice(0, 10) !== text.slice(0, 10);
+    const hasSeconds = ticks.length > 1 && ticks[1] - ticks[0] < 60000;
+    return text.slice(11, hasSeconds ? 19 : 16) + (isNewDay ? "\n" + text.slice(0, 10) : "");
+  });
+
+  const fillTable = async details => {
+    const place = $(".scroll", details);
+    if ($("table", place)) return;
+    try {
+      const data = await series(details.dataset.table);
+      const by = shift(data);
+      const [times, control, experiment] = joined(data);
+      const names = by ? ["Time (UTC)", "Control was at", "Control", "Experiment"] : ["Time (UTC)", "Control", "Experiment"];
+      const head = make("tr", {}, ...names.map(name => make("th", { scope: "col", textContent: name })));
+      const rows = times.map((time, at) => {
+        const cells = [control[at], experiment[at]].map(value => make("td", { textContent: value == null ? "–" : String(value) }));
+        if (by) cells.unshift(make("td", { textContent: utc(time - by) }));
+        return make("tr", {}, make("th", { scope: "row", textContent: utc(time) }), ...cells);
+      });
+      const table = make("table", { className: "numbers values" }, make("thead", {}, head), make("tbody", {}, ...rows));
+      place.replaceChildren(table);
+    } catch (error) {
+      place.textContent = `The table cannot be filled: ${error.message}`;
+    }
+  };
+
+  const csv = data => ["control", "experiment"].flatMap(side =>
+    data[side].times.map((time, at) => [side, new Date(time).toISOString(), time, data[side].values[at] ?? "NaN"].join(",")),
+  );
+  const save = async button => {
+    const metric = button.closest("[data-metric]");
+    const data = await series(metric.dataset.metric);
+    const isCsv = button.dataset.save === "csv";
+    const text = isCsv ? ["side,time,epoch_millis,value", ...csv(data)].join("\r\n") : JSON.stringify(data);
+    const url = URL.createObjectURL(new Blob([text], { type: isCsv ? "text/csv" : "application/json" }));
+    make("a", { href: url, download: `${data.name.replace(/[^\w.-]+/g, "-")}.${isCsv ? "csv" : "json"}` }).click();
+    URL.revokeObjectURL(url);
+  };
+
+  document.addEventListener("toggle", event => {
+    const details = event.target;
+    if (!details.open) return;
+    const figure = details.matches(".metric") && $("[data-chart]", details);
+    if (figure && !charts.has(figure) && window.uPlot) drawChart(figure);
+    if (details.matches("[data-table]") && window.uPlot) fillTable(details);
+  }, true);
+  document.addEventListener("click", event => {
+    const button = event.target.closest?.("[data-save]");
+    if (button) save(button).catch(() => {});
+  });
+  // j and k go from metric to metric, as in many lists.
+  document.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    const step = { j: 1, k: -1 }[event.key];
+    const summaries = step ? all(".metric > summary") : [];
+    if (!summaries.length) return;
+    const at = summaries.indexOf(document.activeElement.closest(".metric")?.firstElementChild);
+    const next = summaries[Math.min(Math.max(at + step, 0), summaries.length - 1)];
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  });
+
+  const openTarget = () => {
+    const metric = location.hash.startsWith("#metric-") && document.getElementById(location.hash.slice(1));
+    if (metric) {
+      metric.open = true;
+      metric.scrollIntoView();
+    }
+  };
+  let resizing;
+  addEventListener("resize", () => {
+    clearTimeout(resizing);
+    resizing = setTimeout(() => charts.forEach((chart, figure) => chart.setSize({ width: figure.clientWidth, height: 220 })), 100);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [...charts.keys()].forEach(drawChart));
+  addEventListener("hashchange", openTarget);
+
+  for (const hint of all("[data-hint]")) hint.hidden = false;
+  tellLocalTimes(document);
+  watch();
+  poll();
+  openTarget();
+})();
