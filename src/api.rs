@@ -148,7 +148,7 @@ pub fn router(app: &App) -> Router {
         .url("/v3/api-docs", document);
     let routes = routes
         .merge(page)
-        .merge(ui::routes())
+        .merge(ui::routes(&app.config.server))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     layers::surround(routes, &app.config.server).with_state(app.clone())
