@@ -43,3 +43,4 @@ mod stored;
 mod stores;
 mod surface;
 mod ui;
+mod ui_configs;
