@@ -9,9 +9,9 @@ use axum::routing::get;
 
 use super::page::Page;
 use crate::app::{App, Checked};
-use crate::canary::iso_from_millis;
 use crate::config::{self, AccountKind};
 use crate::error::Result;
+use crate::report::view::Moment;
 
 pub fn routes() -> Router<App> {
     Router::new().route("/ui/accounts", get(show))
@@ -20,7 +20,7 @@ pub fn routes() -> Router<App> {
 #[derive(Template)]
 #[template(path = "accounts.html", config = "src/ui/askama.toml")]
 pub struct Accounts {
-    checked_at: String,
+    checked_at: Option<Moment>,
     database: Health,
     accounts: Vec<Account>,
 }
@@ -68,7 +68,7 @@ pub async fn show(State(app): State<App>) -> Page<Accounts> {
         health: health.remove(&account.name).unwrap_or(Health::Up),
     });
     Page(Accounts {
-        checked_at: iso_from_millis(app.clock.now_millis() / 1000 * 1000),
+        checked_at: Moment::of_millis(app.clock.now_millis()),
         database: Health::of(index),
         accounts: accounts.collect(),
     })

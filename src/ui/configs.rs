@@ -90,9 +90,3 @@ fn accounts_for(app: &App, wanted: AccountType) -> Vec<String> {
     });
     accounts.map(|account| account.name.clone()).collect()
 }
-
-/// A time as a page shows it: `2024-05-01 10:00:00`.
-pub fn moment(iso: &str) -> String {
-    let seconds = iso.split(['.', 'Z']).next().unwrap_or_default();
-    seconds.replace('T', " ")
-}

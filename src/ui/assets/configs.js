@@ -30,7 +30,7 @@
   document.getElementById("keys").hidden = false;
 
   let findings = [...list.children].map((item) => ({
-    severity: item.className,
+    severity: item.dataset.severity,
     path: item.querySelector("code")?.textContent ?? "",
     line: Number(/line (\d+)/.exec(item.textContent)?.[1]) || null,
     column: Number(/column (\d+)/.exec(item.textContent)?.[1]) || null,
@@ -114,7 +114,8 @@
   }
 
   function item({ severity, path, line, column, message }) {
-    const entry = element("li", severity);
+    const entry = element("li");
+    entry.dataset.severity = severity;
     const where = element("span", "where");
     if (line) {
       const link = element("a");
@@ -155,13 +156,15 @@
       if (line && worst.get(line) !== "error") worst.set(line, severity);
     }
     numbers.replaceChildren(...Array.from({ length: count }, (_, at) => {
-      const one = element("span", worst.get(at + 1));
+      const one = element("span");
+      if (worst.has(at + 1)) one.dataset.severity = worst.get(at + 1);
       one.textContent = at + 1;
       return one;
     }));
     gutter.style.width = `${Math.max(2, String(count).length) + 3}ch`;
     marks.replaceChildren(...[...worst].map(([line, severity]) => {
-      const mark = element("div", severity);
+      const mark = element("div");
+      mark.dataset.severity = severity;
       mark.dataset.line = line;
       return mark;
     }));

@@ -8,6 +8,7 @@ use super::Store;
 use crate::app::App;
 use crate::canary::CanaryConfigSummary;
 use crate::error::Result;
+use crate::report::view::Moment;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
 
@@ -21,6 +22,12 @@ pub struct List {
     configs: Vec<CanaryConfigSummary>,
     /// For the line that a newcomer can copy.
     url: String,
+}
+
+impl List {
+    fn updated(config: &CanaryConfigSummary) -> Option<Moment> {
+        Moment::of_millis(config.updated_timestamp)
+    }
 }
 
 pub async fn show(

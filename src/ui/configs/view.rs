@@ -9,6 +9,7 @@ use crate::canary::{CanaryConfig, CanaryMetricConfig, Id};
 use crate::error::{Error, Result};
 use crate::judge::policy::{Direction, Effect, Measure, MetricPolicy, NanStrategy};
 use crate::metrics::{shown_query, supports};
+use crate::report::view::Moment;
 use crate::run::configs;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
@@ -90,6 +91,14 @@ pub async fn show(
 }
 
 impl View {
+    fn created(&self) -> Option<Moment> {
+        self.config.created_timestamp.and_then(Moment::of_millis)
+    }
+
+    fn updated(&self) -> Option<Moment> {
+        self.config.updated_timestamp.and_then(Moment::of_millis)
+    }
+
     fn judge(&self) -> &str {
         let named = self
             .config
