@@ -8,6 +8,9 @@ use crate::canary::{CanaryConfig, Fault, Id, Path, Position, fault};
 use crate::error::{Error, Result};
 use crate::judge;
 
+/// More are not read by anybody at once, and each is looked up in the whole text.
+const MOST_FINDINGS: usize = 20;
+
 /// Stores a new config. An id that it has is kept; else one is made.
 ///
 /// # Errors
@@ -112,7 +115,7 @@ pub enum Severity {
 /// Reads a text as it would be read when it is stored.
 ///
 /// # Errors
-/// What is wrong with it: all that can be found at once.
+/// What is wrong with it, the worst first.
 pub fn read(app: &App, text: &str) -> Result<CanaryConfig, Vec<Finding>> {
     let (config, findings) = examined(app, text);
     let refused = |finding: &Finding| finding.severity == Severity::Refused;
@@ -122,7 +125,7 @@ pub fn read(app: &App, text: &str) -> Result<CanaryConfig, Vec<Finding>> {
     }
 }
 
-/// Everything that is to be said of a text that may become a config.
+/// What is to be said of a text that may become a config.
 pub fn examine(app: &App, text: &str) -> Vec<Finding> {
     examined(app, text).1
 }
@@ -152,9 +155,11 @@ fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Finding>) {
     warned.extend(judge::judge_faults(&stored));
     warned.extend(unknown_judge(app, &stored));
     warned.retain(|fault| !refused.contains(fault));
-    let refused = refused.into_iter().map(|f| finding(Severity::Refused, f));
-    let warned = warned.into_iter().map(|f| finding(Severity::Unusable, f));
-    (Some(config), refused.chain(warned).collect())
+    let refused = refused.into_iter().map(|fault| (Severity::Refused, fault));
+    let warned = warned.into_iter().map(|fault| (Severity::Unusable, fault));
+    let told = refused.chain(warned).take(MOST_FINDINGS);
+    let findings = told.map(|(severity, fault)| finding(severity, fault));
+    (Some(config), findings.collect())
 }
 
 fn unknown_judge(app: &App, config: &CanaryConfig) -> Option<Fault> {

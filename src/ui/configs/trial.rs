@@ -73,7 +73,7 @@ pub async fn start(
     let mut trial = Trial::of(&app, &id, &address).await?;
     trial.fill(&fields);
     let Some(request) = trial.request() else {
-        trial.problem = Some("nothing was started: see what is marked below".to_owned());
+        trial.problem = Some("see what is marked below".to_owned());
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
     };
     let admitted = match trial.admission(&app, request) {
