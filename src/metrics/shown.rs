@@ -46,7 +46,7 @@ fn stands_for_itself(variable: &str) -> String {
 
 /// The names that a scope must give a value to, or may.
 fn variables(template: &str) -> impl Iterator<Item = &str> {
-    template.split("{").skip(1).filter_map(|after| {
+    template.split('{').skip(1).filter_map(|after| {
         let (expression, _) = after.split_once('}')?;
         let name = expression.split(":-").next()?;
         let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');

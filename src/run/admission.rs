@@ -175,7 +175,10 @@ fn without_metrics(config: &CanaryConfig) -> Option<Fault> {
     })
 }
 
-/// The scopes that a metric which can be fetched is fetched for.
+/// The pair of scopes that a metric is fetched for.
+///
+/// # Errors
+/// Why it cannot be fetched at all.
 fn scope_name(metric: &CanaryMetricConfig) -> Result<&str, Fault> {
     let name = metric.name.as_deref().unwrap_or("null");
     let fault = |member, told| Err(Fault::new(Path::of(member), told));
@@ -187,13 +190,11 @@ fn scope_name(metric: &CanaryMetricConfig) -> Result<&str, Fault> {
         let told = format!("Unable to resolve canary scope factory for '{kind}'.");
         return fault("query.type", told);
     }
-    match &metric.scope_name {
-        Some(scope) => Ok(scope),
-        None => {
-            let told = format!("Canary scope for metric named '{name}' is null.");
-            fault("scopeName", told)
-        }
-    }
+    let Some(scope) = &metric.scope_name else {
+        let told = format!("Canary scope for metric named '{name}' is null.");
+        return fault("scopeName", told);
+    };
+    Ok(scope)
 }
 
 fn without_weights(config: &CanaryConfig) -> Option<Fault> {

@@ -19,10 +19,10 @@ pub fn routes() -> Router<App> {
 
 #[derive(Template)]
 #[template(path = "accounts.html", config = "src/ui/askama.toml")]
-pub struct Accounts {
+pub struct View {
     checked_at: Option<Moment>,
     database: Health,
-    accounts: Vec<Account>,
+    listed: Vec<Account>,
 }
 
 struct Account {
@@ -44,7 +44,7 @@ enum Health {
     Down(String),
 }
 
-pub async fn show(State(app): State<App>) -> Page<Accounts> {
+pub async fn show(State(app): State<App>) -> Page<View> {
     let Checked {
         index,
         stores,
@@ -67,10 +67,10 @@ pub async fn show(State(app): State<App>) -> Page<Accounts> {
         place: place(&account.kind),
         health: health.remove(&account.name).unwrap_or(Health::Up),
     });
-    Page(Accounts {
+    Page(View {
         checked_at: Moment::of_millis(app.clock.now_millis()),
         database: Health::of(index),
-        accounts: accounts.collect(),
+        listed: accounts.collect(),
     })
 }
 

@@ -56,7 +56,7 @@ impl Field {
     }
 
     pub fn fill(&mut self, fields: &Fields) {
-        self.value = fields.lines(&self.name).trim().to_owned();
+        fields.lines(&self.name).trim().clone_into(&mut self.value);
     }
 
     /// What `parse` makes of the value, or `None` and the problem that it has with it.

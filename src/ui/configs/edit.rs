@@ -110,9 +110,8 @@ pub async fn create(
 ) -> Result<Response> {
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config");
-    let config = match configs::read(&app, &text) {
-        Ok(config) => config,
-        Err(_) => return Ok(Editor::new(&app, store, Task::New, text).come_back()),
+    let Ok(config) = configs::read(&app, &text) else {
+        return Ok(Editor::new(&app, store, Task::New, text).come_back());
     };
     match configs::create(&app, &store.name, config).await {
         Ok(id) => Ok(Redirect::to(&store.address(id.as_str())).into_response()),
