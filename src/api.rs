@@ -151,7 +151,7 @@ pub fn router(app: &App) -> Router {
     let routes = routes
         .merge(page)
         .route("/ui/charts/{file}", get(charts::show))
-        .merge(ui::routes())
+        .merge(ui::routes(&app.config.server))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     layers::surround(routes, &app.config.server).with_state(app.clone())

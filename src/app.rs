@@ -1,5 +1,7 @@
 //! Everything that is opened once, and the accounts by name.
 
+mod health;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -12,6 +14,7 @@ use crate::config::{Account, AccountKind, AccountType, Config};
 use crate::error::{Error, Result};
 use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
+pub use health::Checked;
 
 /// One running serin. Cheap to clone: all clones are the same.
 #[derive(Clone)]

@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod config;
 pub mod execution;
 pub mod explanation;
+pub mod fault;
 mod lenient;
 pub mod metric_set;
 pub mod number;
@@ -32,6 +33,7 @@ pub use execution::{
     CanaryResult, ExecutionStatus, StageException,
 };
 pub use explanation::{Explanation, Summary};
+pub use fault::{Fault, Path, Position};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
 pub use result::{

@@ -59,7 +59,8 @@ pub struct Config {
 pub struct Server {
     pub address: String,
     pub port: u16,
-    /// Used for every link that leaves the service; without it, links are relative.
+    /// Used for every link that leaves the service; without it, links are relative. Forms may come
+    /// from there.
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
     pub request_timeout: Duration,

@@ -25,6 +25,10 @@ pub enum Error {
         cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 
+    /// What was to be replaced is no longer what the caller saw.
+    #[error("{0}")]
+    Changed(String),
+
     /// Too much waits, or the database is away: the same call may go through later.
     #[error("{0}")]
     Unavailable(String),

@@ -15,7 +15,7 @@ mod score;
 pub mod transform;
 
 pub use explain::others as explain_others;
-pub use policy::check;
+pub use policy::{check, faults, judge_faults};
 
 use score::Scored;
 

@@ -2,6 +2,7 @@
 
 pub mod mix;
 mod prometheus;
+mod shown;
 mod template;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::config::{AccountKind, Config};
 use crate::error::Result;
 
 use prometheus::{Known, Prometheus};
+pub use shown::shown_query;
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]

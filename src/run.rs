@@ -4,6 +4,7 @@ mod admission;
 mod analysis;
 mod canary;
 mod comparison;
+pub mod configs;
 mod pipeline;
 mod plan;
 mod remote_judge;

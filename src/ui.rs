@@ -1,10 +1,12 @@
 //! The doors for people: pages that can be read without scripts, and what they load.
 
+mod accounts;
 mod analyses;
 mod assets;
+mod configs;
 mod filter;
 mod find;
-
+mod forms;
 mod page;
 mod run;
 mod runs;
@@ -15,11 +17,14 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
 use crate::app::App;
+use crate::config::Server;
 use crate::error::{Error, Result};
 
 /// All pages. Whatever goes wrong in them is told on a page too.
-pub fn routes() -> Router<App> {
+pub fn routes(server: &Server) -> Router<App> {
     Router::new()
+        .merge(configs::routes(server))
+        .merge(accounts::routes())
         .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))

@@ -6,16 +6,15 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
-use crate::canary::{CanaryConfig, CanaryConfigSummary, Id};
+use crate::canary::{CanaryConfig, CanaryConfigSummary};
 use crate::config::AccountType::ConfigurationStore;
-use crate::error::{Error, Result};
-use crate::judge;
+use crate::error::Result;
+use crate::run::configs;
 
 /// The id under which a canary config was stored.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,21 +67,10 @@ pub async fn find_canary_config(
 pub async fn store_canary_config(
     State(app): State<App>,
     query: Query,
-    Body(mut config): Body<CanaryConfig>,
+    Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    let now = app.clock.now_millis();
-    config.created_timestamp.get_or_insert(now);
-    config.updated_timestamp = config.updated_timestamp.or(config.created_timestamp);
-    config.stamp();
-    if config.id.as_ref().is_none_or(String::is_empty) {
-        config.id = Some(Uuid::new_v4().to_string());
-    }
-    check(&app, &mut config)?;
-    let id = Id::parse(config.id.as_deref().unwrap_or_default())?;
-    app.storage
-        .create_canary_config(account, &id, &config)
-        .await?;
+    let id = configs::create(&app, account, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {
         canary_config_id: id.to_string(),
     }))
@@ -99,26 +87,10 @@ pub async fn update_canary_config(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-    Body(mut config): Body<CanaryConfig>,
+    Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    if config.created_timestamp.is_none() {
-        config.created_timestamp = match app.storage.canary_config(account, &id).await {
-            Ok(stored) => stored.created_timestamp,
-            Err(error @ Error::Unavailable(_)) => return Err(error),
-            // One that is not there is refused below, one that cannot be read is replaced.
-            Err(_) => None,
-        };
-    }
-    config.updated_timestamp = Some(app.clock.now_millis());
-    config.stamp();
-    if config.id.as_ref().is_none_or(String::is_empty) {
-        config.id = Some(id.to_string());
-    }
-    check(&app, &mut config)?;
-    app.storage
-        .update_canary_config(account, &id, &config)
-        .await?;
+    configs::replace(&app, account, &id, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {
         canary_config_id: id.to_string(),
     }))
@@ -136,10 +108,4 @@ pub async fn delete_canary_config(
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     app.storage.delete_canary_config(account, &id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn check(app: &App, config: &mut CanaryConfig) -> Result<()> {
-    config.validate(app.config.metric_name_validation)?;
-    config.drop_nulls();
-    judge::check(config)
 }

@@ -1,19 +1,13 @@
 //! `/health` and `/metrics`: how serin itself is.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
-use crate::error::{Error, Result};
-
-/// How long each account may take to answer.
-const LIMIT: Duration = Duration::from_secs(2);
+use crate::app::{App, Checked};
+use crate::error::Result;
 
 /// Health in detail
 ///
@@ -22,22 +16,11 @@ const LIMIT: Duration = Duration::from_secs(2);
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn health(State(app): State<App>) -> Response {
-    let stores = app.storage.stores().map(|name| async {
-        (
-            name.to_owned(),
-            in_time(app.storage.check_store(name)).await,
-        )
-    });
-    let sources = app
-        .metric_sources
-        .iter()
-        .map(|(name, source)| async move { (name.clone(), in_time(source.health()).await) });
-    let (index, stores, sources) = tokio::join!(
-        in_time(app.storage.check_index()),
-        join_all(stores),
-        join_all(sources)
-    );
-
+    let Checked {
+        index,
+        stores,
+        sources,
+    } = app.check().await;
     let default = app.storage.default_store();
     let default_is_up = stores
         .iter()
@@ -84,13 +67,6 @@ pub async fn readiness(State(app): State<App>) -> Response {
 pub async fn metrics(State(app): State<App>) -> Response {
     let text = app.telemetry.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
-}
-
-async fn in_time(check: impl Future<Output = Result<()>>) -> Result<()> {
-    match tokio::time::timeout(LIMIT, check).await {
-        Ok(checked) => checked,
-        Err(_) => Err(Error::Unavailable(format!("no answer within {LIMIT:?}"))),
-    }
 }
 
 fn accounts(up: bool, checked: Vec<(String, Result<()>)>) -> Value {

@@ -70,6 +70,7 @@ impl IntoResponse for Error {
             Self::Invalid(message) => Problem::new(StatusCode::BAD_REQUEST, message),
             Self::NotFound(message) => Problem::new(StatusCode::NOT_FOUND, message),
             Self::Reused(message) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            Self::Changed(message) => Problem::new(StatusCode::CONFLICT, message),
             Self::Unavailable(message) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, message),
             Self::Fetch(fetch) => Problem::spring(upstream_status(fetch.status), fetch.to_string()),
             Self::Storage { what, cause } => {

@@ -6,10 +6,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::problem::Problem;
-use crate::canary::Id;
+use crate::canary::{Id, fault};
 use crate::error::{Error, Result};
 
 /// A JSON body. A missing content type is JSON; another one is refused.
@@ -51,38 +50,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// JSON with the path of what is wrong in the error.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // Windows' tools begin a text with a byte order mark.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::Invalid(
-            "the body is empty; JSON is wanted".to_owned(),
-        ));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = match serde_path_to_error::deserialize(&mut reader) {
-        // Of a member that stands twice the last one counts, as in Kayenta: a `Value` reads so.
-        Err(error) if error.inner().to_string().starts_with("duplicate field") => {
-            let value: Value =
-                serde_json::from_slice(bytes).map_err(|error| unreadable("", &error))?;
-            return serde_path_to_error::deserialize(value).map_err(|error| located(&error));
-        }
-        read => read.map_err(|error| located(&error))?,
-    };
-    reader
-        .end()
-        .map_err(|error| Error::Invalid(format!("the body goes on after its JSON: {error}")))?;
-    Ok(value)
-}
-
-fn located(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    match error.path().to_string().as_str() {
-        "." | "?" => unreadable("", error.inner()),
-        path => unreadable(&format!(" at '{path}'"), error.inner()),
-    }
-}
-
-fn unreadable(place: &str, error: &serde_json::Error) -> Error {
-    Error::Invalid(format!("the body cannot be read{place}: {error}"))
+    Ok(fault::read(bytes)?)
 }
 
 /// An id in the path.

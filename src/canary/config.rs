@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::time::iso_from_millis;
-use super::{drop_nulls, lenient};
-use crate::error::{Error, Result};
+use super::{Fault, Path, drop_nulls, lenient};
 
 /// A canary config. Members that serin does not know are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -95,44 +94,56 @@ pub struct CanaryConfig {
 }
 
 impl CanaryConfig {
-    /// What Kayenta checks when a config is stored; `metric_names` says whether those count.
-    pub fn validate(&self, metric_names: bool) -> Result<()> {
-        let name = match self.name.as_deref() {
-            None | Some("") => return invalid("Canary config must specify a name."),
-            Some(name) => name,
-        };
+    /// What Kayenta refuses when a config is stored, in its order; `metric_names` says whether those
+    /// count.
+    pub fn faults(&self, metric_names: bool) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut refuse = |path, message: String| faults.push(Fault::new(path, message));
+        let name = self.name.as_deref().unwrap_or_default();
+        if name.is_empty() {
+            let told = "Canary config must specify a name.";
+            refuse(Path::of("name"), told.to_owned());
+        }
         if self.applications.as_ref().is_none_or(Vec::is_empty) {
-            return invalid("Canary config must specify at least one application.");
+            let told = "Canary config must specify at least one application.";
+            refuse(Path::of("applications"), told.to_owned());
         }
         // The comma is Kayenta's, whatever the message says.
         if !name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, ',' | '-' | '_'))
         {
-            return invalid(format!(
-                "Canary config cannot be named '{name}'. Names must contain only letters, numbers, dashes (-) and underscores (_)."
-            ));
+            refuse(
+                Path::of("name"),
+                format!(
+                    "Canary config cannot be named '{name}'. Names must contain only letters, numbers, dashes (-) and underscores (_)."
+                ),
+            );
         }
         if metric_names {
-            self.validate_metric_names()?;
+            faults.extend(self.metric_name_faults());
         }
-        Ok(())
+        faults
     }
 
-    fn validate_metric_names(&self) -> Result<()> {
+    fn metric_name_faults(&self) -> Vec<Fault> {
         let mut seen = Vec::new();
-        for metric in self.metrics.iter().flatten() {
+        let mut faults = Vec::new();
+        for (at, metric) in self.metrics.iter().flatten().enumerate() {
+            let path = Path::element("metrics", at).member("name");
             match metric.name.as_deref() {
-                None | Some("") => return invalid("Metric config must specify a name."),
+                None | Some("") => {
+                    faults.push(Fault::new(path, "Metric config must specify a name."));
+                }
                 Some(name) if seen.contains(&name) => {
-                    return invalid(format!(
-                        "Metric config name must be unique. '{name}' is duplicated."
-                    ));
+                    let told =
+                        format!("Metric config name must be unique. '{name}' is duplicated.");
+                    faults.push(Fault::new(path, told));
                 }
                 Some(name) => seen.push(name),
             }
         }
-        Ok(())
+        faults
     }
 
     /// Fills the texts of the timestamps from their milliseconds.
@@ -168,10 +179,6 @@ impl CanaryConfig {
             members.values_mut().for_each(drop_nulls);
         }
     }
-}
-
-fn invalid<T>(message: impl Into<String>) -> Result<T> {
-    Err(Error::Invalid(message.into()))
 }
 
 /// Which judge.
@@ -282,7 +289,7 @@ impl CanaryMetricSetQueryConfig {
 }
 
 impl Serialize for CanaryMetricSetQueryConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = self.0.clone();
         members.insert("serviceType".to_owned(), self.kind().into());
         members.serialize(serializer)
@@ -290,7 +297,7 @@ impl Serialize for CanaryMetricSetQueryConfig {
 }
 
 impl<'de> Deserialize<'de> for CanaryMetricSetQueryConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut members = Value::Object(Map::deserialize(deserializer)?);
         drop_nulls(&mut members);
         let Value::Object(mut members) = members else {

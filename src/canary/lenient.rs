@@ -161,10 +161,8 @@ pub mod double_map {
     use indexmap::IndexMap;
     use serde::ser::SerializeMap;
     use serde::{Deserialize, Deserializer, Serializer};
-    use serde_json::Value;
 
     use super::doubles::Element;
-    use super::parse_double;
 
     pub type Weights = Option<IndexMap<String, f64>>;
 
@@ -180,16 +178,13 @@ pub mod double_map {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Weights, D::Error> {
-        let Some(raw) = Option::<IndexMap<String, Value>>::deserialize(deserializer)? else {
-            return Ok(None);
-        };
-        let mut map = IndexMap::with_capacity(raw.len());
-        for (name, value) in raw {
-            if let Some(value) = parse_double(&value)? {
-                map.insert(name, value);
-            }
-        }
-        Ok(Some(map))
+        // Each value is read in its place, so that an error can say which one it is.
+        #[derive(Deserialize)]
+        struct Weight(#[serde(deserialize_with = "super::number::deserialize")] Option<f64>);
+
+        let map = Option::<IndexMap<String, Weight>>::deserialize(deserializer)?;
+        let entry = |(name, Weight(value))| Some((name, value?));
+        Ok(map.map(|map| map.into_iter().filter_map(entry).collect()))
     }
 }
 

@@ -2,8 +2,13 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::canary::{CanaryConfig, CanaryMetricConfig};
-use crate::error::{Error, Result};
+use crate::canary::{CanaryConfig, CanaryMetricConfig, Fault, Path};
+use crate::error;
+
+type Result<T, E = Fault> = std::result::Result<T, E>;
+
+/// Where the policy stands in a metric config.
+const CANARY: &str = "analysisConfigurations.canary";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricPolicy {
@@ -52,7 +57,7 @@ pub struct Effect {
 }
 
 impl MetricPolicy {
-    /// Of a metric config, as strict as Kayenta's judge: where that throws, this is an error.
+    /// Of a metric config, as strict as Kayenta's judge: where that throws, this is a fault of it.
     pub fn of(metric: &CanaryMetricConfig) -> Result<Self> {
         let members = Members::canary_of(metric)?;
         let effect_size = members.effect_size()?;
@@ -64,7 +69,7 @@ impl MetricPolicy {
             Measure::MeanRatio => 1.0,
             Measure::Cles => 0.5,
         };
-        let limit = |name| Ok::<_, Error>(effect_size.double(name)?.unwrap_or(neutral));
+        let limit = |name| Ok::<_, Fault>(effect_size.double(name)?.unwrap_or(neutral));
         Ok(Self {
             direction: match members.text("direction")? {
                 Some("increase") => Direction::Increase,
@@ -93,28 +98,56 @@ impl MetricPolicy {
 }
 
 /// Refuses a config that could be stored and never judged.
+pub fn check(config: &CanaryConfig) -> error::Result<()> {
+    match faults(config).into_iter().next() {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
+}
+
+/// What could be stored and never judged, the first of each metric.
 ///
 /// Explicit nulls and integers beyond 32 bits pass, as Kayenta stores them too.
-pub fn check(config: &CanaryConfig) -> Result<()> {
-    for metric in config.metrics.iter().flatten() {
-        let members = Members::canary_of(metric)?;
-        for flag in ["critical", "mustHaveData", "muted"] {
-            members.flag(flag)?;
-        }
-        let effect_size = members.effect_size()?;
-        for limit in [
-            "allowedIncrease",
-            "allowedDecrease",
-            "criticalIncrease",
-            "criticalDecrease",
-        ] {
-            effect_size.number(limit)?;
-        }
-        let outliers = members.object("outliers");
-        if outliers.get("strategy").and_then(Value::as_str) == Some("remove") {
-            let factor = outliers.number("outlierFactor")?;
-            outliers.positive(factor.and_then(Number::as_f64))?;
-        }
+pub fn faults(config: &CanaryConfig) -> Vec<Fault> {
+    of_metrics(config, check_metric)
+}
+
+/// What the judge throws on, the first of each metric: what [`faults`] finds, and more.
+pub fn judge_faults(config: &CanaryConfig) -> Vec<Fault> {
+    of_metrics(config, |metric| MetricPolicy::of(metric).map(|_| ()))
+}
+
+fn of_metrics(
+    config: &CanaryConfig,
+    check: impl Fn(&CanaryMetricConfig) -> Result<()>,
+) -> Vec<Fault> {
+    let metrics = config.metrics.iter().flatten().enumerate();
+    metrics
+        .filter_map(|(at, metric)| {
+            let fault = check(metric).err()?;
+            Some(fault.within(Path::element("metrics", at)))
+        })
+        .collect()
+}
+
+fn check_metric(metric: &CanaryMetricConfig) -> Result<()> {
+    let members = Members::canary_of(metric)?;
+    for flag in ["critical", "mustHaveData", "muted"] {
+        members.flag(flag)?;
+    }
+    let effect_size = members.effect_size()?;
+    for limit in [
+        "allowedIncrease",
+        "allowedDecrease",
+        "criticalIncrease",
+        "criticalDecrease",
+    ] {
+        effect_size.number(limit)?;
+    }
+    let outliers = members.object("outliers");
+    if outliers.get("strategy").and_then(Value::as_str) == Some("remove") {
+        let factor = outliers.number("outlierFactor")?;
+        outliers.positive(factor.and_then(Number::as_f64))?;
     }
     Ok(())
 }
@@ -150,7 +183,7 @@ impl<'a> Members<'a> {
             None | Some(Value::Null) => {}
             Some(Value::Object(members)) => canary.object = Some(members),
             Some(other) => {
-                return Err(canary.wrong("analysisConfigurations.canary", other, "an object"));
+                return Err(canary.wrong(CANARY, other, "an object"));
             }
         }
         Ok(canary)
@@ -235,11 +268,17 @@ impl<'a> Members<'a> {
         Err(self.wrong("outlierFactor", &factor.into(), "a number above 0"))
     }
 
-    fn wrong(&self, name: &str, value: &Value, wanted: &str) -> Error {
-        Error::Invalid(format!(
-            "metric '{}': {}{name} is {value}, {wanted} is wanted",
-            self.metric, self.path
-        ))
+    fn wrong(&self, name: &str, value: &Value, wanted: &str) -> Fault {
+        let member = format!("{}{name}", self.path);
+        let told = format!(
+            "metric '{}': {member} is {value}, {wanted} is wanted",
+            self.metric
+        );
+        let path = match name {
+            CANARY => Path::of(CANARY),
+            _ => Path::of(&format!("{CANARY}.{member}")),
+        };
+        Fault::new(path, told)
     }
 }
 

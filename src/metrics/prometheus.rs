@@ -118,7 +118,7 @@ impl MetricSource for Prometheus {
     }
 
     fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
-        query::build(query_of(request)?, request, &self.scope_label)
+        query_text(request, &self.scope_label)
     }
 
     async fn fetch(&self, request: &MetricRequest<'_>) -> Result<Vec<MetricSet>> {
@@ -158,6 +158,11 @@ impl MetricSource for Prometheus {
         let health = self.fetching.client.health().await;
         health.map_err(|error| Error::Fetch(Box::new(error)))
     }
+}
+
+/// The text that any account would be sent.
+pub fn query_text(request: &MetricRequest<'_>, scope_label: &str) -> Result<String> {
+    query::build(query_of(request)?, request, scope_label)
 }
 
 fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryConfig> {

@@ -5,8 +5,8 @@ use ulid::Ulid;
 use super::stages::Stages;
 use crate::app::App;
 use crate::canary::{
-    CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, ExecutionStatus, Id,
-    iso_from_millis,
+    CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
+    ExecutionStatus, Fault, Id, Path, iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -108,12 +108,10 @@ pub(super) fn new_id(millis: i64) -> String {
 
 /// The checks of Kayenta, in its order.
 pub(super) fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> Result<()> {
-    let metrics = config.metrics.as_deref().unwrap_or_default();
-    if metrics.is_empty() {
-        return invalid(
-            "The canary config must specify at least one metric. Otherwise we're not analyzing anything. :)",
-        );
+    if let Some(fault) = without_metrics(config) {
+        return Err(fault.into());
     }
+    let metrics = config.metrics.as_deref().unwrap_or_default();
     let needed: Vec<&str> = metrics
         .iter()
         .filter_map(|metric| metric.scope_name.as_deref())
@@ -140,19 +138,7 @@ pub(super) fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> 
         ));
     }
     for metric in metrics {
-        let name = metric.name.as_deref().unwrap_or("null");
-        let Some(query) = &metric.query else {
-            return invalid(format!("Metric '{name}' has no query."));
-        };
-        if !metrics::supports(query.kind()) {
-            return invalid(format!(
-                "Unable to resolve canary scope factory for '{}'.",
-                query.kind()
-            ));
-        }
-        let Some(scope) = &metric.scope_name else {
-            return invalid(format!("Canary scope for metric named '{name}' is null."));
-        };
+        let scope = scope_name(metric)?;
         let pair = &scopes[scope];
         if pair.control_scope.is_none() || pair.experiment_scope.is_none() {
             return invalid(format!(
@@ -163,16 +149,63 @@ pub(super) fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> 
     if request.thresholds.is_none() {
         return invalid("Execution request must contain thresholds");
     }
-    if config
-        .classifier
-        .as_ref()
-        .is_none_or(|classifier| classifier.group_weights.is_none())
-    {
-        return invalid(
-            "The canary config must specify a classifier with groupWeights, {} at least.",
-        );
+    match without_weights(config) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Why no request could start a canary with a config that is otherwise in order.
+pub(super) fn unusable(config: &CanaryConfig) -> Vec<Fault> {
+    let metrics = config.metrics.iter().flatten().enumerate();
+    let metrics = metrics.filter_map(|(at, metric)| {
+        let fault = scope_name(metric).err()?;
+        Some(fault.within(Path::element("metrics", at)))
+    });
+    let config_faults = [without_metrics(config), without_weights(config)];
+    config_faults.into_iter().flatten().chain(metrics).collect()
+}
+
+fn without_metrics(config: &CanaryConfig) -> Option<Fault> {
+    config.metrics.as_ref().is_none_or(Vec::is_empty).then(|| {
+        Fault::new(
+            Path::of("metrics"),
+            "The canary config must specify at least one metric. Otherwise we're not analyzing anything. :)",
+        )
+    })
+}
+
+/// The pair of scopes that a metric is fetched for.
+///
+/// # Errors
+/// Why it cannot be fetched at all.
+fn scope_name(metric: &CanaryMetricConfig) -> Result<&str, Fault> {
+    let name = metric.name.as_deref().unwrap_or("null");
+    let fault = |member, told| Err(Fault::new(Path::of(member), told));
+    let Some(query) = &metric.query else {
+        return fault("query", format!("Metric '{name}' has no query."));
+    };
+    let kind = query.kind();
+    if !metrics::supports(kind) {
+        let told = format!("Unable to resolve canary scope factory for '{kind}'.");
+        return fault("query.type", told);
+    }
+    let Some(scope) = &metric.scope_name else {
+        let told = format!("Canary scope for metric named '{name}' is null.");
+        return fault("scopeName", told);
+    };
+    Ok(scope)
+}
+
+fn without_weights(config: &CanaryConfig) -> Option<Fault> {
+    let classifier = config.classifier.as_ref();
+    let weights = classifier.and_then(|classifier| classifier.group_weights.as_ref());
+    weights.is_none().then(|| {
+        Fault::new(
+            Path::of("classifier"),
+            "The canary config must specify a classifier with groupWeights, {} at least.",
+        )
+    })
 }
 
 fn invalid<T>(message: impl Into<String>) -> Result<T> {

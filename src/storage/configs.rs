@@ -125,13 +125,48 @@ impl Storage {
         id: &Id,
         config: &CanaryConfig,
     ) -> Result<()> {
+        self.rewrite_config(account, id, config, |_| Ok(())).await
+    }
+
+    /// Only while the stored config has that `updatedTimestamp`.
+    ///
+    /// # Errors
+    /// `Changed` when it has another one, `Invalid` as with every update.
+    pub async fn update_known_canary_config(
+        &self,
+        account: &str,
+        id: &Id,
+        config: &CanaryConfig,
+        updated: Option<i64>,
+    ) -> Result<()> {
+        let is_known = |stored: &Bytes| match serde_json::from_slice::<CanaryConfig>(stored) {
+            Ok(stored) if stored.updated_timestamp != updated => {
+                let when = stored.updated_timestamp_iso.unwrap_or_default();
+                let told = format!("somebody else changed the canary config '{id}' at {when}");
+                Err(Error::Changed(told))
+            }
+            // What cannot be read is nothing to lose.
+            _ => Ok(()),
+        };
+        self.rewrite_config(account, id, config, is_known).await
+    }
+
+    /// Writes the new one where `may_go` lets the stored one go.
+    async fn rewrite_config(
+        &self,
+        account: &str,
+        id: &Id,
+        config: &CanaryConfig,
+        may_go: impl Fn(&Bytes) -> Result<()>,
+    ) -> Result<()> {
         self.reconcile_once(account).await?;
         let _lock = self.lock_config(account, id.as_str()).await?;
-        let Some(_) = self.newest(account, group::CANARY_CONFIG, id).await? else {
+        let Some((_, stored)) = self.newest(account, group::CANARY_CONFIG, id).await? else {
             return Err(Error::Invalid(format!(
                 "Canary config '{id}' does not exist."
             )));
         };
+        may_go(&stored)?;
         self.write_config(account, id, config, true).await?;
         // A rename: the new object is there, the old ones go.
         let kept = key(id, config.name.as_deref().unwrap_or_default());

@@ -22,9 +22,11 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 7] = [
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("serin.js", "text/javascript; charset=utf-8"),
+    asset!("configs.css", "text/css; charset=utf-8"),
+    asset!("configs.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("vendor/uPlot.iife.min.js", "text/javascript; charset=utf-8"),
     asset!("vendor/uPlot.min.css", "text/css; charset=utf-8"),

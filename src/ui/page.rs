@@ -59,7 +59,11 @@ pub async fn tell_failure(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
-    if !(failed && is_for_people) {
+    // A form that comes back says itself what is wrong with it.
+    let is_page = response
+        .headers()
+        .contains_key(header::CONTENT_SECURITY_POLICY);
+    if !(failed && is_for_people) || is_page {
         return response;
     }
     let (mut parts, body) = response.into_parts();

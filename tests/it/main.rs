@@ -45,3 +45,4 @@ mod stored;
 mod stores;
 mod surface;
 mod ui;
+mod ui_configs;

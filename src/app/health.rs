@@ -1,0 +1,49 @@
+//! Whether everything that serin needs answers now.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::App;
+use crate::error::{Error, Result};
+
+/// How long each may take to answer.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// What answered, and why the others did not; accounts by name, in the order of the configuration.
+pub struct Checked {
+    pub index: Result<()>,
+    pub stores: Vec<(String, Result<()>)>,
+    pub sources: Vec<(String, Result<()>)>,
+}
+
+impl App {
+    /// Asks all at once.
+    pub async fn check(&self) -> Checked {
+        let stores = self.storage.stores().map(|name| async {
+            let checked = in_time(self.storage.check_store(name)).await;
+            (name.to_owned(), checked)
+        });
+        let sources = self
+            .metric_sources
+            .iter()
+            .map(|(name, source)| async move { (name.clone(), in_time(source.health()).await) });
+        let (index, stores, sources) = tokio::join!(
+            in_time(self.storage.check_index()),
+            join_all(stores),
+            join_all(sources)
+        );
+        Checked {
+            index,
+            stores,
+            sources,
+        }
+    }
+}
+
+async fn in_time(check: impl Future<Output = Result<()>>) -> Result<()> {
+    match tokio::time::timeout(LIMIT, check).await {
+        Ok(checked) => checked,
+        Err(_) => Err(Error::Unavailable(format!("no answer within {LIMIT:?}"))),
+    }
+}

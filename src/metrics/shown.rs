@@ -1,0 +1,103 @@
+//! The query of a metric for those who read its config: variables stand where a scope fills them in.
+
+use indexmap::IndexMap;
+
+use super::{MetricRequest, prometheus};
+use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
+use crate::config::Config;
+use crate::error::Result;
+
+/// The text that would be sent, with `${scope}`, `${location}` and the like left in it.
+///
+/// # Errors
+/// Why nothing would be sent.
+pub fn shown_query(
+    config: &Config,
+    canary: &CanaryConfig,
+    metric: &CanaryMetricConfig,
+) -> Result<String> {
+    let templates = canary.templates.iter().flat_map(IndexMap::values);
+    let query = metric.query.as_ref();
+    let inline = query.and_then(|query| query.text("customInlineTemplate"));
+    let variables = templates.chain(&inline).flat_map(|text| variables(text));
+    let scope = CanaryScope {
+        scope: Some(stands_for_itself("scope")),
+        location: Some(stands_for_itself("location")),
+        extended_scope_params: Some(
+            variables
+                .map(|name| (name.to_owned(), stands_for_itself(name)))
+                .collect(),
+        ),
+        ..CanaryScope::default()
+    };
+    let request = MetricRequest {
+        config: canary,
+        metric,
+        scope: &scope,
+    };
+    let text = prometheus::query_text(&request, &config.prometheus.scope_label)?;
+    // Outside of templates nothing has taken the escape away.
+    Ok(text.replace("$${", "${"))
+}
+
+fn stands_for_itself(variable: &str) -> String {
+    format!("$${{{variable}}}")
+}
+
+/// The names that a scope must give a value to, or may.
+fn variables(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|after| {
+        let (expression, _) = after.split_once('}')?;
+        let name = expression.split(":-").next()?;
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        (!name.is_empty() && name.chars().all(is_name)).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::{LoadOptions, load_from};
+
+    fn shown(query: Value) -> String {
+        let loaded = load_from(&LoadOptions::default(), &BTreeMap::new()).unwrap();
+        let mut query = query;
+        query["type"] = "prometheus".into();
+        let canary: CanaryConfig = serde_json::from_value(json!({
+            "templates": {"version": "version=\"${scope}\",zone=\"${zone:-a}\""},
+            "metrics": [{"name": "m", "query": query}],
+        }))
+        .unwrap();
+        let metric = &canary.metrics.as_ref().unwrap()[0];
+        shown_query(&loaded.config, &canary, metric).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn variables_stay_in_a_query_that_is_shown() {
+        let cases = [
+            (
+                json!({"metricName": "m", "customFilterTemplate": "version"}),
+                "avg(m{version=\"${scope}\",zone=\"${zone}\"})",
+            ),
+            (
+                json!({"customInlineTemplate": "PromQL:rate(x{a=\"$\\{location}\"}[${window}]) > ${scope}"}),
+                "rate(x{a=\"${location}\"}[${window}]) > ${scope}",
+            ),
+            (
+                json!({"metricName": "m", "resourceType": "gce_instance"}),
+                "avg(m{instance=~\"${scope}-.{4}\",zone=~\".+/zones/${location}-.{1}\"})",
+            ),
+            (
+                json!({"metricName": "m"}),
+                "Either a resource type or a custom filter is required.",
+            ),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(shown(query.clone()), expected, "{query}");
+        }
+    }
+}

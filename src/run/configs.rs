@@ -1,0 +1,170 @@
+//! From a text to a stored canary config: every check that its author hears about at once.
+
+use uuid::Uuid;
+
+use super::{admission, remote_judge};
+use crate::app::App;
+use crate::canary::{CanaryConfig, Fault, Id, Path, Position, fault};
+use crate::error::{Error, Result};
+use crate::judge;
+
+/// More are not read by anybody at once, and each is looked up in the whole text.
+const MOST_FINDINGS: usize = 20;
+
+/// Stores a new config. An id that it has is kept; else one is made.
+///
+/// # Errors
+/// `Invalid` when it is refused, or when the id, or the name in one of the applications, is taken.
+pub async fn create(app: &App, account: &str, mut config: CanaryConfig) -> Result<Id> {
+    let now = app.clock.now_millis();
+    config.created_timestamp.get_or_insert(now);
+    config.updated_timestamp = config.updated_timestamp.or(config.created_timestamp);
+    config.stamp();
+    if config.id.as_ref().is_none_or(String::is_empty) {
+        config.id = Some(Uuid::new_v4().to_string());
+    }
+    check(app, &mut config)?;
+    let id = Id::parse(config.id.as_deref().unwrap_or_default())?;
+    app.storage
+        .create_canary_config(account, &id, &config)
+        .await?;
+    Ok(id)
+}
+
+/// Replaces a stored config, whatever it is now.
+///
+/// # Errors
+/// `Invalid` when it is refused, when there is none of that id, or when another one has the name.
+pub async fn replace(app: &App, account: &str, id: &Id, config: CanaryConfig) -> Result<()> {
+    let config = renewed(app, account, id, config).await?;
+    app.storage.update_canary_config(account, id, &config).await
+}
+
+/// Replaces the config that was stored at that time, by its `updatedTimestamp`.
+///
+/// # Errors
+/// Those of [`replace`], and `Changed` when it is another one by now.
+pub async fn replace_known(
+    app: &App,
+    account: &str,
+    id: &Id,
+    config: CanaryConfig,
+    updated: Option<i64>,
+) -> Result<()> {
+    let config = renewed(app, account, id, config).await?;
+    app.storage
+        .update_known_canary_config(account, id, &config, updated)
+        .await
+}
+
+async fn renewed(
+    app: &App,
+    account: &str,
+    id: &Id,
+    mut config: CanaryConfig,
+) -> Result<CanaryConfig> {
+    if config.created_timestamp.is_none() {
+        config.created_timestamp = match app.storage.canary_config(account, id).await {
+            Ok(stored) => stored.created_timestamp,
+            Err(error @ Error::Unavailable(_)) => return Err(error),
+            // One that is not there is refused later, one that cannot be read is replaced.
+            Err(_) => None,
+        };
+    }
+    config.updated_timestamp = Some(app.clock.now_millis());
+    config.stamp();
+    if config.id.as_ref().is_none_or(String::is_empty) {
+        config.id = Some(id.to_string());
+    }
+    check(app, &mut config)?;
+    Ok(config)
+}
+
+fn check(app: &App, config: &mut CanaryConfig) -> Result<()> {
+    match refusals(app, config).into_iter().next() {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
+}
+
+/// Why a config is not stored. What is removed when it is stored is gone afterwards.
+fn refusals(app: &App, config: &mut CanaryConfig) -> Vec<Fault> {
+    let mut faults = config.faults(app.config.metric_name_validation);
+    config.drop_nulls();
+    faults.extend(judge::faults(config));
+    faults
+}
+
+/// What its author should know of a config.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub severity: Severity,
+    pub fault: Fault,
+    /// Where it is in the text.
+    pub position: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It is not stored.
+    Refused,
+    /// It is stored, and no canary can be judged by it.
+    Unusable,
+}
+
+/// Reads a text as it would be read when it is stored.
+///
+/// # Errors
+/// What is wrong with it, the worst first.
+pub fn read(app: &App, text: &str) -> Result<CanaryConfig, Vec<Finding>> {
+    let (config, findings) = examined(app, text);
+    let refused = |finding: &Finding| finding.severity == Severity::Refused;
+    match config {
+        Some(config) if !findings.iter().any(refused) => Ok(config),
+        _ => Err(findings),
+    }
+}
+
+/// What is to be said of a text that may become a config.
+pub fn examine(app: &App, text: &str) -> Vec<Finding> {
+    examined(app, text).1
+}
+
+fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Finding>) {
+    let finding = |severity, fault: Fault| Finding {
+        position: fault.path.position(text),
+        severity,
+        fault,
+    };
+    let config: CanaryConfig = match fault::read(text.as_bytes()) {
+        Ok(config) => config,
+        Err(unreadable) => {
+            let (fault, position) = unreadable.explain(text);
+            let severity = Severity::Refused;
+            let finding = Finding {
+                severity,
+                fault,
+                position,
+            };
+            return (None, vec![finding]);
+        }
+    };
+    let mut stored = config.clone();
+    let refused = refusals(app, &mut stored);
+    let mut warned = admission::unusable(&stored);
+    warned.extend(judge::judge_faults(&stored));
+    warned.extend(unknown_judge(app, &stored));
+    warned.retain(|fault| !refused.contains(fault));
+    let refused = refused.into_iter().map(|fault| (Severity::Refused, fault));
+    let warned = warned.into_iter().map(|fault| (Severity::Unusable, fault));
+    let told = refused.chain(warned).take(MOST_FINDINGS);
+    let findings = told.map(|(severity, fault)| finding(severity, fault));
+    (Some(config), findings.collect())
+}
+
+fn unknown_judge(app: &App, config: &CanaryConfig) -> Option<Fault> {
+    let name = config.judge.as_ref()?.name.as_deref();
+    let is_remote = app.config.remote_judge.is_some() && name == Some(remote_judge::NAME);
+    let error = judge::resolve(name).err().filter(|_| !is_remote)?;
+    Some(Fault::new(Path::of("judge.name"), error.to_string()))
+}

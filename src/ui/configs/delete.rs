@@ -1,0 +1,40 @@
+//! `/ui/configs/{id}/delete`: asked first, then done.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Redirect;
+
+use super::Store;
+use crate::app::App;
+use crate::canary::{CanaryConfig, Id};
+use crate::error::Result;
+use crate::ui::forms::Fields;
+use crate::ui::page::Page;
+
+#[derive(Template)]
+#[template(path = "config_delete.html", config = "src/ui/askama.toml")]
+pub struct Question {
+    store: Store,
+    id: Id,
+    config: CanaryConfig,
+}
+
+pub async fn ask(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+) -> Result<Page<Question>> {
+    let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    let config = app.storage.canary_config(&store.name, &id).await?;
+    Ok(Page(Question { store, id, config }))
+}
+
+pub async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+) -> Result<Redirect> {
+    let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    app.storage.delete_canary_config(&store.name, &id).await?;
+    Ok(Redirect::to(&format!("/ui/configs{}", store.query)))
+}

@@ -1,0 +1,220 @@
+//! `/ui/configs/new`, `/ui/configs/{id}/edit` and `copy`: one editor, which checks as one types.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Form, Json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Store;
+use crate::app::App;
+use crate::canary::{CanaryConfig, Id};
+use crate::error::{Error, Result};
+use crate::run::configs::{self, Finding, Severity};
+use crate::ui::forms::Fields;
+use crate::ui::page::Page;
+
+/// What a new config begins as.
+const EXAMPLE: &str = include_str!("example.json");
+
+#[derive(Template)]
+#[template(path = "config_edit.html", config = "src/ui/askama.toml")]
+pub struct Editor {
+    store: Store,
+    task: Task,
+    text: String,
+    /// When the config was stored that the text was made from.
+    seen: Option<i64>,
+    findings: Vec<Told>,
+    /// Why it was not stored, though nothing is wrong with the text.
+    refusal: Option<Refusal>,
+}
+
+enum Task {
+    New,
+    Copy(Id),
+    Edit(Id),
+}
+
+struct Refusal {
+    message: String,
+    /// What is stored by now, where somebody else was faster.
+    stored: Option<i64>,
+}
+
+/// A finding as a page or its script shows it.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    severity: &'static str,
+    path: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: String,
+}
+
+impl From<Finding> for Told {
+    fn from(finding: Finding) -> Self {
+        Self {
+            severity: match finding.severity {
+                Severity::Refused => "error",
+                Severity::Unusable => "warning",
+            },
+            path: finding.fault.path.to_string(),
+            line: finding.position.map(|position| position.line),
+            column: finding.position.map(|position| position.column),
+            message: finding.fault.message,
+        }
+    }
+}
+
+pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
+    let store = Store::of(&app, &address)?;
+    Ok(Page(Editor::new(
+        &app,
+        store,
+        Task::New,
+        EXAMPLE.to_owned(),
+    )))
+}
+
+pub async fn copy(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+) -> Result<Page<Editor>> {
+    let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    let mut config = app.storage.canary_config(&store.name, &id).await?;
+    config.name = Some(format!("{}-copy", config.name.unwrap_or_default()));
+    let text = editable(&config)?;
+    Ok(Page(Editor::new(&app, store, Task::Copy(id), text)))
+}
+
+pub async fn open(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+) -> Result<Page<Editor>> {
+    let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    let config = app.storage.canary_config(&store.name, &id).await?;
+    let mut editor = Editor::new(&app, store, Task::Edit(id), editable(&config)?);
+    editor.seen = config.updated_timestamp;
+    Ok(Page(editor))
+}
+
+pub async fn create(
+    State(app): State<App>,
+    Query(address): Query<Fields>,
+    Form(fields): Form<Fields>,
+) -> Result<Response> {
+    let store = Store::of(&app, &address)?;
+    let text = fields.lines("config");
+    let Ok(config) = configs::read(&app, &text) else {
+        return Ok(Editor::new(&app, store, Task::New, text).come_back());
+    };
+    match configs::create(&app, &store.name, config).await {
+        Ok(id) => Ok(Redirect::to(&store.address(id.as_str())).into_response()),
+        Err(error) => Editor::new(&app, store, Task::New, text).refuse(error, None),
+    }
+}
+
+pub async fn save(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+    Form(fields): Form<Fields>,
+) -> Result<Response> {
+    let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    let text = fields.lines("config");
+    let seen = fields.given("overwrite").or(fields.given("seen"));
+    let seen = seen.and_then(|millis| millis.parse().ok());
+    let read = configs::read(&app, &text);
+    let mut editor = Editor::new(&app, store, Task::Edit(id.clone()), text);
+    editor.seen = seen;
+    let Ok(mut config) = read else {
+        return Ok(editor.come_back());
+    };
+    // The address says which one it is.
+    config.id = Some(id.to_string());
+    let account = &editor.store.name;
+    match configs::replace_known(&app, account, &id, config, seen).await {
+        Ok(()) => Ok(Redirect::to(&editor.store.address(id.as_str())).into_response()),
+        Err(error @ Error::Changed(_)) => {
+            let stored = app.storage.canary_config(account, &id).await?;
+            editor.refuse(error, stored.updated_timestamp)
+        }
+        Err(error) => editor.refuse(error, None),
+    }
+}
+
+/// What is to be said of the text of an editor.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    findings: Vec<Told>,
+}
+
+pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
+    let findings = configs::examine(&app, &fields.lines("config"));
+    Json(Checked {
+        findings: findings.into_iter().map(Told::from).collect(),
+    })
+}
+
+impl Editor {
+    fn new(app: &App, store: Store, task: Task, text: String) -> Self {
+        let findings = configs::examine(app, &text);
+        Self {
+            store,
+            task,
+            text,
+            seen: None,
+            findings: findings.into_iter().map(Told::from).collect(),
+            refusal: None,
+        }
+    }
+
+    /// With what is wrong with the text.
+    fn come_back(self) -> Response {
+        (StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response()
+    }
+
+    /// With why the store did not take it. Nothing that was written is lost.
+    fn refuse(mut self, error: Error, stored: Option<i64>) -> Result<Response> {
+        if let Error::Internal(_) = error {
+            return Err(error);
+        }
+        let message = error.to_string();
+        let status = error.into_response().status();
+        self.refusal = Some(Refusal { message, stored });
+        Ok((status, Page(self)).into_response())
+    }
+
+    fn refused(&self) -> usize {
+        let refused = |told: &&Told| told.severity == "error";
+        self.findings.iter().filter(refused).count()
+    }
+}
+
+/// A config without what serin writes itself.
+fn editable(config: &CanaryConfig) -> Result<String> {
+    let unwritable = |cause| Error::storage("a canary config cannot be written", cause);
+    let mut document = serde_json::to_value(config).map_err(unwritable)?;
+    if let Some(members) = document.as_object_mut() {
+        for own in [
+            "id",
+            "createdTimestamp",
+            "updatedTimestamp",
+            "createdTimestampIso",
+            "updatedTimestampIso",
+        ] {
+            members.shift_remove(own);
+        }
+    }
+    let metrics = document.get_mut("metrics").and_then(Value::as_array_mut);
+    for metric in metrics.into_iter().flatten() {
+        let query = metric.get_mut("query").and_then(Value::as_object_mut);
+        query.and_then(|query: &mut Map<_, _>| query.shift_remove("serviceType"));
+    }
+    serde_json::to_string_pretty(&document).map_err(unwritable)
+}
