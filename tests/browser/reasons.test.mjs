@@ -14,7 +14,7 @@ const REFUSED = /must specify a classifier/;
 
 let serin, browser;
 before(async () => {
-  serin = await startSerin({ 'my-prometheus': process.env.SERIN_TEST_PROMETHEUS_URL });
+  serin = await startSerin({ 'my-prometheus': process.env.SERIN_TEST_PROMETHEUS_URL }, 'in-memory-account');
   browser = await startBrowser();
 });
 after(async () => {

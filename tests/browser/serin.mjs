@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-/// `accounts` are names of metrics accounts and where their Prometheus is.
-export async function startSerin(accounts) {
+/// `accounts` are names of metrics accounts and where their Prometheus is; `store` keeps the documents.
+export async function startSerin(accounts, store = 'documents') {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'serin-browser-'));
   const file = path.join(folder, 'serin.json');
   fs.writeFileSync(file, JSON.stringify({
@@ -17,7 +17,7 @@ export async function startSerin(accounts) {
         enabled: true,
         accounts: Object.entries(accounts).map(([name, baseUrl]) => ({ name, endpoint: { baseUrl }, locations: ['ns1', 'ns2'] })),
       },
-      file: { enabled: true, accounts: [{ name: 'in-memory-account', directory: path.join(folder, 'documents') }] },
+      file: { enabled: true, accounts: [{ name: store, directory: path.join(folder, 'documents') }] },
     },
   }));
   const program = spawn(process.env.SERIN_PROGRAM, ['serve', '--config', file], {
@@ -96,9 +96,14 @@ export function config(name, metrics, more = {}) {
   };
 }
 
-/// An execution request over some minutes from 01:00 of the recorded day.
-export function request({ scopes = ['prod', 'canary'], location = 'ns1', minutes = 60, thresholds = { pass: 95, marginal: 75 } } = {}) {
-  const start = Date.parse('2024-06-01T01:00:00Z');
+/// An execution request over some minutes, from 01:00 of the recorded day if nothing else is said.
+export function request({
+  scopes = ['prod', 'canary'],
+  location = 'ns1',
+  start = Date.parse('2024-06-01T01:00:00Z'),
+  minutes = 60,
+  thresholds = { pass: 95, marginal: 75 },
+} = {}) {
   const side = (scope) => ({
     scope,
     location,
