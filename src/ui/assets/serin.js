@@ -79,7 +79,9 @@
   const joined = data => {
     const by = shift(data);
     const control = [data.control.times.map(time => time + by), data.control.values];
-    return uPlot.join([control, [data.experiment.times, data.experiment.values]]);
+    // A gap of one side reaches over the times that only the other side has, else a line crosses it.
+    const widened = [0, 2];
+    return uPlot.join([control, [data.experiment.times, data.experiment.values]], [widened, widened]);
   };
 
   const charts = new Map();

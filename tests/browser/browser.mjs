@@ -1,0 +1,69 @@
+// The system's Chromium, which can reach nothing but this machine, and pages that are watched.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export const DESK = { width: 1280, height: 800 };
+export const TELEPHONE = { width: 390, height: 844 };
+
+export const startBrowser = () => chromium.launch({
+  executablePath: process.env.SERIN_TEST_CHROMIUM,
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--no-proxy-server',
+    '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
+  ],
+});
+
+/// Opens pages that remember what they asked for and what went wrong in them.
+export async function watched(browser, serin, options = {}) {
+  const context = await browser.newContext({ viewport: DESK, ...options });
+  const page = await context.newPage();
+  const [requests, problems] = [[], []];
+  page.on('request', (request) => requests.push(request.url()));
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(String(error)));
+  return {
+    page,
+    context,
+    problems,
+    open: (path) => page.goto(serin.url + path),
+    /// No error in the console, no request to any other host.
+    isQuiet(but = /^$/) {
+      assert.deepEqual(problems.filter((problem) => !but.test(problem)), []);
+      const elsewhere = requests.filter((url) => !url.startsWith(`${serin.url}/`) && !/^(file|data|blob):/.test(url));
+      assert.deepEqual(elsewhere, []);
+    },
+    close: () => context.close(),
+  };
+}
+
+/// axe-core finds nothing serious, in any of the given looks, and nothing has to be scrolled sideways.
+export async function isAccessible(page) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    for (const viewport of [DESK, TELEPHONE]) {
+      const look = `${new URL(page.url()).pathname}, ${colorScheme}, ${viewport.width} px`;
+      await page.setViewportSize(viewport);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert(wide <= 0, `${look}: ${wide} px too wide`);
+      assert.deepEqual(await serious(page), [], look);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(DESK);
+}
+
+async function serious(page) {
+  // The pages' own policy admits no script but theirs; the debugger is not bound by it.
+  if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  return violations
+    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+    .map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => `${node.target}: ${node.failureSummary}`) }));
+}
