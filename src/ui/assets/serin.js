@@ -50,8 +50,11 @@
   };
 
   // A list follows while something in it runs; EventSources would be too many.
+  let polling = false;
   const poll = () => setInterval(() => {
-    if ($("[data-poll]") && document.visibilityState === "visible") refresh("#list").catch(() => {});
+    if (polling || !$("[data-poll]") || document.visibilityState !== "visible") return;
+    polling = true;
+    refresh("#list").catch(() => {}).finally(() => { polling = false; });
   }, 2000);
 
   // Series of a metric: in the file itself, or asked for once.
