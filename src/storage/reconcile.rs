@@ -1,10 +1,11 @@
 //! What others put into a store comes into the index, and what they removed goes.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use uuid::Uuid;
 
 use super::objects::ObjectEntry;
 use super::{Record, Storage, group};
@@ -80,7 +81,10 @@ impl Storage {
         let listed_at = self.clock.now_millis();
         let until = listed_at - MARGIN;
         let rows = self.index.configs(account).await?;
-        let known = rows.into_iter().map(|row| (row.id, row.version)).collect();
+        let known = rows
+            .iter()
+            .map(|row| (digest(&row.id), digest(&row.version)));
+        let known = known.collect();
         let (changed, gone) = self.compare(account, group::CANARY_CONFIG, known).await?;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
@@ -93,9 +97,9 @@ impl Storage {
                 tracing::warn!(account, id, %error, "a canary config is left out of the index");
             }
         }
-        for id in gone {
-            self.index.remove_config(account, &id, until).await?;
-            self.forget_config(account, &id).await;
+        for row in rows.iter().filter(|row| gone.contains(&digest(&row.id))) {
+            self.index.remove_config(account, &row.id, until).await?;
+            self.forget_config(account, &row.id).await;
         }
         self.index.remove_stale_names(account, until).await
     }
@@ -105,8 +109,8 @@ impl Storage {
         &self,
         account: &str,
         group: &str,
-        known: HashMap<String, String>,
-    ) -> Result<(Vec<(String, Vec<ObjectEntry>)>, Vec<String>)> {
+        known: HashMap<Digest, Digest>,
+    ) -> Result<(Vec<(String, Vec<ObjectEntry>)>, HashSet<Digest>)> {
         let objects = self.objects(account)?;
         if !known.is_empty() {
             objects.expect_objects();
@@ -151,7 +155,13 @@ impl Storage {
 
     async fn reconcile_archives<R: Record>(&self, account: &str) -> Result<()> {
         let until = self.clock.now_millis() - MARGIN;
-        let known = self.index.archive_versions(account, R::KIND).await?;
+        let mut known = HashMap::new();
+        let note = |id: &str, version: &str| {
+            known.insert(digest(id), digest(version));
+        };
+        self.index
+            .each_archive_version(account, R::KIND, note)
+            .await?;
         let (changed, gone) = self.compare(account, R::GROUP, known).await?;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
@@ -164,7 +174,19 @@ impl Storage {
                 tracing::warn!(account, id, %error, "an archive is left out of the index");
             }
         }
-        for id in gone {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut ids = Vec::new();
+        let note = |id: &str, _: &str| {
+            if gone.contains(&digest(id)) {
+                ids.push(id.to_owned());
+            }
+        };
+        self.index
+            .each_archive_version(account, R::KIND, note)
+            .await?;
+        for id in ids {
             self.index
                 .remove_archive(account, R::KIND, &id, until)
                 .await?;
@@ -191,23 +213,32 @@ impl Storage {
     }
 }
 
+/// Stands for a text: all archives of a store are compared at once, and their ids and versions
+/// would take many times the room.
+type Digest = u128;
+
+fn digest(text: &str) -> Digest {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).as_u128()
+}
+
 /// A listing against the versions that the index knows; of what is as it was, nothing is kept.
 struct Comparison {
-    known: HashMap<String, Known>,
+    /// By id.
+    known: HashMap<Digest, Known>,
     /// The newest objects of an id; several when they are equally old.
     changed: HashMap<String, Vec<ObjectEntry>>,
 }
 
 /// What the index knows under an id.
 struct Known {
-    version: String,
+    version: Digest,
     is_listed: bool,
     /// Of the object that has the version.
     updated_millis: Option<i64>,
 }
 
 impl Comparison {
-    fn new(versions: HashMap<String, String>) -> Self {
+    fn new(versions: HashMap<Digest, Digest>) -> Self {
         let known = |version| Known {
             version,
             is_listed: false,
@@ -224,9 +255,9 @@ impl Comparison {
         let Some(id) = entry.key.split('/').nth(1) else {
             return;
         };
-        if let Some(known) = self.known.get_mut(id) {
+        if let Some(known) = self.known.get_mut(&digest(id)) {
             known.is_listed = true;
-            if known.version == entry.version {
+            if known.version == digest(&entry.version) {
                 known.updated_millis = Some(entry.updated_millis);
                 return;
             }
@@ -243,11 +274,12 @@ impl Comparison {
     }
 
     /// What must be read, by id, and the ids of which nothing is left.
-    fn end(mut self) -> (Vec<(String, Vec<ObjectEntry>)>, Vec<String>) {
+    fn end(mut self) -> (Vec<(String, Vec<ObjectEntry>)>, HashSet<Digest>) {
         // The old object of a rename that was cut short must not replace the new one that is known.
         self.changed.retain(|id, newest| {
-            let known = self.known.get(id).and_then(|known| known.updated_millis);
-            known.is_none_or(|known| known < newest[0].updated_millis)
+            let known = self.known.get(&digest(id));
+            let updated = known.and_then(|known| known.updated_millis);
+            updated.is_none_or(|updated| updated < newest[0].updated_millis)
         });
         let gone = self.known.into_iter().filter(|(_, known)| !known.is_listed);
         (

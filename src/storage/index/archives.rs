@@ -1,8 +1,6 @@
 //! Rows of archived executions.
 
-use std::collections::HashMap;
-
-use futures::TryStreamExt;
+use futures::{TryStreamExt, future};
 use sqlx::Row;
 
 use super::{Index, Kind, Listing};
@@ -23,13 +21,14 @@ pub struct ArchiveRow {
 }
 
 impl Index {
-    /// Version of every archive of an account, by id; none of a row that does not tell what lists
-    /// show, so that its object is read once more.
-    pub async fn archive_versions(
+    /// Id and version of every archive of an account; no version of a row that does not tell what
+    /// lists show, so that its object is read once more.
+    pub async fn each_archive_version(
         &self,
         account: &str,
         kind: Kind,
-    ) -> Result<HashMap<String, String>> {
+        mut note: impl FnMut(&str, &str),
+    ) -> Result<()> {
         // Row by row: all rows of many archives at once are much larger than what is kept of them.
         let rows = sqlx::query(
             "SELECT id, CASE WHEN brief IS NULL THEN '' ELSE version END \
@@ -38,8 +37,11 @@ impl Index {
         .bind(account)
         .bind(kind.as_str())
         .fetch(&self.read)
-        .map_ok(|row| (row.get(0), row.get(1)));
-        self.ask("list archives", rows.try_collect()).await
+        .try_for_each(|row| {
+            note(&row.get::<String, _>(0), &row.get::<String, _>(1));
+            future::ok(())
+        });
+        self.ask("list archives", rows).await
     }
 
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
