@@ -138,6 +138,8 @@ describe('a run', () => {
     assert.match(await line.textContent(), /^Running/);
     for (const one of [page, list]) await one.evaluate(() => { window.isTheSamePage = true; });
     await page.bringToFront();
+    // Somebody who is about to follow a link sees the verdict too.
+    await page.getByRole('link', { name: 'JSON of the API' }).focus();
 
     prometheus.release();
     await page.locator('#outcome', { hasText: 'Pass' }).waitFor();
