@@ -29,14 +29,22 @@ pub enum Place {
 pub struct RunPage {
     run: RunView,
     place: Place,
+    /// Where the run is found, whoever looks.
+    permanent: Option<String>,
 }
 
 pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page<RunPage>> {
     let (run, _) = view_of(&app, &id).await?;
     Ok(Page(RunPage {
+        permanent: permanent(&app, &run),
         run,
         place: Place::Page,
     }))
+}
+
+fn permanent(app: &App, run: &RunView) -> Option<String> {
+    let serin = app.config.server.public_url.as_ref()?;
+    Some(format!("{serin}/ui/runs/{}", run.id))
 }
 
 #[derive(Template)]
@@ -44,6 +52,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page
 struct ReportFile {
     run: RunView,
     place: Place,
+    permanent: Option<String>,
     /// What may run in the file carries it.
     nonce: String,
     style: &'static str,
@@ -67,6 +76,7 @@ pub async fn report(State(app): State<App>, Path(id): Path<String>) -> Result<Re
         style: assets::STYLE,
         scripts: [assets::UPLOT, assets::SCRIPT],
         place: Place::File,
+        permanent: permanent(&app, &run),
         run,
         nonce,
     };

@@ -68,11 +68,16 @@ fn runs(result: &Value) -> Vec<Value> {
     let mut runs = result["canaryExecutionResults"].as_array().unwrap().clone();
     for run in &mut runs {
         let judged = run["result"]["judgeResult"].as_object_mut().unwrap();
-        judged.remove("groupScores");
+        // Kayenta gives no reasons.
+        for member in ["groupScores", "summary"] {
+            judged.remove(member);
+        }
         let results = judged["results"].as_array_mut().unwrap();
         results.sort_by_key(|one| one["name"].as_str().unwrap().to_owned());
         for one in results {
-            one.as_object_mut().unwrap().remove("id");
+            for member in ["id", "explanation"] {
+                one.as_object_mut().unwrap().remove(member);
+            }
         }
         for made in ["executionId", "metricSetPairListId", "storageAccountName"] {
             assert!(run[made].take().is_string(), "{made}");

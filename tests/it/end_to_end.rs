@@ -65,12 +65,14 @@ async fn judge_the_recorded_flow(serin: &Serin) -> (String, String) {
     ids
 }
 
-/// Elements by name, without the ids, which are made anew.
+/// Elements by name, without the ids, which are made anew, and without what Kayenta does not tell.
 fn by_name(list: &Value) -> Vec<Value> {
     let mut list = list.as_array().unwrap().clone();
     list.sort_by_key(|element| element["name"].as_str().unwrap().to_owned());
     for element in &mut list {
-        element.as_object_mut().unwrap().remove("id");
+        for member in ["id", "explanation"] {
+            element.as_object_mut().unwrap().remove(member);
+        }
     }
     list
 }

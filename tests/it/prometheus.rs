@@ -38,9 +38,14 @@ fn cases(lines: &str) -> impl Iterator<Item = Value> {
         .map(|line| serde_json::from_str(line).unwrap())
 }
 
-/// Kayenta keeps no timestamps.
+/// Kayenta keeps neither timestamps nor links.
 fn as_kayenta_has_it(mut document: Value) -> Value {
     document.as_object_mut().unwrap().shift_remove("timestamps");
+    let attributes = document["attributes"].as_object_mut().unwrap();
+    attributes.shift_remove("link");
+    for side in attributes.values_mut().filter_map(Value::as_object_mut) {
+        side.shift_remove("link");
+    }
     document
 }
 

@@ -167,13 +167,15 @@ async fn series_are_given_for_a_chart_and_to_take_away() {
 #[tokio::test]
 async fn the_report_is_one_file_that_needs_nothing_else() {
     let prometheus = ScriptedPrometheus::start(worse).await;
-    let serin = Serin::start(&prometheus.url).await;
+    let keys = [("server.publicUrl", "https://serin.example.com")];
+    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
     let id = run(&serin, "/canary", &adhoc(&["errors", "</script>"])).await;
     let path = format!("/ui/runs/{id}/report.html");
     let text = says(
         &serin,
         &path,
         &[
+            &format!("<a href=\"https://serin.example.com/ui/runs/{id}\">"),
             "errors rose from",
             "uPlot",
             "id=\"data-0\"",
