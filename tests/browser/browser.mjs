@@ -18,16 +18,16 @@ export const startBrowser = () => chromium.launch({
   ],
 });
 
-/// Opens pages that remember what they asked for and what went wrong in them.
+/// A context whose pages are remembered by what they asked for and what went wrong in them.
 export async function watched(browser, serin, options = {}) {
   const context = await browser.newContext({ viewport: DESK, ...options });
-  const page = await context.newPage();
   const [requests, problems] = [[], []];
-  page.on('request', (request) => requests.push(request.url()));
-  page.on('console', (message) => {
+  context.on('request', (request) => requests.push(request.url()));
+  context.on('console', (message) => {
     if (message.type() === 'error') problems.push(message.text());
   });
-  page.on('pageerror', (error) => problems.push(String(error)));
+  context.on('weberror', (failure) => problems.push(String(failure.error())));
+  const page = await context.newPage();
   return {
     page,
     context,
