@@ -148,13 +148,20 @@ pub fn router(app: &App) -> Router {
     let page = SwaggerUi::new("/swagger-ui")
         .config(Config::default().validator_url("none"))
         .url("/v3/api-docs", document);
+    let server = &app.config.server;
+    let routes = if server.cors {
+        routes
+    } else {
+        // A page of another site could send what needs no leave of the browser.
+        routes.layer(ui::own_pages_only(server))
+    };
     let routes = routes
         .merge(page)
         .route("/ui/charts/{file}", get(charts::show))
-        .merge(ui::routes(&app.config.server))
+        .merge(ui::routes(server))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
-    layers::surround(routes, &app.config.server).with_state(app.clone())
+    layers::surround(routes, server).with_state(app.clone())
 }
 
 /// Makes paths plain before they are routed: `//canary/` is `/canary`.

@@ -16,11 +16,13 @@ use axum::middleware;
 use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
+pub use forms::own_pages_only;
+
 use crate::app::App;
 use crate::config::Server;
 use crate::error::{Error, Result};
 
-/// All pages. Whatever goes wrong in them is told on a page too.
+/// All pages. What goes wrong in them is told on a page too, but for a panic and a time-out.
 pub fn routes(server: &Server) -> Router<App> {
     Router::new()
         .merge(configs::routes(server))

@@ -54,7 +54,11 @@ impl Http {
         let wait = wait.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
         let text = answer.text().await.unwrap_or_default();
         // It may say the address again.
-        let text = shortened(&text.replace(url.path(), "…"), TOLD_CHARACTERS);
+        let text = text.replace(url.path(), "…");
+        let text = url
+            .query()
+            .map_or(text.clone(), |secret| text.replace(secret, "…"));
+        let text = shortened(&text, TOLD_CHARACTERS);
         let why = format!("'{host}' answered {status}: {text}");
         Err(match status {
             // The message is wrong, and would be the next time.

@@ -39,7 +39,7 @@ pub fn body(message: &Message) -> Value {
     if let Some(link) = &message.link {
         blocks.push(section(&format!("<{link}|Open the report>")));
     }
-    json!({"text": title, "blocks": blocks})
+    json!({"text": escaped(&title, 300), "blocks": blocks})
 }
 
 fn section(text: &str) -> Value {

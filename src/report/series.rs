@@ -51,7 +51,11 @@ impl Series {
     /// Without times, as Kayenta stores it: one value after the other from the start.
     fn regular(scope: &MetricSetScope, values: &[f64]) -> Self {
         let step = scope.step_millis.max(1);
-        let times = (0..).map(|index: i64| scope.start_time_millis + index * step);
+        let times = (0..).map(|index: i64| {
+            scope
+                .start_time_millis
+                .saturating_add(index.saturating_mul(step))
+        });
         Self {
             times: times.take(values.len()).collect(),
             values: values.to_vec(),
@@ -85,7 +89,7 @@ impl Series {
             if let Some(last) = shown.times.last()
                 && self.is_gap(*last, *time)
             {
-                shown.times.push(last + self.step);
+                shown.times.push(last.saturating_add(self.step));
                 shown.values.push(f64::NAN);
             }
             shown.times.push(*time);

@@ -32,7 +32,7 @@ pub fn draw(sides: &Pair<Series>) -> Option<Sparkline> {
         return None;
     }
     let length = |side: &Series| match (side.times.first(), side.times.last()) {
-        (Some(first), Some(last)) => last - first,
+        (Some(first), Some(last)) => last.saturating_sub(*first),
         _ => 0,
     };
     let frame = Frame {

@@ -671,10 +671,13 @@ fn signed(value: f64) -> String {
 
 /// Sides of different times lie over each other in a chart.
 fn shift_note(sides: &Pair<Series>) -> Option<String> {
-    let shift = sides.experiment.start()? - sides.control.start()?;
-    let is_other_window = sides.experiment.step.max(sides.control.step) < shift.abs();
+    let shift = sides
+        .experiment
+        .start()?
+        .saturating_sub(sides.control.start()?);
+    let is_other_window = sides.experiment.step.max(sides.control.step) < shift.saturating_abs();
     is_other_window.then(|| {
-        let long = duration(Some(0), Some(shift.abs())).unwrap_or_default();
+        let long = duration(Some(0), Some(shift.saturating_abs())).unwrap_or_default();
         let way = if 0 < shift { "later" } else { "earlier" };
         format!("The control is drawn {long} {way} than it was, to lie under the experiment.")
     })

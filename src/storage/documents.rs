@@ -238,6 +238,9 @@ impl Storage {
     }
 }
 
+/// Characters.
+const MOST_INDEXED: usize = 255;
+
 /// What lists show of an execution.
 pub(super) fn listing<R: Record>(document: &R) -> Listing {
     let brief = document.brief();
@@ -246,8 +249,14 @@ pub(super) fn listing<R: Record>(document: &R) -> Listing {
         // A brief has texts and numbers only, which can be written.
         brief: serde_json::to_string(&brief).unwrap_or_default(),
         canary_config_id: brief.config_id,
-        config_name: brief.config_name,
+        config_name: indexable(&brief.config_name),
     }
+}
+
+/// Of a text that a client chose, what an index of any database takes.
+fn indexable(text: &str) -> String {
+    let shown = text.chars().filter(|character| !character.is_control());
+    shown.take(MOST_INDEXED).collect()
 }
 
 /// When a document was written, by its own word; only canary configs tell.

@@ -116,7 +116,7 @@ fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
         )),
         sqlx::Error::Database(told) => match told.code().as_deref() {
             // Shutting down, starting, out of connections; a deadlock or a conflict.
-            Some("57P01" | "57P02" | "57P03" | "53300" | "40001" | "40P01") => {
+            Some("57014" | "57P01" | "57P02" | "57P03" | "53300" | "40001" | "40P01") => {
                 Error::Unavailable(format!("cannot {what}: {told}"))
             }
             Some("22021") => Error::Invalid(format!(

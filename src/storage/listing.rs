@@ -1,5 +1,7 @@
 //! Lists over all applications, newest first.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 
 use super::index::{ListedRow, Search};
@@ -19,12 +21,16 @@ pub struct Line<R> {
     pub live: Option<R>,
 }
 
+/// How long a list waits for what a store had when serin started.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
 impl Storage {
     /// The executions that are searched for; one whose document cannot be read is left out.
     pub async fn search<R: Record>(&self, search: &Search) -> Result<Vec<Line<R>>> {
-        for account in &search.accounts {
-            self.reconcile_once(account).await?;
-        }
+        let accounts = search.accounts.iter();
+        let first = join_all(accounts.map(|account| self.reconcile_once(account)));
+        // A page is looked at again; a store that is down must not keep everybody waiting.
+        let _ = tokio::time::timeout(FIRST_WAIT, first).await;
         let rows = self.index.search(R::KIND, search, self.archive).await?;
         let lines = join_all(rows.into_iter().map(|row| self.line::<R>(row)));
         Ok(lines.await.into_iter().flatten().collect())

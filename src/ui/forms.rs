@@ -68,7 +68,8 @@ impl Field {
 }
 
 /// There is no login that a page of another site could not borrow: who can reach serin may do
-/// everything. So only serin's own pages may send forms.
+/// everything. So of what browsers send, only what comes from serin's own pages is taken; other
+/// clients do not say where they come from.
 pub fn own_pages_only(
     server: &Server,
 ) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + use<>> {
@@ -81,7 +82,7 @@ pub fn own_pages_only(
 }
 
 fn refused(_: ProtectionError) -> Response {
-    let told = "this form came from another site, or through a proxy that hides the host: \
+    let told = "this request came from a page of another site, or through a proxy that hides the host: \
                 server.publicUrl tells serin under which address it is reached";
     (StatusCode::FORBIDDEN, Json(json!({"message": told}))).into_response()
 }

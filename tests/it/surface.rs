@@ -195,7 +195,7 @@ async fn every_answer_tells_browsers_to_be_careful() {
         let headers = response.headers();
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(headers["x-frame-options"], "DENY", "{path}");
-        assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
+        assert_eq!(headers["referrer-policy"], "same-origin", "{path}");
         assert!(!headers.contains_key("access-control-allow-origin"));
     }
     assert_eq!(get("/judges").await.headers()["cache-control"], "no-store");

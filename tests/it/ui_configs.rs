@@ -455,7 +455,10 @@ async fn forms_of_other_sites_are_refused() {
             if is_fine { 200 } else { 403 },
             "{site:?} {origin:?}"
         );
-        assert!(is_fine || page.contains("came from another site"), "{page}");
+        assert!(
+            is_fine || page.contains("came from a page of another site"),
+            "{page}"
+        );
     }
     let delete = browser
         .http
@@ -466,6 +469,12 @@ async fn forms_of_other_sites_are_refused() {
         .await
         .unwrap();
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    // What a browser sends without asking for leave, to the API too.
+    let foreign = browser
+        .http
+        .delete(format!("{}/canaryConfig/{id}", serin.client.url));
+    let foreign = foreign.header("origin", "https://evil.example").send();
+    assert_eq!(foreign.await.unwrap().status(), StatusCode::FORBIDDEN);
     assert_eq!(
         serin.client.get(&format!("/canaryConfig/{id}")).await.0,
         200

@@ -169,12 +169,17 @@ fn sameness(found: &Classification, judged: Pair<u64>) -> Option<Warning> {
 }
 
 fn gaps(side: &str, timestamps: &[i64]) -> Option<Warning> {
-    let distances = || timestamps.windows(2).map(|pair| pair[1] - pair[0]);
+    let distances = || {
+        timestamps
+            .windows(2)
+            .map(|pair| pair[1].saturating_sub(pair[0]))
+    };
     let step = distances().filter(|distance| 0 < *distance).min()?;
     let limit = times(step, GAP_STEPS);
     let gaps = || distances().filter(|distance| limit < *distance);
     let longest = gaps().max()?;
-    let missing: i64 = gaps().map(|distance| distance / step - 1).sum();
+    let missing = gaps().map(|distance| distance / step - 1);
+    let missing = missing.fold(0, i64::saturating_add);
     Some(warning(
         WarningCode::Gaps,
         format!(

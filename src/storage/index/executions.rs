@@ -149,9 +149,14 @@ impl Index {
         let row = self
             .ask(
                 "find an execution",
-                sqlx::query("SELECT * FROM execution WHERE id = $1")
-                    .bind(id)
-                    .fetch_optional(&self.read),
+                // By name: a prepared `*` fails on PostgreSQL once a newer replica adds a column.
+                sqlx::query(
+                    "SELECT id, kind, application, canary_config_id, storage_account, status, \
+                     complete, archived, build_time, attempt, parent, document \
+                     FROM execution WHERE id = $1",
+                )
+                .bind(id)
+                .fetch_optional(&self.read),
             )
             .await?;
         Ok(row.as_ref().map(execution_row))

@@ -72,6 +72,7 @@ impl Index {
             "SELECT id, account, application, build_time, brief, document FROM (\
              SELECT * FROM (SELECT id, storage_account AS account, application, build_time, brief, \
              CASE WHEN brief IS NULL THEN document END AS document FROM execution e \
+             LEFT JOIN execution_listing ON execution_id = id \
              WHERE kind = $1 {unarchived} {live} AND NOT EXISTS (SELECT 1 FROM archive a \
              WHERE a.account = e.storage_account AND a.kind = e.kind AND a.id = e.id) \
              ORDER BY build_time DESC, id DESC LIMIT $2) AS live \
@@ -135,7 +136,10 @@ impl Index {
     /// Notes what lists show of an execution that has ended and has no archive.
     pub async fn describe(&self, id: &str, listing: &Listing) -> Result<()> {
         let described = sqlx::query(
-            "UPDATE execution SET config_name = $2, outcome = $3, brief = $4 WHERE id = $1",
+            "INSERT INTO execution_listing (execution_id, config_name, outcome, brief) \
+             SELECT id, $2, $3, $4 FROM execution WHERE id = $1 \
+             ON CONFLICT (execution_id) DO UPDATE SET config_name = excluded.config_name, \
+             outcome = excluded.outcome, brief = excluded.brief",
         )
         .bind(id)
         .bind(&listing.config_name)
@@ -302,6 +306,36 @@ mod tests {
             let accounts = all().accounts;
             let applications = index.applications(Kind::Canary, &accounts).await.unwrap();
             assert_eq!(applications, ["shop", "web"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_told_of_an_execution_goes_with_its_row() {
+        on_each(async |index| {
+            let ended = ExecutionRow {
+                complete: true,
+                archived: true,
+                ..running("a", "web", 10)
+            };
+            index.insert_finished(&ended, 0).await.unwrap();
+            let listing = archived("a", "web", 10, "pass").listing;
+            for id in ["a", "nobody"] {
+                index.describe(id, &listing).await.unwrap();
+                index.describe(id, &listing).await.unwrap();
+            }
+            let passed = Search {
+                outcome: Some(Outcome::Pass),
+                limit: 10,
+                ..Search::default()
+            };
+            let found = index.search(Kind::Canary, &passed, false).await.unwrap();
+            let briefs: Vec<_> = found.into_iter().map(|row| (row.id, row.brief)).collect();
+            assert_eq!(briefs, [("a".to_owned(), Some("{}".to_owned()))]);
+            index.remove_execution("a").await.unwrap();
+            let left = "SELECT count(*) FROM execution_listing";
+            let left = sqlx::query(left).fetch_one(&index.read).await.unwrap();
+            assert_eq!(left.get::<i64, _>(0), 0);
         })
         .await;
     }

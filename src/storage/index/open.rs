@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyPool, ConnectOptions, Executor};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor};
 
 use super::journal::Journal;
 use super::{Engine, Index, failed, postgres};
@@ -105,7 +105,7 @@ async fn postgres(database: &Database) -> Result<Index> {
         }
         pool => pool.map_err(failed("open the index"))?,
     };
-    migrate(&pool).await?;
+    migrate_patiently(&pool).await?;
     Ok(Index {
         write: pool.clone(),
         read: pool,
@@ -115,8 +115,21 @@ async fn postgres(database: &Database) -> Result<Index> {
 }
 
 async fn migrate(pool: &AnyPool) -> Result<()> {
-    migrations()
-        .run(pool)
-        .await
-        .map_err(|cause| Error::storage("cannot bring the index up to date", cause))
+    let mut connection = pool.acquire().await.map_err(failed("open the index"))?;
+    run_migrations(&mut connection).await
+}
+
+/// An index over many rows takes longer to make than a statement may otherwise.
+async fn migrate_patiently(pool: &AnyPool) -> Result<()> {
+    let mut connection = pool.acquire().await.map_err(failed("open the index"))?;
+    let patient = connection.execute("SET statement_timeout = 0").await;
+    patient.map_err(failed("open the index"))?;
+    run_migrations(&mut connection).await?;
+    let as_before = connection.execute("RESET statement_timeout").await;
+    as_before.map_err(failed("open the index")).map(|_| ())
+}
+
+async fn run_migrations(connection: &mut AnyConnection) -> Result<()> {
+    let run = migrations().run(connection).await;
+    run.map_err(|cause| Error::storage("cannot bring the index up to date", cause))
 }

@@ -58,9 +58,11 @@
   };
 
   // A list follows while something in it runs; EventSources would be too many.
+  let polling = false;
   const poll = () => setInterval(() => {
-    const isWanted = $("[data-poll]") && document.visibilityState === "visible" && !isInUse($("#list"));
-    if (isWanted) refresh("#list").catch(() => {});
+    if (polling || !$("[data-poll]") || document.visibilityState !== "visible" || isInUse($("#list"))) return;
+    polling = true;
+    refresh("#list").catch(() => {}).finally(() => { polling = false; });
   }, 2000);
 
   // Series of a metric: in the file itself, or asked for once.
