@@ -24,6 +24,8 @@ function value(query, time) {
 const metric = (name, policy = {}, group = 'all') => ({ name, query: `${name}{version="\${scope}"}`, group, policy });
 const METRICS = [metric('latency'), metric('errors'), metric('traffic', { direction: 'either' }), metric('silent')];
 const QUARTERS = { classifier: { groupWeights: { good: 80, bad: 20 } } };
+const LONG = 'a_name_without_any_place_to_break_it_'.repeat(3);
+const LONG_NAMES = config(LONG, [{ ...metric('errors', { critical: true }, LONG), name: LONG }], { applications: [LONG], classifier: { groupWeights: { [LONG]: 100 } } });
 const RUNS = {
   pass: config('pass', [metric('latency')]),
   fail: config('fail', METRICS),
@@ -49,7 +51,9 @@ before(async () => {
     const account = name === 'terminal' ? 'history' : 'made';
     runs[name] = await serin.start(`/canary?application=checkout&metricsAccountName=${account}`, { canaryConfig, executionRequest: request() });
   }
+  runs['long names'] = await serin.start(`/canary?application=${LONG}&metricsAccountName=made`, { canaryConfig: LONG_NAMES, executionRequest: request() });
   other.config = await serin.store(config('stored', METRICS));
+  other.long = await serin.store(LONG_NAMES);
   const analysis = (scopes) => serin.startAnalysis('?application=checkout&metricsAccountName=made', {
     canaryConfig: RUNS.fail,
     executionRequest: {
@@ -111,6 +115,8 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['the question before a deletion', () => `/ui/configs/${other.config}/delete`],
     ['a trial', () => `/ui/configs/${other.config}/try`],
     ['the accounts', () => '/ui/accounts'],
+    ['a run with long names', () => `/ui/runs/${runs['long names']}`, openFirst],
+    ...['', '/edit', '/try', '/delete'].map((page) => [`a config with long names: ${page}`, () => `/ui/configs/${other.long}${page}`]),
   ];
   for (const [name, address, then] of PAGES) {
     inTab(name, {}, async ({ page, open }) => {
@@ -138,6 +144,8 @@ describe('a run', () => {
     assert.match(await line.textContent(), /^Running/);
     for (const one of [page, list]) await one.evaluate(() => { window.isTheSamePage = true; });
     await page.bringToFront();
+    // Somebody who is about to follow a link sees the verdict too.
+    await page.getByRole('link', { name: 'JSON of the API' }).focus();
 
     prometheus.release();
     await page.locator('#outcome', { hasText: 'Pass' }).waitFor();

@@ -20,31 +20,39 @@
     }
   };
 
-  // The same page as it is now, or only a part of it.
+  // A part of the page as it is now.
+  let turns = 0;
   const refresh = async selector => {
+    const turn = ++turns;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // Who asked later has the newer answer, even if this one comes after it.
+    if (turn !== turns) return;
     const [old, fresh] = [$(selector), $(selector, page)];
-    if (!old || !fresh || old.contains(document.activeElement) && old !== document.activeElement) return;
-    if (old.innerHTML === fresh.innerHTML) return;
+    if (!old || !fresh || old.innerHTML === fresh.innerHTML) return;
     old.replaceChildren(...fresh.childNodes);
     document.title = page.title;
     tellLocalTimes(old);
   };
+  const isInUse = part => part.contains(document.activeElement) && part !== document.activeElement;
 
   // What runs is watched, and the page follows.
   const watch = () => {
     const live = $("[data-live]");
     if (!live) return;
+    const main = $("#main");
     const source = new EventSource(live.dataset.live);
+    // It may have gone on since the page was written, so that the first event counts too.
     let told;
     source.addEventListener("status", event => {
-      if (told !== undefined && told !== event.data) refresh("#main").catch(() => {});
+      if (told !== event.data && !isInUse(main)) refresh("#main").catch(() => {});
       told = event.data;
     });
     source.addEventListener("end", () => {
       source.close();
+      // The verdict must be seen, also by who is about to follow a link.
+      if (isInUse(main)) main.focus();
       refresh("#main").catch(() => location.reload());
     });
   };
@@ -52,7 +60,7 @@
   // A list follows while something in it runs; EventSources would be too many.
   let polling = false;
   const poll = () => setInterval(() => {
-    if (polling || !$("[data-poll]") || document.visibilityState !== "visible") return;
+    if (polling || !$("[data-poll]") || document.visibilityState !== "visible" || isInUse($("#list"))) return;
     polling = true;
     refresh("#list").catch(() => {}).finally(() => { polling = false; });
   }, 2000);
