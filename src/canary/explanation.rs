@@ -114,8 +114,8 @@ pub enum EffectMeasure {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Points {
-    /// That the window should hold or that came, whichever is more.
-    pub expected: u64,
+    /// Before cleaning: what came, and what is known to be missing at the end of the window.
+    pub total: u64,
     /// That were missing or NaN.
     pub nan: u64,
     /// Dropped outside of the fences.

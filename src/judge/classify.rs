@@ -195,7 +195,7 @@ impl Series {
             fences
         });
         Points {
-            expected: values.len() as u64,
+            total: values.len() as u64,
             nan: nan as u64,
             outliers: (numbers - self.values.len()) as u64,
             judged: self.values.len() as u64,

@@ -53,7 +53,7 @@ pub fn others(result: &mut CanaryJudgeResult, pairs: &[MetricSetPair]) {
             points: pair.values.as_ref().map(|values| {
                 let nan = values.iter().filter(|value| value.is_nan()).count();
                 Points {
-                    expected: values.len() as u64,
+                    total: values.len() as u64,
                     nan: nan as u64,
                     judged: (values.len() - nan) as u64,
                     ..Points::default()
@@ -445,7 +445,7 @@ mod tests {
         let canary = json!({"outliers": {"strategy": "remove", "outlierFactor": 3.0}});
         let points = told(&canary, &control, &around(0.4)).points.control;
         assert_eq!(
-            (points.expected, points.nan, points.outliers, points.judged),
+            (points.total, points.nan, points.outliers, points.judged),
             (60, 1, 1, 58)
         );
         let fences = points.fences.unwrap();

@@ -706,7 +706,7 @@ fn numbers(stats: Pair<CanaryJudgeStats>, points: Option<Pair<Points>>) -> Vec<R
             control: of(&points.control).to_string(),
             experiment: of(&points.experiment).to_string(),
         };
-        rows.push(count("Points expected", |side| side.expected));
+        rows.push(count("Points", |side| side.total));
         rows.push(count("Missing or NaN", |side| side.nan));
         rows.push(count("Outliers dropped", |side| side.outliers));
         let fences = |side: &Points| {
