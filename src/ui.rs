@@ -7,6 +7,7 @@ mod configs;
 mod filter;
 mod find;
 mod forms;
+mod list;
 mod page;
 mod run;
 mod runs;

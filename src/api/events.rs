@@ -21,10 +21,16 @@ use crate::canary::{
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 use crate::storage::events::{Change, Waiting};
-use crate::storage::{Found, Record};
+use crate::storage::{Found, Kind, Record};
 
-/// Progress is told by nobody: it is found out by looking.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Progress is told by nobody: it is found out by looking. An analysis takes its steps in minutes,
+/// and its document grows with each.
+const fn look_every(kind: Kind) -> Duration {
+    match kind {
+        Kind::Canary | Kind::Comparison => Duration::from_millis(500),
+        Kind::Analysis => Duration::from_secs(2),
+    }
+}
 
 /// The data of an event `status`, and of the event `end` after the last of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -146,7 +152,7 @@ impl Watched {
         let closed = self.app.storage.events.closed();
         tokio::select! {
             () = self.changes.until(Change::Ended, self.id.as_str()) => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(look_every(R::KIND)) => {}
             () = closed => return None,
         }
         match self.look::<R>().await {

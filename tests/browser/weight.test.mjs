@@ -31,6 +31,9 @@ async function large(metrics) {
 
 /// Bytes of the page as they came over the wire and as they were read, and when all was laid out.
 async function weigh(page) {
+  // The browser tells both a moment after the page has come.
+  await page.waitForFunction(() => 0 < performance.getEntriesByType('navigation')[0].loadEventEnd &&
+    0 < performance.getEntriesByName('first-contentful-paint').length);
   const sparklines = await page.locator('.metric .spark svg').evaluateAll((all) => all.filter((one) => one.getBoundingClientRect().width > 0).length);
   const of = await page.evaluate(() => {
     const [{ encodedBodySize, decodedBodySize, responseEnd, loadEventEnd }] = performance.getEntriesByType('navigation');

@@ -102,6 +102,26 @@ async fn replicas_that_start_at_once_on_an_empty_database_come_up_and_read_each_
 }
 
 #[tokio::test]
+async fn what_one_replica_runs_is_watched_through_another() {
+    let Some(fleet) = Fleet::new().await else {
+        return;
+    };
+    let (one, two) = tokio::join!(fleet.replica(&[]), fleet.replica(&[]));
+    let disable = json!({"enabled": false});
+    let path = "/admin/orca/instance/enabled";
+    assert_eq!(two.client.post(path, &disable).await.0, 200);
+    let id = one
+        .client
+        .start_canary("/canary", &adhoc(&["latency"]))
+        .await;
+    let url = format!("{}/canary/{id}/events", two.client.url);
+    let watched = two.client.http.get(url).send().await.unwrap();
+    let told = watched.text().await.unwrap();
+    let (_, end) = told.split_once("event: end").unwrap();
+    assert!(end.contains(r#""status":"succeeded""#), "{told}");
+}
+
+#[tokio::test]
 async fn of_many_who_create_one_config_through_all_replicas_one_does() {
     let Some(fleet) = Fleet::new().await else {
         return;

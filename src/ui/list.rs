@@ -1,0 +1,95 @@
+//! A list of executions, newest first: the same for runs and for analyses.
+
+use super::filter::{Filter, Form};
+use crate::app::App;
+use crate::canary::Outcome;
+use crate::error::Result;
+use crate::report::view::{self, Moment, number_of_score};
+use crate::storage::{self, Record};
+
+/// Lines of a page.
+const LINES: usize = 50;
+
+/// What a list is of, and where.
+pub struct Subject {
+    /// One of them.
+    pub noun: &'static str,
+    /// The address of the list, and below which each of them has its page.
+    pub newest: &'static str,
+    pub pages: &'static str,
+    /// The head of the column of notes.
+    pub notes: &'static str,
+}
+
+pub struct List {
+    pub subject: Subject,
+    pub form: Form,
+    pub lines: Vec<Line>,
+    /// Something of it may change.
+    pub is_live: bool,
+    /// Where the list goes on.
+    pub older: Option<String>,
+    /// Not the newest ones.
+    pub is_later: bool,
+}
+
+pub struct Line {
+    pub id: String,
+    pub application: String,
+    pub config_id: String,
+    pub config_name: String,
+    pub outcome: Outcome,
+    pub score: Option<String>,
+    /// How it went, or what is under way.
+    pub note: String,
+    pub sides: String,
+    pub started: Option<Moment>,
+    pub duration: Option<String>,
+}
+
+impl List {
+    /// A page of it; `note` says of each how it went.
+    pub async fn of<R: Record>(
+        app: &App,
+        filter: Filter,
+        subject: Subject,
+        note: impl Fn(&storage::Line<R>) -> String,
+    ) -> Result<Self> {
+        let search = filter.search(app.stores(), LINES + 1);
+        let mut found = app.storage.search::<R>(&search).await?;
+        let applications = app.storage.applications::<R>(&search.accounts).await?;
+        let has_more = LINES < found.len();
+        found.truncate(LINES);
+        let last = found.last().filter(|_| has_more);
+        Ok(Self {
+            older: last.map(|last| filter.address_after(subject.newest, last)),
+            is_live: found.iter().any(|line| !line.brief.outcome.is_final()),
+            is_later: filter.is_later(),
+            form: filter.form(applications),
+            lines: found
+                .into_iter()
+                .map(|found| line(note(&found), found))
+                .collect(),
+            subject,
+        })
+    }
+}
+
+fn line<R>(note: String, found: storage::Line<R>) -> Line {
+    let brief = found.brief;
+    Line {
+        id: found.id,
+        application: found.application,
+        config_id: view::stored_config(Some(&brief.config_id)).unwrap_or_default(),
+        config_name: brief.config_name,
+        outcome: brief.outcome,
+        score: brief.score.map(number_of_score),
+        note,
+        sides: match (brief.control.as_str(), brief.experiment.as_str()) {
+            ("", "") => String::new(),
+            (control, experiment) => format!("{control} → {experiment}"),
+        },
+        started: Moment::of_millis(brief.start_time.unwrap_or(found.build_time)),
+        duration: view::duration(brief.start_time, brief.end_time),
+    }
+}
