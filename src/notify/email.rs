@@ -11,18 +11,20 @@ use secrecy::ExposeSecret;
 
 use super::Failed;
 use super::message::{Message, score};
-use super::post::{causes, reveal};
+use super::post::reveal;
 use crate::config::{Email, SmtpTls};
+use crate::error::with_causes;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// `at` is when it happened, in epoch milliseconds.
 pub async fn send(email: &Email, message: &Message, at: i64) -> Result<(), Failed> {
-    let letter = letter(email, message, at).map_err(|cause| Failed::never(causes(&*cause)))?;
+    let letter = letter(email, message, at).map_err(|cause| Failed::never(with_causes(&*cause)))?;
     let server = &email.server;
     let tls = || {
-        TlsParameters::new_rustls(server.clone())
-            .map_err(|cause| Failed::later(format!("no TLS with '{server}': {}", causes(&cause))))
+        TlsParameters::new_rustls(server.clone()).map_err(|cause| {
+            Failed::later(format!("no TLS with '{server}': {}", with_causes(&cause)))
+        })
     };
     let tls = match email.tls {
         SmtpTls::StartTls => Tls::Required(tls()?),
@@ -39,7 +41,7 @@ pub async fn send(email: &Email, message: &Message, at: i64) -> Result<(), Faile
     }
     let sent = transport.build().send(letter).await;
     sent.map(|_| ()).map_err(|cause| {
-        let why = format!("'{server}': {}", causes(&cause));
+        let why = format!("'{server}': {}", with_causes(&cause));
         let code = cause.status().map(|code| code.to_string());
         match code.as_deref() {
             // Who may send is a matter of the configuration, which can be put right.

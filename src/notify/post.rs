@@ -10,6 +10,7 @@ use url::Url;
 use super::Failed;
 use super::message::shortened;
 use crate::config::{Given, check_url};
+use crate::error::with_causes;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,7 +43,7 @@ impl Http {
         let client = self.client(&url).await?;
         let request = client.request(method, url.clone()).headers(headers);
         let answer = request.body(body).send().await.map_err(|cause| {
-            let cause = causes(&cause.without_url());
+            let cause = with_causes(&cause.without_url());
             Failed::later(format!("'{host}' cannot be reached: {cause}"))
         })?;
         let status = answer.status().as_u16();
@@ -87,7 +88,7 @@ impl Http {
             let build = async || builder().build();
             self.encrypted.get_or_try_init(build).await
         };
-        client.map_err(|cause| Failed::later(format!("cannot send: {}", causes(&cause))))
+        client.map_err(|cause| Failed::later(format!("cannot send: {}", with_causes(&cause))))
     }
 }
 
@@ -105,15 +106,4 @@ pub async fn reveal(given: &Given) -> Result<SecretString, Failed> {
             Ok(SecretString::from(text.trim_end_matches(['\n', '\r'])))
         }
     }
-}
-
-/// The error with its causes: the outermost one alone says little.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -9,7 +9,7 @@ use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, MetricSetPair,
 };
 use crate::config::RemoteJudge;
-use crate::error::{Error, FetchError, Result};
+use crate::error::{Error, FetchError, Result, with_causes};
 
 pub const NAME: &str = "RemoteJudge-v1.0";
 
@@ -113,7 +113,7 @@ async fn ask(
         error: failure(
             url,
             None,
-            format!("cannot reach the remote judge: {}", told(&cause)),
+            format!("cannot reach the remote judge: {}", with_causes(&cause)),
         ),
         again: true,
     })?;
@@ -123,11 +123,12 @@ async fn ask(
         again,
     };
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|cause| failed(format!("its answer broke off: {}", told(&cause)), true))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|cause| {
+        failed(
+            format!("its answer broke off: {}", with_causes(&cause)),
+            true,
+        )
+    })? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(failed(
                 format!("the remote judge answered more than {MAX_ANSWER_BYTES} bytes"),
@@ -168,15 +169,4 @@ fn failure(url: &str, status: Option<u16>, message: String) -> FetchError {
         query: String::new(),
         account: NAME.to_owned(),
     }
-}
-
-/// The error with its causes: the outermost one alone says little.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
