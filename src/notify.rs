@@ -7,6 +7,7 @@ mod email;
 mod message;
 mod post;
 mod slack;
+mod subject;
 mod teams;
 mod webhook;
 
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use message::Subject;
+pub use subject::Subject;
 
 use message::{Chart, Message, chart_of};
 use post::Http;
