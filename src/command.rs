@@ -1,13 +1,17 @@
 //! The doors for people: one file a subcommand.
 
+mod client;
 mod config;
 mod demo;
+mod exit;
 mod health;
 mod import;
 mod judge;
 mod migrate;
 mod openapi;
+mod run;
 mod serve;
+mod table;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -25,6 +29,8 @@ use crate::config::{LoadOptions, Loaded, LogFormat};
 pub enum Command {
     /// Run the service.
     Serve(serve::Serve),
+    /// Judge a canary in a pipeline: start it, wait for it, and exit by its verdict.
+    Run(Box<run::Run>),
     /// Judge metric set pairs from a file; no service is needed.
     Judge(judge::JudgeFiles),
     /// Judge three made-up releases from start to end, with nothing installed.
@@ -77,6 +83,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(serve) => wait(serve.run()),
+            Self::Run(run) => wait(async { Ok(run.run().await) }),
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),

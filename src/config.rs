@@ -22,8 +22,9 @@ mod section;
 #[cfg(test)]
 mod tests;
 
-pub use load::{DEFAULTS, LoadOptions, Loaded, load, load_from, print};
+pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, print};
 pub use notifications::{Channel, ChannelKind, Email, Event, Given, SmtpTls, Webhook, check_url};
+pub use scalar::duration;
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,6 +10,9 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
+/// As in `sysexits.h`.
+const USAGE: u8 = 64;
+
 /// serin judges canaries: Kayenta's API and verdicts in one small service.
 #[derive(Parser)]
 #[command(version, about)]
@@ -19,7 +22,19 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command.run() {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            let _ = told.print();
+            // clap's own code for a mistake is 2, which is that of a marginal canary.
+            return if told.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match arguments.command.run() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("serin: {error:#}");

@@ -10,8 +10,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::client::Client;
 use super::serve::Service;
 use super::start_log;
 use crate::config::{Config, LoadOptions, LogFormat};
@@ -49,11 +51,14 @@ impl Demo {
         let service = Service::start(self.config(&directory, source.url())?).await?;
         show::introduction(&source, &service.url, &directory);
 
-        let client = Client::new(&service.url)?;
+        let client = Client::new(&service.url, None, None)?;
         let config = scenario::canary_config();
-        match client.post("/canaryConfig", &config).await {
+        match client
+            .once(Method::POST, "/canaryConfig", Some(&config))
+            .await
+        {
             // A folder of an earlier demo holds it already.
-            Err(error) if format!("{error:#}").contains("already exists") => {}
+            Err(failure) if failure.to_string().contains("already exists") => {}
             stored => drop(stored?),
         }
         let window = scenario::window(service.app.clock.now_millis());
@@ -63,9 +68,9 @@ impl Demo {
         for release in &RELEASES {
             let request = scenario::execution_request(release, &window);
             let path = format!("/canary/{CONFIG_ID}?application=checkout");
-            let started = client.post(&path, &request).await?;
+            let started = client.once(Method::POST, &path, Some(&request)).await?;
             let id = member(&started, "canaryExecutionId")?;
-            let ended = client.poll(&format!("/canary/{id}")).await?;
+            let ended = poll(&client, &format!("/canary/{id}")).await?;
             let status = serde_json::from_value(ended).context("the answer cannot be read")?;
             show::release(release, &status)?;
             has_data |= show::has_data(&status);
@@ -121,57 +126,16 @@ impl Source {
     }
 }
 
-/// Speaks to serin as any client does.
-struct Client {
-    http: reqwest::Client,
-    url: String,
-}
-
-impl Client {
-    fn new(url: &str) -> anyhow::Result<Self> {
-        Ok(Self {
-            http: reqwest::Client::builder()
-                .timeout(Duration::from_secs(30))
-                .build()
-                .context("cannot make an HTTP client")?,
-            url: url.to_owned(),
-        })
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.http.post(format!("{}{path}", self.url)).json(body);
-        answer(request)
-            .await
-            .with_context(|| format!("POST {path}"))
-    }
-
-    /// Until `complete` is true.
-    async fn poll(&self, path: &str) -> anyhow::Result<Value> {
-        for _ in 0..6000 {
-            let request = self.http.get(format!("{}{path}", self.url));
-            let body = answer(request)
-                .await
-                .with_context(|| format!("GET {path}"))?;
-            if body["complete"] == json!(true) {
-                return Ok(body);
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+/// Asks until `complete` is true.
+async fn poll(client: &Client, path: &str) -> anyhow::Result<Value> {
+    for _ in 0..6000 {
+        let body = client.get(path).await?;
+        if body["complete"] == json!(true) {
+            return Ok(body);
         }
-        bail!("GET {path}: not complete within a minute")
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-    let response = request.send().await?;
-    let status = response.status();
-    let body: Value = response.json().await?;
-    if !status.is_success() {
-        bail!(
-            "{status}: {}",
-            body["message"].as_str().unwrap_or("no message")
-        );
-    }
-    Ok(body)
+    bail!("GET {path}: not complete within a minute")
 }
 
 fn member(body: &Value, name: &str) -> anyhow::Result<String> {

@@ -198,7 +198,8 @@ async fn relay(app: App, shutdown: CancellationToken) {
     }
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
+/// SIGTERM or Ctrl-C.
+pub async fn stop_signal() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     tokio::select! {
         _ = terminate.recv() => {}

@@ -88,7 +88,8 @@ pub fn print(effective: &Json) -> String {
     yaml_serde::to_string(effective).expect("texts, numbers, lists and mappings are YAML")
 }
 
-fn environment() -> BTreeMap<String, String> {
+/// The variables of this process.
+pub fn environment() -> BTreeMap<String, String> {
     // Names and values that are not UTF-8 are nobody's keys.
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -39,7 +39,8 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     (
         "command",
         &[
-            "app", "api", "run", "notify", "storage", "judge", "canary", "config", "error", "clock",
+            "app", "api", "run", "notify", "storage", "report", "judge", "canary", "config",
+            "error", "clock",
         ],
     ),
     ("main", &["command"]),

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anyhow::Context;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table};
 use serde_json::Value;
 
 use super::Source;
 use super::scenario::{CONFIG_ID, CONTROL, Release};
-use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Label, Verdict};
+use crate::canary::number::number;
+use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Verdict};
+use crate::command::table;
+use crate::report::view;
 
 pub fn introduction(source: &Source, url: &str, directory: &Path) {
     println!(
@@ -38,31 +39,11 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
         );
         return Ok(());
     }
-    let result = status
-        .result
-        .as_ref()
-        .and_then(|result| result.judge_result.as_ref());
+    let run = view::run(status, None);
+    println!("{}", table::of(&run));
+    let result = status.result.as_ref();
+    let result = result.and_then(|result| result.judge_result.as_ref());
     let result = result.context("the execution has no result")?;
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header([
-        "metric",
-        "group",
-        "control",
-        "experiment",
-        "change",
-        "label",
-        "reason",
-    ]);
-    for column in 2..=4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for metric in &result.results {
-        table.add_row(row(metric));
-    }
-    println!("{table}");
     let groups: Vec<String> = result
         .group_scores
         .iter()
@@ -75,15 +56,12 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
         Verdict::Marginal => "~",
         _ => "✗",
     };
-    let reason = match score.classification_reason.as_str() {
-        "" => String::new(),
-        reason => format!(" ({reason})"),
-    };
     println!(
-        "score:  {} → {mark} {:?}{reason}",
+        "score:  {} → {mark} {:?}",
         number(score.score),
         score.classification
     );
+    println!("{}", run.sentence);
     Ok(())
 }
 
@@ -97,42 +75,6 @@ pub fn has_data(status: &CanaryExecutionStatusResponse) -> bool {
         };
         judged.results.iter().map(points).sum::<u64>() > 0
     })
-}
-
-fn row(metric: &CanaryAnalysisResult) -> [String; 7] {
-    let (control, experiment) = (
-        metric.control_metadata.stats,
-        metric.experiment_metadata.stats,
-    );
-    let mean = |count: u64, mean: f64| match count {
-        0 => "–".to_owned(),
-        _ => number(mean),
-    };
-    let change = match (metric.classification, &metric.result_metadata) {
-        (Label::Nodata | Label::NodataFailMetric | Label::Error, _) | (_, None) => "–".to_owned(),
-        (_, Some(metadata)) if metadata.ratio.is_nan() => "–".to_owned(),
-        (_, Some(metadata)) => format!("{:+.1} %", (metadata.ratio - 1.0) * 100.0),
-    };
-    [
-        metric.name.clone(),
-        metric.groups.join(", "),
-        mean(control.count, control.mean),
-        mean(experiment.count, experiment.mean),
-        change,
-        format!("{:?}", metric.classification),
-        metric.classification_reason.clone().unwrap_or_default(),
-    ]
-}
-
-/// Four significant digits are enough for a table.
-fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    match value {
-        _ if value.fract() == 0.0 && magnitude < 1e15 => format!("{value}"),
-        _ if magnitude >= 1000.0 => format!("{value:.0}"),
-        _ if magnitude >= 10.0 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
-    }
 }
 
 /// Where the report lies, and how to do the same by hand; the bodies are kept as files.

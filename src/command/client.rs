@@ -1,0 +1,272 @@
+//! Speaks to a serin, or a Kayenta, as any client does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::{Certificate, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::exit::Usage;
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long a server may be away.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// A server that is there already.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Remote {
+    /// The server to speak to, such as <https://serin.example.com>.
+    #[arg(long, env = "SERIN_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// Sent as `Authorization: Bearer`, for a proxy before the server.
+    #[arg(
+        long,
+        env = "SERIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub token: Option<SecretString>,
+    /// A file that holds the token, if none is given.
+    #[arg(long, env = "SERIN_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// PEM certificates to trust beside the system's.
+    #[arg(long, env = "SERIN_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Remote {
+    /// # Errors
+    /// `Usage` when there is no server, or a file cannot be used.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let url = self.server.as_deref().filter(|url| !url.is_empty());
+        let url = url.ok_or_else(|| {
+            Usage("which server? --server URL or SERIN_SERVER says it".to_owned())
+        })?;
+        // A variable that is empty says nothing.
+        let token = self.token.as_ref();
+        let token = token.filter(|token| !token.expose_secret().is_empty());
+        let token = match (token, filled(self.token_file.as_ref())) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(file)) => Some(SecretString::from(read(file)?.trim())),
+            (None, None) => None,
+        };
+        Client::new(url, token, filled(self.ca_file.as_ref()))
+    }
+}
+
+fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
+    file.filter(|file| !file.as_os_str().is_empty())
+}
+
+fn read(file: &PathBuf) -> Result<String, Usage> {
+    let wrong = |cause| Usage(format!("cannot read '{}': {cause}", file.display()));
+    std::fs::read_to_string(file).map_err(wrong)
+}
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{request}: {status}: {message}")]
+    Refused {
+        request: String,
+        status: StatusCode,
+        message: String,
+    },
+    #[error("{request}: no answer")]
+    Unreachable {
+        request: String,
+        #[source]
+        cause: reqwest::Error,
+    },
+    #[error("{request}: the answer is neither serin's nor Kayenta's")]
+    Foreign {
+        request: String,
+        #[source]
+        cause: serde_json::Error,
+    },
+}
+
+impl Failure {
+    /// Another try might do.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Unreachable { cause, .. } => !cause.is_builder(),
+            Self::Foreign { .. } => false,
+        }
+    }
+
+    pub fn is_clients_fault(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => {
+                status.is_client_error() && !matches!(status.as_u16(), 408 | 429)
+            }
+            Self::Unreachable { cause, .. } => cause.is_builder(),
+            Self::Foreign { .. } => false,
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Without a slash at its end.
+    pub url: String,
+    /// The same without a password, for messages.
+    shown: String,
+    token: Option<SecretString>,
+}
+
+impl Client {
+    /// # Errors
+    /// `Usage` when the address or the certificates cannot be used.
+    pub fn new(
+        url: &str,
+        token: Option<SecretString>,
+        ca_file: Option<&PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let is_web = url.starts_with("http://") || url.starts_with("https://");
+        let Some(mut shown) = url::Url::parse(url).ok().filter(|_| is_web) else {
+            let wrong = format!("'{url}' is no server; https://serin.example.com would be one");
+            return Err(Usage(wrong).into());
+        };
+        // Only addresses without a host cannot.
+        let _ = shown.set_password(None);
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder().timeout(DEADLINE);
+        if let Some(file) = ca_file {
+            let wrong = |cause| {
+                Usage(format!(
+                    "'{}' holds no certificates: {cause}",
+                    file.display()
+                ))
+            };
+            let pem = read(file)?;
+            let certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(wrong)?;
+            builder = builder.tls_certs_merge(certificates);
+        } else if url.starts_with("http://") {
+            // Without TLS the system's certificates are not needed, and images without any will do.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self {
+            http: builder.build().context("cannot make an HTTP client")?,
+            url: url.trim_end_matches('/').to_owned(),
+            shown: shown.as_str().trim_end_matches('/').to_owned(),
+            token,
+        })
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        let bytes = self.bytes(path).await?;
+        read_json(&bytes, || format!("GET {path}"))
+    }
+
+    /// What lies there, whatever it is.
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        self.patiently(|| self.send(Method::GET, path, None, None))
+            .await
+    }
+
+    /// Sent again when it may not have arrived: `key` keeps it one and the same to serin.
+    pub async fn start(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
+        let bytes = self
+            .patiently(|| self.send(Method::POST, path, Some(body), Some(key)))
+            .await?;
+        read_json(&bytes, || format!("POST {path}"))
+    }
+
+    /// Once; the answer may be empty, which is null.
+    pub async fn once(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let bytes = self.send(method.clone(), path, body, None).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        read_json(&bytes, || format!("{method} {path}"))
+    }
+
+    async fn patiently<F: Future<Output = Result<Vec<u8>, Failure>>>(
+        &self,
+        request: impl FnMut() -> F,
+    ) -> Result<Vec<u8>, Failure> {
+        let waits = ExponentialBuilder::default()
+            .with_jitter()
+            .with_max_delay(LONGEST_WAIT)
+            .with_total_delay(Some(PATIENCE))
+            .without_max_times();
+        request
+            .retry(waits)
+            .when(Failure::may_pass)
+            .notify(|failure, wait| {
+                let wait = wait.as_secs_f64();
+                eprintln!("{failure}; once more in {wait:.0} s");
+            })
+            .await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Result<Vec<u8>, Failure> {
+        let request = || format!("{method} {}{path}", self.shown);
+        // The address has been told already, and may hold a password.
+        let unreachable = |cause: reqwest::Error| Failure::Unreachable {
+            request: request(),
+            cause: cause.without_url(),
+        };
+        let mut sent = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.url));
+        if let Some(body) = body {
+            sent = sent.json(body);
+        }
+        if let Some(key) = key {
+            sent = sent.header("Idempotency-Key", key);
+        }
+        if let Some(token) = &self.token {
+            sent = sent.bearer_auth(token.expose_secret());
+        }
+        let answer = sent.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(unreachable)?.to_vec();
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        Err(Failure::Refused {
+            request: request(),
+            status,
+            message: message(&bytes),
+        })
+    }
+}
+
+fn read_json(bytes: &[u8], request: impl FnOnce() -> String) -> Result<Value, Failure> {
+    serde_json::from_slice(bytes).map_err(|cause| Failure::Foreign {
+        request: request(),
+        cause,
+    })
+}
+
+/// What an answer says of its failure.
+fn message(body: &[u8]) -> String {
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(message) = json["message"].as_str() {
+        return message.to_owned();
+    }
+    let text = String::from_utf8_lossy(body);
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(200).collect()
+}

@@ -1,0 +1,326 @@
+//! What is to be judged: a file, with flags and the environment above it.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Run;
+use crate::command::exit::Usage;
+use crate::config;
+
+/// `canary.yml`, whole.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Plan {
+    pub application: Option<String>,
+    pub canary_config: Option<Value>,
+    /// Beside the file that names it.
+    pub canary_config_file: Option<PathBuf>,
+    pub canary_config_id: Option<String>,
+    pub canary_config_name: Option<String>,
+    /// Name and `PromQL`, for a config of the simplest kind.
+    pub metrics: IndexMap<String, String>,
+    pub control: Option<Side>,
+    pub experiment: Option<Side>,
+    /// Of several named scopes; `control` and `experiment` are those of one, `default`.
+    pub scopes: IndexMap<String, Sides>,
+    pub location: Option<String>,
+    /// `last 30m`.
+    pub window: Option<String>,
+    pub start: Option<String>,
+    pub end: Option<String>,
+    /// Seconds between two points.
+    pub step: Option<i64>,
+    /// Variables for templates, of both sides.
+    pub params: IndexMap<String, String>,
+    pub thresholds: Thresholds,
+    pub analysis: Option<Analysis>,
+    pub accounts: Accounts,
+    /// Handed on as they are.
+    pub site_local: Option<Value>,
+    pub actions: Option<Value>,
+    pub server: Option<String>,
+    pub prometheus: Option<String>,
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    pub report: IndexMap<String, PathBuf>,
+}
+
+/// One side: the name of its scope, or all that can be said of it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "SideForm")]
+pub struct Side {
+    pub scope: Option<String>,
+    pub location: Option<String>,
+    pub start: Option<String>,
+    pub end: Option<String>,
+    pub step: Option<i64>,
+    pub params: IndexMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SideForm {
+    Text(String),
+    Number(i64),
+    Whole(WholeSide),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WholeSide {
+    scope: Option<String>,
+    location: Option<String>,
+    start: Option<String>,
+    end: Option<String>,
+    step: Option<i64>,
+    #[serde(default)]
+    params: IndexMap<String, String>,
+}
+
+impl From<SideForm> for Side {
+    fn from(form: SideForm) -> Self {
+        let named = |scope| Self {
+            scope: Some(scope),
+            ..Self::default()
+        };
+        match form {
+            SideForm::Text(scope) => named(scope),
+            SideForm::Number(scope) => named(scope.to_string()),
+            SideForm::Whole(side) => Self {
+                scope: side.scope,
+                location: side.location,
+                start: side.start,
+                end: side.end,
+                step: side.step,
+                params: side.params,
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sides {
+    pub control: Side,
+    pub experiment: Side,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thresholds {
+    pub pass: Option<f64>,
+    pub marginal: Option<f64>,
+}
+
+/// Canaries over one window after the other, while the traffic flows.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Analysis {
+    #[serde(deserialize_with = "duration")]
+    pub lifetime: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub interval: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub begin_after: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    pub lookback: Option<Duration>,
+    /// How far back the control lies.
+    #[serde(deserialize_with = "duration")]
+    pub control_offset: Option<Duration>,
+}
+
+/// Names of the server's accounts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    pub metrics: Option<String>,
+    pub storage: Option<String>,
+    pub configuration: Option<String>,
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let parsed = text.map(|text| {
+        config::duration(&text)
+            .map_err(|wrong| serde::de::Error::custom(format!("'{text}' {wrong}")))
+    });
+    parsed.transpose()
+}
+
+impl Plan {
+    /// The file with the flags above it.
+    pub fn of(run: &Run) -> anyhow::Result<Self> {
+        let mut tree = match &run.file {
+            Some(file) => read_tree(file)?,
+            None => Value::Object(Map::new()),
+        };
+        for (path, value) in run.overrides()? {
+            put(&mut tree, &path, value)?;
+        }
+        let of = run.file.as_deref().map_or_else(
+            || "the flags".to_owned(),
+            |file| format!("'{}'", file.display()),
+        );
+        let plan: Self = serde_path_to_error::deserialize(tree).map_err(|wrong| {
+            let place = wrong.path().to_string();
+            match place.as_str() {
+                "." => Usage(format!("{of}: {}", wrong.inner())),
+                _ => Usage(format!("{of}: {place}: {}", wrong.inner())),
+            }
+        })?;
+        Ok(plan)
+    }
+
+    /// The canary config that comes with the run, if it is not one that the server has.
+    pub fn own_config(&self, run: &Run) -> anyhow::Result<Option<Value>> {
+        let given = [
+            ("canaryConfig", self.canary_config.is_some()),
+            ("canaryConfigFile", self.canary_config_file.is_some()),
+            ("canaryConfigId", self.canary_config_id.is_some()),
+            ("canaryConfigName", self.canary_config_name.is_some()),
+            ("metrics", !self.metrics.is_empty()),
+        ];
+        let given = given.iter().filter(|(_, is_given)| *is_given);
+        let given: Vec<&str> = given.map(|(name, _)| *name).collect();
+        match given.as_slice() {
+            [] => Err(Usage(
+                "what is to be judged? A config is named by --canary-config FILE, --config-id or --config-name; \
+                 one metric by --metric 'errors=rate(http_errors_total{version=\"${scope}\"}[5m])'"
+                    .to_owned(),
+            )
+            .into()),
+            [_] => self.one_config(run),
+            several => Err(Usage(format!("only one of {} can say what is judged", several.join(", "))).into()),
+        }
+    }
+
+    fn one_config(&self, run: &Run) -> anyhow::Result<Option<Value>> {
+        if let Some(config) = &self.canary_config {
+            return Ok(Some(config.clone()));
+        }
+        if let Some(named) = &self.canary_config_file {
+            let beside = run.file.as_deref().and_then(Path::parent);
+            let file = beside.map_or_else(|| named.clone(), |folder| folder.join(named));
+            return read_tree(&file).map(Some);
+        }
+        Ok((!self.metrics.is_empty()).then(|| simplest(&self.metrics)))
+    }
+}
+
+/// Each metric by its query, all in one group, and any clear change fails.
+fn simplest(metrics: &IndexMap<String, String>) -> Value {
+    let metric = |(name, query): (&String, &String)| {
+        let inline = match query.strip_prefix("PromQL:") {
+            Some(_) => query.clone(),
+            None => format!("PromQL:{query}"),
+        };
+        serde_json::json!({
+            "name": name,
+            "query": {"type": "prometheus", "serviceType": "prometheus", "customInlineTemplate": inline},
+            "groups": ["metrics"],
+            "analysisConfigurations": {"canary": {"direction": "either"}},
+            "scopeName": "default",
+        })
+    };
+    serde_json::json!({
+        "name": "serin-run",
+        "configVersion": "1",
+        "judge": {"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {}},
+        "metrics": metrics.iter().map(metric).collect::<Vec<_>>(),
+        "classifier": {"groupWeights": {"metrics": 100}},
+    })
+}
+
+/// YAML, of which JSON is a part; `-` is standard input.
+fn read_tree(file: &Path) -> anyhow::Result<Value> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
+        text
+    } else {
+        fs::read_to_string(file)
+            .map_err(|cause| Usage(format!("cannot read '{}': {cause}", file.display())))?
+    };
+    let wrong = |cause: yaml_serde::Error| Usage(format!("'{}': {cause}", file.display()));
+    let mut yaml: yaml_serde::Value = yaml_serde::from_str(&text).map_err(wrong)?;
+    yaml.apply_merge().map_err(wrong)?;
+    let tree = serde_json::to_value(yaml)
+        .map_err(|cause| Usage(format!("'{}': {cause}", file.display())))?;
+    match tree {
+        Value::Null => Ok(Value::Object(Map::new())),
+        Value::Object(_) => Ok(tree),
+        _ => Err(Usage(format!(
+            "'{}' must be a mapping of keys to values",
+            file.display()
+        ))
+        .into()),
+    }
+}
+
+/// Puts a value under a path of keys, with dots or, where a key may hold dots, lines between; a text on the way, such as `control: v1`, is its `scope`.
+fn put(tree: &mut Value, path: &str, value: Value) -> Result<(), Usage> {
+    let mut at = tree;
+    let between = if path.contains('\n') { '\n' } else { '.' };
+    let mut keys = path.split(between).peekable();
+    while let Some(key) = keys.next() {
+        if let Value::String(scope) = at {
+            *at = serde_json::json!({"scope": scope});
+        }
+        if at.is_null() {
+            *at = Value::Object(Map::new());
+        }
+        let Value::Object(members) = at else {
+            return Err(Usage(format!(
+                "'{path}' lies below something that has no members"
+            )));
+        };
+        if keys.peek().is_none() {
+            members.insert(key.to_owned(), value);
+            return Ok(());
+        }
+        at = members.entry(key).or_insert(Value::Null);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_put_wherever_it_leads() {
+        let cases = [
+            (json!({}), "a.b", json!({"a": {"b": 1}})),
+            (json!({"a": null}), "a.b", json!({"a": {"b": 1}})),
+            (
+                json!({"a": {"c": 2}}),
+                "a.b",
+                json!({"a": {"c": 2, "b": 1}}),
+            ),
+            (json!({"a": {"b": 2}}), "a.b", json!({"a": {"b": 1}})),
+            (
+                json!({"control": "v1"}),
+                "control.location",
+                json!({"control": {"scope": "v1", "location": 1}}),
+            ),
+        ];
+        for (mut tree, path, expected) in cases {
+            put(&mut tree, path, json!(1)).unwrap();
+            assert_eq!(tree, expected);
+        }
+        assert!(put(&mut json!({"a": [1]}), "a.b", json!(1)).is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! What a run leaves behind: `JUnit`, Markdown, JSON, HTML.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::ending::Ending;
+use super::request::Kind;
+use crate::command::client::Client;
+use crate::command::exit::{Exit, Usage};
+use crate::report::view::MetricView;
+
+/// What GitHub takes for a comment.
+const MARKDOWN_BYTES: usize = 65_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Junit,
+    Markdown,
+    Json,
+    Html,
+}
+
+impl Format {
+    const ALL: [(&'static str, Self); 4] = [
+        ("junit", Self::Junit),
+        ("markdown", Self::Markdown),
+        ("json", Self::Json),
+        ("html", Self::Html),
+    ];
+
+    pub fn parse(name: &str) -> Result<Self, Usage> {
+        let found = Self::ALL.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, format)| format).ok_or_else(|| {
+            Usage(format!(
+                "'{name}' is no report; junit, markdown, json and html are, as in --report junit=canary.xml"
+            ))
+        })
+    }
+}
+
+pub async fn write(
+    ending: &Ending,
+    format: Format,
+    file: &Path,
+    client: &Client,
+) -> anyhow::Result<()> {
+    let bytes = match format {
+        Format::Junit => junit(ending).to_string()?.into_bytes(),
+        Format::Markdown => markdown(ending).into_bytes(),
+        Format::Json => format!("{:#}\n", ending.document).into_bytes(),
+        Format::Html => html(ending, client).await?,
+    };
+    put(file, &bytes)
+}
+
+fn put(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let wrong = |cause| Usage(format!("cannot write '{}': {cause}", file.display()));
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    Ok(fs::write(file, bytes).map_err(wrong)?)
+}
+
+/// The page of the canary that decided, in one file.
+async fn html(ending: &Ending, client: &Client) -> anyhow::Result<Vec<u8>> {
+    let run = ending.run.as_ref().ok_or_else(|| {
+        anyhow::anyhow!(
+            "there is no page of '{}': nothing of it was judged",
+            ending.id
+        )
+    })?;
+    let path = format!("{}/{}/report.html", Kind::Canary.page(), run.id);
+    Ok(client.bytes(&path).await?)
+}
+
+/// Adds to a file that others may have written to before.
+pub fn append_markdown(ending: &Ending, file: &PathBuf) -> anyhow::Result<()> {
+    let wrong = |cause| Usage(format!("cannot write '{}': {cause}", file.display()));
+    let opened = fs::OpenOptions::new().create(true).append(true).open(file);
+    let mut opened = opened.map_err(wrong)?;
+    Ok(writeln!(opened, "{}", markdown(ending)).map_err(wrong)?)
+}
+
+/// A suite of all metrics, and a case for the verdict.
+fn junit(ending: &Ending) -> Report {
+    let name = match ending.config_name.as_str() {
+        "" => "canary",
+        name => name,
+    };
+    let mut suite = TestSuite::new(name);
+    let mut verdict = TestCase::new("verdict", verdict_status(ending));
+    verdict.set_classname(name);
+    suite.add_test_case(verdict);
+    for metric in ending.run.iter().flat_map(|run| &run.metrics) {
+        let mut case = TestCase::new(&metric.name, metric_status(metric, ending.decision.exit));
+        case.set_classname(match metric.groups.as_str() {
+            "" => name,
+            groups => groups,
+        });
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new(name);
+    report.add_test_suite(suite);
+    report
+}
+
+fn verdict_status(ending: &Ending) -> TestCaseStatus {
+    let kind = match ending.decision.exit {
+        Exit::Pass => return TestCaseStatus::success(),
+        Exit::Fail | Exit::Marginal => NonSuccessKind::Failure,
+        _ => NonSuccessKind::Error,
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(headline(ending)).set_type(ending.word());
+    let link = ending.link.as_deref().unwrap_or_default();
+    status.set_description(format!("{}\n{link}", ending.reason()));
+    status
+}
+
+/// Tools call a build bad that has a failure in it: a metric that failed within a canary that
+/// passed is left out by them, with its reason.
+fn metric_status(metric: &MetricView, exit: Exit) -> TestCaseStatus {
+    let kind = match (metric.class, metric.muted, exit) {
+        ("pass", _, _) => return TestCaseStatus::success(),
+        ("fail", false, Exit::Fail | Exit::Marginal | Exit::Undecided) => NonSuccessKind::Failure,
+        ("error", false, Exit::Fail | Exit::Marginal | Exit::Undecided) => NonSuccessKind::Error,
+        _ => {
+            let mut skipped = TestCaseStatus::skipped();
+            let muted = if metric.muted { "muted, " } else { "" };
+            skipped.set_message(format!("{muted}{}: {}", metric.label, metric.sentence));
+            return skipped;
+        }
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(&metric.sentence).set_type(metric.label);
+    let queries = metric.queries.iter();
+    let queries: Vec<String> = queries
+        .map(|query| format!("{}: {}", query.side, query.text))
+        .collect();
+    status.set_description(queries.join("\n"));
+    status
+}
+
+/// `Fail: checkout, score 42 of 95`.
+pub fn headline(ending: &Ending) -> String {
+    let mut line = ending.word().to_owned();
+    let of = [&ending.application, &ending.config_name];
+    let of: Vec<&str> = of
+        .into_iter()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty())
+        .collect();
+    if !of.is_empty() {
+        let _ = write!(line, ": {}", of.join(" · "));
+    }
+    if let Some(score) = &ending.score {
+        let _ = write!(line, ", score {score}");
+    }
+    if let Some(thresholds) = &ending.thresholds {
+        let _ = write!(
+            line,
+            " (passes from {}, marginal from {})",
+            thresholds.pass, thresholds.marginal
+        );
+    }
+    line
+}
+
+fn markdown(ending: &Ending) -> String {
+    let mark = match ending.decision.exit {
+        Exit::Pass => "✅",
+        Exit::Marginal => "🟡",
+        Exit::Fail => "❌",
+        _ => "❔",
+    };
+    let mut text = format!("### {mark} {}\n\n", escaped(&headline(ending)));
+    let _ = writeln!(text, "{}\n", escaped(&ending.reason()));
+    let _ = writeln!(text, "{}\n", escaped(&ending.title));
+    if let Some(failure) = &ending.failure {
+        let _ = writeln!(
+            text,
+            "Failed {}:\n\n```text\n{}\n```\n",
+            failure.step,
+            failure.message.replace("```", "'''")
+        );
+    }
+    for judgement in ending
+        .analysis
+        .iter()
+        .flat_map(|analysis| &analysis.judgements)
+    {
+        let score = judgement.score.as_deref().unwrap_or("–");
+        let _ = writeln!(
+            text,
+            "{}. {}, score {score}: {}",
+            judgement.number,
+            judgement.outcome.word(),
+            escaped(&judgement.sentence)
+        );
+    }
+    let link = ending
+        .link
+        .as_ref()
+        .map(|link| format!("\n[Report]({link})\n"));
+    let link = link.unwrap_or_default();
+    if let Some(run) = ending.run.as_ref().filter(|run| !run.metrics.is_empty()) {
+        text += "\n| metric | group | change | label | why |\n|---|---|---:|---|---|\n";
+        for (shown, metric) in run.metrics.iter().enumerate() {
+            let row = markdown_row(metric);
+            let rest = run.metrics.len() - shown;
+            if MARKDOWN_BYTES < text.len() + row.len() + link.len() + 40 {
+                let _ = writeln!(text, "\n{rest} more metrics are in the report.");
+                break;
+            }
+            text += &row;
+        }
+    }
+    text + &link
+}
+
+fn markdown_row(metric: &MetricView) -> String {
+    let marks = match (metric.critical, metric.muted) {
+        (_, true) => " (muted)",
+        (true, false) => " (critical)",
+        (false, false) => "",
+    };
+    format!(
+        "| {} | {} | {} | {}{marks} | {} |\n",
+        escaped(&metric.name),
+        escaped(&metric.groups),
+        metric.change.as_deref().unwrap_or("–"),
+        metric.label,
+        escaped(&metric.sentence)
+    )
+}
+
+/// Names and sentences hold what others wrote: it is text, and stays in its cell.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '#' | '@' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '&' => escaped += "&amp;",
+            character if character.is_control() => escaped.push(' '),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}

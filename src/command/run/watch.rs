@@ -1,0 +1,112 @@
+//! Looks at an execution until it has ended, and tells how far it is.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::request::Kind;
+use crate::canary::{
+    AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
+};
+use crate::command::client::{Client, Failure};
+use crate::report::view;
+
+/// The document of the execution, once it is complete.
+pub async fn until_end(
+    client: &Client,
+    kind: Kind,
+    id: &str,
+    every: Duration,
+    progress: &Progress,
+) -> Result<Value, Failure> {
+    let path = format!("{}/{id}", kind.path());
+    loop {
+        let document = client.get(&path).await?;
+        if document["complete"] == Value::Bool(true) {
+            return Ok(document);
+        }
+        progress.tell(&how_far(kind, &document));
+        tokio::time::sleep(every).await;
+    }
+}
+
+fn how_far(kind: Kind, document: &Value) -> String {
+    let text = match kind {
+        Kind::Canary => serde_json::from_value(document.clone())
+            .ok()
+            .and_then(|canary| step_of_canary(&canary)),
+        Kind::Analysis => serde_json::from_value(document.clone())
+            .ok()
+            .and_then(|analysis| step_of_analysis(&analysis)),
+    };
+    text.unwrap_or_else(|| "waiting for its turn".to_owned())
+}
+
+fn step_of_canary(canary: &CanaryExecutionStatusResponse) -> Option<String> {
+    let steps = view::steps(canary);
+    let step = steps
+        .iter()
+        .find(|step| step.state == "running")
+        .or_else(|| steps.iter().find(|step| step.state == "waiting"))?;
+    Some(match step.of {
+        0 | 1 => step.name.to_lowercase(),
+        of => format!("{}: {} of {of}", step.name.to_lowercase(), step.done),
+    })
+}
+
+fn step_of_analysis(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
+    let runs = analysis.stage_status.iter().filter(|stage| stage.is_run());
+    let (of, done) = runs.fold((0, 0), |(of, done), stage| {
+        (of + 1, done + u32::from(stage.status == "SUCCEEDED"))
+    });
+    let is_shown = |stage: &&AnalysisStage| {
+        stage.is_running() && (stage.is_run() || stage.kind == AnalysisStage::WAIT)
+    };
+    let running = analysis.stage_status.iter().find(is_shown)?;
+    Some(format!("{} ({done} of {of} judged)", running.name))
+}
+
+/// A line that moves on a terminal; in a log, a line whenever something has changed.
+pub struct Progress {
+    bar: ProgressBar,
+    is_terminal: bool,
+    last: std::cell::RefCell<String>,
+}
+
+impl Progress {
+    pub fn new(title: &str) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        let bar = if is_terminal {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(title.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self {
+            bar,
+            is_terminal,
+            last: std::cell::RefCell::default(),
+        }
+    }
+
+    pub fn tell(&self, text: &str) {
+        if self.last.replace(text.to_owned()) == text {
+            return;
+        }
+        if self.is_terminal {
+            self.bar.set_message(text.to_owned());
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
