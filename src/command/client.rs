@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use anyhow::Context;
 use backon::{ExponentialBuilder, Retryable};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use reqwest::{Certificate, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::exit::Usage;
+use crate::config;
 
 const DEADLINE: Duration = Duration::from_mins(1);
-
-/// How long a server may be away.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A server that is there already.
-#[derive(clap::Args, Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Remote {
     /// The server to speak to, such as <https://serin.example.com>.
     #[arg(long, env = "SERIN_SERVER", value_name = "URL")]
@@ -33,11 +32,14 @@ pub struct Remote {
     )]
     pub token: Option<SecretString>,
     /// A file that holds the token, if none is given.
-    #[arg(long, env = "SERIN_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, env = "SERIN_TOKEN_FILE", value_name = "FILE", value_parser = path())]
     pub token_file: Option<PathBuf>,
     /// PEM certificates to trust beside the system's.
-    #[arg(long, env = "SERIN_CA_FILE", value_name = "FILE")]
+    #[arg(long, env = "SERIN_CA_FILE", value_name = "FILE", value_parser = path())]
     pub ca_file: Option<PathBuf>,
+    /// How long the server may be away.
+    #[arg(long, env = "SERIN_PATIENCE", value_name = "DURATION", default_value = "2m", value_parser = config::duration)]
+    pub patience: Duration,
 }
 
 impl Remote {
@@ -56,11 +58,20 @@ impl Remote {
             (None, Some(file)) => Some(SecretString::from(read(file)?.trim())),
             (None, None) => None,
         };
-        Client::new(url, token, filled(self.ca_file.as_ref()))
+        let client = Client::new(url, token, filled(self.ca_file.as_ref()))?;
+        Ok(Client {
+            patience: self.patience,
+            ..client
+        })
     }
 }
 
-fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
+/// One that may be empty, as variables are that a pipeline hands on.
+pub fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+pub fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
     file.filter(|file| !file.as_os_str().is_empty())
 }
 
@@ -119,11 +130,14 @@ pub struct Client {
     /// Without a slash at its end.
     pub url: String,
     /// The same without a password, for messages.
-    shown: String,
+    pub shown: String,
     token: Option<SecretString>,
+    patience: Duration,
 }
 
 impl Client {
+    /// Without patience.
+    ///
     /// # Errors
     /// `Usage` when the address or the certificates cannot be used.
     pub fn new(
@@ -159,6 +173,7 @@ impl Client {
             url: url.trim_end_matches('/').to_owned(),
             shown: shown.as_str().trim_end_matches('/').to_owned(),
             token,
+            patience: Duration::ZERO,
         })
     }
 
@@ -202,7 +217,7 @@ impl Client {
         let waits = ExponentialBuilder::default()
             .with_jitter()
             .with_max_delay(LONGEST_WAIT)
-            .with_total_delay(Some(PATIENCE))
+            .with_total_delay(Some(self.patience))
             .without_max_times();
         request
             .retry(waits)

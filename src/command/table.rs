@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
+use indexmap::IndexMap;
 
 use crate::report::view::{MetricView, RunView};
 
-/// The metrics, what failed first; then why of all that did not simply pass.
+/// The metrics, what failed first; then why of all that did not pass, and what to mind.
 pub fn of(run: &RunView) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
@@ -29,14 +30,30 @@ pub fn of(run: &RunView) -> String {
     }
     let mut text = table.to_string();
     for metric in &run.metrics {
-        if metric.class != "pass" || !metric.warnings.is_empty() {
+        if metric.class != "pass" {
             let _ = write!(text, "\n  {}: {}", metric.name, metric.sentence);
         }
-        for warning in &metric.warnings {
-            let _ = write!(text, "\n    mind: {warning}");
-        }
+    }
+    for (warning, metrics) in warnings(run) {
+        let of = if metrics.len() == run.metrics.len() {
+            "all".to_owned()
+        } else {
+            metrics.join(", ")
+        };
+        let _ = write!(text, "\n  mind ({of}): {warning}");
     }
     text
+}
+
+/// Each once, with the metrics that have it.
+fn warnings(run: &RunView) -> IndexMap<&str, Vec<&str>> {
+    let mut all: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for metric in &run.metrics {
+        for warning in &metric.warnings {
+            all.entry(warning).or_default().push(&metric.name);
+        }
+    }
+    all
 }
 
 fn row(metric: &MetricView) -> [String; 6] {

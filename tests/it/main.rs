@@ -26,6 +26,7 @@ mod notifications;
 mod openapi;
 mod orca;
 mod others;
+mod pipeline;
 mod prometheus;
 mod prometheus_faults;
 mod prometheus_queries;

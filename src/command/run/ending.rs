@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::request::Kind;
+use super::request::{Kind, Start};
 use super::verdict::{self, Decision};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Outcome,
@@ -39,14 +39,15 @@ impl Ending {
     /// Asks the server for the last canary of an analysis.
     pub async fn of(
         client: &Client,
-        kind: Kind,
-        title: String,
+        start: Start,
+        link: Option<String>,
         document: Value,
     ) -> anyhow::Result<Self> {
-        match kind {
-            Kind::Canary => Self::of_canary(title, document),
-            Kind::Analysis => Self::of_analysis(client, title, document).await,
-        }
+        let ending = match start.kind {
+            Kind::Canary => Self::of_canary(start.title, document)?,
+            Kind::Analysis => Self::of_analysis(client, start.title, document).await?,
+        };
+        Ok(Self { link, ..ending })
     }
 
     fn of_canary(title: String, document: Value) -> anyhow::Result<Self> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::command::client::Client;
 use crate::command::exit::Usage;
 use crate::command::serve::Service;
 use crate::config::{self, LoadOptions};
@@ -14,7 +15,8 @@ use crate::config::{self, LoadOptions};
 const ACCOUNTS: &str = "SERIN__KAYENTA__PROMETHEUS__";
 
 pub struct Here {
-    pub service: Service,
+    pub client: Client,
+    service: Service,
     folder: TempDir,
 }
 
@@ -39,8 +41,10 @@ impl Here {
             .collect();
         let loaded = config::load_from(&options, &accounts)
             .map_err(|wrong| Usage(format!("the Prometheus cannot be used: {wrong}")))?;
+        let service = Service::start(loaded.config).await?;
         Ok(Self {
-            service: Service::start(loaded.config).await?,
+            client: Client::new(&service.url, None, None)?,
+            service,
             folder,
         })
     }

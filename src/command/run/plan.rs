@@ -159,14 +159,14 @@ fn duration<'de, D: serde::Deserializer<'de>>(
 impl Plan {
     /// The file with the flags above it.
     pub fn of(run: &Run) -> anyhow::Result<Self> {
-        let mut tree = match &run.file {
+        let mut tree = match run.file() {
             Some(file) => read_tree(file)?,
             None => Value::Object(Map::new()),
         };
-        for (path, value) in run.overrides()? {
+        for (path, value) in run.flags.overrides()? {
             put(&mut tree, &path, value)?;
         }
-        let of = run.file.as_deref().map_or_else(
+        let of = run.file().map_or_else(
             || "the flags".to_owned(),
             |file| format!("'{}'", file.display()),
         );
@@ -208,7 +208,7 @@ impl Plan {
             return Ok(Some(config.clone()));
         }
         if let Some(named) = &self.canary_config_file {
-            let beside = run.file.as_deref().and_then(Path::parent);
+            let beside = run.file().and_then(Path::parent);
             let file = beside.map_or_else(|| named.clone(), |folder| folder.join(named));
             return read_tree(&file).map(Some);
         }

@@ -202,13 +202,16 @@ fn markdown(ending: &Ending) -> String {
             escaped(&judgement.sentence)
         );
     }
+    if ending.analysis.is_some() {
+        text.push('\n');
+    }
     let link = ending
         .link
         .as_ref()
         .map(|link| format!("\n[Report]({link})\n"));
     let link = link.unwrap_or_default();
     if let Some(run) = ending.run.as_ref().filter(|run| !run.metrics.is_empty()) {
-        text += "\n| metric | group | change | label | why |\n|---|---|---:|---|---|\n";
+        text += "| metric | group | change | label | why |\n|---|---|---:|---|---|\n";
         for (shown, metric) in run.metrics.iter().enumerate() {
             let row = markdown_row(metric);
             let rest = run.metrics.len() - shown;

@@ -36,6 +36,8 @@ pub fn window(
     end: Option<&str>,
     now: i64,
 ) -> Result<Window, Usage> {
+    // Whole seconds, so that points lie where people look for them.
+    let now = now - now.rem_euclid(1000);
     let end = end.map_or(Ok(now), |text| instant("end", text, now))?;
     let start = match (window, start) {
         (Some(_), Some(_)) => {

@@ -47,8 +47,8 @@ pub fn of_analysis(analysis: &CanaryAnalysisExecutionStatusResponse) -> Decision
 
 fn without_verdict(outcome: Outcome) -> Decision {
     let why = match outcome {
-        Outcome::Canceled => "it was canceled",
-        _ => "it ended without a verdict",
+        Outcome::Canceled => "It was canceled",
+        _ => "It ended without a verdict",
     };
     Decision {
         exit: Exit::Unavailable,
@@ -80,11 +80,11 @@ fn of_judged(
     });
     let is_judged = |label| matches!(label, Label::Pass | Label::High | Label::Low);
     let why = if let Some(metric) = without_data {
-        format!("the critical metric '{}' could not be judged", metric.name)
+        format!("The critical metric '{}' could not be judged", metric.name)
     } else if is_half_without_data(judged) {
-        "half of the metrics or more had no data".to_owned()
+        "Half of the metrics or more had no data".to_owned()
     } else if !counting.any(|result| is_judged(result.classification)) {
-        "no metric that counts could be judged".to_owned()
+        "No metric that counts could be judged".to_owned()
     } else {
         return Decision {
             exit: verdict(judged),

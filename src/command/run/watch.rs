@@ -19,8 +19,8 @@ pub async fn until_end(
     kind: Kind,
     id: &str,
     every: Duration,
-    progress: &Progress,
 ) -> Result<Value, Failure> {
+    let progress = Progress::new();
     let path = format!("{}/{id}", kind.path());
     loop {
         let document = client.get(&path).await?;
@@ -69,24 +69,23 @@ fn step_of_analysis(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<
 }
 
 /// A line that moves on a terminal; in a log, a line whenever something has changed.
-pub struct Progress {
+struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
     last: std::cell::RefCell<String>,
 }
 
 impl Progress {
-    pub fn new(title: &str) -> Self {
+    fn new() -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = if is_terminal {
             ProgressBar::new_spinner()
         } else {
             ProgressBar::hidden()
         };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} ({elapsed})") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
-        bar.set_prefix(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Self {
             bar,
@@ -95,7 +94,7 @@ impl Progress {
         }
     }
 
-    pub fn tell(&self, text: &str) {
+    fn tell(&self, text: &str) {
         if self.last.replace(text.to_owned()) == text {
             return;
         }
@@ -105,8 +104,10 @@ impl Progress {
             eprintln!("{text}");
         }
     }
+}
 
-    pub fn end(&self) {
+impl Drop for Progress {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
