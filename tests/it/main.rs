@@ -8,6 +8,7 @@ mod analysis;
 mod architecture;
 mod buckets;
 mod canary_configs;
+mod ci_docs;
 mod command;
 mod crash;
 mod economy;
