@@ -13,6 +13,8 @@ pub struct Arguments {
     /// Canaries a second.
     pub rate: f64,
     pub soak: bool,
+    /// How many canaries stay; without it, all do.
+    pub keep: Option<usize>,
     pub database: Database,
 }
 
@@ -32,6 +34,7 @@ impl Arguments {
             replicas: 3,
             rate: 2.0,
             soak: false,
+            keep: None,
             database: Database::Postgres,
         };
         let mut given = given;
@@ -49,6 +52,7 @@ impl Arguments {
                 "--replicas" => arguments.replicas = value()?.parse()?,
                 "--rate" => arguments.rate = value()?.parse()?,
                 "--soak" => arguments.soak = true,
+                "--keep" => arguments.keep = Some(value()?.parse()?),
                 "--database" => {
                     arguments.database = match value()?.as_str() {
                         "postgres" => Database::Postgres,
@@ -65,6 +69,9 @@ impl Arguments {
         }
         if arguments.replicas == 0 || arguments.rate <= 0.0 {
             bail!("there must be a replica, and a rate above 0");
+        }
+        if arguments.keep.is_some() && !arguments.soak {
+            bail!("--keep is for a --soak: what is deleted cannot be checked");
         }
         Ok(Some(arguments))
     }

@@ -73,6 +73,34 @@ pub async fn check(world: &World) -> anyhow::Result<()> {
     check_bucket(world, &executions).await
 }
 
+/// Where only the newest stay: what clients saw of all ends, and whether what is left is whole and
+/// not too much.
+pub async fn check_kept(world: &World, keep: usize) -> anyhow::Result<()> {
+    for execution in world.history.executions() {
+        if let Some(end) = &execution.end {
+            check_end(world, &execution, end);
+        }
+    }
+    let store = world.services.store();
+    let begun = Instant::now();
+    // As many canaries as analyses; what ended last goes with the next round.
+    while 2 * keep < archives(&store).await?.len() {
+        if begun.elapsed() > ARCHIVE_LIMIT {
+            let text = format!("more than {keep} executions of a kind are left");
+            world.history.wrong(Wrong::Odd, text);
+            break;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    for key in archives(&store).await?.values() {
+        world.history.count("archives that are left");
+        if let Err(why) = whole(&store, key).await {
+            world.history.wrong(Wrong::Half, format!("{key}: {why}"));
+        }
+    }
+    Ok(())
+}
+
 fn check_end(world: &World, execution: &Execution, end: &Value) {
     let history = &world.history;
     let status = status(end);

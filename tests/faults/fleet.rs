@@ -35,13 +35,17 @@ impl Replica {
         folder: &Path,
         ways: &Ways,
         services: &Services,
+        keep: Option<usize>,
     ) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
         let folder = folder.join(format!("replica-{number}"));
         std::fs::create_dir_all(&folder)?;
-        let config = configuration(port, &folder, ways, services);
+        let mut config = configuration(port, &folder, ways, services);
+        if let Some(keep) = keep {
+            config["retention"] = json!({"maxCount": keep, "every": "20s"});
+        }
         // JSON is YAML too.
         std::fs::write(folder.join("serin.yml"), config.to_string())?;
         std::fs::write(folder.join("clock"), "+0")?;

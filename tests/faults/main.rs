@@ -182,7 +182,10 @@ async fn load(world: Arc<World>, rate: f64, mut random: Random) -> anyhow::Resul
 
 async fn finish(world: &World, arguments: &Arguments, taken: &[Duration]) -> anyhow::Result<bool> {
     checker::wait(world).await;
-    checker::check(world).await?;
+    match arguments.keep {
+        Some(keep) => checker::check_kept(world, keep).await?,
+        None => checker::check(world).await?,
+    }
     let history = &world.history;
     let told = history
         .counts()
@@ -275,7 +278,13 @@ async fn open(
                 make(Service::Prometheus, prometheus.address.clone()).await?
             ),
         };
-        replicas.push(Replica::new(number, folder, &ways, &services)?);
+        replicas.push(Replica::new(
+            number,
+            folder,
+            &ways,
+            &services,
+            arguments.keep,
+        )?);
     }
     let each = || replicas.iter().map(|_| Mutex::default()).collect();
     let network_busy = [Service::Database, Service::Store, Service::Prometheus]

@@ -164,9 +164,9 @@ fn demo_judges_three_releases() {
             "v2-good",
             "✓ Pass",
             "v2-errors",
-            "(Critical)",
+            "High (critical)",
             "v2-silent",
-            "Nodata",
+            "No data (critical)",
             "curl",
         ] {
             assert!(table.contains(part), "{part} in {table}");
