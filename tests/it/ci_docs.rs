@@ -12,10 +12,8 @@ use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
 /// Points over whatever is asked for; those of a version that is called bad are higher.
 fn points(asked: &Asked) -> Reply {
-    let level = match asked.params["query"].contains("bad") {
-        true => 40.0,
-        false => 10.0,
-    };
+    let is_bad = asked.params["query"].contains("bad");
+    let level = if is_bad { 40.0 } else { 10.0 };
     economy::answer(asked, &["one"], |_, time| {
         Some(level + f64::from(u8::try_from(time / 1000 % 3).unwrap()))
     })
