@@ -1,0 +1,295 @@
+//! One metric: its row, and what opens below it.
+
+use std::cmp::Reverse;
+
+use super::words::{Fact, duration, fact};
+use crate::canary::explanation::{EffectMeasure, Points, TestNumbers};
+use crate::canary::number::{number, percent};
+use crate::canary::{
+    CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeStats, Label, MetricSetPair, Pair,
+};
+use crate::report::interval::{self, Interval};
+use crate::report::series::{self, Series};
+use crate::report::sparkline::{self, Sparkline};
+use crate::report::spread::{self, Spread};
+
+/// One metric, its row and what opens below it.
+#[derive(Clone, Debug)]
+pub struct MetricView {
+    /// Its place in the document, from 0: the address of its data.
+    pub index: usize,
+    pub pair_id: String,
+    pub name: String,
+    pub tags: Vec<Fact>,
+    pub groups: String,
+    pub label: &'static str,
+    pub class: &'static str,
+    pub critical: bool,
+    pub muted: bool,
+    pub sentence: String,
+    pub change: Option<String>,
+    pub interval: Option<Interval>,
+    pub interval_text: Option<String>,
+    pub sparkline: Option<Sparkline>,
+    pub spread: Option<Spread>,
+    pub shift_note: Option<String>,
+    pub numbers: Vec<Row>,
+    pub test: Vec<Fact>,
+    pub warnings: Vec<String>,
+    pub queries: Vec<QueryView>,
+}
+
+/// A number of both sides.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub name: &'static str,
+    pub control: String,
+    pub experiment: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct QueryView {
+    pub side: &'static str,
+    pub text: String,
+    pub link: Option<String>,
+}
+
+pub fn metrics(judged: &CanaryJudgeResult, pairs: Option<&[MetricSetPair]>) -> Vec<MetricView> {
+    let mut ordered: Vec<(usize, &CanaryAnalysisResult)> =
+        judged.results.iter().enumerate().collect();
+    ordered.sort_by_key(|(index, result)| (rank(result), *index));
+    ordered
+        .into_iter()
+        .map(|(index, result)| metric(index, result, pair_of(index, result, pairs)))
+        .collect()
+}
+
+/// The pair of a result: by its id, else by its place.
+pub fn pair_of<'a>(
+    index: usize,
+    result: &CanaryAnalysisResult,
+    pairs: Option<&'a [MetricSetPair]>,
+) -> Option<&'a MetricSetPair> {
+    let pairs = pairs?;
+    let by_id = pairs
+        .iter()
+        .find(|pair| !result.id.is_empty() && pair.id == result.id);
+    by_id.or_else(|| pairs.get(index).filter(|pair| pair.name == result.name))
+}
+
+/// What failed comes first, and of that, what failed the canary alone.
+fn rank(result: &CanaryAnalysisResult) -> (bool, u8, Reverse<bool>) {
+    let order = match result.classification {
+        Label::High | Label::Low if result.critical => 0,
+        Label::Nodata | Label::NodataFailMetric | Label::Error if result.critical => 1,
+        Label::High | Label::Low => 2,
+        Label::NodataFailMetric => 3,
+        Label::Nodata => 4,
+        Label::Error => 5,
+        Label::Pass => 6,
+    };
+    let has_warnings = result
+        .explanation
+        .as_ref()
+        .is_some_and(|told| !told.warnings.is_empty());
+    (result.muted, order, Reverse(has_warnings))
+}
+
+fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPair>) -> MetricView {
+    let told = result.explanation.as_ref();
+    let test = told.and_then(|told| told.test.as_ref());
+    let sides = pair.map(series::of);
+    let (label, class) = label(result.classification);
+    let stats = Pair {
+        control: result.control_metadata.stats,
+        experiment: result.experiment_metadata.stats,
+    };
+    let queries = told.and_then(|told| told.queries.as_ref());
+    let queries = queries.into_iter().flat_map(|queries| {
+        [
+            ("Control", &queries.control),
+            ("Experiment", &queries.experiment),
+        ]
+    });
+    MetricView {
+        index,
+        pair_id: result.id.clone(),
+        name: result.name.clone(),
+        tags: result
+            .tags
+            .iter()
+            .map(|(name, value)| fact(name, value))
+            .collect(),
+        groups: result.groups.join(", "),
+        label,
+        class: if result.critical && class != "pass" {
+            "fail"
+        } else {
+            class
+        },
+        critical: result.critical,
+        muted: result.muted,
+        sentence: match (told, &result.classification_reason) {
+            (Some(told), _) => told.sentence.clone(),
+            (None, Some(reason)) if !reason.is_empty() => reason.clone(),
+            (None, _) => compared(stats),
+        },
+        change: change(result, stats, test),
+        interval: test.and_then(interval::draw),
+        interval_text: test.map(|test| format!("{} to {}", number(test.lower), number(test.upper))),
+        sparkline: sides.as_ref().and_then(sparkline::draw),
+        spread: sides.as_ref().and_then(spread::draw),
+        shift_note: sides.as_ref().and_then(shift_note),
+        numbers: numbers(stats, told.map(|told| told.points)),
+        test: test.map(test_facts).unwrap_or_default(),
+        warnings: told
+            .map(|told| {
+                told.warnings
+                    .iter()
+                    .map(|warning| warning.sentence.clone())
+                    .collect()
+            })
+            .unwrap_or_default(),
+        queries: queries
+            .filter(|(_, query)| !query.text.is_empty())
+            .map(|(side, query)| QueryView {
+                side,
+                text: query.text.clone(),
+                link: query.link.clone().filter(|link| is_web_address(link)),
+            })
+            .collect(),
+    }
+}
+
+/// A link of a document could be anything; a script is none.
+fn is_web_address(link: &str) -> bool {
+    link.starts_with("http://") || link.starts_with("https://")
+}
+
+const fn label(label: Label) -> (&'static str, &'static str) {
+    match label {
+        Label::Pass => ("Pass", "pass"),
+        Label::High => ("High", "fail"),
+        Label::Low => ("Low", "fail"),
+        Label::NodataFailMetric => ("No data, fails", "fail"),
+        Label::Nodata => ("No data", "nodata"),
+        Label::Error => ("Error", "error"),
+    }
+}
+
+/// Of a result that nobody explained.
+fn compared(stats: Pair<CanaryJudgeStats>) -> String {
+    match (stats.control.count, stats.experiment.count) {
+        (0, 0) => "No data on either side".to_owned(),
+        (0, _) => "No data on the control side".to_owned(),
+        (_, 0) => "No data on the experiment side".to_owned(),
+        _ => format!(
+            "{} on average in the control, {} in the experiment",
+            number(stats.control.mean),
+            number(stats.experiment.mean)
+        ),
+    }
+}
+
+fn change(
+    result: &CanaryAnalysisResult,
+    stats: Pair<CanaryJudgeStats>,
+    test: Option<&TestNumbers>,
+) -> Option<String> {
+    let both_positive = 0.0 < stats.control.mean && 0.0 < stats.experiment.mean;
+    let ratio = result.result_metadata.map(|found| found.ratio);
+    match ratio.filter(|ratio| both_positive && ratio.is_finite()) {
+        Some(ratio) => Some(percent(ratio)),
+        None if stats.control.count == 0 || stats.experiment.count == 0 => None,
+        None => test.map(|test| signed(test.estimate)),
+    }
+}
+
+fn signed(value: f64) -> String {
+    let sign = if 0.0 < value { "+" } else { "" };
+    format!("{sign}{}", number(value))
+}
+
+/// Sides of different times lie over each other in a chart.
+fn shift_note(sides: &Pair<Series>) -> Option<String> {
+    let shift = sides
+        .experiment
+        .start()?
+        .saturating_sub(sides.control.start()?);
+    let is_other_window = sides.experiment.step.max(sides.control.step) < shift.saturating_abs();
+    is_other_window.then(|| {
+        let long = duration(Some(0), Some(shift.saturating_abs())).unwrap_or_default();
+        let way = if 0 < shift { "later" } else { "earlier" };
+        format!("The control is drawn {long} {way} than it was, to lie under the experiment.")
+    })
+}
+
+fn numbers(stats: Pair<CanaryJudgeStats>, points: Option<Pair<Points>>) -> Vec<Row> {
+    let row = |name, of: fn(&CanaryJudgeStats) -> f64| Row {
+        name,
+        control: number(of(&stats.control)),
+        experiment: number(of(&stats.experiment)),
+    };
+    let mut rows = vec![
+        Row {
+            name: "Points judged",
+            control: stats.control.count.to_string(),
+            experiment: stats.experiment.count.to_string(),
+        },
+        row("Mean", |side| side.mean),
+        row("Standard deviation", |side| side.std),
+        row("Least", |side| side.min),
+        row("Greatest", |side| side.max),
+    ];
+    if let Some(points) = points {
+        let count = |name, of: fn(&Points) -> u64| Row {
+            name,
+            control: of(&points.control).to_string(),
+            experiment: of(&points.experiment).to_string(),
+        };
+        rows.push(count("Points", |side| side.total));
+        rows.push(count("Missing or NaN", |side| side.nan));
+        rows.push(count("Outliers dropped", |side| side.outliers));
+        let fences = |side: &Points| {
+            side.fences
+                .map(|fences| format!("{} to {}", number(fences.lower), number(fences.upper)))
+        };
+        if let (Some(control), Some(experiment)) =
+            (fences(&points.control), fences(&points.experiment))
+        {
+            rows.push(Row {
+                name: "Outliers lie beyond",
+                control,
+                experiment,
+            });
+        }
+    }
+    rows
+}
+
+fn test_facts(test: &TestNumbers) -> Vec<Fact> {
+    let effect = &test.effect_size;
+    let measure = match effect.measure {
+        EffectMeasure::MeanRatio => "Effect: ratio of the means",
+        EffectMeasure::Cles => "Effect: CLES",
+    };
+    let level = format!("Interval ({} %)", number(test.confidence_level * 100.0));
+    let mut facts = vec![
+        fact("Shift, estimated", &signed(test.estimate)),
+        fact(
+            &level,
+            &format!("{} to {}", number(test.lower), number(test.upper)),
+        ),
+        fact("Must lie beyond", &format!("±{}", number(test.bound.abs()))),
+        fact(measure, &number(effect.value)),
+        fact("An increase counts from", &number(effect.allowed_increase)),
+        fact("A decrease counts below", &number(effect.allowed_decrease)),
+    ];
+    if test.with_noise {
+        facts.push(fact(
+            "Noise",
+            "added before the test, as both sides are constant",
+        ));
+    }
+    facts
+}
