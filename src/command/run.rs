@@ -148,13 +148,14 @@ impl Run {
             let file = std::env::temp_dir().join(format!("serin-run-{id}.html"));
             reports.push((Format::Html, file));
         }
+        tell(&ending);
         for (format, file) in &reports {
-            reports::write(&ending, *format, file, client).await?;
+            let written = reports::write(&ending, *format, file, client).await;
+            leave(written, || println!("Report: {}", file.display()));
         }
         if let Some(file) = filled(self.github_step_summary.as_ref()) {
-            reports::append_markdown(&ending, file)?;
+            leave(reports::append_markdown(&ending, file), || {});
         }
-        tell(&ending, &reports);
         Ok(ending.decision.exit)
     }
 }
@@ -240,7 +241,7 @@ async fn cancel(client: &Client, id: &str) {
 }
 
 /// The table and the reasons, for who reads the log.
-fn tell(ending: &Ending, reports: &[(Format, PathBuf)]) {
+fn tell(ending: &Ending) {
     for judgement in ending
         .analysis
         .iter()
@@ -261,7 +262,12 @@ fn tell(ending: &Ending, reports: &[(Format, PathBuf)]) {
     if let Some(link) = &ending.link {
         println!("Report: {link}");
     }
-    for (_, file) in reports {
-        println!("Report: {}", file.display());
+}
+
+/// A report that cannot be written changes no verdict.
+fn leave(written: anyhow::Result<()>, then: impl FnOnce()) {
+    match written {
+        Ok(()) => then(),
+        Err(error) => eprintln!("serin: {error:#}"),
     }
 }

@@ -354,6 +354,29 @@ async fn a_server_judges_what_it_has_and_every_report_is_written() {
 }
 
 #[tokio::test]
+async fn a_report_that_cannot_be_written_changes_no_verdict() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let arguments = [
+        "-f",
+        "-",
+        "--prometheus",
+        &prometheus.url,
+        "--report",
+        "json=/dev/null/canary.json",
+    ];
+    let policy = json!({"direction": "increase"});
+    for (metric, code) in [("good", 0), ("bad", 1)] {
+        let plan = plan(&[(metric, policy.clone())]).to_string();
+        let (exit, told) = run(&arguments, &[], &plan).await;
+        assert_eq!(exit, code, "{told}");
+        assert!(
+            told.contains("cannot write '/dev/null/canary.json'"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_summary_stays_below_what_a_comment_may_have() {
     let prometheus = ScriptedPrometheus::start(as_named).await;
     let folder = tempfile::tempdir().unwrap();

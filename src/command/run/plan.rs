@@ -14,6 +14,18 @@ use super::Run;
 use crate::command::exit::Usage;
 use crate::config;
 
+/// What is judged, said in one of these ways.
+const WHAT: [&str; 5] = [
+    "canaryConfig",
+    "canaryConfigFile",
+    "canaryConfigId",
+    "canaryConfigName",
+    "metrics",
+];
+
+/// When it begins.
+const WHEN: [&str; 2] = ["window", "start"];
+
 /// `canary.yml`, whole.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -163,7 +175,9 @@ impl Plan {
             Some(file) => read_tree(file)?,
             None => Value::Object(Map::new()),
         };
-        for (path, value) in run.flags.overrides()? {
+        let overrides = run.flags.overrides()?;
+        make_way(&mut tree, &overrides);
+        for (path, value) in overrides {
             put(&mut tree, &path, value)?;
         }
         let of = run.file().map_or_else(
@@ -182,15 +196,15 @@ impl Plan {
 
     /// The canary config that comes with the run, if it is not one that the server has.
     pub fn own_config(&self, run: &Run) -> anyhow::Result<Option<Value>> {
-        let given = [
-            ("canaryConfig", self.canary_config.is_some()),
-            ("canaryConfigFile", self.canary_config_file.is_some()),
-            ("canaryConfigId", self.canary_config_id.is_some()),
-            ("canaryConfigName", self.canary_config_name.is_some()),
-            ("metrics", !self.metrics.is_empty()),
+        let is_given = [
+            self.canary_config.is_some(),
+            self.canary_config_file.is_some(),
+            self.canary_config_id.is_some(),
+            self.canary_config_name.is_some(),
+            !self.metrics.is_empty(),
         ];
-        let given = given.iter().filter(|(_, is_given)| *is_given);
-        let given: Vec<&str> = given.map(|(name, _)| *name).collect();
+        let given = WHAT.into_iter().zip(is_given);
+        let given: Vec<&str> = given.filter(|(_, is)| *is).map(|(name, _)| name).collect();
         match given.as_slice() {
             [] => Err(Usage(
                 "what is to be judged? A config is named by --canary-config FILE, --config-id or --config-name; \
@@ -268,6 +282,19 @@ fn read_tree(file: &Path) -> anyhow::Result<Value> {
     }
 }
 
+/// Of keys that exclude each other, what is stronger takes the place of all.
+fn make_way(tree: &mut Value, overrides: &[(String, Value)]) {
+    let Some(members) = tree.as_object_mut() else {
+        return;
+    };
+    for alternatives in [&WHAT[..], &WHEN] {
+        let is_one = |path: &str| alternatives.contains(&path.split('\n').next().unwrap_or(path));
+        if overrides.iter().any(|(path, _)| is_one(path)) {
+            members.retain(|key, _| !alternatives.contains(&key.as_str()));
+        }
+    }
+}
+
 /// Puts a value under a path of keys, with dots or, where a key may hold dots, lines between; a text on the way, such as `control: v1`, is its `scope`.
 fn put(tree: &mut Value, path: &str, value: Value) -> Result<(), Usage> {
     let mut at = tree;
@@ -299,6 +326,31 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_stronger_takes_the_place_of_what_it_excludes() {
+        let file = json!({"canaryConfigId": "a", "window": "last 1h", "end": "now", "step": 60});
+        let cases = [
+            ("step", file.clone()),
+            (
+                "canaryConfigFile",
+                json!({"window": "last 1h", "end": "now", "step": 60}),
+            ),
+            (
+                "metrics\nerrors",
+                json!({"window": "last 1h", "end": "now", "step": 60}),
+            ),
+            (
+                "start",
+                json!({"canaryConfigId": "a", "end": "now", "step": 60}),
+            ),
+        ];
+        for (path, expected) in cases {
+            let mut tree = file.clone();
+            make_way(&mut tree, &[(path.to_owned(), json!(1))]);
+            assert_eq!(tree, expected, "{path}");
+        }
+    }
 
     #[test]
     fn a_path_is_put_wherever_it_leads() {
