@@ -10,7 +10,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 
 use super::Failed;
-use super::message::{Message, score};
+use super::message::Message;
 use super::post::reveal;
 use crate::config::{Email, SmtpTls};
 use crate::error::with_causes;
@@ -82,7 +82,7 @@ fn text(message: &Message) -> String {
         );
     }
     text.push('\n');
-    for (name, value) in facts(message) {
+    for (name, value) in message.facts() {
         let _ = write!(text, "\n{name}: {value}");
     }
     if let Some(link) = &message.link {
@@ -116,13 +116,13 @@ fn html(message: &Message) -> String {
     if let Some(chart) = &message.chart {
         let _ = write!(
             html,
-            "<p><img src=\"{}\" width=\"720\" alt=\"{}: control and experiment over time\"></p>",
+            "<p><img src=\"{}\" width=\"720\" alt=\"{}\"></p>",
             escaped(&chart.url),
-            escaped(&chart.title)
+            escaped(&chart.description())
         );
     }
     html.push_str("<table style=\"color:#66727f\">");
-    for (name, value) in facts(message) {
+    for (name, value) in message.facts() {
         let _ = write!(html, "<tr><td>{name}</td><td>{}</td></tr>", escaped(&value));
     }
     html.push_str("</table>");
@@ -135,24 +135,6 @@ fn html(message: &Message) -> String {
     }
     html.push_str("</body></html>");
     html
-}
-
-fn facts(message: &Message) -> Vec<(&'static str, String)> {
-    let config = message.canary_config_name.as_ref();
-    let facts = [
-        ("Execution", Some(message.execution_id.clone())),
-        (
-            "Config",
-            Some(config.unwrap_or(&message.canary_config_id).clone()),
-        ),
-        ("Experiment", message.experiment.clone()),
-        ("Control", message.control.clone()),
-        ("Score", message.score.map(score)),
-    ];
-    let told = facts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
-    told.collect()
 }
 
 fn escaped(text: &str) -> String {

@@ -64,6 +64,13 @@ pub struct Chart {
     pub title: String,
 }
 
+impl Chart {
+    /// For who cannot see it.
+    pub fn description(&self) -> String {
+        format!("{}: control and experiment over time", self.title)
+    }
+}
+
 impl Message {
     /// `public_url` is that of serin; without it there are no links.
     pub fn of<S: Subject>(notice: &DueNotice, subject: &S, public_url: Option<&str>) -> Self {
@@ -138,6 +145,24 @@ impl Message {
             link: None,
             chart: None,
         }
+    }
+
+    /// What is told beside title and sentence, each with its name.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let config = self.canary_config_name.as_ref();
+        let facts = [
+            ("Execution", Some(self.execution_id.clone())),
+            (
+                "Config",
+                Some(config.unwrap_or(&self.canary_config_id).clone()),
+            ),
+            ("Experiment", self.experiment.clone()),
+            ("Control", self.control.clone()),
+            ("Score", self.score.map(score)),
+        ];
+        let told = facts.into_iter();
+        told.filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 }
 

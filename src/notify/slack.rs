@@ -33,7 +33,7 @@ pub fn body(message: &Message) -> Value {
     if let Some(chart) = &message.chart {
         blocks.push(json!({
             "type": "image", "image_url": chart.url,
-            "alt_text": shortened(&format!("{}: control and experiment over time", chart.title), 1_000),
+            "alt_text": shortened(&chart.description(), 1_000),
         }));
     }
     if let Some(link) = &message.link {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Message, score, shortened};
+use super::message::{Message, shortened};
 use crate::config::Event;
 
 /// Teams takes 28 KB.
@@ -32,7 +32,7 @@ pub fn body(message: &Message) -> Value {
     }
     if let Some(chart) = &message.chart {
         card.push(json!({"type": "Image", "url": chart.url, "size": "Stretch",
-            "altText": format!("{}: control and experiment over time", chart.title)}));
+            "altText": chart.description()}));
     }
     let links = message
         .link
@@ -56,22 +56,10 @@ pub fn body(message: &Message) -> Value {
 }
 
 fn facts(message: &Message) -> Vec<Value> {
-    let config = message.canary_config_name.as_ref();
-    let facts = [
-        ("Execution", Some(message.execution_id.clone())),
-        (
-            "Config",
-            Some(config.unwrap_or(&message.canary_config_id).clone()),
-        ),
-        ("Experiment", message.experiment.clone()),
-        ("Control", message.control.clone()),
-        ("Score", message.score.map(score)),
-    ];
-    let told = facts.into_iter().filter_map(|(title, value)| {
-        let value = value?;
-        Some(json!({"title": title, "value": escaped(&value, 200)}))
-    });
-    told.collect()
+    let facts = message.facts().into_iter();
+    facts
+        .map(|(title, value)| json!({"title": title, "value": escaped(&value, 200)}))
+        .collect()
 }
 
 /// Cards read these as Markdown.
