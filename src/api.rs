@@ -18,7 +18,10 @@ mod pipelines;
 mod problem;
 mod request;
 mod retention;
+mod sentence;
 mod standalone;
+mod stored_config;
+mod verdict;
 mod wait;
 
 use axum::Router;
@@ -52,6 +55,7 @@ use problem::Problem;
         (name = "judges", description = "Judge what has been fetched"),
         (name = "accounts", description = "Where series come from and documents lie"),
         (name = "documents", description = "Metric sets, their pairs, and archived results"),
+        (name = "delivery", description = "Gates for Flagger, Argo Rollouts and scripts"),
         (name = "operations", description = "Health and metrics of serin itself"),
     )
 )]
@@ -70,6 +74,7 @@ fn routes() -> OpenApiRouter<App> {
             canary_config::delete_canary_config
         ))
         .routes(routes!(canary::initiate_adhoc_canary))
+        .routes(routes!(verdict::ask_for_verdict))
         .routes(routes!(canary::list_canary_executions))
         .routes(routes!(
             canary::initiate_canary,
