@@ -18,6 +18,7 @@ mod pipelines;
 mod problem;
 mod request;
 mod retention;
+mod scores;
 mod sentence;
 mod standalone;
 mod stored_config;
@@ -90,6 +91,7 @@ fn routes() -> OpenApiRouter<App> {
             standalone::find_analysis,
             standalone::cancel_analysis
         ))
+        .routes(routes!(scores::query_scores, scores::query_scores_by_form))
         .routes(routes!(events::watch_canary))
         .routes(routes!(events::watch_analysis))
         .routes(routes!(retention::pin_canary, retention::unpin_canary))

@@ -46,3 +46,4 @@ mod stores;
 mod surface;
 mod ui;
 mod ui_configs;
+mod verdict;
