@@ -7,6 +7,7 @@ mod charts;
 mod credentials;
 mod events;
 mod examples;
+mod flagger;
 mod gate;
 mod health;
 mod idempotency;
@@ -91,6 +92,7 @@ fn routes() -> OpenApiRouter<App> {
             standalone::find_analysis,
             standalone::cancel_analysis
         ))
+        .routes(routes!(flagger::answer_flagger_hook))
         .routes(routes!(scores::query_scores, scores::query_scores_by_form))
         .routes(routes!(events::watch_canary))
         .routes(routes!(events::watch_analysis))

@@ -16,6 +16,7 @@ mod events;
 mod executions;
 mod explained;
 mod first_users_path;
+mod flagger;
 mod fleet;
 mod harness;
 mod judge;
