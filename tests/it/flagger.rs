@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::executions::{config, series};
-use crate::harness::{Client, Serin, answer};
+use crate::harness::{Client, Serin, answer, new_database};
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
 /// A canary whose scope is `bad` is four times as high as the primary, `slow` never answers, and
@@ -356,6 +356,40 @@ async fn hooks_that_come_at_once_start_one_analysis() {
         assert_eq!(status, 200, "{told}");
     }
     assert_eq!(analyses(client).await.len(), 1);
+}
+
+#[tokio::test]
+async fn replicas_share_the_run_of_a_revision() {
+    let Some(database) = new_database().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().display().to_string();
+    let keys = [
+        ("database.url", database.as_str()),
+        ("storage.directory", directory.as_str()),
+    ];
+    let prometheus = ScriptedPrometheus::start(sides).await;
+    let replica = || Serin::start_with(&prometheus.url, &keys, None);
+    let (one, two) = tokio::join!(replica(), replica());
+    let (one, two) = (&one.client, &two.client);
+    store(one, "gate").await;
+    let metadata = recorded("bad");
+    let asked = (0..16).map(|number| {
+        let client = if number % 2 == 0 { one } else { two };
+        ask(client, "rollout", "a", &metadata)
+    });
+    futures::future::join_all(asked).await;
+    assert_eq!(analyses(two).await.len(), 1);
+    for client in [one, two] {
+        let (status, told) = decided(client, "confirm-promotion", "a", &metadata).await;
+        assert_eq!(status, 403, "{told}");
+        assert!(told.starts_with("A score of 50 does not reach"), "{told}");
+    }
+    assert_eq!(ask(one, "rollback", "a", &Value::Null).await.0, 200);
+    assert_eq!(ask(two, "rollback", "a", &Value::Null).await.0, 200);
+    assert_eq!(ask(two, "post-rollout", "a", &Value::Null).await.0, 200);
+    assert_eq!(ask(one, "rollback", "a", &Value::Null).await.0, 403);
 }
 
 #[tokio::test]
