@@ -17,6 +17,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::examples;
+use super::problem::Problem;
 use super::request::parse;
 use super::sentence::short;
 use super::stored_config;
@@ -82,8 +83,9 @@ pub async fn answer_flagger_hook(
 
 /// Flagger shows the body of a refusal as it is.
 fn in_words(error: Error) -> Response {
-    let told = short(&error.to_string());
-    let mut response = error.into_response();
+    let problem = Problem::from(error);
+    let told = short(&problem.message);
+    let mut response = problem.into_response();
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -208,7 +210,12 @@ async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
         .await;
     let found = match found {
         // Somebody deleted it, or retention did.
-        Err(Error::NotFound(_)) => return Ok(Seen::none(Some(run))),
+        Err(Error::NotFound(_)) => {
+            return Ok(Seen {
+                told: "The analysis was deleted".to_owned(),
+                ..Seen::none(Some(run))
+            });
+        }
         found => found?,
     };
     let analysis = serde_json::from_slice(&found.body)

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::problem::Problem;
 use super::request::Query as Parameters;
 use super::verdict::classification;
 use crate::app::App;
@@ -90,15 +91,14 @@ async fn answer(app: &App, query: Option<&str>) -> Response {
 }
 
 fn in_prometheus_words(error: Error) -> Response {
-    let told = error.to_string();
     let kind = match &error {
         Error::Invalid(_) => "bad_data",
         Error::Unavailable(_) => "unavailable",
         _ => "internal",
     };
-    let status = error.into_response().status();
-    let body = json!({"status": "error", "errorType": kind, "error": told});
-    (status, Json(body)).into_response()
+    let problem = Problem::from(error);
+    let body = json!({"status": "error", "errorType": kind, "error": &problem.message});
+    (problem.into_response().status(), Json(body)).into_response()
 }
 
 async fn samples(app: &App, query: &str) -> Result<Vec<Sample>> {

@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use indexmap::{IndexMap, IndexSet};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +23,7 @@ use crate::canary::{
     CanaryScopePair, CanaryVerdictRequest, Id, Instant, Outcome,
 };
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
+use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::admit;
@@ -284,8 +285,7 @@ fn complete(
 }
 
 fn before_now(text: &str, now: Timestamp) -> Result<Timestamp> {
-    let duration = text.parse::<SignedDuration>().ok();
-    let duration = duration.filter(SignedDuration::is_positive);
+    let duration = duration(text).ok().filter(|duration| !duration.is_zero());
     let start = duration.and_then(|duration| now.checked_sub(duration).ok());
     start.ok_or_else(|| {
         Error::Invalid(format!(

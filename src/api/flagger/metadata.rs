@@ -1,7 +1,6 @@
 //! What the metadata of a hook describe: an analysis, and when it starts. All values are texts.
 
 use indexmap::{IndexMap, IndexSet};
-use jiff::SignedDuration;
 
 use super::hook::Hook;
 use crate::api::stored_config::Named;
@@ -9,7 +8,7 @@ use crate::canary::{
     CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionRequestScope,
     CanaryClassifierThresholdsConfig, CanaryConfig,
 };
-use crate::config::nearest;
+use crate::config::{duration, nearest};
 use crate::error::{Error, Result};
 
 /// Every key, and the name that Kayenta has for the same.
@@ -245,10 +244,10 @@ fn whole(text: &str, unit: i64) -> Option<i64> {
     if let Ok(number) = text.parse() {
         return Some(number).filter(|number| 0 <= *number);
     }
-    let duration: SignedDuration = text.parse().ok()?;
-    let seconds = duration.as_secs();
+    let duration = duration(text).ok()?;
+    let seconds = i64::try_from(duration.as_secs()).ok()?;
     let is_whole = duration.subsec_nanos() == 0 && seconds % unit == 0;
-    (is_whole && 0 <= seconds).then_some(seconds / unit)
+    is_whole.then_some(seconds / unit)
 }
 
 fn unknown(key: &str) -> String {
@@ -327,6 +326,7 @@ mod tests {
             ),
             ("interval", "PT5M", "/analysisIntervalMins", json!(5)),
             ("lookback", "1h0m0s", "/lookbackMins", json!(60)),
+            ("lookback", "1d", "/lookbackMins", json!(1440)),
             ("beginAfter", "2", "/beginAfterMins", json!(2)),
             ("step", "15s", "/scopes/0/step", json!(15)),
             ("step", "1m", "/scopes/0/step", json!(60)),
