@@ -7,6 +7,7 @@ mod charts;
 mod credentials;
 mod events;
 mod examples;
+mod flagger;
 mod gate;
 mod health;
 mod idempotency;
@@ -18,7 +19,11 @@ mod pipelines;
 mod problem;
 mod request;
 mod retention;
+mod scores;
+mod sentence;
 mod standalone;
+mod stored_config;
+mod verdict;
 mod wait;
 
 use axum::Router;
@@ -52,6 +57,7 @@ use problem::Problem;
         (name = "judges", description = "Judge what has been fetched"),
         (name = "accounts", description = "Where series come from and documents lie"),
         (name = "documents", description = "Metric sets, their pairs, and archived results"),
+        (name = "delivery", description = "Gates for Flagger, Argo Rollouts and scripts"),
         (name = "operations", description = "Health and metrics of serin itself"),
     )
 )]
@@ -70,6 +76,7 @@ fn routes() -> OpenApiRouter<App> {
             canary_config::delete_canary_config
         ))
         .routes(routes!(canary::initiate_adhoc_canary))
+        .routes(routes!(verdict::ask_for_verdict))
         .routes(routes!(canary::list_canary_executions))
         .routes(routes!(
             canary::initiate_canary,
@@ -85,6 +92,8 @@ fn routes() -> OpenApiRouter<App> {
             standalone::find_analysis,
             standalone::cancel_analysis
         ))
+        .routes(routes!(flagger::answer_flagger_hook))
+        .routes(routes!(scores::query_scores, scores::query_scores_by_form))
         .routes(routes!(events::watch_canary))
         .routes(routes!(events::watch_analysis))
         .routes(routes!(retention::pin_canary, retention::unpin_canary))

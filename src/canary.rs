@@ -5,6 +5,7 @@ pub mod config;
 pub mod execution;
 pub mod explanation;
 pub mod fault;
+mod gate;
 mod lenient;
 pub mod metric_set;
 pub mod number;
@@ -34,6 +35,7 @@ pub use execution::{
 };
 pub use explanation::{Explanation, Summary};
 pub use fault::{Fault, Path, Position};
+pub use gate::CanaryVerdictRequest;
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
 pub use result::{

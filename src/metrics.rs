@@ -2,6 +2,7 @@
 
 pub mod mix;
 mod prometheus;
+pub mod selection;
 mod shown;
 mod template;
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use admission::{Admission, Admitted, admit};
-pub use analysis::{AnalysisAdmission, admit_analysis};
+pub use analysis::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
 pub use canary::judge;
 pub use comparison::{Comparison, compare};
 pub use pipeline::pipeline;

@@ -16,6 +16,7 @@ mod config_lock;
 mod configs;
 mod documents;
 mod executions;
+mod flagger;
 mod listing;
 mod notices;
 mod pins;
@@ -37,7 +38,10 @@ pub use acceptance::{Begun, IdempotencyKey};
 pub use brief::Brief;
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
-pub use index::{ChartRow, Claim, DueNotice, ExecutionRow, Kind, Notice, Place, Search};
+pub use flagger::FlaggerRun;
+pub use index::{
+    ChartRow, Claim, DueNotice, ExecutionRow, FlaggerKey, FlaggerState, Kind, Notice, Place, Search,
+};
 pub use listing::Line;
 pub use record::Record;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};

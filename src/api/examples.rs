@@ -42,6 +42,20 @@ pub fn execution_request() -> Value {
     })
 }
 
+pub fn verdict_request() -> Value {
+    json!({
+        "canaryConfigId": "checkout", "controlScope": "checkout-primary", "experimentScope": "checkout-canary",
+        "lookback": "10m", "thresholds": {"pass": 95, "marginal": 75}, "wait": "50s",
+    })
+}
+
+pub fn flagger_payload() -> Value {
+    json!({
+        "name": "podinfo", "namespace": "test", "phase": "Progressing", "checksum": "85d557f47b",
+        "metadata": {"canaryConfigName": "podinfo", "lifetime": "10m", "interval": "5m"},
+    })
+}
+
 pub fn adhoc_execution_request() -> Value {
     json!({"canaryConfig": canary_config(), "executionRequest": execution_request()})
 }

@@ -48,26 +48,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Keyed<T> {
         let target = format!("{} {}\n", request.method(), request.uri());
         let bytes = read(request, state).await?;
         let body = parse(&bytes).map_err(IntoResponse::into_response)?;
-        let key = key.map(|key| {
-            let request = [target.as_bytes(), &bytes].concat();
-            IdempotencyKey {
-                key,
-                fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_OID, &request).to_string(),
-            }
-        });
+        let key = key.map(|key| key_of(key, &[target.as_bytes(), &bytes].concat()));
         Ok(Self { body, key })
     }
 }
 
+/// A key that came with that request.
+pub fn key_of(key: String, request: &[u8]) -> IdempotencyKey {
+    let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, request).to_string();
+    IdempotencyKey { key, fingerprint }
+}
+
 fn key(request: &Request) -> Result<Option<String>> {
-    let Some(value) = request.headers().get(HEADER) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text.is_empty() || MAX_BYTES < text.len() {
+    let value = request.headers().get(HEADER);
+    let text = value.map(|value| value.to_str().unwrap_or_default());
+    text.map(checked).transpose()
+}
+
+/// # Errors
+/// `Invalid` when it cannot be a key.
+pub fn checked(text: &str) -> Result<String> {
+    let text = text.trim();
+    if text.is_empty() || MAX_BYTES < text.len() || !text.is_ascii() {
         return Err(Error::Invalid(format!(
-            "the header Idempotency-Key must be 1 to {MAX_BYTES} characters of ASCII, a UUID for example"
+            "an Idempotency-Key must be 1 to {MAX_BYTES} characters of ASCII, a UUID for example"
         )));
     }
-    Ok(Some(text.to_owned()))
+    Ok(text.to_owned())
 }

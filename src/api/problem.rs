@@ -13,7 +13,7 @@ use crate::error::Error;
 /// The body of every error: Kayenta's `message`, and RFC 9457's members beside it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    message: String,
+    pub message: String,
     title: &'static str,
     #[schema(example = 400)]
     status: u16,
@@ -64,32 +64,37 @@ impl IntoResponse for Problem {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        match &self {
+        Problem::from(self).into_response()
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match &error {
             // Kayenta answers 400 to a duplicate id and to a PUT of an absent config, and its
             // clients only know that.
-            Self::Invalid(message) => Problem::new(StatusCode::BAD_REQUEST, message),
-            Self::NotFound(message) => Problem::new(StatusCode::NOT_FOUND, message),
-            Self::Reused(message) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message),
-            Self::Changed(message) => Problem::new(StatusCode::CONFLICT, message),
-            Self::Unavailable(message) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, message),
-            Self::Fetch(fetch) => Problem::spring(upstream_status(fetch.status), fetch.to_string()),
-            Self::Storage { what, cause } => {
+            Error::Invalid(message) => Self::new(StatusCode::BAD_REQUEST, message),
+            Error::NotFound(message) => Self::new(StatusCode::NOT_FOUND, message),
+            Error::Reused(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            Error::Changed(message) => Self::new(StatusCode::CONFLICT, message),
+            Error::Unavailable(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
+            Error::Fetch(fetch) => Self::spring(upstream_status(fetch.status), fetch.to_string()),
+            Error::Storage { what, cause } => {
                 tracing::error!(
                     what,
                     cause = cause.as_ref().map(tracing::field::display),
                     "a store failed"
                 );
-                Problem::spring(StatusCode::INTERNAL_SERVER_ERROR, what)
+                Self::spring(StatusCode::INTERNAL_SERVER_ERROR, what)
             }
-            Self::Internal(message) => {
+            Error::Internal(message) => {
                 tracing::error!(message, "a defect");
-                Problem::spring(
+                Self::spring(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "serin met a defect of its own; the log has it under this x-request-id",
                 )
             }
         }
-        .into_response()
     }
 }
 

@@ -85,16 +85,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
         _: &S,
     ) -> std::result::Result<Self, Self::Rejection> {
         let query = parts.uri.query().unwrap_or("");
-        Ok(Self(
-            url::form_urlencoded::parse(query.as_bytes())
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect(),
-        ))
+        Ok(Self::read(query.as_bytes()))
     }
 }
 
 impl Query {
+    /// Of an address, or of a form.
+    pub fn read(text: &[u8]) -> Self {
+        let pairs = url::form_urlencoded::parse(text).into_owned();
+        Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0
             .iter()

@@ -39,6 +39,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Preferred {
     }
 }
 
+impl Preferred {
+    pub const fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 /// RFC 7240: what is not understood is passed over.
 fn preference(headers: &HeaderMap) -> Option<Duration> {
     let texts = headers.get_all(PREFER).into_iter();
@@ -62,6 +68,20 @@ impl Wait {
                 is_preference: preferred.0.is_some(),
             });
         };
+        Self::parse(text)
+    }
+
+    /// As long as it takes, and a request may.
+    pub const fn longest() -> Self {
+        Self {
+            duration: Duration::MAX,
+            is_preference: false,
+        }
+    }
+
+    /// # Errors
+    /// `Invalid` when the text is no duration.
+    pub fn parse(text: &str) -> Result<Self> {
         let seconds = text.parse().ok().map(Duration::from_secs);
         let duration = || {
             let duration = text.parse::<SignedDuration>().ok()?;
@@ -79,14 +99,30 @@ impl Wait {
     }
 }
 
-/// The answer to a GET of an execution: at once if it has ended, else when it ends or the time is
-/// over. A tenth of the time that a request may take is left for the answer.
+/// The answer to a GET of an execution.
 pub async fn answer<F: Future<Output = Result<Found>>>(
     app: &App,
     id: &Id,
     wait: Wait,
     find: impl Fn() -> F,
 ) -> Result<Response> {
+    let found = until_ended(app, id, wait, find).await?;
+    let json = HeaderValue::from_static("application/json");
+    let applied = wait
+        .is_preference
+        .then(|| [(APPLIED, HeaderValue::from_static("wait"))]);
+    let body: Bytes = found.body;
+    Ok(([(header::CONTENT_TYPE, json)], applied, body).into_response())
+}
+
+/// An execution at once if it has ended, else when it ends or the time is over. A tenth of the time
+/// that a request may take is left for the answer.
+pub async fn until_ended<F: Future<Output = Result<Found>>>(
+    app: &App,
+    id: &Id,
+    wait: Wait,
+    find: impl Fn() -> F,
+) -> Result<Found> {
     let most = app.config.server.request_timeout * 9 / 10;
     let until = Instant::now() + wait.duration.min(most);
     // Before it is looked for, so that no end is missed; who does not wait need not listen.
@@ -107,12 +143,7 @@ pub async fn answer<F: Future<Output = Result<Found>>>(
         }
         found = find().await?;
     }
-    let json = HeaderValue::from_static("application/json");
-    let applied = wait
-        .is_preference
-        .then(|| [(APPLIED, HeaderValue::from_static("wait"))]);
-    let body: Bytes = found.body;
-    Ok(([(header::CONTENT_TYPE, json)], applied, body).into_response())
+    Ok(found)
 }
 
 #[cfg(test)]

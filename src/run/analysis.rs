@@ -16,7 +16,7 @@ use crate::canary::{
     CanaryExecutionStatusResponse, ExecutionStatus, Id, Instant, StageException, iso_from_millis,
 };
 use crate::error::{Error, Result};
-use crate::storage::{Begun, Claim, IdempotencyKey};
+use crate::storage::{Begun, Claim, FlaggerKey, IdempotencyKey};
 
 const SETUP: &str = "Sets up and executes the wait, run and monitor canary task chain.";
 const GENERATE_RESULT: &str =
@@ -42,6 +42,15 @@ pub struct AnalysisAdmission {
     pub metrics_account: String,
     pub storage_account: String,
     pub key: Option<IdempotencyKey>,
+    pub flagger: Option<ForFlagger>,
+}
+
+/// The revision whose run an analysis is to be.
+#[derive(Clone, Debug)]
+pub struct ForFlagger {
+    pub key: FlaggerKey,
+    /// The run that it had, which nobody can find any more.
+    pub gone: Option<Id>,
 }
 
 /// Accepts an analysis: when this returns, it will be brought to its end, whatever happens.
@@ -50,9 +59,8 @@ pub struct AnalysisAdmission {
 /// `Invalid` when config and request do not fit together, or the windows make no sense;
 /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
 pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<Admitted> {
+    check_analysis(app, &admission)?;
     let now = app.clock.now_millis();
-    let plan = Plan::of(&admission.request, now)?;
-    admission::check(&admission.config, &plan.request(1))?;
     let mut config = admission.config;
     config.prepare();
 
@@ -73,13 +81,29 @@ pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<A
         ..CanaryAnalysisExecutionStatusResponse::default()
     };
     document.set_status(ExecutionStatus::NotStarted);
-    let begun = app.storage.begin(&document, admission.key.as_ref()).await?;
+    let storage = &app.storage;
+    let begun = match &admission.flagger {
+        Some(ForFlagger { key, gone }) => {
+            let gone = gone.as_ref();
+            storage.begin_for_flagger(&document, key, gone).await?
+        }
+        None => storage.begin(&document, admission.key.as_ref()).await?,
+    };
     if let Begun::Before(id) = begun {
         return Ok(Admitted { id, is_new: false });
     }
     tracing::info!(execution.id = id, "analysis accepted");
     let id = Id::parse(&id)?;
     Ok(Admitted { id, is_new: true })
+}
+
+/// Whether an analysis would be accepted now, as far as its request tells.
+///
+/// # Errors
+/// `Invalid` when config and request do not fit together, or the windows make no sense.
+pub fn check_analysis(app: &App, admission: &AnalysisAdmission) -> Result<()> {
+    let plan = Plan::of(&admission.request, app.clock.now_millis())?;
+    admission::check(&admission.config, &plan.request(1))
 }
 
 /// Takes the steps that can be taken now. Until when it waits then, or `None` at its end.

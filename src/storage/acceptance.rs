@@ -89,14 +89,14 @@ impl Storage {
     }
 
     /// Work begins while the row is on its way to the disk; the answer waits for it.
-    async fn accept(&self, id: &str) -> Result<()> {
+    pub(super) async fn accept(&self, id: &str) -> Result<()> {
         self.events.tell(Change::Due, id);
         self.index.durable().await
     }
 }
 
 /// The row of an execution that is about to be accepted.
-fn accepted<R: Record>(document: &R, parent: Option<&str>) -> Result<ExecutionRow> {
+pub(super) fn accepted<R: Record>(document: &R, parent: Option<&str>) -> Result<ExecutionRow> {
     Ok(ExecutionRow {
         kind: R::KIND,
         id: document.id().to_owned(),

@@ -438,6 +438,7 @@ impl Storage {
     /// Forgets rows whose archive has been there for the time of retention.
     pub(super) async fn sweep(&self) -> Result<u64> {
         self.index.forget_keys(self.keys_since()).await?;
+        self.forget_flagger_runs().await?;
         let retention = i64::try_from(self.limits.retention.as_millis()).unwrap_or(i64::MAX);
         let until = self.clock.now_millis().saturating_sub(retention);
         self.index.forget_archived(until).await

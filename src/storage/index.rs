@@ -5,6 +5,7 @@
 mod archives;
 mod configs;
 mod executions;
+mod flagger;
 mod journal;
 mod keys;
 mod listing;
@@ -22,6 +23,7 @@ use sqlx::AnyPool;
 pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
+pub use flagger::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 pub use keys::KeyRow;
 pub use listing::{ListedRow, Listing, Place, Search};
 pub use notices::{ChartRow, DueNotice, Notice};

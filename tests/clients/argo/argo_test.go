@@ -5,7 +5,9 @@ package argo
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -83,6 +85,54 @@ func TestAScoreBetweenBothConditionsOfTheWebProviderIsInconclusive(t *testing.T)
 	expect(t, web(t, executionID(measured), "result >= 90", "result < 50"), v1alpha1.AnalysisPhaseInconclusive, "")
 }
 
+func TestTheVerdictEndpointReachesTheWebProvider(t *testing.T) {
+	const success, failure = `result.pass`, `result.classification in ["Fail", "Nodata"]`
+	for _, verdict := range []struct {
+		name, experiment string
+		members          map[string]any
+		phase            v1alpha1.AnalysisPhase
+	}{
+		{"pass", "0", nil, v1alpha1.AnalysisPhaseSuccessful},
+		{"marginal", "100", map[string]any{"thresholds": thresholds(90, 50)}, v1alpha1.AnalysisPhaseInconclusive},
+		{"fail", "100", nil, v1alpha1.AnalysisPhaseFailed},
+		{"error", "0", map[string]any{"canaryConfigName": "argo-broken"}, v1alpha1.AnalysisPhaseInconclusive},
+		{"mistake", "0", map[string]any{"thresholds": nil}, v1alpha1.AnalysisPhaseError},
+	} {
+		t.Run(verdict.name, func(t *testing.T) {
+			expect(t, ask(t, "history", verdictBody(verdict.experiment, verdict.members), "{$}", success, failure), verdict.phase, "")
+		})
+	}
+	// A template may read the score alone.
+	passed := ask(t, "history", verdictBody("0", nil), "{$.score}", "result >= 90", "result < 75")
+	expect(t, passed, v1alpha1.AnalysisPhaseSuccessful, "")
+	if passed.Value != "100" {
+		t.Error(passed.Value)
+	}
+}
+
+func TestAVerdictThatIsNotThereYetIsInconclusiveAndAskedForAgain(t *testing.T) {
+	body := verdictBody("0", map[string]any{"wait": "1s", "key": fmt.Sprint("argo ", time.Now().UnixNano())})
+	var ids []string
+	for range 2 {
+		measured := ask(t, "unreachable", body, "{$}", `result.pass`, `result.classification in ["Fail", "Nodata"]`)
+		expect(t, measured, v1alpha1.AnalysisPhaseInconclusive, "")
+		var told struct{ Classification, CanaryExecutionID string }
+		if err := json.Unmarshal([]byte(measured.Value), &told); err != nil {
+			t.Fatal(err)
+		}
+		if told.Classification != "Running" && told.Classification != "Waiting" {
+			t.Error(measured.Value)
+		}
+		ids = append(ids, told.CanaryExecutionID)
+	}
+	if ids[0] == "" || ids[0] != ids[1] {
+		t.Error("another canary was started: ", ids)
+	}
+	// A score that is not there is an error, which Argo measures again.
+	expect(t, ask(t, "unreachable", body, "{$.score}", "result >= 90", "result < 75"), v1alpha1.AnalysisPhaseError, "")
+	cancel(t, ids[0])
+}
+
 func TestTheWindowIsTheIntervalBeforeNowOrTheRunSoFar(t *testing.T) {
 	for _, window := range []struct {
 		lookback bool
@@ -149,12 +199,7 @@ func TestARunThatWaitsForItsSeriesIsRunningUntilItIsCanceled(t *testing.T) {
 	if measured.ResumeAt == nil {
 		t.Error("it will not be asked for again")
 	}
-	// Argo sends no cancel; a person does.
-	request, _ := http.NewRequest(http.MethodPut, serin+"/pipelines/"+executionID(measured)+"/cancel", nil)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil || response.StatusCode != http.StatusAccepted {
-		t.Fatal(response, err)
-	}
+	cancel(t, executionID(measured))
 	expect(t, provider.Resume(run, metric, measured), v1alpha1.AnalysisPhaseError, "Missing Score")
 }
 
@@ -212,11 +257,52 @@ func measure(t *testing.T, metric v1alpha1.Metric) v1alpha1.Measurement {
 
 func web(t *testing.T, id, success, failure string) v1alpha1.Measurement {
 	t.Helper()
+	return measureWeb(t, &v1alpha1.WebMetric{
+		URL: serin + "/canary/" + id, JSONPath: "{$.result.judgeResult.score.score}",
+	}, success, failure)
+}
+
+// One request for a verdict.
+func ask(t *testing.T, metrics string, body map[string]any, path, success, failure string) v1alpha1.Measurement {
+	t.Helper()
+	sent, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return measureWeb(t, &v1alpha1.WebMetric{
+		Method: v1alpha1.WebMetricMethodPost, JSONBody: sent, JSONPath: path, TimeoutSeconds: 60,
+		URL: serin + "/canary/verdict?application=argo&configurationAccountName=" + account + "&metricsAccountName=" + metrics,
+	}, success, failure)
+}
+
+func verdictBody(experiment string, members map[string]any) map[string]any {
+	body := map[string]any{
+		"canaryConfigName": configName, "controlScope": "0", "experimentScope": experiment,
+		"lookback": "10m", "step": 15, "thresholds": thresholds(90, 75), "wait": "50s",
+	}
+	maps.Copy(body, members)
+	return body
+}
+
+func thresholds(pass, marginal int) map[string]int {
+	return map[string]int{"pass": pass, "marginal": marginal}
+}
+
+// Argo sends no cancel; a person does.
+func cancel(t *testing.T, id string) {
+	t.Helper()
+	request, _ := http.NewRequest(http.MethodPut, serin+"/pipelines/"+id+"/cancel", nil)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil || response.StatusCode != http.StatusAccepted {
+		t.Fatal(response, err)
+	}
+}
+
+func measureWeb(t *testing.T, web *v1alpha1.WebMetric, success, failure string) v1alpha1.Measurement {
+	t.Helper()
 	metric := v1alpha1.Metric{
 		Name: "web", SuccessCondition: success, FailureCondition: failure,
-		Provider: v1alpha1.MetricProvider{Web: &v1alpha1.WebMetric{
-			URL: serin + "/canary/" + id, JSONPath: "{$.result.judgeResult.score.score}",
-		}},
+		Provider: v1alpha1.MetricProvider{Web: web},
 	}
 	parser, err := webmetric.NewWebMetricJsonParser(metric)
 	if err != nil {

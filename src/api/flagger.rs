@@ -1,0 +1,355 @@
+//! `/flagger/{hook}`: the webhooks of Flagger, which start an analysis of a canary and ask for its
+//! verdict. `docs/flagger.md` has the table of answers.
+
+mod hook;
+mod metadata;
+mod standing;
+
+use std::fmt;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::examples;
+use super::problem::Problem;
+use super::request::parse;
+use super::sentence::short;
+use super::stored_config;
+use crate::app::App;
+use crate::canary::CanaryAnalysisExecutionStatusResponse;
+use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
+use crate::config::nearest;
+use crate::error::{Error, Result};
+use crate::run::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
+use crate::storage::{FlaggerKey, FlaggerRun, FlaggerState};
+use hook::{Answer, Deed, Hook, Standing, decide};
+use metadata::{CLUSTER, Described, Target};
+
+/// How long `rollback` keeps its answer, should Flagger not have heard it.
+const ROLLED_BACK_FOR: i64 = 10 * 60 * 1000;
+
+/// A name in Kubernetes has 253 characters at most.
+const LONGEST_NAME: usize = 253;
+
+/// What Flagger sends.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct FlaggerPayload {
+    #[serde(default)]
+    #[schema(example = "podinfo")]
+    name: String,
+    #[serde(default)]
+    #[schema(example = "test")]
+    namespace: String,
+    /// Tells one revision of the canary from the next.
+    #[serde(default)]
+    checksum: String,
+    /// Describe the analysis; all values are texts.
+    #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    metadata: Option<IndexMap<String, Value>>,
+}
+
+/// Answer a webhook of Flagger
+///
+/// The first one of a revision starts the analysis that its metadata describe. 200: it may go on;
+/// for `rollback`: roll back. 403: it may not, and the body is the sentence that says why.
+#[utoipa::path(post, path = "/flagger/{hook}", tag = "delivery",
+    params(("hook" = String, Path, description = "`confirm-rollout`, `pre-rollout`, `rollout`, `confirm-traffic-increase`, `confirm-promotion`, `rollback`, `post-rollout` or `event`")),
+    request_body(content = FlaggerPayload, example = json!(examples::flagger_payload())),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 400, body = String, content_type = "text/plain", description = "the metadata are wrong"),
+        (status = 403, body = String, content_type = "text/plain"),
+        (status = 404, body = String, content_type = "text/plain", description = "no such hook, or no such canary config"),
+        (status = 503, body = String, content_type = "text/plain", description = "the database is away, or too many wait"),
+    ))]
+pub async fn answer_flagger_hook(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    match answer(&app, &name, &body).await {
+        Ok((Answer::Yes, told)) => (StatusCode::OK, told).into_response(),
+        Ok((Answer::No, told)) => (StatusCode::FORBIDDEN, told).into_response(),
+        Err(error) => in_words(error),
+    }
+}
+
+/// Flagger shows the body of a refusal as it is.
+fn in_words(error: Error) -> Response {
+    let problem = Problem::from(error);
+    let told = short(&problem.message);
+    let mut response = problem.into_response();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response.map(|_| told.into())
+}
+
+async fn answer(app: &App, name: &str, body: &[u8]) -> Result<(Answer, String)> {
+    let hook = Hook::parse(name).ok_or_else(|| Error::NotFound(unknown(name)))?;
+    if hook == Hook::Event {
+        return Ok((Answer::Yes, "Noted".to_owned()));
+    }
+    let payload: FlaggerPayload = parse(body)?;
+    let metadata = texts(&payload)?;
+    let revision = Revision {
+        key: key(&payload, &metadata)?,
+        target: Target {
+            namespace: &payload.namespace,
+            name: &payload.name,
+        },
+    };
+    let mut seen = match hook {
+        Hook::ConfirmRollout => Seen::none(None),
+        _ => look(app, &revision.key).await?,
+    };
+    // What closes a run is heard whatever its metadata say.
+    if hook.describes() {
+        let described = Described::read(&metadata, revision.target)?;
+        if matches!(seen.standing, Standing::None | Standing::RolledBack) {
+            seen = begin(app, hook, &revision, described, seen).await?;
+        }
+    }
+    let (answer, deed) = decide(hook, seen.standing);
+    if let Some(run) = &seen.run {
+        let close = async |state| {
+            let storage = &app.storage;
+            storage.close_flagger_run(&revision.key, run, state).await
+        };
+        match deed {
+            Deed::Nothing => {}
+            Deed::Close => close(FlaggerState::Closed).await?,
+            Deed::RollBack => close(FlaggerState::RolledBack).await?,
+        }
+    }
+    let told = seen.sentence(app);
+    tracing::info!(
+        hook = hook.as_str(),
+        canary = revision.to_string(),
+        ?answer,
+        told,
+        "answered Flagger"
+    );
+    Ok((answer, told))
+}
+
+/// One revision of a canary.
+struct Revision<'a> {
+    key: FlaggerKey,
+    target: Target<'a>,
+}
+
+/// As pages show it.
+impl fmt::Display for Revision<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FlaggerKey {
+            namespace,
+            name,
+            checksum,
+        } = &self.key;
+        write!(f, "flagger:{namespace}/{name}@{checksum}")
+    }
+}
+
+/// What is known of a revision.
+struct Seen {
+    standing: Standing,
+    /// Why.
+    told: String,
+    run: Option<FlaggerRun>,
+}
+
+impl Seen {
+    fn none(run: Option<FlaggerRun>) -> Self {
+        Self {
+            standing: Standing::None,
+            told: "No analysis was started for this revision".to_owned(),
+            run,
+        }
+    }
+
+    fn sentence(&self, app: &App) -> String {
+        let Self { told, run, .. } = self;
+        match (run, &app.config.server.public_url) {
+            (None, _) => told.clone(),
+            (Some(run), None) => format!("{told} (analysis {})", run.id),
+            (Some(run), Some(serin)) => format!("{told} ({serin}/ui/analyses/{})", run.id),
+        }
+    }
+}
+
+async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
+    let Some(run) = app.storage.flagger_run(key).await? else {
+        return Ok(Seen::none(None));
+    };
+    match run.state {
+        FlaggerState::Closed => return Ok(Seen::none(None)),
+        FlaggerState::RolledBack => {
+            let closed_at = run.closed_at.unwrap_or(0);
+            if closed_at + ROLLED_BACK_FOR < app.clock.now_millis() {
+                return Ok(Seen::none(None));
+            }
+            return Ok(Seen {
+                standing: Standing::RolledBack,
+                told: "The analysis failed, and was rolled back".to_owned(),
+                run: Some(run),
+            });
+        }
+        FlaggerState::Open => {}
+    }
+    let storage = &app.storage;
+    let found = storage
+        .execution::<CanaryAnalysisExecutionStatusResponse>(&run.storage_account, &run.id)
+        .await;
+    let found = match found {
+        // Somebody deleted it, or retention did.
+        Err(Error::NotFound(_)) => {
+            return Ok(Seen {
+                told: "The analysis was deleted".to_owned(),
+                ..Seen::none(Some(run))
+            });
+        }
+        found => found?,
+    };
+    let analysis = serde_json::from_slice(&found.body)
+        .map_err(|cause| Error::Internal(format!("an analysis cannot be read: {cause}")))?;
+    let (standing, told) = standing::of(&analysis);
+    Ok(Seen {
+        standing,
+        told,
+        run: Some(run),
+    })
+}
+
+/// Starts the analysis that metadata describe, if this hook is to start it.
+async fn begin(
+    app: &App,
+    hook: Hook,
+    revision: &Revision<'_>,
+    described: Option<Described>,
+    seen: Seen,
+) -> Result<Seen> {
+    let Some(described) = described else {
+        if hook.must_describe() {
+            return Err(Error::Invalid(
+                "the metadata must name a canary config: canaryConfigName or canaryConfigId"
+                    .to_owned(),
+            ));
+        }
+        return Ok(seen);
+    };
+    let (start, admission) = (described.start, admission(app, revision, described).await?);
+    if hook < start {
+        // Better now than when traffic flows.
+        check_analysis(app, &admission)?;
+        let told = format!("The hook {} starts the analysis", start.as_str());
+        return Ok(Seen {
+            told,
+            run: None,
+            ..seen
+        });
+    }
+    let storage_account = admission.storage_account.clone();
+    let gone = seen.run.map(|run| run.id);
+    let key = revision.key.clone();
+    let admission = AnalysisAdmission {
+        flagger: Some(ForFlagger { key, gone }),
+        ..admission
+    };
+    let admitted = admit_analysis(app, admission).await?;
+    Ok(Seen {
+        standing: Standing::Running,
+        told: "The analysis has begun".to_owned(),
+        run: Some(FlaggerRun {
+            id: admitted.id,
+            storage_account,
+            state: FlaggerState::Open,
+            closed_at: None,
+        }),
+    })
+}
+
+async fn admission(
+    app: &App,
+    revision: &Revision<'_>,
+    described: Described,
+) -> Result<AnalysisAdmission> {
+    let metrics = app.account(described.metrics_account.as_deref(), MetricsStore)?;
+    let storage = app.store(described.storage_account.as_deref(), ObjectStore)?;
+    let configs = described.configuration_account.as_deref();
+    let configs = app.store(configs, ConfigurationStore)?;
+    let application = described.application.as_deref();
+    let application = application.unwrap_or(revision.target.name);
+    let (id, config) = stored_config::find(app, configs, &described.config, application).await?;
+    Ok(AnalysisAdmission {
+        application: Some(application.to_owned()),
+        user: Some("flagger".to_owned()),
+        parent_pipeline_execution_id: Some(revision.to_string()),
+        canary_config_id: Some(id.to_string()),
+        request: described.request(&config),
+        config,
+        metrics_account: metrics.name.clone(),
+        storage_account: storage.to_owned(),
+        ..AnalysisAdmission::default()
+    })
+}
+
+/// Flagger sends texts; who tries by hand may send numbers.
+fn texts(payload: &FlaggerPayload) -> Result<IndexMap<String, String>> {
+    let metadata = payload.metadata.iter().flatten();
+    let texts = metadata.map(|(key, value)| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            _ => {
+                return Err(Error::Invalid(format!(
+                    "the value of the metadata key '{key}' must be a text"
+                )));
+            }
+        };
+        Ok((key.clone(), text))
+    });
+    texts.collect()
+}
+
+fn key(payload: &FlaggerPayload, metadata: &IndexMap<String, String>) -> Result<FlaggerKey> {
+    let parts = [
+        ("name", &payload.name),
+        ("namespace", &payload.namespace),
+        ("checksum", &payload.checksum),
+    ];
+    for (part, text) in parts {
+        if text.is_empty() || LONGEST_NAME < text.len() {
+            return Err(Error::Invalid(format!(
+                "the member '{part}' must be a text of 1 to {LONGEST_NAME} bytes;                  with name, namespace and checksum Flagger tells which revision it asks for"
+            )));
+        }
+    }
+    // A namespace has no '/', so that none is taken for another.
+    let namespace = match metadata.get(CLUSTER) {
+        Some(cluster) if !cluster.is_empty() => {
+            format!("{}/{}", short(cluster), payload.namespace)
+        }
+        _ => payload.namespace.clone(),
+    };
+    Ok(FlaggerKey {
+        namespace,
+        name: payload.name.clone(),
+        checksum: payload.checksum.clone(),
+    })
+}
+
+fn unknown(name: &str) -> String {
+    let known = Hook::ALL.map(Hook::as_str);
+    match nearest(name, &known) {
+        Some(meant) => format!("there is no hook '{name}'; is '{meant}' meant?"),
+        None => format!("there is no hook '{name}'; there are {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,418 @@
+//! `/canary/verdict`: start a canary and wait for its verdict, told in one flat document that a
+//! script or a gate of a deployment can read.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use indexmap::{IndexMap, IndexSet};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::canary::admission;
+use super::examples;
+use super::idempotency::{self, Keyed, Replayed, before, replayed};
+use super::problem::Problem;
+use super::request::Query;
+use super::sentence::{short, without_verdict};
+use super::stored_config::{self, Named};
+use super::wait::{self, Preferred, Wait};
+use crate::app::App;
+use crate::canary::{
+    CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryScope,
+    CanaryScopePair, CanaryVerdictRequest, Id, Instant, Outcome,
+};
+use crate::config::AccountType::{ConfigurationStore, ObjectStore};
+use crate::config::duration;
+use crate::error::{Error, Result};
+use crate::judge;
+use crate::run::admit;
+use crate::storage::IdempotencyKey;
+
+const STEP: i64 = 60;
+
+/// A canary in one flat document.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryVerdictResponse {
+    /// Null while there is none.
+    #[schema(example = 97.5)]
+    score: Option<f64>,
+    /// `Pass`, `Marginal`, `Fail` or `Nodata`; `Error` or `Canceled` without a verdict; `Waiting`
+    /// or `Running` before one.
+    #[schema(example = "Pass")]
+    classification: &'static str,
+    /// Never true before there is a verdict.
+    pass: bool,
+    /// Whether it has ended.
+    complete: bool,
+    /// One sentence.
+    #[schema(example = "A score of 97.5 reaches the pass threshold of 95")]
+    reason: String,
+    /// With `server.publicUrl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report_url: Option<String>,
+    /// `GET /canary/{id}` finds it.
+    canary_execution_id: String,
+}
+
+/// Start a canary and wait for its verdict
+///
+/// 200 with the verdict; 202 while there is none after `wait`: the canary goes on, and the same
+/// request with the same `key` asks for it again.
+#[utoipa::path(post, path = "/canary/verdict", tag = "delivery",
+    params(
+        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
+        ("parentPipelineExecutionId" = Option<String>, Query),
+        ("metricsAccountName" = Option<String>, Query),
+        ("configurationAccountName" = Option<String>, Query),
+        ("storageAccountName" = Option<String>, Query),
+        ("wait" = Option<String>, Query, description = "as in the body"),
+        ("Idempotency-Key" = Option<String>, Header, description = "as `key` in the body"),
+    ),
+    request_body(content = CanaryVerdictRequest, example = json!(examples::verdict_request())),
+    responses(
+        (status = 200, body = CanaryVerdictResponse),
+        (status = 202, body = CanaryVerdictResponse, description = "no verdict yet"),
+        (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem, description = "the key came with another request"),
+        (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again"),
+    ))]
+pub async fn ask_for_verdict(
+    State(app): State<App>,
+    query: Query,
+    preferred: Preferred,
+    Keyed { body: request, key }: Keyed<CanaryVerdictRequest>,
+) -> Result<(StatusCode, Replayed, Json<CanaryVerdictResponse>)> {
+    let wait = waits(&request, &query, &preferred)?;
+    let key = key_of(&request, &query, key)?;
+    let (id, is_new) = match before(&app, key.as_ref()).await? {
+        Some(id) => (id, false),
+        None => start(&app, &query, request, key).await?,
+    };
+    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let storage = &app.storage;
+    let find = || storage.execution::<CanaryExecutionStatusResponse>(account, &id);
+    let found = wait::until_ended(&app, &id, wait, find).await?;
+    let canary = serde_json::from_slice(&found.body)
+        .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))?;
+    let status = if found.is_complete {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let public = app.config.server.public_url.as_deref();
+    Ok((status, replayed(is_new), Json(flat(&id, &canary, public))))
+}
+
+/// The word of an outcome, as Kayenta spells those that it knows.
+pub const fn classification(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Nodata => "Nodata",
+        other => other.word(),
+    }
+}
+
+fn flat(
+    id: &Id,
+    canary: &CanaryExecutionStatusResponse,
+    public: Option<&str>,
+) -> CanaryVerdictResponse {
+    let outcome = Outcome::of_canary(canary);
+    let result = canary.result.as_ref().filter(|_| canary.complete);
+    let judged = result.and_then(|result| result.judge_result.as_ref());
+    let reason = match (judged, outcome) {
+        (Some(judged), _) => match &judged.summary {
+            Some(summary) => short(&summary.sentence),
+            None => short(&judged.score.classification_reason),
+        },
+        (None, Outcome::Canceled) => "Canceled before its end".to_owned(),
+        (None, outcome) if outcome.is_final() => without_verdict(canary.exception.as_ref()),
+        (None, _) => "There is no verdict yet, the canary goes on".to_owned(),
+    };
+    CanaryVerdictResponse {
+        score: judged
+            .map(|judged| judged.score.score)
+            .filter(|score| score.is_finite()),
+        classification: classification(outcome),
+        pass: outcome == Outcome::Pass,
+        complete: canary.complete,
+        reason,
+        report_url: public.map(|serin| format!("{serin}/ui/runs/{id}")),
+        canary_execution_id: id.to_string(),
+    }
+}
+
+fn waits(request: &CanaryVerdictRequest, query: &Query, preferred: &Preferred) -> Result<Wait> {
+    if let Some(text) = &request.wait {
+        return Wait::parse(text);
+    }
+    let asked = query.text("wait").is_some() || preferred.is_given();
+    if asked {
+        return Wait::of(query, preferred);
+    }
+    Ok(Wait::longest())
+}
+
+/// The key of the header, else that of the body. How long is waited makes no other request.
+fn key_of(
+    request: &CanaryVerdictRequest,
+    query: &Query,
+    header: Option<IdempotencyKey>,
+) -> Result<Option<IdempotencyKey>> {
+    let key = match (header, &request.key) {
+        (Some(header), _) => header.key,
+        (None, Some(key)) => idempotency::checked(key)?,
+        (None, None) => return Ok(None),
+    };
+    let plain = CanaryVerdictRequest {
+        wait: None,
+        key: None,
+        ..request.clone()
+    };
+    let parameters = [
+        "application",
+        "parentPipelineExecutionId",
+        "metricsAccountName",
+        "configurationAccountName",
+        "storageAccountName",
+    ]
+    .map(|name| query.text(name));
+    let request = serde_json::to_vec(&("verdict", parameters, plain))
+        .map_err(|cause| Error::Internal(format!("cannot write a request: {cause}")))?;
+    Ok(Some(idempotency::key_of(key, &request)))
+}
+
+async fn start(
+    app: &App,
+    query: &Query,
+    mut request: CanaryVerdictRequest,
+    key: Option<IdempotencyKey>,
+) -> Result<(Id, bool)> {
+    let mut admission = admission(app, query)?;
+    match (named(&request), request.canary_config.take()) {
+        (Some(named), None) => {
+            let account = query.text("configurationAccountName");
+            let account = app.store(account, ConfigurationStore)?;
+            let application = admission.application.as_deref().unwrap_or_default();
+            let (id, config) = stored_config::find(app, account, &named, application).await?;
+            admission.canary_config_id = Some(id.to_string());
+            admission.configuration_account = Some(account.to_owned());
+            admission.config = config;
+        }
+        (None, Some(config)) => {
+            admission.config = config;
+            admission.config.drop_nulls();
+            judge::check(&admission.config)?;
+        }
+        _ => {
+            return Err(Error::Invalid(
+                "one of canaryConfigId, canaryConfigName and canaryConfig must be given".to_owned(),
+            ));
+        }
+    }
+    let now = Timestamp::from_millisecond(app.clock.now_millis()).unwrap_or_default();
+    admission.request = completed(request, &admission.config, now)?;
+    admission.key = key;
+    let admitted = admit(app, admission).await?;
+    Ok((admitted.id, admitted.is_new))
+}
+
+fn named(request: &CanaryVerdictRequest) -> Option<Named> {
+    let id = request.canary_config_id.clone().map(Named::Id);
+    id.or_else(|| request.canary_config_name.clone().map(Named::Name))
+}
+
+/// The request as `POST /canary` takes it: with both sides of every scope, their windows and steps.
+fn completed(
+    request: CanaryVerdictRequest,
+    config: &CanaryConfig,
+    now: Timestamp,
+) -> Result<CanaryExecutionRequest> {
+    let mut whole = request.execution_request.unwrap_or_default();
+    whole.thresholds = whole.thresholds.or(request.thresholds);
+    whole.metadata = whole.metadata.or(request.metadata);
+    whole.site_local = whole.site_local.or(request.site_local);
+    whole.scopes = whole.scopes.or(request.scopes);
+    let pair = CanaryScopePair {
+        control_scope: request.control_scope,
+        experiment_scope: request.experiment_scope,
+    };
+    if whole.scopes.is_none() && pair != CanaryScopePair::default() {
+        whole.scopes = Some(for_all_scopes(config, &pair));
+    }
+    let window = match &request.lookback {
+        Some(text) => (Some(Instant(before_now(text, now)?)), Some(Instant(now))),
+        None => (request.start, request.end),
+    };
+    let pairs = whole.scopes.iter_mut().flat_map(IndexMap::values_mut);
+    for pair in pairs {
+        let CanaryScopePair {
+            control_scope,
+            experiment_scope,
+        } = pair;
+        for side in control_scope.iter_mut().chain(experiment_scope) {
+            complete(side, window, request.step)?;
+        }
+    }
+    Ok(whole)
+}
+
+fn for_all_scopes(
+    config: &CanaryConfig,
+    pair: &CanaryScopePair,
+) -> IndexMap<String, CanaryScopePair> {
+    let metrics = config.metrics.iter().flatten();
+    let names = metrics.filter_map(|metric| metric.scope_name.clone());
+    let names = names.collect::<IndexSet<String>>().into_iter();
+    names.map(|name| (name, pair.clone())).collect()
+}
+
+fn complete(
+    side: &mut CanaryScope,
+    window: (Option<Instant>, Option<Instant>),
+    step: Option<i64>,
+) -> Result<()> {
+    side.start = side.start.or(window.0);
+    side.end = side.end.or(window.1);
+    side.step = side.step.or(step).or(Some(STEP));
+    if side.start.is_none() || side.end.is_none() {
+        return Err(Error::Invalid(
+            "when to look is missing: give lookback, as in '10m', or start and end".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn before_now(text: &str, now: Timestamp) -> Result<Timestamp> {
+    let duration = duration(text).ok().filter(|duration| !duration.is_zero());
+    let start = duration.and_then(|duration| now.checked_sub(duration).ok());
+    start.ok_or_else(|| {
+        Error::Invalid(format!(
+            "'{text}' is no value for 'lookback', which wants a time with its unit, as in '10m'"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// 2024-06-01T02:00:00Z
+    const NOW: i64 = 1_717_207_200;
+
+    fn completed_of(request: Value) -> Result<Value> {
+        let config = json!({"metrics": [{"name": "a", "scopeName": "one"}, {"name": "b", "scopeName": "two"}]});
+        let whole = completed(
+            serde_json::from_value(request).unwrap(),
+            &serde_json::from_value(config).unwrap(),
+            Timestamp::from_second(NOW).unwrap(),
+        )?;
+        Ok(serde_json::to_value(whole).unwrap())
+    }
+
+    #[test]
+    fn two_names_and_a_window_are_a_whole_request() {
+        let request = json!({
+            "controlScope": "v1", "experimentScope": {"scope": "v2", "location": "eu", "step": 15},
+            "lookback": "10m", "thresholds": {"pass": 95, "marginal": 75},
+        });
+        let whole = completed_of(request).unwrap();
+        let pair = json!({
+            "controlScope": {"scope": "v1", "start": "2024-06-01T01:50:00Z", "end": "2024-06-01T02:00:00Z", "step": 60},
+            "experimentScope": {"scope": "v2", "location": "eu", "start": "2024-06-01T01:50:00Z", "end": "2024-06-01T02:00:00Z", "step": 15},
+        });
+        assert_eq!(whole["scopes"], json!({"one": pair, "two": pair}));
+        assert_eq!(whole["thresholds"], json!({"pass": 95.0, "marginal": 75.0}));
+    }
+
+    #[test]
+    fn bodies_of_post_canary_stay_as_they_are() {
+        let side = |name: &str| json!({"scope": name, "start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:05:00Z", "step": 30});
+        let request = json!({
+            "scopes": {"one": {"controlScope": side("v1"), "experimentScope": side("v2")}},
+            "thresholds": {"pass": 95.0, "marginal": 75.0}, "siteLocal": {"a": 1},
+        });
+        assert_eq!(completed_of(request.clone()).unwrap(), request);
+        let inside = json!({"executionRequest": request});
+        assert_eq!(completed_of(inside).unwrap(), request);
+    }
+
+    #[test]
+    fn a_window_must_be_known() {
+        let cases = [
+            (json!({}), "lookback, as in '10m'"),
+            (
+                json!({"start": "2024-06-01T01:00:00Z"}),
+                "lookback, as in '10m'",
+            ),
+            (
+                json!({"lookback": "600"}),
+                "'600' is no value for 'lookback'",
+            ),
+            (
+                json!({"lookback": "-1h"}),
+                "'-1h' is no value for 'lookback'",
+            ),
+        ];
+        for (members, part) in cases {
+            let mut request = json!({"controlScope": "v1", "experimentScope": 2});
+            for (name, value) in members.as_object().unwrap() {
+                request[name] = value.clone();
+            }
+            let error = completed_of(request).unwrap_err().to_string();
+            assert!(error.contains(part), "{members}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_a_pass_passes() {
+        let judged = |classification: &str| {
+            json!({"complete": true, "status": "succeeded", "result": {"judgeResult": {
+                "judgeName": "j", "results": [],
+                "score": {"score": 80.5, "classification": classification, "classificationReason": "because"},
+            }}})
+        };
+        let failed = json!({"complete": true, "status": "terminal", "exception": {"details": {"errors": ["no data"]}}});
+        let cases = [
+            (judged("Pass"), "Pass", true, "because"),
+            (judged("Marginal"), "Marginal", false, "because"),
+            (judged("Fail"), "Fail", false, "because"),
+            (judged("Nodata"), "Nodata", false, "because"),
+            (failed, "Error", false, "No verdict: no data"),
+            (
+                json!({"complete": true, "status": "canceled"}),
+                "Canceled",
+                false,
+                "Canceled before its end",
+            ),
+            (
+                json!({"status": "running"}),
+                "Running",
+                false,
+                "There is no verdict yet, the canary goes on",
+            ),
+            (
+                json!({"status": "not_started"}),
+                "Waiting",
+                false,
+                "There is no verdict yet, the canary goes on",
+            ),
+        ];
+        let id = Id::parse("x").unwrap();
+        for (canary, classification, pass, reason) in cases {
+            let canary = serde_json::from_value(canary).unwrap();
+            let told = flat(&id, &canary, Some("https://serin"));
+            assert_eq!((told.classification, told.pass), (classification, pass));
+            assert_eq!(told.reason, reason, "{classification}");
+            assert_eq!(
+                told.score.is_some(),
+                reason == "because",
+                "{classification}"
+            );
+            assert_eq!(told.report_url.as_deref(), Some("https://serin/ui/runs/x"));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is understood of PromQL where serin is asked as if it were a Prometheus: one metric with
+//! its matchers, how old it may be, and the question whether anybody is there.
+
+use std::time::Duration;
+
+use regex_lite::Regex;
+use rusty_promql_parser::parser::selector::{
+    LabelMatchOp, LabelMatcher, VectorSelector, matrix_selector, vector_selector,
+};
+
+use crate::error::{Error, Result};
+
+/// The score of the newest canary of an application and a config.
+pub const SCORE: &str = "serin_canary_score";
+
+#[derive(Debug)]
+pub enum Query {
+    /// `vector(1)`: who asks wants to know whether it is answered.
+    Constant(f64),
+    Scores(Selection),
+}
+
+/// Which scores.
+#[derive(Debug)]
+pub struct Selection {
+    matchers: Vec<Matcher>,
+    /// How long ago the canary may have ended.
+    pub within: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Matcher {
+    label: String,
+    wanted: Wanted,
+}
+
+#[derive(Debug)]
+enum Wanted {
+    Is(String),
+    IsNot(String),
+    Like(Regex),
+    Unlike(Regex),
+}
+
+impl Query {
+    /// # Errors
+    /// `Invalid` with what would be understood.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let not_understood = || {
+            Error::Invalid(format!(
+                "'{text}' is not understood here; there are {SCORE}{{application=\"…\", config=\"…\"}}, \
+                 last_over_time({SCORE}{{…}}[30m]) and vector(1)"
+            ))
+        };
+        if let Some(number) = argument(text, "vector") {
+            return number
+                .parse()
+                .map(Self::Constant)
+                .map_err(|_| not_understood());
+        }
+        let (selector, within) = if let Some(range) = argument(text, "last_over_time") {
+            let matrix = whole(matrix_selector(range)).ok_or_else(not_understood)?;
+            let millis = u64::try_from(matrix.range_millis()).map_err(|_| not_understood())?;
+            (matrix.selector, Some(Duration::from_millis(millis)))
+        } else {
+            (
+                whole(vector_selector(text)).ok_or_else(not_understood)?,
+                None,
+            )
+        };
+        let VectorSelector {
+            name,
+            matchers,
+            offset: None,
+            at: None,
+        } = selector
+        else {
+            return Err(not_understood());
+        };
+        if name.as_deref() != Some(SCORE) {
+            return Err(not_understood());
+        }
+        let matchers = matchers.into_iter().map(Matcher::of);
+        Ok(Self::Scores(Selection {
+            matchers: matchers.collect::<Result<_>>()?,
+            within,
+        }))
+    }
+}
+
+/// What was parsed, if nothing follows it.
+fn whole<T, E>(parsed: Result<(&str, T), E>) -> Option<T> {
+    let (rest, parsed) = parsed.ok()?;
+    rest.is_empty().then_some(parsed)
+}
+
+/// What stands between the parentheses of a call.
+fn argument<'a>(text: &'a str, function: &str) -> Option<&'a str> {
+    let call = text.strip_prefix(function)?.trim_start();
+    let inner = call.strip_prefix('(')?.strip_suffix(')')?;
+    Some(inner.trim())
+}
+
+impl Selection {
+    /// The one value that a label may have.
+    pub fn only(&self, label: &str) -> Option<&str> {
+        let mut matchers = self.matchers.iter();
+        matchers.find_map(|matcher| match &matcher.wanted {
+            Wanted::Is(value) if matcher.label == label && !value.is_empty() => Some(&**value),
+            _ => None,
+        })
+    }
+
+    /// Whether labels are as they should be; a label that is not there is empty.
+    pub fn fits(&self, labels: &[(&str, &str)]) -> bool {
+        self.matchers.iter().all(|matcher| {
+            let found = labels.iter().find(|(label, _)| *label == matcher.label);
+            let value = found.map_or("", |(_, value)| value);
+            match &matcher.wanted {
+                Wanted::Is(wanted) => value == wanted,
+                Wanted::IsNot(wanted) => value != wanted,
+                Wanted::Like(pattern) => pattern.is_match(value),
+                Wanted::Unlike(pattern) => !pattern.is_match(value),
+            }
+        })
+    }
+}
+
+impl Matcher {
+    fn of(matcher: LabelMatcher) -> Result<Self> {
+        let LabelMatcher { name, op, value } = matcher;
+        // Prometheus compares the whole value.
+        let pattern = || {
+            Regex::new(&format!("^(?s:{value})$")).map_err(|cause| {
+                Error::Invalid(format!("'{value}' is no regular expression: {cause}"))
+            })
+        };
+        let wanted = match op {
+            LabelMatchOp::RegexMatch => Wanted::Like(pattern()?),
+            LabelMatchOp::RegexNotMatch => Wanted::Unlike(pattern()?),
+            LabelMatchOp::Equal => Wanted::Is(value),
+            LabelMatchOp::NotEqual => Wanted::IsNot(value),
+        };
+        let label = name;
+        Ok(Self { label, wanted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(text: &str) -> Selection {
+        match Query::parse(text).unwrap() {
+            Query::Scores(selection) => selection,
+            Query::Constant(number) => panic!("{text}: {number}"),
+        }
+    }
+
+    #[test]
+    fn matchers_choose_as_those_of_prometheus() {
+        let labels = [("application", "web"), ("config", "a \"b\"\nc")];
+        let cases = [
+            ("", true),
+            ("{}", true),
+            (r#"{application="web"}"#, true),
+            (r#"{application="we"}"#, false),
+            (r#"{application!="web"}"#, false),
+            (r#"{application=~"w.b|shop",}"#, true),
+            (r#"{application=~"we"}"#, false),
+            (r#"{application=~"a|web"}"#, true),
+            (r#"{application!~".*"}"#, false),
+            (r#"{ config = "a \"b\"\nc" , application = 'web' }"#, true),
+            (r#"{config=~"a.*c"}"#, true),
+            (r#"{nosuch=""}"#, true),
+            (r#"{nosuch!=""}"#, false),
+        ];
+        for (matchers, expected) in cases {
+            let selection = scores(&format!("{SCORE}{matchers}"));
+            assert_eq!(selection.fits(&labels), expected, "{matchers}");
+        }
+        assert_eq!(
+            scores(r#"serin_canary_score{config="x"}"#).only("config"),
+            Some("x")
+        );
+        assert_eq!(
+            scores(r#"serin_canary_score{config=~"x"}"#).only("config"),
+            None
+        );
+    }
+
+    #[test]
+    fn an_age_may_be_asked_for() {
+        let cases = [
+            ("serin_canary_score", None),
+            ("last_over_time(serin_canary_score[30m])", Some(1800)),
+            (
+                r#" last_over_time ( serin_canary_score{config="x"}[1h30m] ) "#,
+                Some(5400),
+            ),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(
+                scores(text).within,
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+        for text in ["vector(1)", " vector( 1 ) "] {
+            assert!(
+                matches!(Query::parse(text), Ok(Query::Constant(1.0))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_with_what_is() {
+        let deep = "(".repeat(100_000);
+        for text in [
+            "",
+            "up",
+            "sum(serin_canary_score)",
+            "serin_canary_score > 90",
+            "serin_canary_score offset 5m",
+            "serin_canary_score @ 1609459200",
+            "serin_canary_score[5m]",
+            "last_over_time(serin_canary_score)",
+            "rate(serin_canary_score[5m])",
+            "vector(x)",
+            "serin_canary_score{config=}",
+            &deep,
+        ] {
+            let error = Query::parse(text).map(|_| ()).unwrap_err().to_string();
+            assert!(
+                error.contains("is not understood here; there are"),
+                "{error}"
+            );
+        }
+        let error = Query::parse(r#"serin_canary_score{config=~"("}"#);
+        let error = error.map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with("'(' is no regular expression"), "{error}");
+    }
+}

@@ -1,0 +1,93 @@
+//! The analyses that Flagger's hooks ask for: one for every revision of a canary.
+
+use super::acceptance::accepted;
+use super::index::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
+use super::{Begun, Record, Storage};
+use crate::canary::Id;
+use crate::error::{Error, Result};
+
+/// How long a run stays known after it was closed.
+const CLOSED_FOR: i64 = 24 * 60 * 60 * 1000;
+
+/// The run of one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlaggerRun {
+    pub id: Id,
+    pub storage_account: String,
+    pub state: FlaggerState,
+    /// Epoch milliseconds.
+    pub closed_at: Option<i64>,
+}
+
+impl Storage {
+    pub async fn flagger_run(&self, key: &FlaggerKey) -> Result<Option<FlaggerRun>> {
+        let row = self.index.flagger_run(key).await?;
+        row.map(run).transpose()
+    }
+
+    /// Accepts an execution as the run of a revision, unless one is open that is not `gone`: then
+    /// that is the answer. Runs of other revisions end.
+    ///
+    /// # Errors
+    /// `Unavailable` when enough wait already.
+    pub async fn begin_for_flagger<R: Record>(
+        &self,
+        document: &R,
+        key: &FlaggerKey,
+        gone: Option<&Id>,
+    ) -> Result<Begun> {
+        let row = accepted(document, None)?;
+        self.admit(R::KIND, row.document.len()).await?;
+        let gone = gone.map(Id::as_str);
+        let others = match self.index.start_flagger_run(key, &row, gone).await? {
+            FlaggerStart::Before(before) => return run(before).map(|run| Begun::Before(run.id)),
+            FlaggerStart::Here(others) => others,
+        };
+        self.accept(&row.id).await?;
+        for other in others {
+            // It would come to its end all the same, only with queries that nobody needs.
+            if let Err(error) = self.end_unasked(&Id::parse(&other)?).await {
+                tracing::warn!(execution.id = other, %error, "cannot cancel the run of another revision");
+            }
+        }
+        Ok(Begun::Here)
+    }
+
+    /// Closes a run: the next hook of its revision starts anew. A run that goes on is canceled.
+    pub async fn close_flagger_run(
+        &self,
+        key: &FlaggerKey,
+        run: &FlaggerRun,
+        state: FlaggerState,
+    ) -> Result<()> {
+        let now = self.clock.now_millis();
+        let closed = self
+            .index
+            .close_flagger_run(key, run.id.as_str(), state, now);
+        closed.await?;
+        self.index.durable().await?;
+        self.end_unasked(&run.id).await
+    }
+
+    async fn end_unasked(&self, id: &Id) -> Result<()> {
+        match self.cancel(id).await {
+            // It has been archived for long.
+            Err(Error::NotFound(_)) => Ok(()),
+            canceled => canceled,
+        }
+    }
+
+    pub(super) async fn forget_flagger_runs(&self) -> Result<u64> {
+        let until = self.clock.now_millis() - CLOSED_FOR;
+        self.index.forget_flagger_runs(until).await
+    }
+}
+
+fn run(row: FlaggerRow) -> Result<FlaggerRun> {
+    Ok(FlaggerRun {
+        id: Id::parse(&row.execution_id)?,
+        storage_account: row.storage_account,
+        state: row.state,
+        closed_at: row.closed_at,
+    })
+}
