@@ -24,7 +24,7 @@ mod tests;
 
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, print};
 pub use notifications::{Channel, ChannelKind, Email, Event, Given, SmtpTls, Webhook, check_url};
-pub use scalar::duration;
+pub use scalar::{duration, nearest};
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
