@@ -110,7 +110,7 @@ pub async fn create(
 ) -> Result<Response> {
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config");
-    let Ok(config) = configs::read(&app, &text) else {
+    let Ok(config) = configs::read(&app.config, &text) else {
         return Ok(Editor::new(&app, store, Task::New, text).come_back());
     };
     match configs::create(&app, &store.name, config).await {
@@ -129,7 +129,7 @@ pub async fn save(
     let text = fields.lines("config");
     let seen = fields.given("overwrite").or(fields.given("seen"));
     let seen = seen.and_then(|millis| millis.parse().ok());
-    let read = configs::read(&app, &text);
+    let read = configs::read(&app.config, &text);
     let mut editor = Editor::new(&app, store, Task::Edit(id.clone()), text);
     editor.seen = seen;
     let Ok(mut config) = read else {
@@ -155,7 +155,7 @@ pub struct Checked {
 }
 
 pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
-    let findings = configs::examine(&app, &fields.lines("config"));
+    let findings = configs::examine(&app.config, &fields.lines("config")).1;
     Json(Checked {
         findings: findings.into_iter().map(Told::from).collect(),
     })
@@ -163,7 +163,7 @@ pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<C
 
 impl Editor {
     fn new(app: &App, store: Store, task: Task, text: String) -> Self {
-        let findings = configs::examine(app, &text);
+        let findings = configs::examine(&app.config, &text).1;
         Self {
             store,
             task,
