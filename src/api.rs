@@ -12,6 +12,7 @@ mod health;
 mod idempotency;
 mod judges;
 mod layers;
+mod lint;
 mod metric_sets;
 mod metrics;
 mod pipelines;
@@ -69,6 +70,7 @@ fn routes() -> OpenApiRouter<App> {
             canary_config::update_canary_config,
             canary_config::delete_canary_config
         ))
+        .routes(routes!(lint::lint_canary_config))
         .routes(routes!(canary::initiate_adhoc_canary))
         .routes(routes!(canary::list_canary_executions))
         .routes(routes!(

@@ -18,7 +18,7 @@ pub use code::{Code, Severity};
 pub use text::Format;
 
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, Pair, Path, Position,
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, Pair, Path, Position, fault,
 };
 use crate::config::Config;
 use crate::error::Result;
@@ -73,6 +73,12 @@ pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<F
             placed(&text, found)
         }
     }
+}
+
+/// The config that is written there, as a client would send it; none where the lint says why.
+pub fn config(written: &str, format: Format) -> Option<CanaryConfig> {
+    let text = Text::read(written, format).ok()?;
+    fault::read(text.json().as_bytes()).ok()
 }
 
 /// Also whether each side has series where they come from; `given` must have scopes with times.
@@ -160,7 +166,7 @@ fn placed(text: &Text, found: Vec<Found>) -> Vec<Finding> {
         })
         .collect();
     // A template that several metrics name is told of once.
-    findings.sort_by(|one, other| (one.line, one.column).cmp(&(other.line, other.column)));
+    findings.sort_by_key(|finding| (finding.line, finding.column));
     findings.dedup();
     findings
 }

@@ -55,12 +55,9 @@ impl Asked<'_> {
         }
         let mut found = Vec::new();
         found.extend(self.shadowed());
-        let template = match metrics::template_of(self.canary, self.metric) {
-            Ok(template) => template,
-            Err(_) => {
-                found.push(self.unknown_template());
-                return found;
-            }
+        let Ok(template) = metrics::template_of(self.canary, self.metric) else {
+            found.push(self.unknown_template());
+            return found;
         };
         match &template {
             Some(template) => found.extend(self.template(template)),
