@@ -26,6 +26,9 @@ use crate::metrics::MetricSource;
 use crate::run::configs;
 use text::Text;
 
+/// More are not read by anybody at once, and each is looked up in the whole text.
+const MOST_FINDINGS: usize = 100;
+
 /// What is known of the canaries that a config is for; it stands in requests, not in the config.
 #[derive(Clone, Debug)]
 pub struct Given {
@@ -72,6 +75,14 @@ pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<F
             found.extend(canary.iter().flat_map(|canary| checks(own, canary, given)));
             placed(&text, found)
         }
+    }
+}
+
+/// What [`configs::examine`] does not tell of a text in JSON.
+pub fn doubts(own: &Config, json: &str) -> Vec<Finding> {
+    match read(own, json, Format::Json) {
+        Ok((text, Some(canary), _)) => placed(&text, checks(own, &canary, &Given::default())),
+        _ => Vec::new(),
     }
 }
 
@@ -149,7 +160,10 @@ fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     found
 }
 
-fn placed(text: &Text, found: Vec<Found>) -> Vec<Finding> {
+/// In the order of the text; of too many, the worst.
+fn placed(text: &Text, mut found: Vec<Found>) -> Vec<Finding> {
+    found.sort_by_key(|found| found.code.severity());
+    found.truncate(MOST_FINDINGS);
     let mut findings: Vec<Finding> = found
         .into_iter()
         .map(|found| {
@@ -166,7 +180,7 @@ fn placed(text: &Text, found: Vec<Found>) -> Vec<Finding> {
         })
         .collect();
     // A template that several metrics name is told of once.
-    findings.sort_by_key(|finding| (finding.line, finding.column));
+    findings.sort_by_key(|finding| (finding.line, finding.column, finding.severity));
     findings.dedup();
     findings
 }

@@ -56,7 +56,7 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
 
 fn fix(code: Code) -> &'static str {
     match code {
-        Code::Unreadable => "make it a canary config as JSON or YAML",
+        Code::Unreadable => "correct this value, or what stands just before it",
         Code::BadName => "use letters, digits, '-' and '_' only",
         Code::NotStorable => {
             "give it a name and applications, unless it is only sent with requests"

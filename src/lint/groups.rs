@@ -8,6 +8,9 @@ use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, CanaryMetric
 use crate::config::nearest;
 use crate::judge::policy::MetricPolicy;
 
+/// Where the weights stand.
+const WEIGHTS: &str = "classifier.groupWeights";
+
 /// Weights such as 33.33 three times are meant to be 100.
 const ROUNDING: f64 = 0.1;
 
@@ -20,8 +23,12 @@ pub fn check(canary: &CanaryConfig, given: &Given) -> Vec<Found> {
         && canary.metrics.iter().flatten().next().is_some()
     {
         let groups = Groups::of(canary, weights);
-        found.extend(groups.faults());
-        found.extend(reachable(&groups, given.thresholds));
+        if let Some(nothing) = groups.without_any() {
+            found.push(nothing);
+        } else {
+            found.extend(groups.faults());
+            found.extend(reachable(&groups, given.thresholds));
+        }
     }
     found
 }
@@ -102,7 +109,7 @@ impl<'a> Groups<'a> {
     }
 
     fn faults(&self) -> Vec<Found> {
-        let path = Path::of("classifier.groupWeights");
+        let path = Path::of(WEIGHTS);
         let mut found = Vec::new();
         for (group, weight) in self.weights {
             let path = path.clone().member(group);
@@ -164,16 +171,23 @@ impl<'a> Groups<'a> {
         self.unlisted.iter().map(told).collect()
     }
 
-    fn sums(&self, path: &Path) -> Option<Found> {
-        let highest = self.highest();
-        if self.heard.is_empty() || highest <= 0.0 {
-            return Some(Found::new(
+    fn without_any(&self) -> Option<Found> {
+        let has_weight = |group: &&str| {
+            let weight = self.weights.get(*group).copied();
+            0.0 < weight.unwrap_or_else(|| self.share())
+        };
+        let is_nothing = !self.heard.iter().any(has_weight);
+        is_nothing.then(|| {
+            Found::new(
                 Code::ScoreAlwaysZero,
-                path.clone(),
-                "no metric counts for a group with a weight, so every score is 0",
+                Path::of(WEIGHTS),
+                "no metric counts for a group with a weight, so no score is above 0",
                 "put metrics that are not muted into groups with weights",
-            ));
-        }
+            )
+        })
+    }
+
+    fn sums(&self, path: &Path) -> Option<Found> {
         let is_whole = (self.sum - 100.0).abs() <= ROUNDING;
         (self.unlisted.is_empty() && !is_whole).then(|| {
             Found::new(
@@ -182,7 +196,7 @@ impl<'a> Groups<'a> {
                 format!(
                     "the weights sum to {}, so the best score is {} and not 100",
                     number(self.sum),
-                    number(highest)
+                    number(self.highest())
                 ),
                 "let them sum to 100",
             )
@@ -200,7 +214,6 @@ fn points(weight: f64) -> String {
 
 fn reachable(groups: &Groups<'_>, thresholds: CanaryClassifierThresholdsConfig) -> Vec<Found> {
     let mut found = Vec::new();
-    let path = Path::of("classifier.groupWeights");
     if let (Some(pass), Some(marginal)) = (thresholds.pass, thresholds.marginal)
         && pass < marginal
     {
@@ -208,30 +221,29 @@ fn reachable(groups: &Groups<'_>, thresholds: CanaryClassifierThresholdsConfig) 
     }
     // The judge rounds scores to two decimals.
     let highest = (groups.highest() * 100.0).round() / 100.0;
-    for (name, threshold) in [("pass", thresholds.pass), ("marginal", thresholds.marginal)] {
-        let Some(threshold) = threshold else { continue };
-        let (sentence, fix) = if highest < threshold {
-            (
-                format!(
-                    "no canary can reach {name} {}: the best score is {}",
-                    number(threshold),
-                    number(highest)
-                ),
-                "let the weights of groups with metrics sum to 100, and the threshold be less",
-            )
-        } else if name == "pass" && threshold <= 0.0 {
-            (
-                format!("every canary reaches pass {}", number(threshold)),
-                "let a score below 100 fail, such as pass 95",
-            )
-        } else {
-            continue;
-        };
-        found.push(Found::new(
-            Code::UnreachableThreshold,
-            path.clone(),
-            sentence,
-            fix,
+    let told = |sentence, fix: &str| {
+        Found::new(Code::UnreachableThreshold, Path::of(WEIGHTS), sentence, fix)
+    };
+    let beyond: Vec<String> = [("pass", thresholds.pass), ("marginal", thresholds.marginal)]
+        .into_iter()
+        .filter_map(|(name, threshold)| Some((name, threshold?)))
+        .filter(|(_, threshold)| highest < *threshold)
+        .map(|(name, threshold)| format!("{name} {}", number(threshold)))
+        .collect();
+    if !beyond.is_empty() {
+        found.push(told(
+            format!(
+                "no canary can reach {}: the best score is {}",
+                beyond.join(" or "),
+                number(highest)
+            ),
+            "let the weights of groups with metrics sum to 100, and the thresholds be less",
+        ));
+    }
+    if let Some(pass) = thresholds.pass.filter(|pass| *pass <= 0.0) {
+        found.push(told(
+            format!("every canary reaches pass {}", number(pass)),
+            "let a score below 100 fail, such as pass 95",
         ));
     }
     found

@@ -130,7 +130,10 @@ fn misspelt(path: &Path, name: &str, near: &str) -> Found {
 /// Names are short: two letters off, and `code` would be a misspelt `scope`.
 fn almost<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.trim().to_lowercase();
-    let is_near = |known: &&&str| strsim::damerau_levenshtein(&lower, &known.to_lowercase()) <= 1;
+    let is_near = |known: &&&str| {
+        lower.len().abs_diff(known.len()) <= 1
+            && strsim::damerau_levenshtein(&lower, &known.to_lowercase()) <= 1
+    };
     known.iter().find(is_near).copied()
 }
 
@@ -152,11 +155,12 @@ fn foreign(path: &Path, template: &str) -> Option<Found> {
 /// `{{scope}}`, `{{ args.scope }}`
 fn in_braces(template: &str) -> Option<(&str, &str)> {
     template.match_indices("{{").find_map(|(at, _)| {
-        let end = at + template[at..].find("}}")? + 2;
-        let written = &template[at..end];
-        let name = written.trim_matches(['{', '}', ' ']).rsplit('.').next()?;
-        let begins = name.starts_with(|letter: char| letter.is_alphabetic());
-        (begins && name.chars().all(promql::is_of_word)).then_some((written, name))
+        let after = &template[at + 2..];
+        let is_of_name = |letter: char| promql::is_of_word(letter) || letter == ' ';
+        let end = after.find(|letter| !is_of_name(letter))?;
+        let name = after[..end].trim().rsplit('.').next()?;
+        let is_name = name.starts_with(char::is_alphabetic) && after[end..].starts_with("}}");
+        is_name.then_some((&template[at..at + 2 + end + 2], name))
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 
 use super::lint::{read, told};
 use super::{Store, summaries};
@@ -118,7 +118,7 @@ impl Put {
         };
         let stored = match client.get(&self.store.path_of(&id)).await {
             Ok(stored) => stored,
-            Err(Failure::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
+            Err(Failure::Refused { status, .. }) if status.as_u16() == 404 => {
                 return Ok(Deed::Create);
             }
             Err(failure) => return Err(failure.into()),

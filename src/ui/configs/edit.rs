@@ -12,6 +12,7 @@ use super::Store;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
 use crate::error::{Error, Result};
+use crate::lint;
 use crate::run::configs::{self, Finding, Severity};
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
@@ -67,6 +68,29 @@ impl From<Finding> for Told {
             message: finding.fault.message,
         }
     }
+}
+
+impl From<lint::Finding> for Told {
+    fn from(finding: lint::Finding) -> Self {
+        Self {
+            severity: match finding.severity {
+                lint::Severity::Error => "warning",
+                lint::Severity::Warning => "note",
+            },
+            path: finding.path,
+            line: finding.line,
+            column: finding.column,
+            message: format!("{} — {}", finding.sentence, finding.fix),
+        }
+    }
+}
+
+/// What keeps a text from being stored or judged by, then what else should be known of it.
+fn findings(app: &App, text: &str) -> Vec<Told> {
+    let refusals = configs::examine(&app.config, text).1;
+    let doubts = lint::doubts(&app.config, text);
+    let refusals = refusals.into_iter().map(Told::from);
+    refusals.chain(doubts.into_iter().map(Told::from)).collect()
 }
 
 pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
@@ -155,21 +179,19 @@ pub struct Checked {
 }
 
 pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
-    let findings = configs::examine(&app.config, &fields.lines("config")).1;
     Json(Checked {
-        findings: findings.into_iter().map(Told::from).collect(),
+        findings: findings(&app, &fields.lines("config")),
     })
 }
 
 impl Editor {
     fn new(app: &App, store: Store, task: Task, text: String) -> Self {
-        let findings = configs::examine(&app.config, &text).1;
         Self {
+            findings: findings(app, &text),
             store,
             task,
             text,
             seen: None,
-            findings: findings.into_iter().map(Told::from).collect(),
             refusal: None,
         }
     }
@@ -190,9 +212,11 @@ impl Editor {
         Ok((status, Page(self)).into_response())
     }
 
-    fn refused(&self) -> usize {
-        let refused = |told: &&Told| told.severity == "error";
-        self.findings.iter().filter(refused).count()
+    /// The worst of what is told.
+    fn state(&self) -> &'static str {
+        let told = |severity: &&str| self.findings.iter().any(|told| told.severity == *severity);
+        let worst = ["error", "warning", "note"].into_iter().find(told);
+        worst.unwrap_or("fine")
     }
 }
 
