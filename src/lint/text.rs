@@ -1,5 +1,7 @@
 //! The text of a config, and where its values stand in it.
 
+use std::fmt;
+
 use saphyr::{LoadableYamlNode, MarkedYamlOwned};
 use serde_json::Value;
 
@@ -26,22 +28,31 @@ impl Format {
 
 pub struct Text {
     json: String,
-    /// What the text was, if it was YAML.
-    yaml: Option<MarkedYamlOwned>,
+    marks: Marks,
+}
+
+/// What tells where a value stands.
+enum Marks {
+    /// The text itself.
+    Json,
+    Yaml(Option<MarkedYamlOwned>),
 }
 
 impl Text {
     pub fn read(written: &str, format: Format) -> Result<Self, Finding> {
         let written = written.trim_start_matches('\u{feff}');
         if format == Format::Json {
-            let json = written.to_owned();
-            return Ok(Self { json, yaml: None });
+            return Ok(Self {
+                json: written.to_owned(),
+                marks: Marks::Json,
+            });
         }
-        let value: Value = yaml_serde::from_str(written).map_err(|error| unreadable(&error))?;
+        let value = value(written)?;
+        // Whoever comes here has no aliases that grow without end: they have been expanded.
         let marked = MarkedYamlOwned::load_from_str(written).unwrap_or_default();
         Ok(Self {
             json: value.to_string(),
-            yaml: marked.into_iter().next(),
+            marks: Marks::Yaml(marked.into_iter().next()),
         })
     }
 
@@ -51,13 +62,14 @@ impl Text {
 
     /// Whether positions in `json` are those of the text.
     pub fn is_json(&self) -> bool {
-        self.yaml.is_none()
+        matches!(self.marks, Marks::Json)
     }
 
     /// Where a value, or in YAML its member, begins; where it is missing, what should hold it.
     pub fn position(&self, path: &Path) -> Option<Position> {
-        let Some(yaml) = &self.yaml else {
-            return path.position(&self.json);
+        let yaml = match &self.marks {
+            Marks::Json => return path.position(&self.json),
+            Marks::Yaml(yaml) => yaml.as_ref()?,
         };
         let (mut node, mut start) = (yaml, yaml.span.start);
         for step in path.steps() {
@@ -82,15 +94,21 @@ impl Text {
     }
 }
 
-fn unreadable(error: &yaml_serde::Error) -> Finding {
-    let location = error.location();
+fn value(yaml: &str) -> Result<Value, Finding> {
+    let wrong = |error: yaml_serde::Error| unreadable(error.location().as_ref(), &error);
+    let mut value: yaml_serde::Value = yaml_serde::from_str(yaml).map_err(wrong)?;
+    value.apply_merge().map_err(wrong)?;
+    serde_json::to_value(value).map_err(|error| unreadable(None, &error))
+}
+
+fn unreadable(location: Option<&yaml_serde::Location>, error: &dyn fmt::Display) -> Finding {
     Finding {
         code: Code::Unreadable,
         severity: Code::Unreadable.severity(),
         path: String::new(),
-        line: location.as_ref().map(yaml_serde::Location::line),
-        column: location.as_ref().map(yaml_serde::Location::column),
-        sentence: format!("this is no YAML: {error}"),
-        fix: "write YAML, or JSON in a file that ends in '.json'".to_owned(),
+        line: location.map(yaml_serde::Location::line),
+        column: location.map(yaml_serde::Location::column),
+        sentence: format!("this is no canary config in YAML: {error}"),
+        fix: "correct it there, or write JSON into a file that ends in '.json'".to_owned(),
     }
 }

@@ -227,6 +227,18 @@ classifier:
         told("metrics: 1\n")[0],
         (Code::Unreadable, Some(1), Some(1))
     );
+
+    let merged = yaml.replace(
+        "    groups:",
+        "    <<: &more {scopeName: default}\n    groups:",
+    );
+    assert_eq!(told(&merged).len(), 3, "merged members are read");
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..40 {
+        let aliases = vec![format!("*a{}", i - 1); 9].join(", ");
+        bomb += &format!("a{i}: &a{i} [{aliases}]\n");
+    }
+    assert_eq!(told(&bomb)[0].0, Code::Unreadable);
 }
 
 #[test]

@@ -62,7 +62,8 @@ impl Put {
             let (text, format) = read(file)?;
             let read = lint::config(&text, format);
             if !self.no_lint || read.is_none() {
-                let findings = lint::lint(&own.config, &text, format, &Given::default());
+                let mut findings = lint::lint(&own.config, &text, format, &Given::default());
+                findings.retain(|finding| !self.gives(finding));
                 for finding in &findings {
                     eprintln!("{}", told(file, finding));
                 }
@@ -76,6 +77,11 @@ impl Put {
             configs.push(config);
         }
         Ok((!has_errors).then_some(configs))
+    }
+
+    /// Whether the command line has what is missing in a file.
+    fn gives(&self, finding: &Finding) -> bool {
+        finding.path == "applications" && !self.application.is_empty()
     }
 
     async fn put(&self, client: &Client, mut config: CanaryConfig) -> anyhow::Result<()> {
