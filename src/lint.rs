@@ -4,6 +4,7 @@ mod code;
 mod faults;
 mod groups;
 mod members;
+mod near;
 mod policy;
 mod promql;
 mod queries;

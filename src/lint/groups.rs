@@ -2,10 +2,10 @@
 
 use indexmap::{IndexMap, IndexSet};
 
+use super::near::near;
 use super::{Code, Found, Given};
 use crate::canary::number::number;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, CanaryMetricConfig, Path};
-use crate::config::nearest;
 use crate::judge::policy::MetricPolicy;
 
 /// Where the weights stand.
@@ -131,8 +131,8 @@ impl<'a> Groups<'a> {
                         "no metric that is judged is in group '{group}', so its {} are lost",
                         points(*weight)
                     ),
-                    match nearest(group, &self.unlisted) {
-                        Some(near) => format!("write '{near}'"),
+                    match near(group, &self.unlisted) {
+                        Some(meant) => format!("write '{meant}'"),
                         None => "take it out, or put a metric into it".to_owned(),
                     },
                 ));

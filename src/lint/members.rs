@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
+use super::near::near;
 use super::{Code, Found};
 use crate::canary::{
     CanaryClassifierConfig, CanaryConfig, CanaryJudgeConfig, CanaryMetricConfig, Path,
 };
-use crate::config::nearest;
 use crate::judge::policy;
 use crate::metrics;
 
@@ -73,12 +73,12 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
 
 fn told(path: &Path, name: &str, known: &[&str]) -> Found {
     let path = path.clone().member(name);
-    match nearest(name, known) {
-        Some(near) => Found::new(
+    match near(name, known) {
+        Some(meant) => Found::new(
             Code::MisspeltMember,
             path,
             format!("'{name}' is no member here, so it is not read"),
-            format!("write '{near}'"),
+            format!("write '{meant}'"),
         ),
         None => Found::new(
             Code::UnknownMember,

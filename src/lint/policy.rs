@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::near::near;
 use super::{Code, Found};
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
-use crate::config::nearest;
 use crate::judge::policy::{Direction, Measure, MetricPolicy, NanStrategy, WORDS};
 
 /// Words in the names of metrics that are better when they are lower.
@@ -49,8 +49,8 @@ fn unknown_words(path: &Path, members: &Value) -> Vec<Found> {
         if words.contains(&given) {
             continue;
         }
-        let fix = match nearest(given, words) {
-            Some(near) => format!("write '{near}'"),
+        let fix = match near(given, words) {
+            Some(meant) => format!("write '{meant}'"),
             None => format!("write one of {}", words.join(", ")),
         };
         let sentence = format!("{member} '{given}' means nothing, and is taken for '{taken_for}'");

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::near::near;
 use super::{Code, Found, Given, promql, variables};
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, Path};
-use crate::config::{Config, nearest};
+use crate::config::Config;
 use crate::judge::ENOUGH_POINTS;
 use crate::metrics::{self, MetricRequest, library};
 
@@ -203,8 +204,8 @@ impl Asked<'_> {
             Code::UnknownTemplate,
             self.path.clone().member("customFilterTemplate"),
             format!("there is no template '{name}', neither in the config nor in serin's library"),
-            match nearest(&name, &known) {
-                Some(near) => format!("write '{near}'"),
+            match near(&name, &known) {
+                Some(meant) => format!("write '{meant}'"),
                 None => "add it to the config's templates".to_owned(),
             },
         )
@@ -288,11 +289,11 @@ fn few_points(given: &Given) -> Option<Found> {
 
 fn doubtful_scope_name(path: &Path, metric: &CanaryMetricConfig) -> Option<Found> {
     let name = metric.scope_name.as_deref()?;
-    let near = nearest(name, &["default"]).filter(|near| *near != name)?;
+    let meant = near(name, &["default"]).filter(|meant| *meant != name)?;
     Some(Found::new(
         Code::DoubtfulScopeName,
         path.clone().member("scopeName"),
-        format!("requests must have a scope '{name}', and commonly have '{near}'"),
-        format!("write '{near}'"),
+        format!("requests must have a scope '{name}', and commonly have '{meant}'"),
+        format!("write '{meant}'"),
     ))
 }

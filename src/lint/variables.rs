@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::near::near;
 use super::{Code, Found};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
 use crate::metrics::{Variable, promql, variables};
@@ -58,8 +59,8 @@ fn unknown(path: &Path, variable: Variable<'_>) -> Option<Found> {
     if IMPLICIT.contains(&name) {
         return None;
     }
-    if let Some(near) = almost(name, &IMPLICIT) {
-        return Some(misspelt(path, name, near));
+    if let Some(meant) = near(name, &IMPLICIT) {
+        return Some(misspelt(path, name, meant));
     }
     variable.default.is_none().then(|| {
         Found::new(
@@ -88,8 +89,8 @@ fn unset(
         .into_iter()
         .map(|(side, scope)| (side, values(metric, scope)))
         .find(|(_, given)| !given.contains(&name))?;
-    if let Some(near) = almost(name, &given) {
-        return Some(misspelt(path, name, near));
+    if let Some(meant) = near(name, &given) {
+        return Some(misspelt(path, name, meant));
     }
     variable.default.is_none().then(|| {
         Found::new(
@@ -118,23 +119,13 @@ fn values<'a>(metric: &CanaryMetricConfig, scope: &'a CanaryScope) -> Vec<&'a st
         .collect()
 }
 
-fn misspelt(path: &Path, name: &str, near: &str) -> Found {
+fn misspelt(path: &Path, name: &str, meant: &str) -> Found {
     Found::new(
         Code::MisspeltVariable,
         path.clone(),
         format!("nothing is called ${{{name}}}"),
-        format!("write ${{{near}}}"),
+        format!("write ${{{meant}}}"),
     )
-}
-
-/// Names are short: two letters off, and `code` would be a misspelt `scope`.
-fn almost<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = name.trim().to_lowercase();
-    let is_near = |known: &&&str| {
-        lower.len().abs_diff(known.len()) <= 1
-            && strsim::damerau_levenshtein(&lower, &known.to_lowercase()) <= 1
-    };
-    known.iter().find(is_near).copied()
 }
 
 /// Variables as Grafana, Flagger and Argo write them.
@@ -204,21 +195,6 @@ mod tests {
         for (template, written) in cases {
             let found = in_braces(template).or_else(|| after_dollar(template));
             assert_eq!(found.map(|(written, _)| written), written, "{template}");
-        }
-    }
-
-    #[test]
-    fn a_misspelt_name_is_one_letter_off() {
-        let cases = [
-            ("scpoe", Some("scope")),
-            (" scope ", Some("scope")),
-            ("Scope", Some("scope")),
-            ("locaton", Some("location")),
-            ("code", None),
-            ("namespace", None),
-        ];
-        for (name, near) in cases {
-            assert_eq!(almost(name, &IMPLICIT), near, "{name}");
         }
     }
 }

@@ -218,8 +218,8 @@ classifier:
         told(yaml),
         [
             (Code::MisspeltMember, Some(10), Some(9)),
-            (Code::WeightsSum, Some(12), Some(3)),
             (Code::UnreachableThreshold, Some(12), Some(3)),
+            (Code::WeightsSum, Some(12), Some(3)),
         ]
     );
     assert_eq!(told("name: [a\n"), [(Code::Unreadable, Some(2), Some(1))]);
@@ -233,11 +233,11 @@ classifier:
         "    <<: &more {scopeName: default}\n    groups:",
     );
     assert_eq!(told(&merged).len(), 3, "merged members are read");
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for i in 1..40 {
+    let begin = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let bomb = (1..40).fold(begin, |bomb, i| {
         let aliases = vec![format!("*a{}", i - 1); 9].join(", ");
-        bomb += &format!("a{i}: &a{i} [{aliases}]\n");
-    }
+        format!("{bomb}a{i}: &a{i} [{aliases}]\n")
+    });
     assert_eq!(told(&bomb)[0].0, Code::Unreadable);
 }
 
