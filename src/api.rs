@@ -13,6 +13,7 @@ mod health;
 mod idempotency;
 mod judges;
 mod layers;
+mod lint;
 mod metric_sets;
 mod metrics;
 mod pipelines;
@@ -75,6 +76,7 @@ fn routes() -> OpenApiRouter<App> {
             canary_config::update_canary_config,
             canary_config::delete_canary_config
         ))
+        .routes(routes!(lint::lint_canary_config))
         .routes(routes!(canary::initiate_adhoc_canary))
         .routes(routes!(verdict::ask_for_verdict))
         .routes(routes!(canary::list_canary_executions))

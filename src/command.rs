@@ -1,5 +1,6 @@
 //! The doors for people: one file a subcommand.
 
+mod canary_config;
 mod client;
 mod config;
 mod demo;
@@ -12,6 +13,7 @@ mod openapi;
 mod run;
 mod serve;
 mod table;
+mod templates;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -31,6 +33,11 @@ pub enum Command {
     Serve(serve::Serve),
     /// Judge a canary in a pipeline: start it, wait for it, and exit by its verdict.
     Run(Box<run::Run>),
+    /// Keep canary configs as code: lint them, store them, list them.
+    #[command(subcommand)]
+    CanaryConfig(canary_config::CanaryConfigs),
+    /// List the library of queries that metrics can name, or print one of them.
+    Templates(templates::Templates),
     /// Judge metric set pairs from a file; no service is needed.
     Judge(judge::JudgeFiles),
     /// Judge three made-up releases from start to end, with nothing installed.
@@ -84,6 +91,8 @@ impl Command {
         match self {
             Self::Serve(serve) => wait(serve.run()),
             Self::Run(run) => wait(async { Ok(run.run().await) }),
+            Self::CanaryConfig(configs) => wait(async { Ok(configs.run().await) }),
+            Self::Templates(templates) => Ok(templates.run()),
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),

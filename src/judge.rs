@@ -7,6 +7,7 @@ pub mod describe;
 mod dredd;
 pub mod effect_size;
 mod explain;
+pub mod lookback;
 pub mod mann_whitney;
 pub mod noise;
 pub mod policy;
@@ -27,6 +28,9 @@ use crate::error::{Error, Result};
 
 /// The seed of the noise on constant series when nobody asks for another: same input, same bytes.
 pub const DEFAULT_NOISE_SEED: i64 = 42;
+
+/// With fewer points a side, only large differences are found.
+pub const ENOUGH_POINTS: u64 = 50;
 
 /// What a judge is asked.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod judge;
+pub mod lint;
 pub mod metrics;
 pub mod notify;
 pub mod report;

@@ -1,7 +1,9 @@
 //! Where series come from: metric sources, addressed by the name of a metrics account.
 
+pub mod library;
 pub mod mix;
 mod prometheus;
+pub mod promql;
 pub mod selection;
 mod shown;
 mod template;
@@ -16,8 +18,10 @@ use crate::clock::Clock;
 use crate::config::{AccountKind, Config};
 use crate::error::Result;
 
+pub use prometheus::query_text;
 use prometheus::{Known, Prometheus};
 pub use shown::shown_query;
+pub use template::{Variable, of as template_of, variables};
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]

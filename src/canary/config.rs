@@ -265,6 +265,11 @@ impl CanaryMetricSetQueryConfig {
         self.0.get("type").and_then(Value::as_str).unwrap_or("")
     }
 
+    /// The names of its members.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The text of a member; numbers count as text, as they do in Kayenta.
     pub fn text(&self, member: &str) -> Option<String> {
         match self.0.get(member)? {

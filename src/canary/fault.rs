@@ -45,7 +45,7 @@ impl From<Fault> for Error {
 pub struct Path(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Member(String),
     Element(usize),
 }
@@ -68,6 +68,10 @@ impl Path {
     pub fn member(mut self, name: &str) -> Self {
         self.0.push(Step::Member(name.to_owned()));
         self
+    }
+
+    pub fn steps(&self) -> &[Step] {
+        &self.0
     }
 
     /// Where the value begins in the text of its document; where it is missing, what should hold it.

@@ -20,8 +20,11 @@ pub fn relax(key: &str) -> String {
 /// The candidate that was probably meant, if one is two typing errors away at most.
 pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = relax(word);
+    // No distance is less than that of the lengths, and that of long words takes a lot of room.
+    let is_as_long = |candidate: &&&str| word.len().abs_diff(candidate.len()) <= 8;
     candidates
         .iter()
+        .filter(is_as_long)
         .map(|candidate| {
             let distance = strsim::damerau_levenshtein(&word, &relax(candidate));
             (distance, *candidate)

@@ -10,6 +10,41 @@ type Result<T, E = Fault> = std::result::Result<T, E>;
 /// Where the policy stands in a metric config.
 const CANARY: &str = "analysisConfigurations.canary";
 
+/// The members that are read: of the policy itself, and of its objects.
+pub const MEMBERS: [(&str, &[&str]); 3] = [
+    (
+        "",
+        &[
+            "direction",
+            "nanStrategy",
+            "critical",
+            "mustHaveData",
+            "muted",
+            "effectSize",
+            "outliers",
+        ],
+    ),
+    (
+        "effectSize",
+        &[
+            "measure",
+            "allowedIncrease",
+            "allowedDecrease",
+            "criticalIncrease",
+            "criticalDecrease",
+        ],
+    ),
+    ("outliers", &["strategy", "outlierFactor"]),
+];
+
+/// The members that are words: the last of each is what any other word is taken for.
+pub const WORDS: [(&str, &[&str]); 4] = [
+    ("direction", &["increase", "decrease", "either"]),
+    ("nanStrategy", &["replace", "remove"]),
+    ("effectSize.measure", &["cles", "meanRatio"]),
+    ("outliers.strategy", &["remove", "keep"]),
+];
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MetricPolicy {
     pub direction: Direction,

@@ -1,7 +1,6 @@
 //! The query of a metric for those who read its config: variables stand where a scope fills them in.
 
-use indexmap::IndexMap;
-
+use super::template::{self, variables};
 use super::{MetricRequest, prometheus};
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
 use crate::config::Config;
@@ -16,10 +15,8 @@ pub fn shown_query(
     canary: &CanaryConfig,
     metric: &CanaryMetricConfig,
 ) -> Result<String> {
-    let templates = canary.templates.iter().flat_map(IndexMap::values);
-    let query = metric.query.as_ref();
-    let inline = query.and_then(|query| query.text("customInlineTemplate"));
-    let variables = templates.chain(&inline).flat_map(|text| variables(text));
+    let text = template::of(canary, metric)?.unwrap_or_default();
+    let variables = variables(&text).map(|variable| variable.name);
     let scope = CanaryScope {
         scope: Some(stands_for_itself("scope")),
         location: Some(stands_for_itself("location")),
@@ -42,16 +39,6 @@ pub fn shown_query(
 
 fn stands_for_itself(variable: &str) -> String {
     format!("$${{{variable}}}")
-}
-
-/// The names that a scope must give a value to, or may.
-fn variables(template: &str) -> impl Iterator<Item = &str> {
-    template.split('{').skip(1).filter_map(|after| {
-        let (expression, _) = after.split_once('}')?;
-        let name = expression.split(":-").next()?;
-        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        (!name.is_empty() && name.chars().all(is_name)).then_some(name)
-    })
 }
 
 #[cfg(test)]

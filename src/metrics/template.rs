@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::MetricRequest;
+use super::{MetricRequest, library};
+use crate::canary::{CanaryConfig, CanaryMetricConfig};
 use crate::error::{Error, Result};
 
 /// Values that refer to each other can double with every step; no filter needs this much.
@@ -10,8 +11,19 @@ const MAX_EXPANDED_BYTES: usize = 1 << 20;
 
 /// The expanded template of a metric, inline or named; empty without one.
 pub fn custom_filter(request: &MetricRequest<'_>) -> Result<String> {
-    let Some(query) = &request.metric.query else {
-        return Ok(String::new());
+    match of(request.config, request.metric)? {
+        Some(template) => expand(&template, &bindings(request)),
+        None => Ok(String::new()),
+    }
+}
+
+/// The template of a metric, inline or named, with its variables in it.
+///
+/// # Errors
+/// `Invalid` when the template that it names is not there.
+pub fn of(config: &CanaryConfig, metric: &CanaryMetricConfig) -> Result<Option<String>> {
+    let Some(query) = &metric.query else {
+        return Ok(None);
     };
     if query.text("customFilter").is_some() {
         return Err(Error::Invalid(
@@ -24,24 +36,56 @@ pub fn custom_filter(request: &MetricRequest<'_>) -> Result<String> {
     let name = query.text("customFilterTemplate").unwrap_or_default();
     let template = match (inline.is_empty(), name.is_empty()) {
         (false, _) => inline,
-        (true, false) => named(request, &name)?,
-        (true, true) => return Ok(String::new()),
+        (true, false) => named(config, &name)?,
+        (true, true) => return Ok(None),
     };
     // Kayenta's engine wants `${` escaped in what it stores, so both spellings come in.
-    expand(&template.replace("$\\{", "${"), &bindings(request))
+    Ok(Some(template.replace("$\\{", "${")))
 }
 
-fn named(request: &MetricRequest<'_>, name: &str) -> Result<String> {
-    let templates = request.config.templates.as_ref();
-    let Some(templates) = templates.filter(|templates| !templates.is_empty()) else {
-        return Err(Error::Invalid(format!(
+/// The config's own templates come first: one may have the name of one of the library.
+fn named(config: &CanaryConfig, name: &str) -> Result<String> {
+    let templates = config.templates.as_ref();
+    if let Some(template) = templates.and_then(|templates| templates.get(name)) {
+        return Ok(template.clone());
+    }
+    if name.starts_with(library::PREFIX) {
+        return library::text(name);
+    }
+    Err(Error::Invalid(match templates {
+        Some(templates) if !templates.is_empty() => {
+            format!("Custom filter template '{name}' was not found.")
+        }
+        _ => format!(
             "Custom filter template '{name}' was referenced, but no templates were defined."
-        )));
-    };
-    templates
-        .get(name)
-        .cloned()
-        .ok_or_else(|| Error::Invalid(format!("Custom filter template '{name}' was not found.")))
+        ),
+    }))
+}
+
+/// `${name}` or `${name:-default}` in a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable<'a> {
+    pub name: &'a str,
+    pub default: Option<&'a str>,
+}
+
+/// What a scope must give a value to, or may.
+pub fn variables(template: &str) -> impl Iterator<Item = Variable<'_>> {
+    let mut rest = template;
+    std::iter::from_fn(move || {
+        loop {
+            let at = rest.find("${")?;
+            let is_escaped = rest[..at].ends_with('$');
+            rest = &rest[at + 2..];
+            if is_escaped {
+                continue;
+            }
+            let end = rest.find('}')?;
+            let (name, default) = name_and_default(&rest[..end]);
+            rest = &rest[end + 1..];
+            return Some(Variable { name, default });
+        }
+    })
 }
 
 /// Later ones override earlier ones. `project` and `resourceType` of a scope are scope parameters.
@@ -185,6 +229,25 @@ mod tests {
         ];
         for (template, expected) in cases {
             assert_eq!(expanded(template).as_deref(), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn variables_are_those_that_are_replaced() {
+        let cases = [
+            ("", vec![]),
+            (
+                "a{b=\"${scope}\"}[${w:-1m}]",
+                vec![("scope", None), ("w", Some("1m"))],
+            ),
+            ("$${scope} ${ x }", vec![(" x ", None)]),
+            ("${unclosed", vec![]),
+        ];
+        for (template, expected) in cases {
+            let found: Vec<_> = variables(template)
+                .map(|variable| (variable.name, variable.default))
+                .collect();
+            assert_eq!(found, expected, "{template}");
         }
     }
 

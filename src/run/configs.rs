@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{admission, remote_judge};
 use crate::app::App;
 use crate::canary::{CanaryConfig, Fault, Id, Path, Position, fault};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::judge;
 
@@ -81,15 +82,15 @@ async fn renewed(
 }
 
 fn check(app: &App, config: &mut CanaryConfig) -> Result<()> {
-    match refusals(app, config).into_iter().next() {
+    match refusals(&app.config, config).into_iter().next() {
         Some(fault) => Err(fault.into()),
         None => Ok(()),
     }
 }
 
 /// Why a config is not stored. What is removed when it is stored is gone afterwards.
-fn refusals(app: &App, config: &mut CanaryConfig) -> Vec<Fault> {
-    let mut faults = config.faults(app.config.metric_name_validation);
+fn refusals(own: &Config, config: &mut CanaryConfig) -> Vec<Fault> {
+    let mut faults = config.faults(own.metric_name_validation);
     config.drop_nulls();
     faults.extend(judge::faults(config));
     faults
@@ -116,8 +117,8 @@ pub enum Severity {
 ///
 /// # Errors
 /// What is wrong with it, the worst first.
-pub fn read(app: &App, text: &str) -> Result<CanaryConfig, Vec<Finding>> {
-    let (config, findings) = examined(app, text);
+pub fn read(own: &Config, text: &str) -> Result<CanaryConfig, Vec<Finding>> {
+    let (config, findings) = examine(own, text);
     let refused = |finding: &Finding| finding.severity == Severity::Refused;
     match config {
         Some(config) if !findings.iter().any(refused) => Ok(config),
@@ -125,12 +126,8 @@ pub fn read(app: &App, text: &str) -> Result<CanaryConfig, Vec<Finding>> {
     }
 }
 
-/// What is to be said of a text that may become a config.
-pub fn examine(app: &App, text: &str) -> Vec<Finding> {
-    examined(app, text).1
-}
-
-fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Finding>) {
+/// The config of a text that may become one, if it can be read, and what is to be said of it.
+pub fn examine(own: &Config, text: &str) -> (Option<CanaryConfig>, Vec<Finding>) {
     let finding = |severity, fault: Fault| Finding {
         position: fault.path.position(text),
         severity,
@@ -150,10 +147,10 @@ fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Finding>) {
         }
     };
     let mut stored = config.clone();
-    let refused = refusals(app, &mut stored);
+    let refused = refusals(own, &mut stored);
     let mut warned = admission::unusable(&stored);
     warned.extend(judge::judge_faults(&stored));
-    warned.extend(unknown_judge(app, &stored));
+    warned.extend(unknown_judge(own, &stored));
     warned.retain(|fault| !refused.contains(fault));
     let refused = refused.into_iter().map(|fault| (Severity::Refused, fault));
     let warned = warned.into_iter().map(|fault| (Severity::Unusable, fault));
@@ -162,9 +159,9 @@ fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Finding>) {
     (Some(config), findings.collect())
 }
 
-fn unknown_judge(app: &App, config: &CanaryConfig) -> Option<Fault> {
+fn unknown_judge(own: &Config, config: &CanaryConfig) -> Option<Fault> {
     let name = config.judge.as_ref()?.name.as_deref();
-    let is_remote = app.config.remote_judge.is_some() && name == Some(remote_judge::NAME);
+    let is_remote = own.remote_judge.is_some() && name == Some(remote_judge::NAME);
     let error = judge::resolve(name).err().filter(|_| !is_remote)?;
     Some(Fault::new(Path::of("judge.name"), error.to_string()))
 }

@@ -21,26 +21,29 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "app", "notify", "storage", "metrics", "judge", "canary", "config", "error", "clock",
         ],
     ),
-    ("report", &["canary", "error"]),
+    (
+        "lint",
+        &["run", "metrics", "judge", "canary", "config", "error"],
+    ),
     (
         "ui",
         &[
-            "app", "run", "storage", "report", "metrics", "judge", "canary", "config", "error",
-            "clock",
+            "app", "lint", "run", "storage", "report", "metrics", "judge", "canary", "config",
+            "error", "clock",
         ],
     ),
     (
         "api",
         &[
-            "app", "ui", "run", "storage", "metrics", "report", "judge", "canary", "config",
-            "error", "clock",
+            "app", "ui", "lint", "run", "storage", "metrics", "report", "judge", "canary",
+            "config", "error", "clock",
         ],
     ),
     (
         "command",
         &[
-            "app", "api", "run", "notify", "storage", "report", "judge", "canary", "config",
-            "error", "clock",
+            "app", "api", "lint", "run", "notify", "storage", "metrics", "report", "judge",
+            "canary", "config", "error", "clock",
         ],
     ),
     ("main", &["command"]),

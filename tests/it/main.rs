@@ -22,6 +22,8 @@ mod fleet;
 mod harness;
 mod judge;
 mod lenient;
+mod library;
+mod lint;
 mod live;
 mod migrating;
 mod notifications;

@@ -8,7 +8,7 @@ use crate::harness::{Client, answer};
 use crate::lenient::{config, request, start};
 
 /// The folder with configs and requests from public repositories, which are no part of serin.
-fn shared(part: &str) -> Option<Vec<(String, Value)>> {
+pub fn shared(part: &str) -> Option<Vec<(String, Value)>> {
     #[expect(
         clippy::disallowed_methods,
         reason = "tests are told by the environment"

@@ -1,12 +1,10 @@
 //! What should make a reader of a verdict careful.
 
 use crate::canary::explanation::{Warning, WarningCode};
-use crate::canary::number::number;
 use crate::canary::{MetricSetPair, MetricSetScope, Pair};
+use crate::judge::ENOUGH_POINTS;
 use crate::judge::classify::{Classification, Ties};
-
-/// With fewer points a side, only large differences are found.
-const ENOUGH_POINTS: u64 = 50;
+use crate::judge::lookback::{duration, longest};
 
 /// Points farther apart than this many steps have a gap between them.
 const GAP_STEPS: f64 = 1.5;
@@ -233,7 +231,7 @@ fn shared_data(sides: &Pair<Side<'_>>) -> Option<Warning> {
         .into_iter()
         .find_map(|side| {
             let step = side.step();
-            let longest = ranges(side.query()?).max()?;
+            let longest = longest(side.query()?)?;
             (0 < step && step < longest).then(|| {
                 warning(
                     WarningCode::SharedData,
@@ -246,63 +244,6 @@ fn shared_data(sides: &Pair<Side<'_>>) -> Option<Warning> {
                 )
             })
         })
-}
-
-/// The milliseconds of every range of a query: `[5m]`, `[1h30m:1m]`.
-fn ranges(query: &str) -> impl Iterator<Item = i64> {
-    let mut quote = None;
-    let mut start = None;
-    query.char_indices().filter_map(move |(at, character)| {
-        match (quote, character) {
-            (Some(open), _) if open == character => quote = None,
-            (None, '"' | '\'' | '`') => quote = Some(character),
-            (None, '[') => start = Some(at + 1),
-            (None, ']') => {
-                let range = &query[start.take()?..at];
-                return millis(range.split(':').next()?.trim());
-            }
-            _ => {}
-        }
-        None
-    })
-}
-
-/// A duration as Prometheus writes it.
-fn millis(text: &str) -> Option<i64> {
-    let mut rest = text;
-    let mut sum = 0_i64;
-    while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit())?;
-        let (count, tail) = rest.split_at(digits);
-        let unit = tail
-            .find(|character: char| character.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 604_800_000,
-            "y" => 31_536_000_000,
-            _ => return None,
-        };
-        sum = sum.checked_add(count.parse::<i64>().ok()?.checked_mul(millis)?)?;
-        rest = tail;
-    }
-    (0 < sum).then_some(sum)
-}
-
-/// `90 s`, `5 min`, `1.5 h`.
-fn duration(millis: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for reading")]
-    let seconds = millis as f64 / 1000.0;
-    match seconds {
-        ..120.0 => format!("{} s", number(seconds)),
-        ..7200.0 => format!("{} min", number(seconds / 60.0)),
-        _ => format!("{} h", number(seconds / 3600.0)),
-    }
 }
 
 #[cfg(test)]
@@ -398,21 +339,5 @@ mod tests {
         );
         pair["timestamps"]["experiment"] = json!([0]);
         assert_eq!(codes(&pair), []);
-    }
-
-    #[test]
-    fn durations_are_those_of_prometheus() {
-        let cases = [
-            ("5m", Some(300_000)),
-            ("1h30m", Some(5_400_000)),
-            ("500ms", Some(500)),
-            ("2w", Some(1_209_600_000)),
-            ("5", None),
-            ("$__interval", None),
-            ("", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(millis(text), expected, "{text}");
-        }
     }
 }

@@ -1,6 +1,8 @@
 //! Whether what a query gives for a time is the same whatever range was asked for, and settled
 //! once that time has passed.
 
+use crate::metrics::promql::{bare, is_of_word};
+
 /// Functions and aggregations whose value at a time depends on that time only; and what may stand
 /// before a parenthesis beside them. What is not listed is not trusted: servers have functions of
 /// their own that look at the whole range.
@@ -35,49 +37,6 @@ pub fn is_pointwise(query: &str) -> bool {
         let word = &text[start..];
         word.is_empty() || KNOWN.split(' ').any(|known| known == word)
     })
-}
-
-fn is_of_word(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '_' | ':' | '.')
-}
-
-/// The query without strings and comments; blanks are kept only between words.
-fn bare(query: &str) -> String {
-    let mut bare = String::new();
-    let mut characters = query.chars();
-    let mut blank = false;
-    while let Some(character) = characters.next() {
-        match character {
-            '"' | '\'' | '`' => {
-                skip_string(&mut characters, character);
-                bare.push(character);
-            }
-            '#' => {
-                characters.by_ref().find(|c| *c == '\n');
-                blank = true;
-            }
-            character if character.is_whitespace() => blank = true,
-            character => {
-                if blank && is_of_word(character) && bare.ends_with(is_of_word) {
-                    bare.push(' ');
-                }
-                blank = false;
-                bare.push(character);
-            }
-        }
-    }
-    bare
-}
-
-fn skip_string(characters: &mut std::str::Chars<'_>, quote: char) {
-    while let Some(character) = characters.next() {
-        if character == quote {
-            return;
-        }
-        if character == '\\' && quote != '`' {
-            characters.next();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,11 @@
   const LINE = 18;
   const PAUSE = 300;
   const INDENT = "  ";
+  const RANK = { note: 1, warning: 2, error: 3 };
   const TOLD = {
     error: "It cannot be stored like this.",
     warning: "It can be stored, but no canary can be judged with it yet.",
+    note: "It can be judged with; see what is doubtful.",
     fine: "Nothing is wrong with it.",
     unknown: "It cannot be checked now; serin does not answer.",
   };
@@ -102,7 +104,7 @@
 
   function show() {
     const severities = findings.map((finding) => finding.severity);
-    tell(["error", "warning"].find((severity) => severities.includes(severity)) ?? "fine");
+    tell(["error", "warning", "note"].find((severity) => severities.includes(severity)) ?? "fine");
     list.replaceChildren(...findings.map(item));
     number();
   }
@@ -153,7 +155,7 @@
     const count = text.value.split("\n").length;
     const worst = new Map();
     for (const { line, severity } of findings) {
-      if (line && worst.get(line) !== "error") worst.set(line, severity);
+      if (line && !(RANK[worst.get(line)] > RANK[severity])) worst.set(line, severity);
     }
     numbers.replaceChildren(...Array.from({ length: count }, (_, at) => {
       const one = element("span");

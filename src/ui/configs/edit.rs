@@ -12,6 +12,7 @@ use super::Store;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
 use crate::error::{Error, Result};
+use crate::lint;
 use crate::run::configs::{self, Finding, Severity};
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
@@ -69,6 +70,29 @@ impl From<Finding> for Told {
     }
 }
 
+impl From<lint::Finding> for Told {
+    fn from(finding: lint::Finding) -> Self {
+        Self {
+            severity: match finding.severity {
+                lint::Severity::Error => "warning",
+                lint::Severity::Warning => "note",
+            },
+            path: finding.path,
+            line: finding.line,
+            column: finding.column,
+            message: format!("{} — {}", finding.sentence, finding.fix),
+        }
+    }
+}
+
+/// What keeps a text from being stored or judged by, then what else should be known of it.
+fn findings(app: &App, text: &str) -> Vec<Told> {
+    let refusals = configs::examine(&app.config, text).1;
+    let doubts = lint::doubts(&app.config, text);
+    let refusals = refusals.into_iter().map(Told::from);
+    refusals.chain(doubts.into_iter().map(Told::from)).collect()
+}
+
 pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
     let store = Store::of(&app, &address)?;
     Ok(Page(Editor::new(
@@ -110,7 +134,7 @@ pub async fn create(
 ) -> Result<Response> {
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config");
-    let Ok(config) = configs::read(&app, &text) else {
+    let Ok(config) = configs::read(&app.config, &text) else {
         return Ok(Editor::new(&app, store, Task::New, text).come_back());
     };
     match configs::create(&app, &store.name, config).await {
@@ -129,7 +153,7 @@ pub async fn save(
     let text = fields.lines("config");
     let seen = fields.given("overwrite").or(fields.given("seen"));
     let seen = seen.and_then(|millis| millis.parse().ok());
-    let read = configs::read(&app, &text);
+    let read = configs::read(&app.config, &text);
     let mut editor = Editor::new(&app, store, Task::Edit(id.clone()), text);
     editor.seen = seen;
     let Ok(mut config) = read else {
@@ -155,21 +179,19 @@ pub struct Checked {
 }
 
 pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
-    let findings = configs::examine(&app, &fields.lines("config"));
     Json(Checked {
-        findings: findings.into_iter().map(Told::from).collect(),
+        findings: findings(&app, &fields.lines("config")),
     })
 }
 
 impl Editor {
     fn new(app: &App, store: Store, task: Task, text: String) -> Self {
-        let findings = configs::examine(app, &text);
         Self {
+            findings: findings(app, &text),
             store,
             task,
             text,
             seen: None,
-            findings: findings.into_iter().map(Told::from).collect(),
             refusal: None,
         }
     }
@@ -190,9 +212,11 @@ impl Editor {
         Ok((status, Page(self)).into_response())
     }
 
-    fn refused(&self) -> usize {
-        let refused = |told: &&Told| told.severity == "error";
-        self.findings.iter().filter(refused).count()
+    /// The worst of what is told.
+    fn state(&self) -> &'static str {
+        let told = |severity: &&str| self.findings.iter().any(|told| told.severity == *severity);
+        let worst = ["error", "warning", "note"].into_iter().find(told);
+        worst.unwrap_or("fine")
     }
 }
 

@@ -74,7 +74,7 @@ pub async fn show(
     let judge = config.judge.as_ref();
     let judge_configurations = judge.and_then(|judge| judge.judge_configurations.as_ref());
     let judge_configurations = judge_configurations.filter(|members| !members.is_empty());
-    let warnings = configs::examine(&app, &document).into_iter();
+    let warnings = configs::examine(&app.config, &document).1.into_iter();
     Ok(Page(View {
         metrics: metrics(&app, &config)?,
         groups: groups(&config),

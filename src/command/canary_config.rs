@@ -1,0 +1,164 @@
+//! `serin canary-config`: canary configs as code.
+
+mod lint;
+mod put;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::client::Remote;
+use super::exit::{Exit, told};
+use crate::canary::CanaryConfigSummary;
+
+#[derive(clap::Subcommand)]
+pub enum CanaryConfigs {
+    /// Tell what is wrong with files and what is doubtful; no server is needed.
+    Lint(Box<lint::Lint>),
+    /// Print a stored config.
+    Get(Get),
+    /// List what is stored.
+    List(List),
+    /// Store files: what is new is created, what differs is updated.
+    Put(put::Put),
+    /// Delete stored configs.
+    Delete(Delete),
+}
+
+/// Where configs are stored.
+#[derive(clap::Args)]
+struct Store {
+    #[command(flatten)]
+    remote: Remote,
+    /// Account of the server that holds the canary configs; else its first.
+    #[arg(long, value_name = "NAME")]
+    configuration_account: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Get {
+    #[arg(value_name = "ID")]
+    id: String,
+    #[arg(long, value_enum, default_value_t = Written::Json)]
+    format: Written,
+    #[command(flatten)]
+    store: Store,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Written {
+    Json,
+    Yaml,
+}
+
+#[derive(clap::Args)]
+pub struct List {
+    /// Only those of this application; repeat it for more.
+    #[arg(long, value_name = "NAME")]
+    application: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Listed::Text)]
+    format: Listed,
+    #[command(flatten)]
+    store: Store,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Listed {
+    Text,
+    Json,
+}
+
+#[derive(clap::Args)]
+pub struct Delete {
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    store: Store,
+}
+
+impl CanaryConfigs {
+    pub async fn run(self) -> ExitCode {
+        told(match self {
+            Self::Lint(lint) => lint.run().await,
+            Self::Get(get) => get.run().await,
+            Self::List(list) => list.run().await,
+            Self::Put(put) => put.run().await,
+            Self::Delete(delete) => delete.run().await,
+        })
+    }
+}
+
+impl Get {
+    async fn run(self) -> anyhow::Result<Exit> {
+        let client = self.store.remote.client()?;
+        let config = client.get(&self.store.path_of(&self.id)).await?;
+        match self.format {
+            Written::Json => println!("{}", serde_json::to_string_pretty(&config)?),
+            Written::Yaml => print!("{}", yaml_serde::to_string(&config)?),
+        }
+        Ok(Exit::Pass)
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<Exit> {
+        let client = self.store.remote.client()?;
+        let list = client.get(&self.store.path("", &self.application)).await?;
+        if let Listed::Json = self.format {
+            println!("{}", serde_json::to_string_pretty(&list)?);
+            return Ok(Exit::Pass);
+        }
+        let configs = summaries(list)?;
+        let width = configs.iter().map(|config| config.id.chars().count()).max();
+        for config in configs {
+            let (id, width) = (&config.id, width.unwrap_or_default());
+            let (name, applications) = (&config.name, config.applications.join(", "));
+            let updated = &config.updated_timestamp_iso;
+            println!("{id:width$}  {name}  [{applications}]  {updated}");
+        }
+        Ok(Exit::Pass)
+    }
+}
+
+impl Delete {
+    async fn run(self) -> anyhow::Result<Exit> {
+        let client = self.store.remote.client()?;
+        for id in &self.ids {
+            let path = self.store.path_of(id);
+            client.once(Method::DELETE, &path, None).await?;
+            println!("deleted {id}");
+        }
+        Ok(Exit::Pass)
+    }
+}
+
+impl Store {
+    fn path_of(&self, id: &str) -> String {
+        self.path(
+            &format!("/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)),
+            &[],
+        )
+    }
+
+    fn path(&self, below: &str, applications: &[String]) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for application in applications {
+            query.append_pair("application", application);
+        }
+        if let Some(account) = &self.configuration_account {
+            query.append_pair("configurationAccountName", account);
+        }
+        match query.finish() {
+            query if query.is_empty() => format!("/canaryConfig{below}"),
+            query => format!("/canaryConfig{below}?{query}"),
+        }
+    }
+}
+
+fn summaries(list: Value) -> anyhow::Result<Vec<CanaryConfigSummary>> {
+    serde_json::from_value(list).context("the server's list of canary configs cannot be read")
+}

@@ -1,0 +1,182 @@
+//! `serin canary-config put`
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use reqwest::Method;
+
+use super::lint::{read, told};
+use super::{Store, summaries};
+use crate::canary::{CanaryConfig, CanaryConfigSummary};
+use crate::command::client::{Client, Failure};
+use crate::command::exit::{Exit, Usage};
+use crate::config::{LoadOptions, load};
+use crate::lint::{self, Finding, Given, Severity};
+
+/// Stores canary configs: each under its id, else under the one that has its name in one of its
+/// applications, else as a new one. What is stored already as it is stays as it is.
+///
+/// All files are linted first, and with errors nothing is stored: exit code 1.
+#[derive(clap::Args)]
+pub struct Put {
+    /// Canary configs as JSON, or as YAML in files that end in .yml or .yaml; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Application of configs that name none; repeat it for more.
+    #[arg(long, value_name = "NAME")]
+    application: Vec<String>,
+    /// Store what the lint refuses, if the server takes it.
+    #[arg(long)]
+    no_lint: bool,
+    /// Tell what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: Store,
+}
+
+/// What is to be done with a config.
+enum Deed {
+    Create,
+    Update(String),
+    Nothing(String),
+}
+
+impl Put {
+    pub async fn run(self) -> anyhow::Result<Exit> {
+        let client = self.store.remote.client()?;
+        let Some(configs) = self.read()? else {
+            return Ok(Exit::Fail);
+        };
+        for config in configs {
+            self.put(&client, config).await?;
+        }
+        Ok(Exit::Pass)
+    }
+
+    /// `None` when one of them has errors, which have been told.
+    fn read(&self) -> anyhow::Result<Option<Vec<CanaryConfig>>> {
+        let own = load(&LoadOptions::default()).map_err(|error| Usage(error.to_string()))?;
+        let (mut configs, mut has_errors) = (Vec::new(), false);
+        for file in &self.files {
+            let (text, format) = read(file)?;
+            let read = lint::config(&text, format);
+            if !self.no_lint || read.is_none() {
+                let mut findings = lint::lint(&own.config, &text, format, &Given::default());
+                findings.retain(|finding| !self.gives(finding));
+                for finding in &findings {
+                    eprintln!("{}", told(file, finding));
+                }
+                let is_error = |finding: &Finding| finding.severity == Severity::Error;
+                has_errors |= findings.iter().any(is_error);
+            }
+            let Some(mut config) = read else { continue };
+            if config.applications.as_ref().is_none_or(Vec::is_empty) {
+                config.applications = Some(self.application.clone());
+            }
+            configs.push(config);
+        }
+        Ok((!has_errors).then_some(configs))
+    }
+
+    /// Whether the command line has what is missing in a file.
+    fn gives(&self, finding: &Finding) -> bool {
+        finding.path == "applications" && !self.application.is_empty()
+    }
+
+    async fn put(&self, client: &Client, mut config: CanaryConfig) -> anyhow::Result<()> {
+        let name = config.name.clone().unwrap_or_default();
+        let deed = self.deed(client, &config).await?;
+        let (path, method, done) = match &deed {
+            Deed::Create => (self.store.path("", &[]), Method::POST, "created"),
+            Deed::Update(id) => (self.store.path_of(id), Method::PUT, "updated"),
+            Deed::Nothing(id) => {
+                println!("unchanged {id} ({name})");
+                return Ok(());
+            }
+        };
+        if self.dry_run {
+            let id = match &deed {
+                Deed::Update(id) | Deed::Nothing(id) => id,
+                Deed::Create => config.id.as_deref().unwrap_or("a new id"),
+            };
+            println!("would be {done}: {id} ({name})");
+            return Ok(());
+        }
+        if let Deed::Update(id) = deed {
+            config.id = Some(id);
+        }
+        let body = serde_json::to_value(&config)?;
+        let answer = client.once(method, &path, Some(&body)).await?;
+        let id = answer["canaryConfigId"].as_str();
+        println!("{done} {} ({name})", id.context("the server told no id")?);
+        Ok(())
+    }
+
+    async fn deed(&self, client: &Client, config: &CanaryConfig) -> anyhow::Result<Deed> {
+        let id = config.id.clone().filter(|id| !id.is_empty());
+        let id = match id {
+            Some(id) => Some(id),
+            None => self.id_of_name(client, config).await?,
+        };
+        let Some(id) = id else {
+            return Ok(Deed::Create);
+        };
+        let stored = match client.get(&self.store.path_of(&id)).await {
+            Ok(stored) => stored,
+            Err(Failure::Refused { status, .. }) if status.as_u16() == 404 => {
+                return Ok(Deed::Create);
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        // What serin cannot read is replaced.
+        let stored = serde_json::from_value::<CanaryConfig>(stored).ok();
+        let is_same = stored.is_some_and(|stored| essence(stored) == essence(config.clone()));
+        Ok(if is_same {
+            Deed::Nothing(id)
+        } else {
+            Deed::Update(id)
+        })
+    }
+
+    /// A server keeps one config of a name in an application.
+    async fn id_of_name(
+        &self,
+        client: &Client,
+        config: &CanaryConfig,
+    ) -> anyhow::Result<Option<String>> {
+        let Some(name) = &config.name else {
+            return Ok(None);
+        };
+        let applications = config.applications.iter().flatten();
+        let list = client.get(&self.store.path("", &[])).await?;
+        let is_same = |stored: &CanaryConfigSummary| {
+            let shares = |application| stored.applications.contains(application);
+            stored.name == *name && applications.clone().any(shares)
+        };
+        let same: Vec<CanaryConfigSummary> = summaries(list)?.into_iter().filter(is_same).collect();
+        match same.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.id.clone())),
+            several => {
+                let ids: Vec<&str> = several.iter().map(|stored| stored.id.as_str()).collect();
+                Err(Usage(format!(
+                    "several canary configs have the name '{name}': {}; give the file the id of one",
+                    ids.join(", ")
+                ))
+                .into())
+            }
+        }
+    }
+}
+
+/// Without what a server writes itself.
+fn essence(mut config: CanaryConfig) -> CanaryConfig {
+    config.id = None;
+    config.created_timestamp = None;
+    config.updated_timestamp = None;
+    config.created_timestamp_iso = None;
+    config.updated_timestamp_iso = None;
+    config.prepare();
+    config
+}

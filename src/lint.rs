@@ -1,0 +1,187 @@
+//! What is wrong with a canary config, and what is doubtful, before anything is judged by it.
+
+mod code;
+mod faults;
+mod groups;
+mod members;
+mod near;
+mod policy;
+mod promql;
+mod queries;
+mod series;
+mod text;
+mod variables;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use code::{Code, Severity};
+pub use text::Format;
+
+use crate::canary::{
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, Pair, Path, Position, fault,
+};
+use crate::config::Config;
+use crate::error::Result;
+use crate::metrics::MetricSource;
+use crate::run::configs;
+use text::Text;
+
+/// More are not read by anybody at once, and each is looked up in the whole text.
+const MOST_FINDINGS: usize = 100;
+
+/// What is known of the canaries that a config is for; it stands in requests, not in the config.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Seconds between two points.
+    pub step: i64,
+    pub duration_minutes: Option<i64>,
+    pub thresholds: CanaryClassifierThresholdsConfig,
+    /// Without them, templates are filled in with names that are made up.
+    pub scopes: Option<Pair<CanaryScope>>,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self {
+            step: 60,
+            duration_minutes: None,
+            thresholds: CanaryClassifierThresholdsConfig::default(),
+            scopes: None,
+        }
+    }
+}
+
+/// One thing that is wrong or doubtful.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Finding {
+    pub code: Code,
+    pub severity: Severity,
+    #[schema(example = "metrics[2].query.customInlineTemplate")]
+    pub path: String,
+    /// From 1.
+    pub line: Option<usize>,
+    /// From 1, in characters.
+    pub column: Option<usize>,
+    pub sentence: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// Everything that can be told from the text alone, in its order.
+pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<Finding> {
+    match read(own, written, format) {
+        Err(finding) => vec![finding],
+        Ok((text, canary, mut found)) => {
+            found.extend(canary.iter().flat_map(|canary| checks(own, canary, given)));
+            placed(&text, found)
+        }
+    }
+}
+
+/// What [`configs::examine`] does not tell of a text in JSON.
+pub fn doubts(own: &Config, json: &str) -> Vec<Finding> {
+    match read(own, json, Format::Json) {
+        Ok((text, Some(canary), _)) => placed(&text, checks(own, &canary, &Given::default())),
+        _ => Vec::new(),
+    }
+}
+
+/// The config that is written there, as a client would send it; none where the lint says why.
+pub fn config(written: &str, format: Format) -> Option<CanaryConfig> {
+    let text = Text::read(written, format).ok()?;
+    fault::read(text.json().as_bytes()).ok()
+}
+
+/// Also whether each side has series where they come from; `given` must have scopes with times.
+///
+/// # Errors
+/// `Fetch` when the source does not answer.
+pub async fn lint_with_series(
+    own: &Config,
+    written: &str,
+    format: Format,
+    given: &Given,
+    source: &dyn MetricSource,
+) -> Result<Vec<Finding>> {
+    let (text, canary, mut found) = match read(own, written, format) {
+        Err(finding) => return Ok(vec![finding]),
+        Ok(read) => read,
+    };
+    if let Some(canary) = &canary {
+        found.extend(checks(own, canary, given));
+        found.extend(series::check(canary, given, source).await?);
+    }
+    Ok(placed(&text, found))
+}
+
+/// What is told of a value of the config.
+#[derive(Debug, PartialEq)]
+struct Found {
+    code: Code,
+    path: Path,
+    /// Where the path does not say it.
+    position: Option<Position>,
+    sentence: String,
+    fix: String,
+}
+
+impl Found {
+    fn new(code: Code, path: Path, sentence: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            code,
+            path,
+            position: None,
+            sentence: sentence.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
+/// The text, the config in it if there is one, and why it would be refused.
+fn read(
+    own: &Config,
+    written: &str,
+    format: Format,
+) -> Result<(Text, Option<CanaryConfig>, Vec<Found>), Finding> {
+    let text = Text::read(written, format)?;
+    let (canary, refusals) = configs::examine(own, text.json());
+    let found = refusals
+        .into_iter()
+        .map(|refusal| faults::told(&text, canary.as_ref(), refusal))
+        .collect();
+    Ok((text, canary, found))
+}
+
+fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
+    let mut found = members::check(canary);
+    found.extend(policy::check(canary));
+    found.extend(groups::check(canary, given));
+    found.extend(queries::check(own, canary, given));
+    found
+}
+
+/// In the order of the text; of too many, the worst.
+fn placed(text: &Text, mut found: Vec<Found>) -> Vec<Finding> {
+    found.sort_by_key(|found| found.code.severity());
+    found.truncate(MOST_FINDINGS);
+    let mut findings: Vec<Finding> = found
+        .into_iter()
+        .map(|found| {
+            let position = found.position.or_else(|| text.position(&found.path));
+            Finding {
+                code: found.code,
+                severity: found.code.severity(),
+                path: found.path.to_string(),
+                line: position.map(|position| position.line),
+                column: position.map(|position| position.column),
+                sentence: found.sentence,
+                fix: found.fix,
+            }
+        })
+        .collect();
+    // A template that several metrics name is told of once.
+    findings.sort_by_key(|finding| (finding.line, finding.column, finding.severity));
+    findings.dedup();
+    findings
+}

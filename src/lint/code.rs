@@ -1,0 +1,128 @@
+//! What can be found, each under the name that one searches for.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// No canary can be judged by it, or not by what its author wrote.
+    Error,
+    /// It can be judged by, and the verdict may not mean what its author thinks.
+    Warning,
+}
+
+/// `docs/lint.md` says what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    Unreadable,
+    NoMetrics,
+    NoMetricName,
+    DuplicateMetric,
+    NoQuery,
+    NoScopeName,
+    NoWeights,
+    BadName,
+    BadPolicy,
+    UnknownJudge,
+    MisspeltMember,
+    UnknownValue,
+    UnknownTemplate,
+    DeprecatedFilter,
+    MisspeltVariable,
+    UnsetVariable,
+    ForeignVariable,
+    NoPromqlPrefix,
+    UnbuildableQuery,
+    BrokenQuery,
+    QuantileWithoutLe,
+    NegativeWeight,
+    ScoreAlwaysZero,
+    UnreachableThreshold,
+    NotStorable,
+    OtherSource,
+    RandomJudge,
+    UnknownMember,
+    UnknownVariable,
+    UnusedTemplate,
+    ShadowedTemplate,
+    NoFilter,
+    EqualQueries,
+    SharedData,
+    CounterWithoutRate,
+    FewPoints,
+    WeightsSum,
+    GroupWithoutMetrics,
+    GroupWithoutWeight,
+    MetricWithoutGroup,
+    MarginalAbovePass,
+    IdleLimit,
+    IdleMustHaveData,
+    DoubtfulDirection,
+    DoubtfulScopeName,
+    NoSeries,
+    UnpairedSeries,
+}
+
+impl Code {
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Unreadable
+            | Self::NoMetrics
+            | Self::NoMetricName
+            | Self::DuplicateMetric
+            | Self::NoQuery
+            | Self::NoScopeName
+            | Self::NoWeights
+            | Self::BadName
+            | Self::BadPolicy
+            | Self::UnknownJudge
+            | Self::MisspeltMember
+            | Self::UnknownValue
+            | Self::UnknownTemplate
+            | Self::DeprecatedFilter
+            | Self::MisspeltVariable
+            | Self::UnsetVariable
+            | Self::ForeignVariable
+            | Self::NoPromqlPrefix
+            | Self::UnbuildableQuery
+            | Self::BrokenQuery
+            | Self::QuantileWithoutLe
+            | Self::NegativeWeight
+            | Self::ScoreAlwaysZero
+            | Self::UnreachableThreshold => Severity::Error,
+            Self::NotStorable
+            | Self::OtherSource
+            | Self::RandomJudge
+            | Self::UnknownMember
+            | Self::UnknownVariable
+            | Self::UnusedTemplate
+            | Self::ShadowedTemplate
+            | Self::NoFilter
+            | Self::EqualQueries
+            | Self::SharedData
+            | Self::CounterWithoutRate
+            | Self::FewPoints
+            | Self::WeightsSum
+            | Self::GroupWithoutMetrics
+            | Self::GroupWithoutWeight
+            | Self::MetricWithoutGroup
+            | Self::MarginalAbovePass
+            | Self::IdleLimit
+            | Self::IdleMustHaveData
+            | Self::DoubtfulDirection
+            | Self::DoubtfulScopeName
+            | Self::NoSeries
+            | Self::UnpairedSeries => Severity::Warning,
+        }
+    }
+
+    /// As it is written: `equal-queries`.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}

@@ -1,0 +1,76 @@
+//! Why a config would be refused, under the names of the lint.
+
+use super::text::Text;
+use super::{Code, Found};
+use crate::canary::fault::Step;
+use crate::canary::{CanaryConfig, Path};
+use crate::run::configs;
+
+pub fn told(text: &Text, canary: Option<&CanaryConfig>, refusal: configs::Finding) -> Found {
+    let fault = refusal.fault;
+    let code = match canary {
+        None => Code::Unreadable,
+        Some(canary) => code(canary, &fault.path),
+    };
+    let position = refusal.position.filter(|_| text.is_json());
+    Found {
+        position,
+        ..Found::new(code, fault.path, fault.message, fix(code))
+    }
+}
+
+/// A fault is known by where it stands.
+fn code(canary: &CanaryConfig, path: &Path) -> Code {
+    let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let mut at = None;
+    let members: Vec<&str> = path
+        .steps()
+        .iter()
+        .filter_map(|step| match step {
+            Step::Member(name) => Some(name.as_str()),
+            Step::Element(index) => {
+                at = Some(*index);
+                None
+            }
+        })
+        .collect();
+    match members[..] {
+        ["name"] if is_given(&canary.name) => Code::BadName,
+        ["name" | "applications"] => Code::NotStorable,
+        ["metrics"] => Code::NoMetrics,
+        ["metrics", "name"] => {
+            let metric = at.and_then(|at| canary.metrics.as_ref()?.get(at));
+            match metric {
+                Some(metric) if is_given(&metric.name) => Code::DuplicateMetric,
+                _ => Code::NoMetricName,
+            }
+        }
+        ["metrics", "query"] => Code::NoQuery,
+        ["metrics", "query", "type"] => Code::OtherSource,
+        ["metrics", "scopeName"] => Code::NoScopeName,
+        ["classifier"] => Code::NoWeights,
+        ["judge", "name"] => Code::UnknownJudge,
+        _ => Code::BadPolicy,
+    }
+}
+
+fn fix(code: Code) -> &'static str {
+    match code {
+        Code::Unreadable => "correct this value, or what stands just before it",
+        Code::BadName => "use letters, digits, '-' and '_' only",
+        Code::NotStorable => {
+            "give it a name and applications, unless it is only sent with requests"
+        }
+        Code::NoMetrics => "add a metric with a name, a query and a group",
+        Code::DuplicateMetric => "give each metric a name of its own",
+        Code::NoMetricName => "give the metric a name",
+        Code::NoQuery => "add a query, as in {\"type\": \"prometheus\", …}",
+        Code::OtherSource => "query Prometheus, or judge by this config elsewhere",
+        Code::NoScopeName => "add \"scopeName\": \"default\"",
+        Code::NoWeights => {
+            "add \"classifier\": {\"groupWeights\": {…}} with a weight for each group"
+        }
+        Code::UnknownJudge => "use \"NetflixACAJudge-v1.0\"",
+        _ => "write what is wanted",
+    }
+}

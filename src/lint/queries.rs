@@ -1,0 +1,299 @@
+//! What would be asked for each side, as far as it can be told without asking.
+
+use std::collections::BTreeSet;
+
+use super::near::near;
+use super::{Code, Found, Given, promql, variables};
+use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, Path};
+use crate::config::Config;
+use crate::judge::ENOUGH_POINTS;
+use crate::metrics::{self, MetricRequest, library};
+
+const PROMQL: &str = "PromQL:";
+
+pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
+    let mut found = unused_templates(canary);
+    found.extend(few_points(given));
+    for (at, metric) in canary.metrics.iter().flatten().enumerate() {
+        let path = Path::element("metrics", at);
+        found.extend(doubtful_scope_name(&path, metric));
+        let Some(query) = &metric.query else { continue };
+        if !metrics::supports(query.kind()) {
+            continue;
+        }
+        let asked = Asked {
+            own,
+            canary,
+            metric,
+            query,
+            given,
+            path: path.member("query"),
+        };
+        found.extend(asked.check());
+    }
+    found
+}
+
+/// The query of one metric.
+struct Asked<'a> {
+    own: &'a Config,
+    canary: &'a CanaryConfig,
+    metric: &'a CanaryMetricConfig,
+    query: &'a CanaryMetricSetQueryConfig,
+    given: &'a Given,
+    path: Path,
+}
+
+impl Asked<'_> {
+    fn check(&self) -> Vec<Found> {
+        if self.text("customFilter").is_some() {
+            return vec![Found::new(
+                Code::DeprecatedFilter,
+                self.path.clone().member("customFilter"),
+                "customFilter is refused when the metric is fetched",
+                "call it customInlineTemplate",
+            )];
+        }
+        let mut found = Vec::new();
+        found.extend(self.shadowed());
+        let Ok(template) = metrics::template_of(self.canary, self.metric) else {
+            found.push(self.unknown_template());
+            return found;
+        };
+        match &template {
+            Some(template) => found.extend(self.template(template)),
+            None if self.text("resourceType").is_none() && self.given.scopes.is_none() => {
+                found.push(self.without_filter());
+            }
+            None => found.extend(self.sides("")),
+        }
+        found
+    }
+
+    fn template(&self, template: &str) -> Vec<Found> {
+        let path = self.template_path();
+        let scopes = self.given.scopes.as_ref();
+        let mut found = variables::check(&path, template, self.metric, scopes);
+        if !template.starts_with(PROMQL) && promql::is_query(template) {
+            let is_nearly = template.trim_start().to_lowercase().starts_with("promql");
+            let why = if is_nearly {
+                "the prefix is 'PromQL:', in these letters and first of all"
+            } else {
+                "a template without it is taken for label matchers"
+            };
+            found.push(Found::new(
+                Code::NoPromqlPrefix,
+                path,
+                format!("PromQL needs a prefix: {why}"),
+                "begin it with 'PromQL:'",
+            ));
+            return found;
+        }
+        let is_stopped = |found: &Found| {
+            matches!(
+                found.code,
+                Code::MisspeltVariable | Code::UnsetVariable | Code::ForeignVariable
+            )
+        };
+        if !found.iter().any(is_stopped) {
+            found.extend(self.sides(template));
+        }
+        found
+    }
+
+    /// The queries of both sides: in themselves, and beside each other.
+    fn sides(&self, template: &str) -> Vec<Found> {
+        let scopes = self.given.scopes.clone();
+        let scopes = scopes.unwrap_or_else(|| variables::made_up(template));
+        let sides = scopes.as_ref().map(|scope| {
+            let request = MetricRequest {
+                config: self.canary,
+                metric: self.metric,
+                scope,
+            };
+            metrics::query_text(&request, &self.own.prometheus.scope_label)
+        });
+        let path = self.template_path();
+        let (control, experiment) = match (sides.control, sides.experiment) {
+            (Ok(control), Ok(experiment)) => (control, experiment),
+            (Err(error), _) | (_, Err(error)) => {
+                return vec![Found::new(
+                    Code::UnbuildableQuery,
+                    path,
+                    error.to_string(),
+                    "give the query what is missing, or a template that begins with 'PromQL:'",
+                )];
+            }
+        };
+        let mut found = self.query(&path, &control);
+        if control == experiment {
+            found.push(Found::new(
+                Code::EqualQueries,
+                path,
+                "both sides would send the same query, so unless their times differ, a side is \
+                 compared with itself",
+                "select the side by a label, as in version=\"${scope}\"",
+            ));
+        }
+        found
+    }
+
+    fn query(&self, path: &Path, query: &str) -> Vec<Found> {
+        let told = |code, sentence, fix: &str| Found::new(code, path.clone(), sentence, fix);
+        if let Some(what) = promql::unbalanced(query) {
+            return vec![told(
+                Code::BrokenQuery,
+                format!("this is no PromQL: {what}"),
+                "close what is open, and nothing else",
+            )];
+        }
+        let mut found = Vec::new();
+        if promql::is_quantile_without_le(query) {
+            found.push(told(
+                Code::QuantileWithoutLe,
+                "the buckets are summed without their label 'le', so there is no quantile"
+                    .to_owned(),
+                "sum by (le)",
+            ));
+        }
+        if let Some(counter) = promql::bare_counter(query) {
+            found.push(told(
+                Code::CounterWithoutRate,
+                format!(
+                    "'{counter}' only grows, so what is compared is how long each side has been up"
+                ),
+                "compare rates, as in PromQL:sum(rate(…[1m]))",
+            ));
+        }
+        let step = self.given.step;
+        if let Some(range) = promql::beyond(query, step) {
+            found.push(told(
+                Code::SharedData,
+                format!(
+                    "the query looks {range} back at every point, and the points lie {step} s \
+                     apart: neighbours share data, so differences look surer than they are"
+                ),
+                "let the range be no longer than the step of the canary",
+            ));
+        }
+        found
+    }
+
+    fn shadowed(&self) -> Option<Found> {
+        self.text("customInlineTemplate")?;
+        let name = self.text("customFilterTemplate")?;
+        Some(Found::new(
+            Code::ShadowedTemplate,
+            self.path.clone().member("customFilterTemplate"),
+            format!("template '{name}' is not used: customInlineTemplate comes first"),
+            "take one of them out",
+        ))
+    }
+
+    fn unknown_template(&self) -> Found {
+        let name = self.text("customFilterTemplate").unwrap_or_default();
+        let library = library::all();
+        let own = self
+            .canary
+            .templates
+            .iter()
+            .flat_map(indexmap::IndexMap::keys);
+        let library = library.iter().map(|template| &template.name);
+        let known: Vec<&str> = own.chain(library).map(String::as_str).collect();
+        Found::new(
+            Code::UnknownTemplate,
+            self.path.clone().member("customFilterTemplate"),
+            format!("there is no template '{name}', neither in the config nor in serin's library"),
+            match near(&name, &known) {
+                Some(meant) => format!("write '{meant}'"),
+                None => "add it to the config's templates".to_owned(),
+            },
+        )
+    }
+
+    fn without_filter(&self) -> Found {
+        Found::new(
+            Code::NoFilter,
+            self.path.clone(),
+            "nothing selects a side, so this is refused unless the request's extendedScopeParams \
+             have a resourceType",
+            "add a template, as in \"customInlineTemplate\": \"version=\\\"${scope}\\\"\"",
+        )
+    }
+
+    /// Where the text of the template stands.
+    fn template_path(&self) -> Path {
+        if self.text("customInlineTemplate").is_some() {
+            return self.path.clone().member("customInlineTemplate");
+        }
+        match self.text("customFilterTemplate") {
+            Some(name) if self.has_template(&name) => Path::of("templates").member(&name),
+            Some(_) => self.path.clone().member("customFilterTemplate"),
+            None => self.path.clone(),
+        }
+    }
+
+    fn has_template(&self, name: &str) -> bool {
+        let templates = self.canary.templates.as_ref();
+        templates.is_some_and(|templates| templates.contains_key(name))
+    }
+
+    fn text(&self, member: &str) -> Option<String> {
+        let text = self.query.text(member);
+        text.filter(|text| !text.trim().is_empty())
+    }
+}
+
+fn unused_templates(canary: &CanaryConfig) -> Vec<Found> {
+    let queries = canary.metrics.iter().flatten();
+    let queries = queries.filter_map(|metric| metric.query.as_ref());
+    let used: BTreeSet<String> = queries
+        .filter_map(|query| query.text("customFilterTemplate"))
+        .collect();
+    let names = canary.templates.iter().flat_map(indexmap::IndexMap::keys);
+    names
+        .filter(|name| !used.contains(*name))
+        .map(|name| {
+            Found::new(
+                Code::UnusedTemplate,
+                Path::of("templates").member(name),
+                format!("no metric names the template '{name}'"),
+                "take it out, or name it in a customFilterTemplate",
+            )
+        })
+        .collect()
+}
+
+fn few_points(given: &Given) -> Option<Found> {
+    let seconds = given.duration_minutes?.checked_mul(60)?;
+    let points = seconds.checked_div(given.step)? + 1;
+    let enough = i64::try_from(ENOUGH_POINTS).ok()?;
+    (points < enough).then(|| {
+        Found::new(
+            Code::FewPoints,
+            Path::default(),
+            format!(
+                "{} min with a point every {} s are {points} points a side: from {enough} on, \
+                 smaller differences are found",
+                seconds / 60,
+                given.step
+            ),
+            format!(
+                "let it last {} min, or let the step be {} s",
+                (given.step * (enough - 1) + 59) / 60,
+                (seconds / (enough - 1)).max(1)
+            ),
+        )
+    })
+}
+
+fn doubtful_scope_name(path: &Path, metric: &CanaryMetricConfig) -> Option<Found> {
+    let name = metric.scope_name.as_deref()?;
+    let meant = near(name, &["default"]).filter(|meant| *meant != name)?;
+    Some(Found::new(
+        Code::DoubtfulScopeName,
+        path.clone().member("scopeName"),
+        format!("requests must have a scope '{name}', and commonly have '{meant}'"),
+        format!("write '{meant}'"),
+    ))
+}

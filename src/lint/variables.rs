@@ -1,0 +1,200 @@
+//! Variables of templates: what gives them a value, and what only looks like one.
+
+use std::collections::BTreeSet;
+
+use super::near::near;
+use super::{Code, Found};
+use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
+use crate::metrics::{Variable, promql, variables};
+
+/// What the request gives without being asked to.
+const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
+
+/// Of a template that stands at `path`.
+pub fn check(
+    path: &Path,
+    template: &str,
+    metric: &CanaryMetricConfig,
+    scopes: Option<&Pair<CanaryScope>>,
+) -> Vec<Found> {
+    let mut found = Vec::from_iter(foreign(path, template));
+    let mut seen = BTreeSet::new();
+    for variable in variables(template).filter(|variable| seen.insert(variable.name)) {
+        found.extend(match scopes {
+            None => unknown(path, variable),
+            Some(scopes) => unset(path, variable, metric, scopes),
+        });
+    }
+    found
+}
+
+/// Values that differ between the sides, for everything that a template asks for.
+pub fn made_up(template: &str) -> Pair<CanaryScope> {
+    let sides = Pair {
+        control: "control",
+        experiment: "experiment",
+    };
+    sides.map(|side| {
+        let asked = variables(template).filter(|variable| {
+            variable.default.is_none() && !["scope", "location"].contains(&variable.name)
+        });
+        CanaryScope {
+            scope: Some(side.to_owned()),
+            location: Some(format!("{side}-location")),
+            extended_scope_params: Some(
+                asked
+                    .map(|variable| {
+                        let name = variable.name;
+                        (name.to_owned(), format!("{side}-{name}"))
+                    })
+                    .collect(),
+            ),
+            ..CanaryScope::default()
+        }
+    })
+}
+
+fn unknown(path: &Path, variable: Variable<'_>) -> Option<Found> {
+    let name = variable.name;
+    if IMPLICIT.contains(&name) {
+        return None;
+    }
+    if let Some(meant) = near(name, &IMPLICIT) {
+        return Some(misspelt(path, name, meant));
+    }
+    variable.default.is_none().then(|| {
+        Found::new(
+            Code::UnknownVariable,
+            path.clone(),
+            format!(
+                "${{{name}}} has a value only where extendedScopeParams of the request have it"
+            ),
+            format!("send it with every request, or write ${{{name}:-a default}}"),
+        )
+    })
+}
+
+fn unset(
+    path: &Path,
+    variable: Variable<'_>,
+    metric: &CanaryMetricConfig,
+    scopes: &Pair<CanaryScope>,
+) -> Option<Found> {
+    let name = variable.name;
+    let sides = [
+        ("control", &scopes.control),
+        ("experiment", &scopes.experiment),
+    ];
+    let (side, given) = sides
+        .into_iter()
+        .map(|(side, scope)| (side, values(metric, scope)))
+        .find(|(_, given)| !given.contains(&name))?;
+    if let Some(meant) = near(name, &given) {
+        return Some(misspelt(path, name, meant));
+    }
+    variable.default.is_none().then(|| {
+        Found::new(
+            Code::UnsetVariable,
+            path.clone(),
+            format!("nothing gives ${{{name}}} a value on the {side} side"),
+            format!(
+                "give it in the scope or its extendedScopeParams, or write ${{{name}:-a default}}"
+            ),
+        )
+    })
+}
+
+fn values<'a>(metric: &CanaryMetricConfig, scope: &'a CanaryScope) -> Vec<&'a str> {
+    let query = metric.query.as_ref();
+    let resource_type = query.and_then(|query| query.text("resourceType"));
+    let own = [
+        ("scope", scope.scope.is_some()),
+        ("location", scope.location.is_some()),
+        ("resourceType", resource_type.is_some()),
+    ];
+    let own = own.into_iter().filter(|(_, is_given)| *is_given);
+    let params = scope.extended_scope_params.iter().flatten();
+    own.map(|(name, _)| name)
+        .chain(params.map(|(name, _)| name.as_str()))
+        .collect()
+}
+
+fn misspelt(path: &Path, name: &str, meant: &str) -> Found {
+    Found::new(
+        Code::MisspeltVariable,
+        path.clone(),
+        format!("nothing is called ${{{name}}}"),
+        format!("write ${{{meant}}}"),
+    )
+}
+
+/// Variables as Grafana, Flagger and Argo write them.
+fn foreign(path: &Path, template: &str) -> Option<Found> {
+    let (written, name) = in_braces(template).or_else(|| after_dollar(template))?;
+    let fix = match name {
+        name if name.starts_with("__") => "write a duration, such as 1m".to_owned(),
+        name => format!("write ${{{name}}}"),
+    };
+    Some(Found::new(
+        Code::ForeignVariable,
+        path.clone(),
+        format!("'{written}' is no variable, and stays in the query as it is"),
+        fix,
+    ))
+}
+
+/// `{{scope}}`, `{{ args.scope }}`
+fn in_braces(template: &str) -> Option<(&str, &str)> {
+    template.match_indices("{{").find_map(|(at, _)| {
+        let after = &template[at + 2..];
+        let is_of_name = |letter: char| promql::is_of_word(letter) || letter == ' ';
+        let end = after.find(|letter| !is_of_name(letter))?;
+        let name = after[..end].trim().rsplit('.').next()?;
+        let is_name = name.starts_with(char::is_alphabetic) && after[end..].starts_with("}}");
+        is_name.then_some((&template[at..at + 2 + end + 2], name))
+    })
+}
+
+/// `$scope`, `$__rate_interval`; not the `$1` and `$name` of `label_replace`.
+fn after_dollar(template: &str) -> Option<(&str, &str)> {
+    if template.contains("label_replace") {
+        return None;
+    }
+    template.match_indices('$').find_map(|(at, _)| {
+        let after = &template[at + 1..];
+        let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let end = after
+            .find(|letter| !is_of_name(letter))
+            .unwrap_or(after.len());
+        let name = &after[..end];
+        let begins = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+        begins.then_some((&template[at..=at + end], name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_others_are_told_from_regular_expressions() {
+        let cases = [
+            ("v=\"{{scope}}\"", Some("{{scope}}")),
+            ("v=\"{{ args.canary-hash }}\"", None),
+            ("v=\"{{ args.scope }}\"", Some("{{ args.scope }}")),
+            ("v=~\"${scope}-.{4}\"", None),
+            ("rate(m[$__rate_interval])", Some("$__rate_interval")),
+            ("v=~\"$scope\"", Some("$scope")),
+            ("v=~\"a$\"", None),
+            ("v=~\"a$|b\"", None),
+            (
+                "label_replace(m, \"a\", \"$x\", \"b\", \"(?P<x>.*)\")",
+                None,
+            ),
+        ];
+        for (template, written) in cases {
+            let found = in_braces(template).or_else(|| after_dollar(template));
+            assert_eq!(found.map(|(written, _)| written), written, "{template}");
+        }
+    }
+}
