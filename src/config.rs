@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use secrecy::SecretString;
 
 mod accounts;
+mod actions;
 mod context;
 mod layers;
 mod load;
@@ -22,6 +23,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, print};
 pub use notifications::{Channel, ChannelKind, Email, Event, Given, SmtpTls, Webhook, check_url};
 pub use scalar::{duration, nearest};
@@ -43,6 +45,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who is told what, outside of serin.
     pub channels: Vec<Channel>,
+    /// Where actions may go; the first that allows an address counts.
+    pub action_hosts: Vec<ActionHost>,
     pub log: Log,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,

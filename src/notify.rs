@@ -14,28 +14,24 @@ mod webhook;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use backon::{ConstantBuilder, Retryable};
+use axum::http::{HeaderValue, Method, header};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use subject::Subject;
+pub use subject::{Facts, Subject};
 
 use message::{Chart, Message, chart_of};
-use post::Http;
 use webhook::Hook;
 
 use crate::app::App;
 use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id};
 use crate::config::{Channel, ChannelKind, Email, Event, Given};
 use crate::error::{Error, Result};
+use crate::outbox::{self, Failed, Http, Sender, idempotency, wait_after};
 use crate::storage::{Claim, DueNotice, Kind, Notice};
-
-/// How many are sent at once, by this process.
-const AT_ONCE: usize = 16;
 
 /// How long one attempt may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -43,21 +39,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// How long a notice waits for a process that is not heard of.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// How often to look for what is due, should nobody tell.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The wait before the second attempt; it doubles from there.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-
+/// The longest wait before another attempt.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// How old a notice may become before it is given up.
 const PATIENCE: Duration = Duration::from_hours(24);
-
-/// How often to look for notices that can be forgotten.
-const FORGET_EVERY: Duration = Duration::from_mins(10);
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Whom the start of an execution is to be told.
 pub fn of_start<S: Subject>(app: &App, claim: &Claim, subject: &S) -> Vec<Notice> {
@@ -129,45 +115,6 @@ fn named_channels(site_local: &Map<String, Value>) -> Option<Vec<&str>> {
     Some(vec![name.trim_start_matches('#')])
 }
 
-/// Why a message was not taken, and what is to be done.
-#[derive(Debug)]
-struct Failed {
-    why: String,
-    again: bool,
-    /// As long as the receiver asked to wait.
-    wait: Option<Duration>,
-}
-
-impl Failed {
-    const fn later(why: String) -> Self {
-        Self {
-            why,
-            again: true,
-            wait: None,
-        }
-    }
-
-    /// It would be the same the next time.
-    const fn never(why: String) -> Self {
-        Self {
-            why,
-            again: false,
-            wait: None,
-        }
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::NotFound(_) | Error::Invalid(_) | Error::Internal(_) => {
-                Self::never(error.to_string())
-            }
-            _ => Self::later(error.to_string()),
-        }
-    }
-}
-
 /// Sends what is due.
 #[derive(Clone)]
 pub struct Notifier {
@@ -207,54 +154,14 @@ impl Notifier {
         })
     }
 
-    /// Claims and sends until `shutdown`, then waits for what is being sent.
+    /// Tells what is due until `shutdown`.
     pub async fn work(self, shutdown: CancellationToken) {
-        if self.doors.is_empty() {
-            return;
-        }
-        let storage = &self.app.storage;
-        let mut forget = tokio::time::interval(FORGET_EVERY);
-        let mut sending = JoinSet::new();
-        while !shutdown.is_cancelled() {
-            while sending.try_join_next().is_some() {}
-            for notice in self.next(AT_ONCE - sending.len()).await {
-                let span = tracing::info_span!(
-                    "notification",
-                    execution.id = notice.execution_id,
-                    channel = notice.channel,
-                    event = notice.event.as_str(),
-                );
-                let notifier = self.clone();
-                sending.spawn(async move { notifier.deliver(&notice).await }.instrument(span));
-            }
-            tokio::select! {
-                () = storage.noticed.notified() => {}
-                Some(_) = sending.join_next() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                _ = forget.tick() => if let Err(error) = storage.forget_notices().await {
-                    tracing::warn!(%error, "cannot forget notifications");
-                },
-                () = shutdown.cancelled() => {}
-            }
-        }
-        while sending.join_next().await.is_some() {}
-    }
-
-    async fn next(&self, most: usize) -> Vec<DueNotice> {
-        if most == 0 || !self.app.is_claiming() {
-            return Vec::new();
-        }
-        match self.app.storage.claim_notices(LEASE, most).await {
-            Ok(notices) => notices,
-            Err(error) => {
-                tracing::error!(%error, "cannot claim a notification; trying again");
-                Vec::new()
-            }
+        if !self.doors.is_empty() {
+            outbox::work(self, shutdown).await;
         }
     }
 
-    /// Sends a notice, and notes what came of it.
-    async fn deliver(&self, notice: &DueNotice) {
+    async fn tell(&self, notice: &DueNotice) {
         let sent = tokio::time::timeout(DEADLINE, self.send(notice)).await;
         let sent = sent.unwrap_or_else(|_| {
             Err(Failed::later(format!(
@@ -269,7 +176,9 @@ impl Notifier {
                 ("delivered", None)
             }
             Err(failed) if failed.again && !is_old => {
-                let wait = failed.wait.unwrap_or_else(|| wait_after(notice.attempt));
+                let wait = failed
+                    .wait
+                    .unwrap_or_else(|| wait_after(notice.attempt).min(LONGEST_WAIT));
                 let (why, attempt) = (failed.why, notice.attempt);
                 tracing::warn!(why, attempt, ?wait, "cannot tell a channel; trying again");
                 ("retried", Some(wait))
@@ -292,13 +201,7 @@ impl Notifier {
                 None => storage.settle_notice(notice).await,
             }
         };
-        // What was told and not noted is told again.
-        let again = ConstantBuilder::new()
-            .with_delay(Duration::from_millis(500))
-            .with_max_times(20);
-        if let Err(error) = noted.retry(again).await {
-            tracing::error!(%error, outcome, "cannot note a notification; it will be told again");
-        }
+        outbox::note(noted).await;
     }
 
     async fn send(&self, notice: &DueNotice) -> Result<(), Failed> {
@@ -362,23 +265,35 @@ impl Notifier {
     }
 
     async fn post(&self, url: &Given, message: &Message, body: &Value) -> Result<(), Failed> {
-        let mut headers = idempotency(message);
+        let mut headers = idempotency(&message.id);
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
-        self.http
-            .send(Method::POST, url, headers, body.to_string())
-            .await
+        post::send(&self.http, Method::POST, url, headers, body.to_string()).await
     }
 }
 
-/// The header by which a receiver knows a message that it has had already.
-fn idempotency(message: &Message) -> HeaderMap {
-    let id = HeaderValue::try_from(&message.id).ok();
-    id.into_iter().map(|id| (IDEMPOTENCY_KEY, id)).collect()
-}
+impl Sender for Notifier {
+    type Due = DueNotice;
 
-/// Twice as long after every attempt, which count from 1.
-fn wait_after(attempt: i64) -> Duration {
-    let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(20);
-    FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
+    fn app(&self) -> &App {
+        &self.app
+    }
+
+    fn woken(&self) -> &Notify {
+        &self.app.storage.noticed
+    }
+
+    async fn claim(&self, most: usize) -> Result<Vec<DueNotice>> {
+        self.app.storage.claim_notices(LEASE, most).await
+    }
+
+    async fn deliver(&self, notice: DueNotice) {
+        let span = tracing::info_span!(
+            "notification",
+            execution.id = notice.execution_id,
+            channel = notice.channel,
+            event = notice.event.as_str(),
+        );
+        self.tell(&notice).instrument(span).await;
+    }
 }

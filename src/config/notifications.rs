@@ -263,7 +263,8 @@ pub fn check_url(text: &str) -> Result<Url, String> {
     }
 }
 
-fn given(
+/// A secret that may stand in a file.
+pub(super) fn given(
     section: &mut Section<'_>,
     key: &'static str,
     file_key: &'static str,

@@ -9,13 +9,13 @@ use tracing_subscriber::EnvFilter;
 
 use super::accounts::{self, Additions};
 use super::context::{Context, origin, warn_unserved};
-use super::notifications;
 use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
     Config, Database, Error, Executions, Log, LogFormat, Prometheus, RemoteJudge, Result,
     Retention, RetentionRule, Retry, Reuse, Server, Storage, TestControllerDefaults,
 };
+use super::{actions, notifications};
 
 const SECTIONS: &[&str] = &[
     "server",
@@ -24,6 +24,7 @@ const SECTIONS: &[&str] = &[
     "executions",
     "retention",
     "notifications",
+    "actions",
     "log",
     "kayenta",
 ];
@@ -122,6 +123,7 @@ pub fn read(
     let executions = root.section("executions", executions)?;
     let retention = root.section("retention", retention)?;
     let channels = root.section("notifications", notifications::read)?;
+    let action_hosts = root.section("actions", actions::read)?;
     let log = root.section("log", log)?;
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
@@ -138,6 +140,7 @@ pub fn read(
         executions,
         retention,
         channels,
+        action_hosts,
         log,
         accounts: kayenta.accounts,
         prometheus: kayenta.prometheus,

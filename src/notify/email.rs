@@ -9,11 +9,10 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 
-use super::Failed;
 use super::message::Message;
-use super::post::reveal;
 use crate::config::{Email, SmtpTls};
 use crate::error::with_causes;
+use crate::outbox::{Failed, reveal};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -1,5 +1,6 @@
 //! What a document says of its execution, before it is put into words.
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::canary::{
@@ -16,6 +17,8 @@ pub trait Subject: Record {
     fn end(&self) -> Option<Event>;
     /// What its client said beside the request.
     fn site_local(&self) -> Option<&Map<String, Value>>;
+    /// What its client wants to be called as it goes on.
+    fn actions(&self) -> Option<&Value>;
     fn facts(&self) -> Facts<'_>;
 }
 
@@ -31,6 +34,9 @@ pub struct Facts<'a> {
     pub config: Option<&'a CanaryConfig>,
     pub control: Option<&'a str>,
     pub experiment: Option<&'a str>,
+    /// Of the experiment.
+    pub location: Option<&'a str>,
+    pub parameters: Option<&'a IndexMap<String, String>>,
     pub thresholds: Option<CanaryClassifierThresholdsConfig>,
     pub judged: Option<&'a CanaryJudgeResult>,
     /// Comes before what the judge says.
@@ -54,6 +60,10 @@ impl Subject for CanaryExecutionStatusResponse {
         self.canary_execution_request.as_ref()?.site_local.as_ref()
     }
 
+    fn actions(&self) -> Option<&Value> {
+        self.canary_execution_request.as_ref()?.actions.as_ref()
+    }
+
     fn facts(&self) -> Facts<'_> {
         let request = self.canary_execution_request.as_ref();
         let scopes = request.and_then(|request| request.scopes.as_ref()?.values().next());
@@ -66,6 +76,8 @@ impl Subject for CanaryExecutionStatusResponse {
             config: self.config.as_ref(),
             control: control.and_then(|scope| scope.scope.as_deref()),
             experiment: experiment.and_then(|scope| scope.scope.as_deref()),
+            location: experiment.and_then(|scope| scope.location.as_deref()),
+            parameters: experiment.and_then(|scope| scope.extended_scope_params.as_ref()),
             thresholds: request.and_then(|request| request.thresholds),
             judged: self.judged(),
             remark: None,
@@ -107,6 +119,11 @@ impl Subject for CanaryAnalysisExecutionStatusResponse {
         request.site_local.as_ref()
     }
 
+    fn actions(&self) -> Option<&Value> {
+        let request = self.canary_analysis_execution_request.as_ref()?;
+        request.actions.as_ref()
+    }
+
     fn facts(&self) -> Facts<'_> {
         let request = self.canary_analysis_execution_request.as_ref();
         let scope = request.and_then(|request| request.scopes.as_ref()?.first());
@@ -118,6 +135,8 @@ impl Subject for CanaryAnalysisExecutionStatusResponse {
             config: self.canary_config.as_ref(),
             control: scope.and_then(|scope| scope.control_scope.as_deref()),
             experiment: scope.and_then(|scope| scope.experiment_scope.as_deref()),
+            location: scope.and_then(|scope| scope.experiment_location.as_deref()),
+            parameters: scope.map(|scope| &scope.extended_scope_params),
             thresholds: request.and_then(|request| request.thresholds),
             judged: self.last().and_then(judged_in),
             remark: result.map(|result| result.canary_score_message.as_str()),

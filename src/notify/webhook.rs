@@ -1,28 +1,15 @@
 //! Any other service: a body of the operator's own making, signed.
 
-use std::fmt::Write;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use hmac::{Hmac, KeyInit, Mac};
+use minijinja::Environment;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
 use secrecy::ExposeSecret;
-use sha2::Sha256;
 
-use super::Failed;
 use super::message::Message;
-use super::post::{Http, reveal};
+use super::post;
 use crate::config::{Channel, Webhook};
 use crate::error::{Error, Result};
-
-/// `t=<seconds>,v1=<HMAC-SHA256 of "<t>.<body>", in hexadecimal>`
-const SIGNATURE: HeaderName = HeaderName::from_static("x-serin-signature");
-
-/// Steps of a template, beyond which it is thought to be without end.
-const FUEL: u64 = 1_000_000;
-
-/// In messages the number of the line follows: `(in line:2)`.
-const TEMPLATE: &str = "line";
+use crate::outbox::{Failed, Http, SIGNATURE, TEMPLATE, idempotency, signature, strict};
 
 pub struct Hook {
     webhook: Webhook,
@@ -81,16 +68,12 @@ impl Hook {
     pub async fn send(&self, http: &Http, message: &Message, seconds: i64) -> Result<(), Failed> {
         let body = self.body(message).map_err(Failed::never)?;
         let mut headers = self.headers.clone();
-        headers.extend(super::idempotency(message));
+        headers.extend(idempotency(&message.id));
         if let Some(secret) = &self.webhook.secret {
-            let secret = reveal(secret).await?;
-            let signature = signature(secret.expose_secret(), seconds, &body);
-            let signature = HeaderValue::try_from(signature)
-                .map_err(|_| Failed::never("the signature cannot be sent".to_owned()))?;
-            headers.insert(SIGNATURE, signature);
+            headers.insert(SIGNATURE, signature(secret, seconds, &body).await?);
         }
-        http.send(self.method.clone(), &self.webhook.url, headers, body)
-            .await
+        let url = &self.webhook.url;
+        post::send(http, self.method.clone(), url, headers, body).await
     }
 
     fn body(&self, message: &Message) -> Result<String, String> {
@@ -121,10 +104,7 @@ impl Hook {
 }
 
 fn templates(template: &str) -> Result<Environment<'static>, String> {
-    let mut templates = Environment::new();
-    // A mistyped name must not become an empty text.
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_fuel(Some(FUEL));
+    let mut templates = strict();
     templates
         .add_template_owned(TEMPLATE, template.to_owned())
         .map_err(|cause| told(&cause))?;
@@ -133,17 +113,6 @@ fn templates(template: &str) -> Result<Environment<'static>, String> {
 
 fn told(cause: &minijinja::Error) -> String {
     format!("its template: {cause}")
-}
-
-fn signature(secret: &str, seconds: i64, body: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
-    mac.update(format!("{seconds}.{body}").as_bytes());
-    let mut signature = format!("t={seconds},v1=");
-    for byte in mac.finalize().into_bytes() {
-        let _ = write!(signature, "{byte:02x}");
-    }
-    signature
 }
 
 #[cfg(test)]
@@ -197,13 +166,5 @@ mod tests {
                 ),
             }
         }
-    }
-
-    #[test]
-    fn a_signature_is_that_of_the_time_and_the_body() {
-        // printf '1700000000.{}' | openssl dgst -sha256 -hmac secret
-        let expected =
-            "t=1700000000,v1=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163";
-        assert_eq!(signature("secret", 1_700_000_000, "{}"), expected);
     }
 }

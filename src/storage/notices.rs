@@ -3,27 +3,12 @@
 use std::time::Duration;
 
 use super::Storage;
-use super::index::{ChartRow, DueNotice, Notice};
+use super::index::{ChartRow, DueNotice};
+use super::outbox::millis;
 use crate::canary::{Id, MetricSetPair};
 use crate::error::{Error, Result};
 
-/// How long notices that are settled, and charts of nothing, stay at least.
-const KEPT: Duration = Duration::from_hours(48);
-
-/// How often they are looked for.
-const FORGET_EVERY: Duration = Duration::from_hours(1);
-
-/// The name of this work among the chores of the fleet.
-const CHORE: &str = "notices";
-
 impl Storage {
-    /// Wakes who tells them, in this process; others look after a while.
-    pub(super) fn announce(&self, notices: &[Notice]) {
-        if !notices.is_empty() {
-            self.noticed.notify_one();
-        }
-    }
-
     /// What is to be told next, `most` at most; it is this process's until the lease ends.
     pub async fn claim_notices(&self, lease: Duration, most: usize) -> Result<Vec<DueNotice>> {
         let now = self.clock.now_millis();
@@ -65,19 +50,4 @@ impl Storage {
         let pair = pairs.into_iter().find(|pair| pair.id == chart.pair_id);
         Ok((pair.ok_or_else(unknown)?, chart.label))
     }
-
-    /// One replica's pass over what was told long ago, once in a while.
-    pub async fn forget_notices(&self) -> Result<()> {
-        let now = self.clock.now_millis();
-        let next = now.saturating_add(millis(FORGET_EVERY));
-        if self.index.take_chore(CHORE, now, next).await? {
-            let until = now.saturating_sub(millis(KEPT));
-            self.index.forget_notices(until).await?;
-        }
-        Ok(())
-    }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -86,6 +86,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         },
         retention: Retention::default(),
         channels: Vec::new(),
+        action_hosts: Vec::new(),
         log: Log {
             level: "info".to_owned(),
             format: LogFormat::Text,

@@ -24,6 +24,9 @@ notifications:
     - {name: s, type: slack, url: 'https://slack/hush-14'}
     - {name: w, type: webhook, url: 'https://w/hush-15', headers: {A: hush-16}, secret: hush-17}
     - {name: m, type: email, server: m, username: u, password: hush-18, from: a@b.c, to: a@b.c}
+actions:
+  hosts:
+    - {host: a, token: hush-19, secret: hush-20}
 ";
     let loaded = load_text(yaml, &[("TOKEN", "hush-13")]).unwrap();
     let a = prometheus(&loaded.config.accounts[0]);
@@ -64,6 +67,7 @@ notifications:
         ("url: 'https://slack/hush-14'", "url: hush"),
         ("secret: hush-17", "secret: [hush-17]"),
         ("server: m, ", ""),
+        ("token: hush-19", "token: [hush-19]"),
     ] {
         let wrong = yaml.replace(right, wrong);
         let Error(message) = load_text(&wrong, &[("TOKEN", "hush-13")]).unwrap_err();

@@ -7,7 +7,8 @@ use sqlx::query::Query;
 use sqlx::{Any, Row};
 
 use super::executions::millis;
-use super::{Claim, Index, Kind};
+use super::outbox::Whose;
+use super::{Index, Kind};
 use crate::config::Event;
 use crate::error::Result;
 
@@ -45,34 +46,6 @@ pub struct ChartRow {
 }
 
 impl Index {
-    /// Writes to a claimed execution, and what is to be told of it: both, or none when the claim
-    /// does not hold any more. A notice that is there already stays as it is.
-    pub(super) async fn write_and_tell(
-        &self,
-        what: &'static str,
-        claim: &Claim,
-        update: Query<'_, Any, AnyArguments>,
-        notices: &[Notice],
-    ) -> Result<bool> {
-        if notices.is_empty() {
-            let written = self.tell(what, update.execute(&self.write)).await?;
-            return Ok(written.rows_affected() == 1);
-        }
-        self.tell(what, async {
-            let mut transaction = self.write.begin().await?;
-            let written = update.execute(&mut *transaction).await?;
-            if written.rows_affected() == 0 {
-                return Ok(false);
-            }
-            for notice in notices {
-                insert(claim, notice).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await?;
-            Ok(true)
-        })
-        .await
-    }
-
     /// What has been due for longest, `most` at most; it is nobody else's until the lease ends.
     /// No channel hears of an end before it has heard of the start.
     pub async fn claim_notices(
@@ -206,17 +179,17 @@ impl Index {
     }
 }
 
-fn insert<'q>(claim: &'q Claim, notice: &'q Notice) -> Query<'q, Any, AnyArguments> {
+pub(super) fn insert<'q>(whose: Whose<'q>, notice: &'q Notice) -> Query<'q, Any, AnyArguments> {
     sqlx::query(
         "INSERT INTO notice (execution_id, channel, event, kind, storage_account, created_at, \
          due_at, attempt) VALUES ($1, $2, $3, $4, $5, $6, $6, 0) \
          ON CONFLICT (execution_id, channel, event) DO NOTHING",
     )
-    .bind(&claim.id)
+    .bind(whose.id)
     .bind(&notice.channel)
     .bind(notice.event.as_str())
-    .bind(claim.kind.as_str())
-    .bind(&claim.storage_account)
+    .bind(whose.kind.as_str())
+    .bind(whose.storage_account)
     .bind(notice.at)
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::canary::ExecutionStatus;
-use crate::storage::index::ExecutionRow;
 use crate::storage::index::tests::on_each;
+use crate::storage::index::{Claim, ExecutionRow, Outbox};
 
 const LEASE: Duration = Duration::from_secs(30);
 const ENDED: ExecutionStatus = ExecutionStatus::Succeeded;
@@ -35,8 +35,16 @@ fn notice(channel: &str, event: Event) -> Notice {
     }
 }
 
+fn telling(notices: &[Notice]) -> Outbox {
+    Outbox {
+        notices: notices.to_vec(),
+        ..Outbox::default()
+    }
+}
+
 async fn finish(index: &Index, claim: &Claim, notices: &[Notice]) -> bool {
-    let finished = index.finish(claim, ENDED, "{}", 1_000, 2_000, notices);
+    let outbox = telling(notices);
+    let finished = index.finish(claim, ENDED, "{}", 1_000, 2_000, &outbox);
     finished.await.unwrap()
 }
 
@@ -133,7 +141,7 @@ async fn a_claimed_notice_comes_back_when_its_lease_ends_it_is_put_off_or_given_
 async fn an_end_waits_until_the_start_was_told_to_the_same_channel() {
     on_each(async |index| {
         let run = execution(&index, "run").await;
-        let start = [notice("a", Event::Start)];
+        let start = telling(&[notice("a", Event::Start)]);
         // A second attempt says again that it starts.
         for _ in 0..2 {
             let running = ExecutionStatus::Running;
@@ -181,7 +189,7 @@ async fn a_chart_keeps_its_token_as_long_as_its_execution() {
         assert_eq!(index.chart("t1").await.unwrap(), Some(chart("p")));
         assert_eq!(index.chart("t2").await.unwrap(), None);
 
-        let start = [notice("a", Event::Start)];
+        let start = telling(&[notice("a", Event::Start)]);
         let running = ExecutionStatus::Running;
         assert!(index.progress(&run, running, "{}", &start).await.unwrap());
         // The start of what still runs must not be told again.
