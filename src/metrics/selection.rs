@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// The score of the newest canary of an application and a config.
 pub const SCORE: &str = "serin_canary_score";
 
+/// How much of a query is told with what is wrong with it.
+const SHOWN: usize = 200;
+
 #[derive(Debug)]
 pub enum Query {
     /// `vector(1)`: who asks wants to know whether it is answered.
@@ -48,8 +51,9 @@ impl Query {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let not_understood = || {
+            let shown: String = text.chars().take(SHOWN).collect();
             Error::Invalid(format!(
-                "'{text}' is not understood here; there are {SCORE}{{application=\"…\", config=\"…\"}}, \
+                "'{shown}' is not understood here; there are {SCORE}{{application=\"…\", config=\"…\"}}, \
                  last_over_time({SCORE}{{…}}[30m]) and vector(1)"
             ))
         };
