@@ -126,6 +126,8 @@ impl Described {
             lookback_mins: values.minutes("lookback")?.unwrap_or(0),
             analysis_interval_mins: values.minutes("interval")?,
             site_local: None,
+            // Those of the config hold.
+            actions: None,
         };
         Ok(Some(Self {
             start: values.start()?,
