@@ -233,6 +233,7 @@ fn completed(
     whole.thresholds = whole.thresholds.or(request.thresholds);
     whole.metadata = whole.metadata.or(request.metadata);
     whole.site_local = whole.site_local.or(request.site_local);
+    whole.actions = whole.actions.or(request.actions);
     whole.scopes = whole.scopes.or(request.scopes);
     let pair = CanaryScopePair {
         control_scope: request.control_scope,
@@ -334,6 +335,7 @@ mod tests {
         let request = json!({
             "scopes": {"one": {"controlScope": side("v1"), "experimentScope": side("v2")}},
             "thresholds": {"pass": 95.0, "marginal": 75.0}, "siteLocal": {"a": 1},
+            "actions": {"fail": []},
         });
         assert_eq!(completed_of(request.clone()).unwrap(), request);
         let inside = json!({"executionRequest": request});

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::actions::Actions;
 use super::execution::Metadata;
 use super::time::{self, Instant};
 use super::{
@@ -50,6 +51,9 @@ pub struct CanaryVerdictRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub site_local: Option<Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Actions>)]
+    pub actions: Option<Value>,
     /// Instead of `scopes`: a name, or a scope, for every scope that the config names.
     #[serde(
         default,

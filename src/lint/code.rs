@@ -27,6 +27,7 @@ pub enum Code {
     NoWeights,
     BadName,
     BadPolicy,
+    BadAction,
     UnknownJudge,
     MisspeltMember,
     UnknownValue,
@@ -79,6 +80,7 @@ impl Code {
             | Self::NoWeights
             | Self::BadName
             | Self::BadPolicy
+            | Self::BadAction
             | Self::UnknownJudge
             | Self::MisspeltMember
             | Self::UnknownValue

@@ -50,6 +50,7 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
         ["metrics", "scopeName"] => Code::NoScopeName,
         ["classifier"] => Code::NoWeights,
         ["judge", "name"] => Code::UnknownJudge,
+        ["actions", ..] => Code::BadAction,
         _ => Code::BadPolicy,
     }
 }
@@ -71,6 +72,7 @@ fn fix(code: Code) -> &'static str {
             "add \"classifier\": {\"groupWeights\": {…}} with a weight for each group"
         }
         Code::UnknownJudge => "use \"NetflixACAJudge-v1.0\"",
+        Code::BadAction => "docs/actions.md tells the events and their members",
         _ => "write what is wanted",
     }
 }

@@ -53,8 +53,8 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     (
         "command",
         &[
-            "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report", "judge",
-            "canary", "config", "error", "clock",
+            "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
+            "judge", "canary", "config", "error", "clock",
         ],
     ),
     ("main", &["command"]),
