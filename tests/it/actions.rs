@@ -455,7 +455,8 @@ async fn a_stored_config_is_kept_as_it_came_and_its_editor_is_told() {
     assert_eq!(serin.client.post("/canaryConfig", &config).await.0, 200);
     let (_, stored) = serin.client.get("/canaryConfig/checkout").await;
     assert_eq!(stored["actions"], config["actions"]);
-    let found = serin::run::configs::examine(&serin.service.app, &config.to_string());
+    let own = &serin.service.app.config;
+    let (_, found) = serin::run::configs::examine(own, &config.to_string());
     let found: Vec<String> = found
         .iter()
         .map(|finding| finding.fault.path.to_string())
