@@ -1,5 +1,6 @@
 //! The vocabulary: what travels between client, store and judge, with Kayenta's wire names.
 
+pub mod actions;
 pub mod analysis;
 pub mod config;
 pub mod execution;
@@ -20,6 +21,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use actions::{
+    Action, ActionCall, ActionEvent, ActionMethod, ActionOutcome, ActionRecord, Actions,
+};
 pub use analysis::{
     AnalysisStage, CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
     CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionResult,

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::time::iso_from_millis;
 use super::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryResult, ExecutionStatus, StageException,
+    Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryResult, ExecutionStatus,
+    StageException,
 };
 
 /// What to compare, over which windows, and the thresholds of the verdict.
@@ -45,6 +46,10 @@ pub struct CanaryAnalysisExecutionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub site_local: Option<Map<String, Value>>,
+    /// What is called outside of serin as it goes on; an event named here is not asked of the config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Actions>)]
+    pub actions: Option<Value>,
 }
 
 /// One named scope of an analysis.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::time::iso_from_millis;
-use super::{Fault, Path, drop_nulls, lenient};
+use super::{Actions, Fault, Path, drop_nulls, lenient};
 
 /// A canary config. Members that serin does not know are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +87,10 @@ pub struct CanaryConfig {
     pub templates: Option<IndexMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<CanaryClassifierConfig>,
+    /// What is called outside of serin as a canary goes on. As it came: in a merge patch, `null` means something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Actions>)]
+    pub actions: Option<Value>,
     /// Members that serin does not know.
     #[serde(flatten)]
     #[schema(ignore)]

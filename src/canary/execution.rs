@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::lenient;
-use super::{CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryScopePair};
+use super::{
+    Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryScopePair,
+};
 
 /// What to compare, and the thresholds of the verdict.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -30,6 +32,10 @@ pub struct CanaryExecutionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub site_local: Option<Map<String, Value>>,
+    /// What is called outside of serin as it goes on; an event named here is not asked of the config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Actions>)]
+    pub actions: Option<Value>,
 }
 
 /// A note that travels with a request.

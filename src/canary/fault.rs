@@ -59,9 +59,7 @@ impl Path {
 
     /// Of an element of a list that is a member of the document.
     pub fn element(list: &str, at: usize) -> Self {
-        let mut path = Self::of(list);
-        path.0.push(Step::Element(at));
-        path
+        Self::of(list).nth(at)
     }
 
     #[must_use]
@@ -72,6 +70,12 @@ impl Path {
 
     pub fn steps(&self) -> &[Step] {
         &self.0
+    }
+
+    #[must_use]
+    pub fn nth(mut self, at: usize) -> Self {
+        self.0.push(Step::Element(at));
+        self
     }
 
     /// Where the value begins in the text of its document; where it is missing, what should hold it.

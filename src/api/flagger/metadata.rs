@@ -126,6 +126,7 @@ impl Described {
             lookback_mins: values.minutes("lookback")?.unwrap_or(0),
             analysis_interval_mins: values.minutes("interval")?,
             site_local: None,
+            actions: None,
         };
         Ok(Some(Self {
             start: values.start()?,
