@@ -11,6 +11,7 @@ mod relay;
 pub mod s3;
 
 mod acceptance;
+mod actions;
 mod brief;
 mod config_lock;
 mod configs;
@@ -19,6 +20,7 @@ mod executions;
 mod flagger;
 mod listing;
 mod notices;
+mod outbox;
 mod pins;
 mod record;
 mod retention;
@@ -35,12 +37,14 @@ use moka::future::Cache;
 use tokio::sync::{Mutex, Notify, OnceCell};
 
 pub use acceptance::{Begun, IdempotencyKey};
+pub use actions::action_id;
 pub use brief::Brief;
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use flagger::FlaggerRun;
 pub use index::{
-    ChartRow, Claim, DueNotice, ExecutionRow, FlaggerKey, FlaggerState, Kind, Notice, Place, Search,
+    Attempted, ChartRow, Claim, DueAction, DueNotice, ExecutionRow, FlaggerKey, FlaggerState, Kind,
+    NewAction, Notice, Outbox, Place, Search, Turn,
 };
 pub use listing::Line;
 pub use record::Record;
@@ -86,6 +90,8 @@ pub struct Storage {
     pub events: Events,
     /// Something is to be told outside of serin.
     pub noticed: Notify,
+    /// Something is to be called outside of serin.
+    pub turned: Notify,
     /// Whether replicas tell each other at once.
     notifies: bool,
     /// Whether this machine's clock differed from the database's when it was last compared.
@@ -152,6 +158,7 @@ impl Storage {
             accounts,
             events: Events::new(index.is_shared()),
             noticed: Notify::new(),
+            turned: Notify::new(),
             clock_was_wrong: AtomicBool::new(false),
             notifies: index.is_shared() && config.database.notify,
             index,

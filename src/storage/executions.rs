@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::documents::listing;
 use super::events::{self, Change, Event};
-use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES, Notice};
+use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES, Outbox};
 use super::{Record, Storage, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
@@ -85,14 +85,12 @@ impl Storage {
         &self,
         claim: &Claim,
         document: &R,
-        notices: &[Notice],
+        outbox: &Outbox,
     ) -> Result<()> {
         let text = to_text(document)?;
-        let written = self
-            .index
-            .progress(claim, document.status(), &text, notices);
+        let written = self.index.progress(claim, document.status(), &text, outbox);
         if written.await? {
-            self.announce(notices);
+            self.announce(outbox);
         }
         Ok(())
     }
@@ -103,18 +101,18 @@ impl Storage {
         claim: &Claim,
         document: &R,
         due_at: i64,
-        notices: &[Notice],
+        outbox: &Outbox,
     ) -> Result<Ended> {
         let text = to_text(document)?;
         let written = self
             .index
-            .step(claim, document.status(), &text, due_at, notices)
+            .step(claim, document.status(), &text, due_at, outbox)
             .await?;
         if !written {
             return Ok(Ended::Elsewhere);
         }
         self.index.durable().await?;
-        self.announce(notices);
+        self.announce(outbox);
         Ok(Ended::Here)
     }
 
@@ -124,14 +122,14 @@ impl Storage {
         &self,
         claim: &Claim,
         document: &R,
-        notices: &[Notice],
+        outbox: &Outbox,
     ) -> Result<Ended> {
         let now = self.clock.now_millis();
         let text = to_text(document)?;
         let archive_at = now + ARCHIVE_LEASE;
         let written = self
             .index
-            .finish(claim, document.status(), &text, now, archive_at, notices)
+            .finish(claim, document.status(), &text, now, archive_at, outbox)
             .await?;
         if !written {
             return Ok(Ended::Elsewhere);
@@ -140,7 +138,7 @@ impl Storage {
         // Who waits for the end reads it at once.
         let cached = (R::KIND, claim.storage_account.clone(), claim.id.clone());
         self.finished.insert(cached, Bytes::from(text)).await;
-        self.announce(notices);
+        self.announce(outbox);
         self.events.tell(Change::Ended, &claim.id);
         self.write_archive(claim, document).await?;
         Ok(Ended::Here)
@@ -174,6 +172,7 @@ impl Storage {
     pub async fn give_back(&self) -> Result<u64> {
         let now = self.clock.now_millis();
         self.index.give_back_notices(&self.owner, now).await?;
+        self.index.give_back_actions(&self.owner, now).await?;
         let given = self.index.give_back(&self.owner, now).await?;
         if given > 0 {
             // At once, and not by way of the events: the process ends.
@@ -200,41 +199,13 @@ impl Storage {
         Ok(woken)
     }
 
-    /// Ends an execution as canceled, whoever works on it; of an analysis, its canary too.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such execution among those that have not been archived for long.
-    pub async fn cancel(&self, id: &Id) -> Result<()> {
-        let canary = match self.pipeline(id).await?.kind {
-            Kind::Canary => Some(id.clone()),
-            Kind::Analysis => {
-                let analysis = self
-                    .cancel_record::<CanaryAnalysisExecutionStatusResponse>(id)
-                    .await?;
-                let canary = analysis.and_then(|analysis| analysis.running_canary());
-                canary.map(|id| Id::parse(&id)).transpose()?
-            }
-            Kind::Comparison => None,
-        };
-        if let Some(id) = canary {
-            self.cancel_record::<CanaryExecutionStatusResponse>(&id)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the canary of an analysis that has ended itself.
-    pub async fn cancel_orphan(&self, analysis: &Claim, canary: &Id) -> Result<()> {
-        let row = self.index.execution(&analysis.id).await?;
-        if row.is_none_or(|row| row.complete) {
-            self.cancel_record::<CanaryExecutionStatusResponse>(canary)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// The document as it was before, unless it was complete.
-    async fn cancel_record<R: Record>(&self, id: &Id) -> Result<Option<R>> {
+    /// Ends an execution as canceled, whoever works on it, with what is to be sent because of it. The
+    /// document as it was before, unless it was complete.
+    pub async fn cancel<R: Record>(
+        &self,
+        id: &Id,
+        outbox: impl Fn(&ExecutionRow, &R) -> Outbox,
+    ) -> Result<Option<R>> {
         // A step forward of its worker may come between; it cannot do so for ever.
         for _ in 0..20 {
             let Some(row) = self.index.execution(id.as_str()).await? else {
@@ -248,8 +219,11 @@ impl Storage {
             document.end_canceled(now);
             let text = to_text(&document)?;
             let status = ExecutionStatus::Canceled;
-            if self.index.end(&row, status, &text, now).await? {
+            let outbox = outbox(&row, &document);
+            let ended = self.index.end(&row, status, &text, now, &outbox);
+            if ended.await? {
                 self.index.durable().await?;
+                self.announce(&outbox);
                 self.events.tell(Change::Canceled, id.as_str());
                 self.events.tell(Change::Ended, id.as_str());
                 self.events.tell(Change::Due, id.as_str());
@@ -259,6 +233,12 @@ impl Storage {
         Err(Error::Unavailable(format!(
             "the execution '{id}' changes too fast to be canceled"
         )))
+    }
+
+    /// Whether an execution does not go on; one that is not there does not.
+    pub async fn has_ended(&self, id: &Id) -> Result<bool> {
+        let row = self.index.execution(id.as_str()).await?;
+        Ok(row.is_none_or(|row| row.complete))
     }
 
     /// The document of an execution, while it is in the index.
@@ -439,6 +419,7 @@ impl Storage {
     pub(super) async fn sweep(&self) -> Result<u64> {
         self.index.forget_keys(self.keys_since()).await?;
         self.forget_flagger_runs().await?;
+        self.forget_sent().await?;
         let retention = i64::try_from(self.limits.retention.as_millis()).unwrap_or(i64::MAX);
         let until = self.clock.now_millis().saturating_sub(retention);
         self.index.forget_archived(until).await

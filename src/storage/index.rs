@@ -2,6 +2,7 @@
 //!
 //! The SQL is the same for both but where `Engine` says otherwise.
 
+mod actions;
 mod archives;
 mod configs;
 mod executions;
@@ -11,6 +12,7 @@ mod keys;
 mod listing;
 mod notices;
 mod open;
+mod outbox;
 mod pins;
 mod postgres;
 mod retention;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use sqlx::AnyPool;
 
+pub use actions::{ActionRow, Attempted, DueAction, NewAction, Turn};
 pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
 pub use executions::{Claim, ExecutionRow, Kind, Listed};
@@ -27,6 +30,7 @@ pub use flagger::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 pub use keys::KeyRow;
 pub use listing::{ListedRow, Listing, Place, Search};
 pub use notices::{ChartRow, DueNotice, Notice};
+pub use outbox::Outbox;
 pub use postgres::{Listener, NOTIFICATION_BYTES};
 pub use retention::{DueRow, Limit, Limits};
 

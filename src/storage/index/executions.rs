@@ -6,7 +6,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Row};
 
-use super::{Index, Notice};
+use super::{Index, Outbox};
 use crate::canary::ExecutionStatus;
 use crate::error::Result;
 
@@ -202,14 +202,14 @@ impl Index {
         Ok(renewed.rows_affected() == 1)
     }
 
-    /// Writes how far an execution is, and whom that is to be told. `false`: the claim does not
+    /// Writes how far an execution is, and what is to be sent because of it. `false`: the claim does not
     /// hold any more.
     pub async fn progress(
         &self,
         claim: &Claim,
         status: ExecutionStatus,
         document: &str,
-        notices: &[Notice],
+        outbox: &Outbox,
     ) -> Result<bool> {
         let written = sqlx::query(
             "UPDATE execution SET status = $1, document = $2 \
@@ -220,7 +220,7 @@ impl Index {
         .bind(&claim.id)
         .bind(claim.attempt);
         let what = "write the progress of an execution";
-        self.write_and_tell(what, claim, written, notices).await
+        self.write_with(what, claim.into(), written, outbox).await
     }
 
     /// Ends an execution; its archive is due at `archive_at`. `false`: the claim does not hold.
@@ -231,7 +231,7 @@ impl Index {
         document: &str,
         now: i64,
         archive_at: i64,
-        notices: &[Notice],
+        outbox: &Outbox,
     ) -> Result<bool> {
         let ended = sqlx::query(
             "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
@@ -243,7 +243,7 @@ impl Index {
         .bind(archive_at)
         .bind(&claim.id)
         .bind(claim.attempt);
-        self.write_and_tell("end an execution", claim, ended, notices)
+        self.write_with("end an execution", claim.into(), ended, outbox)
             .await
     }
 
@@ -255,8 +255,9 @@ impl Index {
         status: ExecutionStatus,
         document: &str,
         now: i64,
+        outbox: &Outbox,
     ) -> Result<bool> {
-        let written = self.tell("end an execution", sqlx::query(
+        let ended = sqlx::query(
             "UPDATE execution SET status = $1, document = $2, complete = 1, finished_at = $3, \
              due_at = $3, attempt = attempt + 1 \
              WHERE id = $4 AND attempt = $5 AND complete = 0 AND document = $6",
@@ -266,9 +267,9 @@ impl Index {
         .bind(now)
         .bind(&row.id)
         .bind(row.attempt)
-        .bind(&row.document)
-        .execute(&self.write)).await?;
-        Ok(written.rows_affected() == 1)
+        .bind(&row.document);
+        self.write_with("end an execution", row.into(), ended, outbox)
+            .await
     }
 
     /// Notes that the archive is written; nothing is due any more.
@@ -288,7 +289,7 @@ impl Index {
         status: ExecutionStatus,
         document: &str,
         due_at: i64,
-        notices: &[Notice],
+        outbox: &Outbox,
     ) -> Result<bool> {
         let stepped = sqlx::query(
             "UPDATE execution SET status = $1, document = $2, due_at = $3, lease_owner = NULL, \
@@ -300,7 +301,7 @@ impl Index {
         .bind(&claim.id)
         .bind(claim.attempt);
         let what = "bring an execution forward";
-        self.write_and_tell(what, claim, stepped, notices).await
+        self.write_with(what, claim.into(), stepped, outbox).await
     }
 
     /// Makes the analysis due that waits for this canary, unless it is being worked on.

@@ -183,8 +183,8 @@ fn flagger_row(row: &AnyRow) -> FlaggerRow {
 mod tests {
     use super::*;
     use crate::canary::ExecutionStatus;
-    use crate::storage::index::Kind;
     use crate::storage::index::tests::on_each;
+    use crate::storage::index::{Kind, Outbox};
 
     fn key(checksum: &str) -> FlaggerKey {
         FlaggerKey {
@@ -279,7 +279,12 @@ mod tests {
             assert_eq!(index.forget_flagger_runs(20).await.unwrap(), 1);
             let open = index.execution("two").await.unwrap().unwrap();
             let status = ExecutionStatus::Canceled;
-            assert!(index.end(&open, status, "{}", 15).await.unwrap());
+            assert!(
+                index
+                    .end(&open, status, "{}", 15, &Outbox::default())
+                    .await
+                    .unwrap()
+            );
             index.remove_execution("two").await.unwrap();
             assert_eq!(index.forget_flagger_runs(20).await.unwrap(), 1);
         })

@@ -65,22 +65,27 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
 
         let (status, now) = (ExecutionStatus::Succeeded, 16_000);
         assert!(!index.renew(&first, now, LEASE).await.unwrap());
-        assert!(!index.progress(&first, status, "{}", &[]).await.unwrap());
         assert!(
             !index
-                .finish(&first, status, "{}", now, now, &[])
+                .progress(&first, status, "{}", &Outbox::default())
+                .await
+                .unwrap()
+        );
+        assert!(
+            !index
+                .finish(&first, status, "{}", now, now, &Outbox::default())
                 .await
                 .unwrap()
         );
         assert!(
             index
-                .finish(&second, status, "{\"a\":1}", now, now, &[])
+                .finish(&second, status, "{\"a\":1}", now, now, &Outbox::default())
                 .await
                 .unwrap()
         );
         assert!(
             !index
-                .finish(&second, status, "{\"a\":2}", now, now, &[])
+                .finish(&second, status, "{\"a\":2}", now, now, &Outbox::default())
                 .await
                 .unwrap()
         );
@@ -99,11 +104,28 @@ async fn an_end_from_outside_takes_the_claim_away() {
         let claim = claim_one(&index, "one", 0).await.unwrap();
         let seen = index.execution("e").await.unwrap().unwrap();
         let status = ExecutionStatus::Canceled;
-        assert!(index.end(&seen, status, "{}", 1_000).await.unwrap());
-        assert!(!index.end(&seen, status, "{}", 1_000).await.unwrap());
+        assert!(
+            index
+                .end(&seen, status, "{}", 1_000, &Outbox::default())
+                .await
+                .unwrap()
+        );
         assert!(
             !index
-                .finish(&claim, ExecutionStatus::Succeeded, "{}", 1_000, 0, &[])
+                .end(&seen, status, "{}", 1_000, &Outbox::default())
+                .await
+                .unwrap()
+        );
+        assert!(
+            !index
+                .finish(
+                    &claim,
+                    ExecutionStatus::Succeeded,
+                    "{}",
+                    1_000,
+                    0,
+                    &Outbox::default()
+                )
                 .await
                 .unwrap()
         );

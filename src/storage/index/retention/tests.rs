@@ -1,6 +1,6 @@
 use super::*;
 use crate::storage::index::tests::on_each;
-use crate::storage::index::{ArchiveRow, Claim, ExecutionRow};
+use crate::storage::index::{ArchiveRow, Claim, ExecutionRow, Outbox};
 
 const ALL: Limit = Limit {
     most: i64::MAX,
@@ -165,7 +165,12 @@ async fn what_goes_on_or_is_waited_for_is_not_due() {
                 document: String::new(),
             };
             let status = ExecutionStatus::Succeeded;
-            assert!(index.finish(&claim, status, "{}", 2, 2, &[]).await.unwrap());
+            assert!(
+                index
+                    .finish(&claim, status, "{}", 2, 2, &Outbox::default())
+                    .await
+                    .unwrap()
+            );
         }
         let limits = limits(since(5), &[]);
         assert_eq!(
