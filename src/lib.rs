@@ -4,6 +4,7 @@
 //! `run` the deed, `api` and `command` the doors; `app` opens them all once.
 //! Read them in that order; `docs/architecture.md` walks one canary through them.
 
+pub mod actions;
 pub mod api;
 pub mod app;
 pub mod canary;
@@ -15,6 +16,7 @@ pub mod judge;
 pub mod lint;
 pub mod metrics;
 pub mod notify;
+pub mod outbox;
 pub mod report;
 pub mod run;
 pub mod storage;

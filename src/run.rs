@@ -3,6 +3,7 @@
 mod admission;
 mod analysis;
 mod canary;
+mod cancel;
 mod comparison;
 pub mod configs;
 mod pipeline;
@@ -22,20 +23,22 @@ use tracing::Instrument;
 pub use admission::{Admission, Admitted, admit};
 pub use analysis::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
 pub use canary::judge;
+pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};
 pub use pipeline::pipeline;
 pub use remote_judge::NAME as REMOTE_JUDGE;
 
 use stages::Stages;
 
+use crate::actions::{self, Happened};
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
 };
 use crate::error::{Error, Result};
-use crate::notify;
+use crate::notify::{self, Subject};
 use crate::storage::events::Change;
-use crate::storage::{Claim, Ended, Kind, Notice, Record};
+use crate::storage::{Claim, Ended, Kind, Outbox, Record};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -142,26 +145,33 @@ async fn step_analysis(
     mut document: CanaryAnalysisExecutionStatusResponse,
 ) {
     let was_new = document.status == ExecutionStatus::NotStarted;
+    let mut passed = None;
     let advanced = tokio::select! {
-        advanced = analysis::advance(app, claim, &mut document) => advanced,
+        advanced = analysis::advance(app, claim, &mut document, &mut passed) => advanced,
         why = hold(app, claim) => {
             tracing::info!(why, "step of an analysis stopped");
             leave(app, claim, &document).await;
             return;
         }
     };
-    let mut notices = Vec::new();
-    if was_new && document.start_time_millis.is_some() {
-        notices = notify::of_start(app, claim, &document);
-    }
+    let started = was_new && document.start_time_millis.is_some();
+    let started = started.then_some(Happened::Started);
+    let mut happened: Vec<Happened> = started
+        .into_iter()
+        .chain(passed.map(Happened::Passed))
+        .collect();
     let written = match advanced {
-        Ok(Some(due_at)) => app.storage.step(claim, &document, due_at, &notices).await,
+        Ok(Some(due_at)) => {
+            let outbox = outbox(app, claim, &document, &happened);
+            app.storage.step(claim, &document, due_at, &outbox).await
+        }
         Ok(None) => {
             let status = document.status.as_str();
             tracing::info!(status, "analysis ended");
             ::metrics::counter!("serin_analyses_total", "status" => status).increment(1);
-            notices.extend(notify::of_end(app, claim, &document));
-            finish(app, claim, &document, &notices).await
+            happened.extend(actions::end(&document));
+            let outbox = outbox(app, claim, &document, &happened);
+            finish(app, claim, &document, &outbox).await
         }
         Err(error) => Err(error),
     };
@@ -178,7 +188,8 @@ async fn step_analysis(
 async fn leave(app: &App, claim: &Claim, document: &CanaryAnalysisExecutionStatusResponse) {
     let canary = analysis::canary_under_way(document);
     if let Some(canary) = canary.and_then(|id| Id::parse(&id).ok())
-        && let Err(error) = app.storage.cancel_orphan(claim, &canary).await
+        && let Ok(analysis) = Id::parse(&claim.id)
+        && let Err(error) = cancel::cancel_orphan(app, &analysis, &canary).await
     {
         tracing::warn!(%error, canary = %canary, "a canary may run for an analysis that was canceled");
     }
@@ -188,9 +199,9 @@ async fn leave(app: &App, claim: &Claim, document: &CanaryAnalysisExecutionStatu
 /// queries included.
 async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatusResponse) {
     canary::start(app, &mut document);
-    let notices = notify::of_start(app, &claim, &document);
-    if !notices.is_empty() {
-        Box::pin(tell_start(app, &claim, &document, &notices)).await;
+    let outbox_of_start = outbox(app, &claim, &document, &[Happened::Started]);
+    if !outbox_of_start.is_empty() {
+        Box::pin(tell_start(app, &claim, &document, &outbox_of_start)).await;
     }
     let shown = document.clone();
     let (progress, seen) = watch::channel(None);
@@ -207,8 +218,9 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     };
     ::metrics::counter!("serin_executions_total", "status" => document.status.as_str())
         .increment(1);
-    let notices = notify::of_end(app, &claim, &document);
-    match finish(app, &claim, &document, &notices).await {
+    let happened: Vec<Happened> = actions::end(&document).into_iter().collect();
+    let outbox_of_end = outbox(app, &claim, &document, &happened);
+    match finish(app, &claim, &document, &outbox_of_end).await {
         Ok(Ended::Here) => tracing::info!(status = document.status.as_str(), "execution ended"),
         Ok(Ended::Elsewhere) => tracing::info!("execution had ended elsewhere"),
         Err(error) => {
@@ -225,11 +237,24 @@ async fn tell_start(
     app: &App,
     claim: &Claim,
     document: &CanaryExecutionStatusResponse,
-    notices: &[Notice],
+    outbox: &Outbox,
 ) {
-    let told = patiently(|| app.storage.progress(claim, document, notices)).await;
+    let told = patiently(|| app.storage.progress(claim, document, outbox)).await;
     if let Err(error) = told {
         tracing::error!(%error, "nobody is told that an execution started");
+    }
+}
+
+/// What is sent outside of serin because of what happened.
+fn outbox<S: Subject>(app: &App, claim: &Claim, subject: &S, happened: &[Happened]) -> Outbox {
+    let notices = happened.iter().flat_map(|happened| match happened {
+        Happened::Started => notify::of_start(app, claim, subject),
+        Happened::Passed(_) => Vec::new(),
+        Happened::Ended(_) => notify::of_end(app, claim, subject),
+    });
+    Outbox {
+        notices: notices.collect(),
+        turn: actions::turn(app, claim.parent.as_deref(), subject, happened),
     }
 }
 
@@ -238,9 +263,9 @@ async fn finish<R: Record>(
     app: &App,
     claim: &Claim,
     document: &R,
-    notices: &[Notice],
+    outbox: &Outbox,
 ) -> Result<Ended> {
-    patiently(|| app.storage.finish(claim, document, notices)).await
+    patiently(|| app.storage.finish(claim, document, outbox)).await
 }
 
 /// Tries until the database is there, for a minute.
@@ -286,7 +311,8 @@ async fn show(
             if let Some(stages) = seen.borrow_and_update().as_ref() {
                 shown.stage_status = stages.status();
             }
-            if let Err(error) = app.storage.progress(claim, &shown, &[]).await {
+            let nothing = Outbox::default();
+            if let Err(error) = app.storage.progress(claim, &shown, &nothing).await {
                 tracing::warn!(%error, "cannot write the progress");
             }
         }

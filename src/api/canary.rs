@@ -21,7 +21,7 @@ use crate::canary::{
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::judge;
-use crate::run::{Admission, admit};
+use crate::run::{self, Admission, admit};
 
 /// The id under which an execution can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -191,7 +191,7 @@ pub fn required<T>(value: Option<T>, name: &str) -> Result<T> {
 
 /// Ends an execution of any kind.
 pub async fn cancel(app: &App, id: &Id) -> Result<StatusCode> {
-    app.storage.cancel(id).await?;
+    run::cancel(app, id).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -26,7 +26,7 @@ use crate::canary::CanaryAnalysisExecutionStatusResponse;
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::run::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
+use crate::run::{AnalysisAdmission, ForFlagger, admit_analysis, cancel_unasked, check_analysis};
 use crate::storage::{FlaggerKey, FlaggerRun, FlaggerState};
 use hook::{Answer, Deed, Hook, Standing, decide};
 use metadata::{CLUSTER, Described, Target};
@@ -121,7 +121,8 @@ async fn answer(app: &App, name: &str, body: &[u8]) -> Result<(Answer, String)> 
     if let Some(run) = &seen.run {
         let close = async |state| {
             let storage = &app.storage;
-            storage.close_flagger_run(&revision.key, run, state).await
+            storage.close_flagger_run(&revision.key, run, state).await?;
+            cancel_unasked(app, &run.id).await
         };
         match deed {
             Deed::Nothing => {}

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Configured, start_log};
+use crate::actions::Actor;
 use crate::api;
 use crate::app::App;
 use crate::clock::Clock;
@@ -55,7 +56,7 @@ impl Serve {
     }
 }
 
-/// A running service: its listener, its worker, its notifier and its housekeeping.
+/// A running service: its listener, its worker, its senders and its housekeeping.
 pub struct Service {
     pub app: App,
     /// Where it listens.
@@ -79,6 +80,7 @@ impl Service {
             .context("the listener has no address")?;
         let app = App::open(config, Clock::shared()).await?;
         let notifier = Notifier::open(&app)?;
+        let actor = Actor::open(&app)?;
         let shutdown = CancellationToken::new();
         let tasks = vec![
             tokio::spawn(accept(
@@ -89,6 +91,7 @@ impl Service {
             )),
             tokio::spawn(run::work(app.clone(), shutdown.clone())),
             tokio::spawn(notifier.work(shutdown.clone())),
+            tokio::spawn(actor.work(shutdown.clone())),
             tokio::spawn(relay(app.clone(), shutdown.clone())),
             tokio::spawn(keep_house(app.clone(), shutdown.clone())),
         ];

@@ -3,6 +3,7 @@
 use ulid::Ulid;
 
 use super::stages::Stages;
+use crate::actions;
 use crate::app::App;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
@@ -45,6 +46,7 @@ pub async fn admit(app: &App, mut admission: Admission) -> Result<Admitted> {
     let id = new_id(now);
     let key = admission.key.take();
     let document = document(&id, now, admission);
+    actions::check(app, &document, 0)?;
     if let Begun::Before(id) = app.storage.begin(&document, key.as_ref()).await? {
         return Ok(Admitted { id, is_new: false });
     }

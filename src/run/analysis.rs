@@ -7,13 +7,16 @@ use ulid::Ulid;
 use uuid::Uuid;
 
 use super::admission::{self, Admission, Admitted};
+use super::cancel;
 use super::plan::{Plan, run_number};
 use super::stages::{Failure, Stage};
+use crate::actions::{self, Judgement};
 use crate::app::App;
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionResult,
     CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionResult,
-    CanaryExecutionStatusResponse, ExecutionStatus, Id, Instant, StageException, iso_from_millis,
+    CanaryExecutionStatusResponse, ExecutionStatus, Id, Instant, StageException, Verdict,
+    iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::storage::{Begun, Claim, FlaggerKey, IdempotencyKey};
@@ -58,36 +61,28 @@ pub struct ForFlagger {
 /// # Errors
 /// `Invalid` when config and request do not fit together, or the windows make no sense;
 /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
-pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<Admitted> {
-    check_analysis(app, &admission)?;
+pub async fn admit_analysis(app: &App, mut admission: AnalysisAdmission) -> Result<Admitted> {
     let now = app.clock.now_millis();
-    let mut config = admission.config;
-    config.prepare();
-
+    let plan = planned(&admission, now)?;
+    let (flagger, key) = (admission.flagger.take(), admission.key.take());
     let id = admission::new_id(now);
-    let mut document = CanaryAnalysisExecutionStatusResponse {
-        application: Some(admission.application.unwrap_or_else(|| "ad-hoc".to_owned())),
-        user: Some(admission.user.unwrap_or_else(|| "anonymous".to_owned())),
-        parent_pipeline_execution_id: admission.parent_pipeline_execution_id,
-        pipeline_id: Some(id.clone()),
-        stage_status: vec![AnalysisStage::new(AnalysisStage::SETUP, SETUP)],
-        canary_analysis_execution_request: Some(admission.request),
-        canary_config: Some(config),
-        canary_config_id: admission.canary_config_id,
-        build_time_millis: Some(now),
-        build_time_iso: Some(iso_from_millis(now)),
-        storage_account_name: Some(admission.storage_account),
-        metrics_account_name: Some(admission.metrics_account),
-        ..CanaryAnalysisExecutionStatusResponse::default()
-    };
-    document.set_status(ExecutionStatus::NotStarted);
+    let document = document(&id, now, admission);
+    actions::check(app, &document, plan.runs())?;
     let storage = &app.storage;
-    let begun = match &admission.flagger {
+    let begun = match &flagger {
         Some(ForFlagger { key, gone }) => {
-            let gone = gone.as_ref();
-            storage.begin_for_flagger(&document, key, gone).await?
+            let (begun, others) = storage
+                .begin_for_flagger(&document, key, gone.as_ref())
+                .await?;
+            for other in others {
+                // It would come to its end all the same, only with queries that nobody needs.
+                if let Err(error) = cancel::cancel_unasked(app, &other).await {
+                    tracing::warn!(execution.id = %other, %error, "cannot cancel the run of another revision");
+                }
+            }
+            begun
         }
-        None => storage.begin(&document, admission.key.as_ref()).await?,
+        None => storage.begin(&document, key.as_ref()).await?,
     };
     if let Begun::Before(id) = begun {
         return Ok(Admitted { id, is_new: false });
@@ -102,15 +97,50 @@ pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<A
 /// # Errors
 /// `Invalid` when config and request do not fit together, or the windows make no sense.
 pub fn check_analysis(app: &App, admission: &AnalysisAdmission) -> Result<()> {
-    let plan = Plan::of(&admission.request, app.clock.now_millis())?;
-    admission::check(&admission.config, &plan.request(1))
+    let now = app.clock.now_millis();
+    let plan = planned(admission, now)?;
+    actions::check(app, &document("", now, admission.clone()), plan.runs())
 }
 
-/// Takes the steps that can be taken now. Until when it waits then, or `None` at its end.
+fn planned(admission: &AnalysisAdmission, now: i64) -> Result<Plan> {
+    let plan = Plan::of(&admission.request, now)?;
+    admission::check(&admission.config, &plan.request(1))?;
+    Ok(plan)
+}
+
+fn document(
+    id: &str,
+    now: i64,
+    admission: AnalysisAdmission,
+) -> CanaryAnalysisExecutionStatusResponse {
+    let mut config = admission.config;
+    config.prepare();
+    let mut document = CanaryAnalysisExecutionStatusResponse {
+        application: Some(admission.application.unwrap_or_else(|| "ad-hoc".to_owned())),
+        user: Some(admission.user.unwrap_or_else(|| "anonymous".to_owned())),
+        parent_pipeline_execution_id: admission.parent_pipeline_execution_id,
+        pipeline_id: Some(id.to_owned()),
+        stage_status: vec![AnalysisStage::new(AnalysisStage::SETUP, SETUP)],
+        canary_analysis_execution_request: Some(admission.request),
+        canary_config: Some(config),
+        canary_config_id: admission.canary_config_id,
+        build_time_millis: Some(now),
+        build_time_iso: Some(iso_from_millis(now)),
+        storage_account_name: Some(admission.storage_account),
+        metrics_account_name: Some(admission.metrics_account),
+        ..CanaryAnalysisExecutionStatusResponse::default()
+    };
+    document.set_status(ExecutionStatus::NotStarted);
+    document
+}
+
+/// Takes the steps that can be taken now. Until when it waits then, or `None` at its end. `passed`
+/// is the judgement that passed on the way: between two waits there is one at most.
 pub async fn advance(
     app: &App,
     claim: &Claim,
     analysis: &mut CanaryAnalysisExecutionStatusResponse,
+    passed: &mut Option<Judgement>,
 ) -> Result<Option<i64>> {
     let now = app.clock.now_millis();
     let attempts = app.config.executions.max_attempts;
@@ -168,6 +198,7 @@ pub async fn advance(
             return Ok(Some(now + POLL_MILLIS));
         }
         if goes_on(&canary, &plan) {
+            *passed = judgement(&canary, run_number(&analysis.stage_status, at));
             succeed(analysis, at);
             continue;
         }
@@ -272,6 +303,15 @@ async fn canary(
 /// Whether the next canary may run: the score must be above marginal, not at it.
 fn goes_on(canary: &CanaryExecutionStatusResponse, plan: &Plan) -> bool {
     score_of(canary).is_some_and(|score| score > plan.marginal())
+}
+
+/// The judgement of a canary, if it is a pass.
+fn judgement(canary: &CanaryExecutionStatusResponse, number: u32) -> Option<Judgement> {
+    let score = &canary.result.as_ref()?.judge_result.as_ref()?.score;
+    (score.classification == Verdict::Pass).then_some(Judgement {
+        number,
+        score: score.score,
+    })
 }
 
 fn score_of(canary: &CanaryExecutionStatusResponse) -> Option<f64> {

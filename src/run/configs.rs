@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{admission, remote_judge};
+use crate::actions;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Fault, Id, Path, Position, fault};
 use crate::config::Config;
@@ -151,6 +152,7 @@ pub fn examine(own: &Config, text: &str) -> (Option<CanaryConfig>, Vec<Finding>)
     let mut warned = admission::unusable(&stored);
     warned.extend(judge::judge_faults(&stored));
     warned.extend(unknown_judge(own, &stored));
+    warned.extend(actions::faults(own, &stored));
     warned.retain(|fault| !refused.contains(fault));
     let refused = refused.into_iter().map(|fault| (Severity::Refused, fault));
     let warned = warned.into_iter().map(|fault| (Severity::Unusable, fault));

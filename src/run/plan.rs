@@ -97,6 +97,11 @@ impl Plan {
         })
     }
 
+    /// How many canaries there are.
+    pub const fn runs(&self) -> u32 {
+        self.runs
+    }
+
     pub const fn marginal(&self) -> f64 {
         self.marginal
     }
@@ -146,6 +151,8 @@ impl Plan {
             thresholds: Some(self.thresholds),
             metadata: None,
             site_local: self.request.site_local.clone(),
+            // The analysis takes them.
+            actions: None,
         }
     }
 

@@ -4,7 +4,7 @@ use super::acceptance::accepted;
 use super::index::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 use super::{Begun, Record, Storage};
 use crate::canary::Id;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How long a run stays known after it was closed.
 const CLOSED_FOR: i64 = 24 * 60 * 60 * 1000;
@@ -26,7 +26,7 @@ impl Storage {
     }
 
     /// Accepts an execution as the run of a revision, unless one is open that is not `gone`: then
-    /// that is the answer. Runs of other revisions end.
+    /// that is the answer. With the runs of other revisions, which nobody asks for any more.
     ///
     /// # Errors
     /// `Unavailable` when enough wait already.
@@ -35,25 +35,23 @@ impl Storage {
         document: &R,
         key: &FlaggerKey,
         gone: Option<&Id>,
-    ) -> Result<Begun> {
+    ) -> Result<(Begun, Vec<Id>)> {
         let row = accepted(document, None)?;
         self.admit(R::KIND, row.document.len()).await?;
         let gone = gone.map(Id::as_str);
         let others = match self.index.start_flagger_run(key, &row, gone).await? {
-            FlaggerStart::Before(before) => return run(before).map(|run| Begun::Before(run.id)),
+            FlaggerStart::Before(before) => {
+                return run(before).map(|run| (Begun::Before(run.id), Vec::new()));
+            }
             FlaggerStart::Here(others) => others,
         };
         self.accept(&row.id).await?;
-        for other in others {
-            // It would come to its end all the same, only with queries that nobody needs.
-            if let Err(error) = self.end_unasked(&Id::parse(&other)?).await {
-                tracing::warn!(execution.id = other, %error, "cannot cancel the run of another revision");
-            }
-        }
-        Ok(Begun::Here)
+        let others = others.iter().map(|other| Id::parse(other));
+        Ok((Begun::Here, others.collect::<Result<_>>()?))
     }
 
-    /// Closes a run: the next hook of its revision starts anew. A run that goes on is canceled.
+    /// Closes a run: the next hook of its revision starts anew. One that goes on is to be
+    /// canceled.
     pub async fn close_flagger_run(
         &self,
         key: &FlaggerKey,
@@ -65,16 +63,7 @@ impl Storage {
             .index
             .close_flagger_run(key, run.id.as_str(), state, now);
         closed.await?;
-        self.index.durable().await?;
-        self.end_unasked(&run.id).await
-    }
-
-    async fn end_unasked(&self, id: &Id) -> Result<()> {
-        match self.cancel(id).await {
-            // It has been archived for long.
-            Err(Error::NotFound(_)) => Ok(()),
-            canceled => canceled,
-        }
+        self.index.durable().await
     }
 
     pub(super) async fn forget_flagger_runs(&self) -> Result<u64> {

@@ -162,7 +162,11 @@ impl Trial {
         Ok(Admission {
             application: given(&self.application),
             canary_config_id: Some(self.id.to_string()),
-            config: self.config.clone(),
+            config: CanaryConfig {
+                // A trial on past data moves no traffic.
+                actions: None,
+                ..self.config.clone()
+            },
             request,
             metrics_account: metrics.name.clone(),
             storage_account: storage.to_owned(),

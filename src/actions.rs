@@ -1,0 +1,293 @@
+//! Calls outside of serin as an execution goes on: a weight is set, a service is annotated.
+//!
+//! What is to be called is written with what happened, as a row that holds the call as it will be
+//! sent. Calls of one execution are sent one at a time and in their order; what a later event has
+//! overtaken is not sent any more.
+
+mod render;
+mod sender;
+
+use std::time::Duration;
+
+use url::Url;
+
+pub use sender::Actor;
+
+use render::Variables;
+
+use crate::app::App;
+use crate::canary::actions::MOST_ACTIONS;
+use crate::canary::{Action, ActionCall, ActionEvent, Actions, CanaryConfig, Fault, Path};
+use crate::config::{ActionHost, Config, Event, check_url};
+use crate::error::{Error, Result};
+use crate::notify::Subject;
+use crate::storage::{NewAction, Turn};
+
+/// The end comes after every interval.
+const END: i64 = 1_000_000;
+
+/// Of how many intervals the actions are tried when they are accepted, beside the last one.
+const TRIED_INTERVALS: u32 = 20;
+
+/// What has become of an execution.
+#[derive(Clone, Copy, Debug)]
+pub enum Happened {
+    Started,
+    Passed(Judgement),
+    Ended(ActionEvent),
+}
+
+/// A judgement of an analysis.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement {
+    /// From 1.
+    pub number: u32,
+    pub score: f64,
+}
+
+impl Happened {
+    const fn event(&self) -> ActionEvent {
+        match self {
+            Self::Started => ActionEvent::Start,
+            Self::Passed(_) => ActionEvent::Interval,
+            Self::Ended(event) => *event,
+        }
+    }
+
+    /// Where its actions begin among those of the execution.
+    fn place(&self) -> i64 {
+        let turn = match self {
+            Self::Started => 0,
+            Self::Passed(judgement) => i64::from(judgement.number),
+            Self::Ended(_) => END,
+        };
+        turn * i64::try_from(MOST_ACTIONS).unwrap_or(i64::MAX / END)
+    }
+
+    /// It does not vouch for what came before.
+    fn takes_back(&self) -> bool {
+        matches!(self, Self::Ended(event) if *event != ActionEvent::Pass)
+    }
+}
+
+/// How an execution ended, if it has ended by itself.
+pub fn end<S: Subject>(subject: &S) -> Option<Happened> {
+    Some(Happened::Ended(match subject.end()? {
+        Event::Start => ActionEvent::Start,
+        Event::Pass => ActionEvent::Pass,
+        Event::Marginal => ActionEvent::Marginal,
+        Event::Fail => ActionEvent::Fail,
+        Event::Error => ActionEvent::Error,
+    }))
+}
+
+/// What is to be called because of what happened, which is told in its order.
+pub fn turn<S: Subject>(
+    app: &App,
+    parent: Option<&str>,
+    subject: &S,
+    happened: &[Happened],
+) -> Option<Turn> {
+    // Of the canaries of an analysis, the analysis decides.
+    if parent.is_some() {
+        return None;
+    }
+    // They were in order when the execution was accepted; a rule that came later is no reason to
+    // leave traffic where it is.
+    let actions = of(subject).ok().filter(|actions| !actions.is_empty())?;
+    let last = happened.last()?;
+    let happened = if last.takes_back() {
+        std::slice::from_ref(last)
+    } else {
+        happened
+    };
+    let at = app.clock.now_millis();
+    let new = happened
+        .iter()
+        .flat_map(|happened| called(app, subject, &actions, happened, at));
+    let new: Vec<NewAction> = new.collect();
+    // What is not overtaken by an action is still of use, unless it is taken back.
+    (!new.is_empty() || last.takes_back()).then_some(Turn {
+        place: happened.first()?.place(),
+        at,
+        actions: new,
+    })
+}
+
+/// Whether all that an execution may call can be written and is allowed. `intervals` is how many an
+/// analysis has.
+///
+/// # Errors
+/// `Invalid`, with the place of what is wrong.
+pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
+    let actions = of(subject)?;
+    if actions.is_empty() {
+        return Ok(());
+    }
+    let tried = (1..=intervals).filter(|number| {
+        // One list of steps is as good as the next.
+        *number <= TRIED_INTERVALS || *number == intervals
+    });
+    let passed = tried.map(|number| {
+        Happened::Passed(Judgement {
+            number,
+            score: 97.5,
+        })
+    });
+    let ends = [
+        ActionEvent::Pass,
+        ActionEvent::Marginal,
+        ActionEvent::Fail,
+        ActionEvent::Error,
+    ];
+    let all = std::iter::once(Happened::Started)
+        .chain(passed)
+        .chain(ends.map(Happened::Ended));
+    for happened in all {
+        let variables = Variables::of(app, subject, &happened);
+        let event = happened.event();
+        let (named, tried) = match happened {
+            Happened::Passed(judgement) => {
+                (event, format!(" (tried with number {})", judgement.number))
+            }
+            Happened::Ended(_) if actions.named(event).is_none() => (
+                ActionEvent::Fail,
+                format!(" (tried at '{}')", event.as_str()),
+            ),
+            _ => (event, String::new()),
+        };
+        for (at, action) in chosen(&actions, &happened) {
+            let place = Path::element(named.as_str(), at);
+            render::call(action, &variables)
+                .and_then(|call| {
+                    let allowed = host_of(&app.config.action_hosts, &call.url);
+                    allowed.map_err(|why| Fault::new(Path::of("url"), why))
+                })
+                .map_err(|fault| {
+                    let fault = fault.within(place);
+                    Error::Invalid(format!("actions.{}: {}{tried}", fault.path, fault.message))
+                })?;
+        }
+    }
+    Ok(())
+}
+
+/// What its author should know of the actions of a config.
+pub fn faults(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
+    let within = |fault: Fault| fault.within(Path::of("actions"));
+    let actions = match config.actions.as_ref().map(Actions::read) {
+        None => return Vec::new(),
+        Some(Err(faults)) => return faults.into_iter().map(within).collect(),
+        Some(Ok(actions)) => actions,
+    };
+    let mut faults = Vec::new();
+    for event in ActionEvent::ALL {
+        for (at, action) in actions.named(event).unwrap_or_default().iter().enumerate() {
+            let mut found = render::faults(action);
+            // Who looks at a config far from its server knows no hosts.
+            if !own.action_hosts.is_empty()
+                && !action.url.contains('{')
+                && let Err(why) = host_of(&own.action_hosts, &action.url)
+            {
+                found.push(Fault::new(Path::of("url"), why));
+            }
+            let place = || Path::element(event.as_str(), at);
+            let found = found.into_iter().map(|fault| fault.within(place()));
+            faults.extend(found.map(within));
+        }
+    }
+    faults
+}
+
+/// The settings of the host that a URL leads to.
+///
+/// # Errors
+/// Why it may not be called.
+fn host_of<'a>(hosts: &'a [ActionHost], url: &str) -> Result<(Url, &'a ActionHost), String> {
+    let url = check_url(url)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "must not hold credentials: they stand in actions.hosts of serin's configuration"
+                .to_owned(),
+        );
+    }
+    let Some(host) = hosts.iter().find(|host| host.allows(&url)) else {
+        let name = url.host_str().unwrap_or_default();
+        let port = url
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        return Err(format!(
+            "must lead to where actions may go: actions.hosts of serin's configuration does not allow '{name}{port}{}'",
+            url.path()
+        ));
+    };
+    Ok((url, host))
+}
+
+/// The actions of the request, and for the rest those of the config.
+fn of<S: Subject>(subject: &S) -> Result<Actions> {
+    let read = |value, whose: &str| match Actions::read(value) {
+        Ok(actions) => Ok(actions),
+        Err(faults) => {
+            let first = faults.into_iter().next();
+            let told = first.map_or_else(String::new, |fault| {
+                let fault = fault.within(Path::of("actions"));
+                format!(": {}: {}", fault.path, fault.message)
+            });
+            Err(Error::Invalid(format!(
+                "the actions of the {whose} cannot be taken{told}"
+            )))
+        }
+    };
+    let facts = subject.facts();
+    let config = facts.config.and_then(|config| config.actions.as_ref());
+    let config = config
+        .map(|value| read(value, "canary config"))
+        .transpose()?;
+    let request = subject
+        .actions()
+        .map(|value| read(value, "request"))
+        .transpose()?;
+    Ok(request.unwrap_or_default().over(config.unwrap_or_default()))
+}
+
+/// The actions for what happened, with their numbers in the list of its event.
+fn chosen<'a>(
+    actions: &'a Actions,
+    happened: &Happened,
+) -> impl Iterator<Item = (usize, &'a Action)> + use<'a> {
+    let number = match happened {
+        Happened::Passed(judgement) => Some(judgement.number),
+        _ => None,
+    };
+    let listed = actions.at(happened.event()).iter().enumerate();
+    listed.filter(move |(_, action)| action.is_for(number))
+}
+
+fn called<S: Subject>(
+    app: &App,
+    subject: &S,
+    actions: &Actions,
+    happened: &Happened,
+    at: i64,
+) -> Vec<NewAction> {
+    let variables = Variables::of(app, subject, happened);
+    let new = chosen(actions, happened).map(|(index, action)| {
+        let call: Result<ActionCall, Fault> = render::call(action, &variables);
+        NewAction {
+            place: happened.place() + i64::try_from(index).unwrap_or(0),
+            event: happened.event(),
+            number: match happened {
+                Happened::Passed(judgement) => Some(i64::from(judgement.number)),
+                _ => None,
+            },
+            call: call.map_err(|fault| {
+                let fault = fault.within(Path::element(happened.event().as_str(), index));
+                format!("{}: {}", fault.path, fault.message)
+            }),
+            patience: Duration::from_secs(action.patience_seconds().into()),
+            at,
+        }
+    });
+    new.collect()
+}

@@ -1,0 +1,296 @@
+//! From an action to the call that is sent: its templates are written with what is known.
+
+use std::sync::LazyLock;
+
+use indexmap::IndexMap;
+use minijinja::value::Serde;
+use minijinja::{Environment, ErrorKind, Value as Known};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Happened;
+use crate::app::App;
+use crate::canary::{
+    Action, ActionCall, ActionEvent, CanaryClassifierThresholdsConfig, Fault, Path, iso_from_millis,
+};
+use crate::notify::Subject;
+use crate::outbox::{TEMPLATE, strict};
+
+/// How long a body may be.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// How many templates an action may have.
+const MOST_TEMPLATES: usize = 100;
+
+/// Steps of one of them: they are tried while a client waits.
+const FUEL: u64 = 20_000;
+
+/// What a value in a URL may hold as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// What templates know, by these names.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Variables {
+    event: ActionEvent,
+    /// Of the interval that passed.
+    number: Option<u32>,
+    /// The last one.
+    score: Option<f64>,
+    /// `canary` or `analysis`.
+    kind: &'static str,
+    execution_id: String,
+    application: String,
+    canary_config_id: String,
+    canary_config_name: Option<String>,
+    control: Option<String>,
+    experiment: Option<String>,
+    location: Option<String>,
+    /// The `extendedScopeParams` of the experiment.
+    parameters: IndexMap<String, String>,
+    thresholds: Option<CanaryClassifierThresholdsConfig>,
+    time: String,
+    /// To the report.
+    link: Option<String>,
+}
+
+impl Variables {
+    pub fn of<S: Subject>(app: &App, subject: &S, happened: &Happened) -> Self {
+        let facts = subject.facts();
+        let (number, score) = match happened {
+            Happened::Started => (None, None),
+            Happened::Passed(judgement) => (Some(judgement.number), Some(judgement.score)),
+            Happened::Ended(_) => (None, facts.judged.map(|judged| judged.score.score)),
+        };
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let public_url = app.config.server.public_url.as_deref();
+        Self {
+            event: happened.event(),
+            number,
+            score,
+            kind: facts.kind,
+            execution_id: subject.id().to_owned(),
+            application: subject.application().to_owned(),
+            canary_config_id: subject.canary_config_id().to_owned(),
+            canary_config_name: facts.config.and_then(|config| config.name.clone()),
+            control: text(facts.control),
+            experiment: text(facts.experiment),
+            location: text(facts.location),
+            parameters: facts.parameters.cloned().unwrap_or_default(),
+            thresholds: facts.thresholds,
+            time: iso_from_millis(app.clock.now_millis()),
+            link: public_url.map(|url| format!("{url}/{}/{}", facts.path, subject.id())),
+        }
+    }
+}
+
+/// # Errors
+/// What cannot be written, with its place in the action.
+pub fn call(action: &Action, variables: &Variables) -> Result<ActionCall, Fault> {
+    let mut templates = 0;
+    each_text(action, &mut |_, text| {
+        templates += usize::from(is_template(text));
+    });
+    if MOST_TEMPLATES < templates {
+        let told =
+            format!("{templates} templates are too many: an action may have {MOST_TEMPLATES}");
+        return Err(Fault::new(Path::default(), told));
+    }
+    let url = write(&URLS, &action.url, variables).map_err(at(Path::of("url")))?;
+    let mut headers = IndexMap::new();
+    for (name, template) in &action.headers {
+        let path = || Path::of("headers").member(name);
+        let value = write(&TEXTS, template, variables).map_err(at(path()))?;
+        if value.chars().any(char::is_control) {
+            return Err(Fault::new(path(), "a header is one line of text"));
+        }
+        headers.insert(name.clone(), value);
+    }
+    let (body, kind) = match (&action.merge_patch, &action.body) {
+        (Some(patch), _) => (
+            Some(json(patch, Path::of("mergePatch"), variables)?),
+            "application/merge-patch+json",
+        ),
+        (None, Some(Value::String(template))) => {
+            let text = write(&TEXTS, template, variables).map_err(at(Path::of("body")))?;
+            (Some(Value::String(text)), "text/plain; charset=utf-8")
+        }
+        (None, Some(body)) => (
+            Some(json(body, Path::of("body"), variables)?),
+            "application/json",
+        ),
+        (None, None) => (None, ""),
+    };
+    let says_kind = |name: &String| name.eq_ignore_ascii_case("content-type");
+    if body.is_some() && !headers.keys().any(says_kind) {
+        headers.insert("Content-Type".to_owned(), kind.to_owned());
+    }
+    let call = ActionCall {
+        method: action.method(),
+        url,
+        headers,
+        body,
+    };
+    if MOST_BYTES < text(&call).len() {
+        let told = format!("it is longer than {MOST_BYTES} bytes");
+        return Err(Fault::new(Path::of("body"), told));
+    }
+    Ok(call)
+}
+
+/// The body as it is sent.
+pub fn text(call: &ActionCall) -> String {
+    match &call.body {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(json) => json.to_string(),
+    }
+}
+
+fn is_template(text: &str) -> bool {
+    text.contains('{')
+}
+
+/// What can be said of templates before anything is known.
+pub fn faults(action: &Action) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    each_text(action, &mut |path, template| {
+        let compiled = match expression(template) {
+            Some(expression) => TEXTS.compile_expression(expression).map(|_| ()),
+            None => TEXTS
+                .template_from_named_str(TEMPLATE, template)
+                .map(|_| ()),
+        };
+        if let Err(cause) = compiled {
+            faults.push(at(path)(cause));
+        }
+    });
+    faults
+}
+
+/// Everything that may be a template, with its place.
+fn each_text(action: &Action, look: &mut impl FnMut(Path, &str)) {
+    look(Path::of("url"), &action.url);
+    for (name, template) in &action.headers {
+        look(Path::of("headers").member(name), template);
+    }
+    for (member, body) in [("body", &action.body), ("mergePatch", &action.merge_patch)] {
+        if let Some(body) = body {
+            each_text_in(body, Path::of(member), look);
+        }
+    }
+}
+
+fn each_text_in(value: &Value, path: Path, look: &mut impl FnMut(Path, &str)) {
+    match value {
+        Value::String(template) => look(path, template),
+        Value::Array(elements) => {
+            for (at, element) in elements.iter().enumerate() {
+                each_text_in(element, path.clone().nth(at), look);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                each_text_in(member, path.clone().member(name), look);
+            }
+        }
+        _ => {}
+    }
+}
+
+static TEXTS: LazyLock<Environment<'static>> = LazyLock::new(frugal);
+
+/// A value is one part of the URL, whatever it holds.
+static URLS: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut urls = frugal();
+    urls.set_formatter(|out, _, value| {
+        let text = value.to_string();
+        Ok(write!(out, "{}", utf8_percent_encode(&text, PLAIN))?)
+    });
+    urls
+});
+
+fn frugal() -> Environment<'static> {
+    let mut templates = strict();
+    templates.set_fuel(Some(FUEL));
+    templates
+}
+
+fn write(
+    environment: &Environment<'static>,
+    template: &str,
+    variables: &Variables,
+) -> Result<String, minijinja::Error> {
+    if !is_template(template) {
+        return Ok(template.to_owned());
+    }
+    let template = environment.template_from_named_str(TEMPLATE, template)?;
+    template.render(Serde(variables))
+}
+
+/// The same JSON with its texts written.
+fn json(value: &Value, path: Path, variables: &Variables) -> Result<Value, Fault> {
+    match value {
+        Value::String(template) => match expression(template) {
+            Some(expression) => evaluated(expression, variables).map_err(at(path)),
+            None => write(&TEXTS, template, variables)
+                .map(Value::String)
+                .map_err(at(path)),
+        },
+        Value::Array(elements) => {
+            let elements = elements.iter().enumerate();
+            let written = elements.map(|(at, one)| json(one, path.clone().nth(at), variables));
+            written.collect::<Result<_, _>>().map(Value::Array)
+        }
+        Value::Object(members) => {
+            let mut written = Map::new();
+            for (name, member) in members {
+                let member = json(member, path.clone().member(name), variables)?;
+                written.insert(name.clone(), member);
+            }
+            Ok(Value::Object(written))
+        }
+        value => Ok(value.clone()),
+    }
+}
+
+/// What stands in a text that is one expression and nothing else: its value is not made a text.
+fn expression(template: &str) -> Option<&str> {
+    let inner = template.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let is_one = !["{{", "}}", "{%", "{#"]
+        .iter()
+        .any(|mark| inner.contains(mark));
+    let inner = inner.strip_prefix('-').unwrap_or(inner);
+    is_one.then(|| inner.strip_suffix('-').unwrap_or(inner))
+}
+
+fn evaluated(expression: &str, variables: &Variables) -> Result<Value, minijinja::Error> {
+    let value: Known = TEXTS
+        .compile_expression(expression)?
+        .eval(Serde(variables))?;
+    if value.is_undefined() {
+        let told = format!("'{}' has no value", expression.trim());
+        return Err(minijinja::Error::new(ErrorKind::UndefinedError, told));
+    }
+    serde_json::to_value(&value).map_err(|cause| {
+        minijinja::Error::new(ErrorKind::BadSerialization, "its value is no JSON")
+            .with_source(cause)
+    })
+}
+
+fn at(path: Path) -> impl Fn(minijinja::Error) -> Fault {
+    move |cause| {
+        Fault::new(
+            path.clone(),
+            format!("its template cannot be written: {cause}"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
