@@ -1,5 +1,6 @@
 //! The doors for HTTP: the router and what surrounds every request.
 
+mod actions;
 mod archive;
 mod canary;
 mod canary_config;
@@ -98,6 +99,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(scores::query_scores, scores::query_scores_by_form))
         .routes(routes!(events::watch_canary))
         .routes(routes!(events::watch_analysis))
+        .routes(routes!(actions::list_canary_actions))
+        .routes(routes!(actions::list_analysis_actions))
         .routes(routes!(retention::pin_canary, retention::unpin_canary))
         .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
         .routes(routes!(archive::list_archives, archive::create_archive))

@@ -9,7 +9,9 @@ use super::find;
 use super::list::{List, Subject};
 use super::page::Page;
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
+use crate::canary::{
+    ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
+};
 use crate::error::Result;
 use crate::report::analysis::{AnalysisView, analysis};
 use crate::storage::Line;
@@ -51,6 +53,7 @@ fn note(line: &Line<CanaryAnalysisExecutionStatusResponse>) -> String {
 #[derive(Template)]
 #[template(path = "analysis.html", config = "src/ui/askama.toml")]
 pub struct AnalysisPage {
+    actions: Vec<ActionRecord>,
     analysis: AnalysisView,
 }
 
@@ -67,6 +70,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page
     let canaries: Vec<_> = stream::iter(canaries).buffered(READS).collect().await;
     let canaries: Vec<_> = canaries.into_iter().filter_map(Result::ok).collect();
     Ok(Page(AnalysisPage {
+        actions: find::actions(&app, &id).await?,
         analysis: analysis(&document, &canaries),
     }))
 }

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
-use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSetPair};
+use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, Id, MetricSetPair};
 use crate::error::{Error, Result};
 use crate::storage::Record;
 
@@ -18,6 +18,11 @@ pub async fn execution<R: Record + DeserializeOwned>(app: &App, id: &str, what: 
     })?;
     serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("the {what} '{id}' cannot be read: {cause}")))
+}
+
+/// What an execution called outside of serin.
+pub async fn actions(app: &App, id: &str) -> Result<Vec<ActionRecord>> {
+    app.storage.actions(&Id::parse(id)?).await
 }
 
 /// The series of a run; `None` when there are none, or none any more.

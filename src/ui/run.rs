@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::page::Page;
 use super::{assets, find};
 use crate::app::App;
-use crate::canary::{CanaryExecutionStatusResponse, MetricSetPair, iso_from_millis};
+use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, MetricSetPair, iso_from_millis};
 use crate::error::{Error, Result};
 use crate::report::series::{self, Series};
 use crate::report::view::{self, MetricView, RunView};
@@ -28,6 +28,7 @@ pub enum Place {
 #[template(path = "run.html", config = "src/ui/askama.toml")]
 pub struct RunPage {
     run: RunView,
+    actions: Vec<ActionRecord>,
     place: Place,
     /// Where the run is found, whoever looks.
     permanent: Option<String>,
@@ -37,6 +38,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page
     let (run, _) = view_of(&app, &id).await?;
     Ok(Page(RunPage {
         permanent: permanent(&app, &run),
+        actions: find::actions(&app, &id).await?,
         run,
         place: Place::Page,
     }))
@@ -51,6 +53,7 @@ fn permanent(app: &App, run: &RunView) -> Option<String> {
 #[template(path = "report.html", config = "src/ui/askama.toml")]
 struct ReportFile {
     run: RunView,
+    actions: Vec<ActionRecord>,
     place: Place,
     permanent: Option<String>,
     /// What may run in the file carries it.
@@ -77,6 +80,7 @@ pub async fn report(State(app): State<App>, Path(id): Path<String>) -> Result<Re
         scripts: [assets::UPLOT, assets::SCRIPT],
         place: Place::File,
         permanent: permanent(&app, &run),
+        actions: find::actions(&app, &id).await?,
         run,
         nonce,
     };

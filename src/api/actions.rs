@@ -1,0 +1,45 @@
+//! `/canary/{id}/actions`: what an execution called outside of serin.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::problem::Problem;
+use super::request::PathId;
+use crate::app::App;
+use crate::canary::{
+    ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id,
+};
+use crate::error::Result;
+use crate::storage::Record;
+
+/// List the actions of a canary
+///
+/// Those that were taken and those that wait, in their order, with what was sent and what came of it.
+#[utoipa::path(get, path = "/canary/{id}/actions", tag = "canary",
+    params(("id" = String, Path, description = "id of the execution")),
+    responses((status = 200, body = Vec<ActionRecord>), (status = 404, body = Problem)))]
+pub async fn list_canary_actions(
+    State(app): State<App>,
+    PathId(id): PathId,
+) -> Result<Json<Vec<ActionRecord>>> {
+    list::<CanaryExecutionStatusResponse>(&app, &id).await
+}
+
+/// List the actions of an analysis
+///
+/// Those that were taken and those that wait, in their order, with what was sent and what came of it.
+#[utoipa::path(get, path = "/standalone_canary_analysis/{id}/actions", tag = "analysis",
+    params(("id" = String, Path, description = "id of the analysis")),
+    responses((status = 200, body = Vec<ActionRecord>), (status = 404, body = Problem)))]
+pub async fn list_analysis_actions(
+    State(app): State<App>,
+    PathId(id): PathId,
+) -> Result<Json<Vec<ActionRecord>>> {
+    list::<CanaryAnalysisExecutionStatusResponse>(&app, &id).await
+}
+
+async fn list<R: Record>(app: &App, id: &Id) -> Result<Json<Vec<ActionRecord>>> {
+    // An execution that is not there, or of another kind, is told as everywhere.
+    app.storage.execution_of_any::<R>(&app.stores(), id).await?;
+    Ok(Json(app.storage.actions(id).await?))
+}
