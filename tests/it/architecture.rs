@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
@@ -14,11 +14,22 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("storage", &["canary", "config", "error", "clock"]),
     ("app", &["config", "storage", "metrics", "clock", "error"]),
     ("report", &["canary", "error"]),
-    ("notify", &["app", "storage", "canary", "config", "error"]),
+    ("outbox", &["app", "config", "error"]),
+    (
+        "notify",
+        &["app", "outbox", "storage", "canary", "config", "error"],
+    ),
+    (
+        "actions",
+        &[
+            "app", "notify", "outbox", "storage", "canary", "config", "error",
+        ],
+    ),
     (
         "run",
         &[
-            "app", "notify", "storage", "metrics", "judge", "canary", "config", "error", "clock",
+            "app", "actions", "notify", "storage", "metrics", "judge", "canary", "config", "error",
+            "clock",
         ],
     ),
     (
@@ -42,8 +53,8 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     (
         "command",
         &[
-            "app", "api", "lint", "run", "notify", "storage", "metrics", "report", "judge",
-            "canary", "config", "error", "clock",
+            "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
+            "judge", "canary", "config", "error", "clock",
         ],
     ),
     ("main", &["command"]),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod accounts;
+mod actions;
 mod admission;
 mod analysis;
 mod architecture;
@@ -19,6 +20,7 @@ mod explained;
 mod first_users_path;
 mod flagger;
 mod fleet;
+mod gateway;
 mod harness;
 mod judge;
 mod lenient;

@@ -183,26 +183,30 @@ async fn without_a_public_url_there_are_no_links_and_without_a_failure_few_words
     }
 }
 
+pub fn is_signed(signature: &str, body: &str, secret: &str) -> bool {
+    let Some((time, signature)) = signature.split_once(",v1=") else {
+        return false;
+    };
+    let time = time.strip_prefix("t=").unwrap();
+    assert!(1_700_000_000 < time.parse::<i64>().unwrap());
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{time}.{body}").as_bytes());
+    let mut expected = String::new();
+    for byte in mac.finalize().into_bytes() {
+        write!(expected, "{byte:02x}").unwrap();
+    }
+    signature == expected
+}
+
 #[tokio::test]
 async fn a_signature_tells_a_receiver_who_sent_what() {
-    fn is_signed(post: &Post, secret: &str) -> bool {
-        let signature = post.header("x-serin-signature");
-        let Some((time, signature)) = signature.split_once(",v1=") else {
-            return false;
-        };
-        let time = time.strip_prefix("t=").unwrap();
-        assert!(1_700_000_000 < time.parse::<i64>().unwrap());
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        mac.update(format!("{time}.{}", post.body).as_bytes());
-        let mut expected = String::new();
-        for byte in mac.finalize().into_bytes() {
-            write!(expected, "{byte:02x}").unwrap();
-        }
-        signature == expected
-    }
     let prometheus = ScriptedPrometheus::start(worse).await;
     let receiver = Receiver::answering(|post, _| {
-        if is_signed(post, "the right one") {
+        if is_signed(
+            post.header("x-serin-signature"),
+            &post.body,
+            "the right one",
+        ) {
             200
         } else {
             401

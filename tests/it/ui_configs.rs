@@ -486,7 +486,10 @@ async fn trying_a_config_starts_a_run_over_the_past() {
     let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
     let serin = Serin::start(&prometheus.url).await;
     let browser = Browser::of(&serin);
-    let id = store(&serin, &config("tried")).await;
+    let mut tried = config("tried");
+    // Nowhere may actions go, and a trial takes none.
+    tried["actions"] = json!({"pass": {"url": "http://gateway/weight"}});
+    let id = store(&serin, &tried).await;
     let path = format!("/ui/configs/{id}/try");
     let (status, page) = browser.page(&path).await;
     assert_eq!(status, 200);
@@ -523,6 +526,7 @@ async fn trying_a_config_starts_a_run_over_the_past() {
     assert_eq!(run["status"], "succeeded", "{run}");
     assert_eq!(run["application"], "web");
     assert_eq!(run["canaryConfigId"], id.as_str());
+    assert_eq!(run["config"].get("actions"), None);
     let scopes = &run["canaryExecutionRequest"]["scopes"]["default"];
     assert_eq!(
         scopes["controlScope"]["extendedScopeParams"]["quantile"],
