@@ -28,6 +28,24 @@ fn worse(asked: &Asked) -> Reply {
     })
 }
 
+/// An experiment whose scope is `bad` is four times as high, `slow` answers late, and `broken` is
+/// refused.
+pub fn by_scope(asked: &Asked, late: Duration) -> Reply {
+    let query = &asked.params["query"];
+    let has = |scope: &str| query.contains(&format!("version=\"{scope}\""));
+    if has("broken") {
+        return Reply::text(
+            400,
+            r#"{"status": "error", "errorType": "bad_data", "error": "no such thing"}"#,
+        );
+    }
+    let reply = series(if has("bad") { 4.0 } else { 1.0 });
+    if has("slow") {
+        return reply.after(late);
+    }
+    reply
+}
+
 pub fn config(metrics: &[&str]) -> Value {
     let metric = |name: &&str| {
         json!({

@@ -4,30 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::executions::{config, series};
+use crate::executions::{by_scope, config};
 use crate::harness::{Client, Serin, answer, new_database};
-use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
-
-/// A canary whose scope is `bad` is four times as high as the primary, `slow` never answers, and
-/// `broken` is refused.
-fn sides(asked: &Asked) -> Reply {
-    let query = &asked.params["query"];
-    let has = |scope: &str| query.contains(&format!("version=\"{scope}\""));
-    if has("broken") {
-        return Reply::text(
-            400,
-            r#"{"status": "error", "errorType": "bad_data", "error": "no such thing"}"#,
-        );
-    }
-    let reply = series(if has("bad") { 4.0 } else { 1.0 });
-    if has("slow") {
-        return reply.after(Duration::from_mins(5));
-    }
-    reply
-}
+use crate::scripted_prometheus::ScriptedPrometheus;
 
 async fn start() -> (Serin, ScriptedPrometheus) {
-    let prometheus = ScriptedPrometheus::start(sides).await;
+    let prometheus =
+        ScriptedPrometheus::start(|asked| by_scope(asked, Duration::from_mins(5))).await;
     let serin = Serin::start(&prometheus.url).await;
     store(&serin.client, "gate").await;
     (serin, prometheus)
@@ -369,7 +352,8 @@ async fn replicas_share_the_run_of_a_revision() {
         ("database.url", database.as_str()),
         ("storage.directory", directory.as_str()),
     ];
-    let prometheus = ScriptedPrometheus::start(sides).await;
+    let prometheus =
+        ScriptedPrometheus::start(|asked| by_scope(asked, Duration::from_mins(5))).await;
     let replica = || Serin::start_with(&prometheus.url, &keys, None);
     let (one, two) = tokio::join!(replica(), replica());
     let (one, two) = (&one.client, &two.client);

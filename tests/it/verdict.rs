@@ -4,30 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::executions::{config, request, series};
+use crate::executions::{by_scope, config, request};
 use crate::harness::{Client, Serin, answer};
-use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
-
-/// An experiment whose scope is `bad` is four times as high, `slow` takes a second, and `broken` is
-/// refused.
-fn sides(asked: &Asked) -> Reply {
-    let query = &asked.params["query"];
-    let has = |scope: &str| query.contains(&format!("version=\"{scope}\""));
-    if has("broken") {
-        return Reply::text(
-            400,
-            r#"{"status": "error", "errorType": "bad_data", "error": "no such thing"}"#,
-        );
-    }
-    let reply = series(if has("bad") { 4.0 } else { 1.0 });
-    if has("slow") {
-        return reply.after(Duration::from_secs(1));
-    }
-    reply
-}
+use crate::scripted_prometheus::ScriptedPrometheus;
 
 async fn start() -> (Serin, ScriptedPrometheus) {
-    let prometheus = ScriptedPrometheus::start(sides).await;
+    let prometheus =
+        ScriptedPrometheus::start(|asked| by_scope(asked, Duration::from_secs(1))).await;
     let keys = [("server.publicUrl", "https://serin.example.com")];
     let serin = Serin::start_with(&prometheus.url, &keys, None).await;
     let mut config = config(&["errors"]);

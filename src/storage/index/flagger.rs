@@ -183,7 +183,7 @@ fn flagger_row(row: &AnyRow) -> FlaggerRow {
 mod tests {
     use super::*;
     use crate::canary::ExecutionStatus;
-    use crate::storage::index::tests::on_each;
+    use crate::storage::index::tests::{on_each, waiting};
     use crate::storage::index::{Kind, Outbox};
 
     fn key(checksum: &str) -> FlaggerKey {
@@ -195,20 +195,7 @@ mod tests {
     }
 
     fn row(id: &str, build_time: i64) -> ExecutionRow {
-        ExecutionRow {
-            kind: Kind::Analysis,
-            id: id.to_owned(),
-            application: "podinfo".to_owned(),
-            canary_config_id: "c".to_owned(),
-            storage_account: "one".to_owned(),
-            status: ExecutionStatus::NotStarted,
-            complete: false,
-            archived: false,
-            build_time,
-            attempt: 0,
-            parent: None,
-            document: "{}".to_owned(),
-        }
+        waiting(Kind::Analysis, id, build_time)
     }
 
     fn here(others: &[&str]) -> FlaggerStart {

@@ -217,8 +217,7 @@ fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canary::ExecutionStatus;
-    use crate::storage::index::tests::on_each;
+    use crate::storage::index::tests::{on_each, waiting};
     use crate::storage::index::{ArchiveRow, ExecutionRow};
 
     fn archived(id: &str, application: &str, build_time: i64, outcome: &str) -> ArchiveRow {
@@ -241,18 +240,11 @@ mod tests {
 
     fn running(id: &str, application: &str, build_time: i64) -> ExecutionRow {
         ExecutionRow {
-            kind: Kind::Canary,
-            id: id.to_owned(),
             application: application.to_owned(),
             canary_config_id: format!("{application}-id"),
             storage_account: "one".to_owned(),
-            status: ExecutionStatus::NotStarted,
-            complete: false,
-            archived: false,
-            build_time,
-            attempt: 0,
-            parent: None,
             document: "document".to_owned(),
+            ..waiting(Kind::Canary, id, build_time)
         }
     }
 

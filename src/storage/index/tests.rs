@@ -1,10 +1,13 @@
 //! What every index does: the tests of its rows run on each database.
 
+use std::time::Duration;
+
 use sqlx::{Connection, Executor, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use super::Index;
+use super::{Claim, ExecutionRow, Index, Kind};
+use crate::canary::ExecutionStatus;
 use crate::config::Database;
 
 /// Runs a test on a new SQLite, and on a new database of PostgreSQL where there is one: without it
@@ -21,6 +24,32 @@ pub async fn on_each(test: impl AsyncFn(Index)) {
         test(index.clone()).await;
         index.close().await;
     }
+}
+
+/// An execution of the application `web` that nobody has claimed.
+pub fn waiting(kind: Kind, id: &str, build_time: i64) -> ExecutionRow {
+    ExecutionRow {
+        kind,
+        id: id.to_owned(),
+        application: "web".to_owned(),
+        canary_config_id: "c".to_owned(),
+        storage_account: "s3".to_owned(),
+        status: ExecutionStatus::NotStarted,
+        complete: false,
+        archived: false,
+        build_time,
+        attempt: 0,
+        parent: None,
+        document: "{}".to_owned(),
+    }
+}
+
+/// A claimed execution.
+pub async fn claimed(index: &Index, kind: Kind, id: &str) -> Claim {
+    index.insert_execution(&waiting(kind, id, 0)).await.unwrap();
+    let lease = Duration::from_secs(30);
+    let claimed = index.claim("worker", 0, lease, 1).await.unwrap();
+    claimed.into_iter().next().unwrap()
 }
 
 /// The URL of an empty database.

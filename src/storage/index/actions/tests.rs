@@ -1,29 +1,12 @@
 use super::*;
 use crate::canary::{ActionMethod, ExecutionStatus};
-use crate::storage::index::tests::on_each;
-use crate::storage::index::{Claim, ExecutionRow, Kind, Outbox};
+use crate::storage::index::tests::{claimed, on_each};
+use crate::storage::index::{Claim, Kind, Outbox};
 
 const LEASE: Duration = Duration::from_secs(15);
 
-/// A claimed execution.
 async fn execution(index: &Index, id: &str) -> Claim {
-    let row = ExecutionRow {
-        kind: Kind::Analysis,
-        id: id.to_owned(),
-        application: "web".to_owned(),
-        canary_config_id: "c".to_owned(),
-        storage_account: "s3".to_owned(),
-        status: ExecutionStatus::NotStarted,
-        complete: false,
-        archived: false,
-        build_time: 0,
-        attempt: 0,
-        parent: None,
-        document: "{}".to_owned(),
-    };
-    index.insert_execution(&row).await.unwrap();
-    let claimed = index.claim("worker", 0, LEASE, 1).await.unwrap();
-    claimed.into_iter().next().unwrap()
+    claimed(index, Kind::Analysis, id).await
 }
 
 fn turn(places: &[i64]) -> Outbox {

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::storage::index::tests::on_each;
+use crate::storage::index::tests::{on_each, waiting};
 
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -12,18 +12,8 @@ async fn claim_one(index: &Index, owner: &str, now: i64) -> Option<Claim> {
 
 fn row(id: &str, build_time: i64) -> ExecutionRow {
     ExecutionRow {
-        kind: Kind::Canary,
-        id: id.to_owned(),
-        application: "web".to_owned(),
-        canary_config_id: "c".to_owned(),
-        storage_account: "s3".to_owned(),
-        status: ExecutionStatus::NotStarted,
-        complete: false,
-        archived: false,
-        build_time,
-        attempt: 0,
-        parent: None,
         document: format!("{{\"pipelineId\":\"{id}\"}}"),
+        ..waiting(Kind::Canary, id, build_time)
     }
 }
 

@@ -1,30 +1,13 @@
 use super::*;
 use crate::canary::ExecutionStatus;
-use crate::storage::index::tests::on_each;
-use crate::storage::index::{Claim, ExecutionRow, Outbox};
+use crate::storage::index::tests::{claimed, on_each};
+use crate::storage::index::{Claim, Outbox};
 
 const LEASE: Duration = Duration::from_secs(30);
 const ENDED: ExecutionStatus = ExecutionStatus::Succeeded;
 
-/// A claimed execution.
 async fn execution(index: &Index, id: &str) -> Claim {
-    let row = ExecutionRow {
-        kind: Kind::Canary,
-        id: id.to_owned(),
-        application: "web".to_owned(),
-        canary_config_id: "c".to_owned(),
-        storage_account: "s3".to_owned(),
-        status: ExecutionStatus::NotStarted,
-        complete: false,
-        archived: false,
-        build_time: 0,
-        attempt: 0,
-        parent: None,
-        document: "{}".to_owned(),
-    };
-    index.insert_execution(&row).await.unwrap();
-    let claimed = index.claim("worker", 0, LEASE, 1).await.unwrap();
-    claimed.into_iter().next().unwrap()
+    claimed(index, Kind::Canary, id).await
 }
 
 fn notice(channel: &str, event: Event) -> Notice {
