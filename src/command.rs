@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Subcommand;
+use clap::{ArgMatches, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use serve::Service;
@@ -83,15 +83,22 @@ impl Configured {
 }
 
 impl Command {
-    /// Runs to the end of the command.
+    /// Runs to the end of the command; `matches` tell what was typed, and what is a variable.
     ///
     /// # Errors
     /// Whatever keeps the command from doing its work, in words for the person who typed it.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         match self {
             Self::Serve(serve) => wait(serve.run()),
-            Self::Run(run) => wait(async { Ok(run.run().await) }),
-            Self::CanaryConfig(configs) => wait(async { Ok(configs.run().await) }),
+            Self::Run(run) => {
+                let typed = matches.subcommand_matches("run");
+                Ok(exit::or_unavailable(wait(async {
+                    Ok(run.run(typed).await)
+                })))
+            }
+            Self::CanaryConfig(configs) => Ok(exit::or_unavailable(wait(async {
+                Ok(configs.run().await)
+            }))),
             Self::Templates(templates) => Ok(templates.run()),
             Self::Judge(files) => files.run(),
             Self::Demo(demo) => wait(demo.run()),

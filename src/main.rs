@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use serin::command::Command;
 use tikv_jemallocator::Jemalloc;
 
@@ -22,8 +22,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let parsed = Arguments::command()
+        .try_get_matches()
+        .and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, matches)));
+    let (arguments, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(told) => {
             let _ = told.print();
             // clap's own code for a mistake is 2, which is that of a marginal canary.
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
             };
         }
     };
-    match arguments.command.run() {
+    match arguments.command.run(&matches) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("serin: {error:#}");

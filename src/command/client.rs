@@ -13,7 +13,12 @@ use serde_json::Value;
 use super::exit::Usage;
 use crate::config;
 
+const NO_CLIENT: &str = "cannot make an HTTP client";
+
 const DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long a server may be away, if nobody says so.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -21,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 #[derive(clap::Args, Clone, Debug)]
 pub struct Remote {
     /// The server to speak to, such as <https://serin.example.com>.
-    #[arg(long, env = "SERIN_SERVER", value_name = "URL")]
+    #[arg(long, env = "SERIN_SERVER", hide_env_values = true, value_name = "URL")]
     pub server: Option<String>,
     /// Sent as `Authorization: Bearer`, for a proxy before the server.
     #[arg(
@@ -37,9 +42,9 @@ pub struct Remote {
     /// PEM certificates to trust beside the system's.
     #[arg(long, env = "SERIN_CA_FILE", value_name = "FILE", value_parser = path())]
     pub ca_file: Option<PathBuf>,
-    /// How long the server may be away.
-    #[arg(long, env = "SERIN_PATIENCE", value_name = "DURATION", default_value = "2m", value_parser = config::duration)]
-    pub patience: Duration,
+    /// How long the server may be away; 2m, if nobody says so.
+    #[arg(long, env = "SERIN_PATIENCE", value_name = "DURATION")]
+    pub patience: Option<String>,
 }
 
 impl Remote {
@@ -58,11 +63,12 @@ impl Remote {
             (None, Some(file)) => Some(SecretString::from(read(file)?.trim())),
             (None, None) => None,
         };
+        let patience = self.patience.as_deref().filter(|text| !text.is_empty());
+        let patience = patience.map_or(Ok(PATIENCE), |text| {
+            config::duration(text).map_err(|wrong| Usage(format!("--patience '{text}' {wrong}")))
+        })?;
         let client = Client::new(url, token, filled(self.ca_file.as_ref()))?;
-        Ok(Client {
-            patience: self.patience,
-            ..client
-        })
+        Ok(Client { patience, ..client })
     }
 }
 
@@ -78,6 +84,13 @@ pub fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
 fn read(file: &PathBuf) -> Result<String, Usage> {
     let wrong = |cause| Usage(format!("cannot read '{}': {cause}", file.display()));
     std::fs::read_to_string(file).map_err(wrong)
+}
+
+/// Whether a request may be sent as often as one likes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    AsOften,
+    WithKey,
 }
 
 /// A request that failed.
@@ -104,10 +117,14 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Another try might do.
-    fn may_pass(&self) -> bool {
+    /// Another try might do. Of a start, 408 and 500 do not say whether it was taken.
+    fn may_pass(&self, sent: Sent) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+            Self::Refused { status, .. } => match status.as_u16() {
+                429 | 502 | 503 | 504 => true,
+                408 | 500 => sent == Sent::AsOften,
+                _ => false,
+            },
             Self::Unreachable { cause, .. } => !cause.is_builder(),
             Self::Foreign { .. } => false,
         }
@@ -136,24 +153,37 @@ pub struct Client {
 }
 
 impl Client {
-    /// Without patience.
+    /// Of a serin in this process: no proxy stands between, and nothing has to be waited for.
     ///
     /// # Errors
-    /// `Usage` when the address or the certificates cannot be used.
-    pub fn new(
+    /// When no client can be made.
+    pub fn local(url: &str) -> anyhow::Result<Self> {
+        let http = builder().no_proxy().tls_certs_only([]);
+        Ok(Self {
+            http: http.build().context(NO_CLIENT)?,
+            url: url.to_owned(),
+            shown: url.to_owned(),
+            token: None,
+            patience: Duration::ZERO,
+        })
+    }
+
+    fn new(
         url: &str,
         token: Option<SecretString>,
         ca_file: Option<&PathBuf>,
     ) -> anyhow::Result<Self> {
         let is_web = url.starts_with("http://") || url.starts_with("https://");
         let Some(mut shown) = url::Url::parse(url).ok().filter(|_| is_web) else {
-            let wrong = format!("'{url}' is no server; https://serin.example.com would be one");
+            // It may hold a password, in some place or other.
+            let given = if url.contains('@') { "this" } else { url };
+            let wrong = format!("'{given}' is no server; https://serin.example.com would be one");
             return Err(Usage(wrong).into());
         };
         // Only addresses without a host cannot.
         let _ = shown.set_password(None);
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder().timeout(DEADLINE);
+        let _ = shown.set_username("");
+        let mut builder = builder();
         if let Some(file) = ca_file {
             let wrong = |cause| {
                 Usage(format!(
@@ -169,11 +199,11 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         Ok(Self {
-            http: builder.build().context("cannot make an HTTP client")?,
+            http: builder.build().context(NO_CLIENT)?,
             url: url.trim_end_matches('/').to_owned(),
             shown: shown.as_str().trim_end_matches('/').to_owned(),
             token,
-            patience: Duration::ZERO,
+            patience: PATIENCE,
         })
     }
 
@@ -184,16 +214,26 @@ impl Client {
 
     /// What lies there, whatever it is.
     pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.patiently(|| self.send(Method::GET, path, None, None))
+        self.patiently(Sent::AsOften, || self.send(Method::GET, path, None, None))
             .await
     }
 
     /// Sent again when it may not have arrived: `key` keeps it one and the same to serin.
     pub async fn start(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
         let bytes = self
-            .patiently(|| self.send(Method::POST, path, Some(body), Some(key)))
+            .patiently(Sent::WithKey, || {
+                self.send(Method::POST, path, Some(body), Some(key))
+            })
             .await?;
         read_json(&bytes, || format!("POST {path}"))
+    }
+
+    /// Asked until it is taken, as long as the server has patience.
+    pub async fn cancel(&self, id: &str) -> Result<(), Failure> {
+        let path = format!("/pipelines/{id}/cancel");
+        self.patiently(Sent::AsOften, || self.send(Method::PUT, &path, None, None))
+            .await
+            .map(drop)
     }
 
     /// Once; the answer may be empty, which is null.
@@ -212,6 +252,7 @@ impl Client {
 
     async fn patiently<F: Future<Output = Result<Vec<u8>, Failure>>>(
         &self,
+        sent: Sent,
         request: impl FnMut() -> F,
     ) -> Result<Vec<u8>, Failure> {
         let waits = ExponentialBuilder::default()
@@ -221,7 +262,7 @@ impl Client {
             .without_max_times();
         request
             .retry(waits)
-            .when(Failure::may_pass)
+            .when(|failure| failure.may_pass(sent))
             .notify(|failure, wait| {
                 let wait = wait.as_secs_f64();
                 eprintln!("{failure}; once more in {wait:.0} s");
@@ -266,6 +307,11 @@ impl Client {
             message: message(&bytes),
         })
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().timeout(DEADLINE)
 }
 
 fn read_json(bytes: &[u8], request: impl FnOnce() -> String) -> Result<Value, Failure> {

@@ -51,7 +51,7 @@ impl Demo {
         let service = Service::start(self.config(&directory, source.url())?).await?;
         show::introduction(&source, &service.url, &directory);
 
-        let client = Client::new(&service.url, None, None)?;
+        let client = Client::local(&service.url)?;
         let config = scenario::canary_config();
         match client
             .once(Method::POST, "/canaryConfig", Some(&config))

@@ -65,6 +65,11 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Of what could not even begin: 1 would be a bad canary.
+pub fn or_unavailable(code: anyhow::Result<ExitCode>) -> ExitCode {
+    code.unwrap_or_else(|error| told(Err(error)))
+}
+
 /// The end of a command whose exit code says what kept it from its work.
 pub fn told(result: anyhow::Result<Exit>) -> ExitCode {
     result

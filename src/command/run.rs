@@ -10,13 +10,15 @@ mod times;
 mod verdict;
 mod watch;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::Method;
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde_json::Value;
 
 use self::ending::Ending;
@@ -48,7 +50,12 @@ pub struct Run {
     #[command(flatten)]
     remote: Remote,
     /// Judge in this process, with series straight from this Prometheus.
-    #[arg(long, env = "SERIN_PROMETHEUS_URL", value_name = "URL")]
+    #[arg(
+        long,
+        env = "SERIN_PROMETHEUS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     prometheus: Option<String>,
 
     #[command(flatten)]
@@ -64,15 +71,35 @@ impl Run {
         filled(self.file.as_ref()).map(PathBuf::as_path)
     }
 
-    pub async fn run(self) -> ExitCode {
+    /// `typed` tells what was typed, and what is a variable.
+    pub async fn run(mut self, typed: Option<&ArgMatches>) -> ExitCode {
+        if let Some(typed) = typed {
+            self.prefer(typed);
+        }
         told(self.judge().await)
+    }
+
+    /// What is typed takes the place of the variables that it excludes.
+    fn prefer(&mut self, typed: &ArgMatches) {
+        let is_from = |id: &str, source| typed.value_source(id) == Some(source);
+        if is_from("prometheus", ValueSource::CommandLine)
+            && is_from("server", ValueSource::EnvVariable)
+        {
+            self.remote.server = None;
+        }
+        if is_from("server", ValueSource::CommandLine)
+            && is_from("prometheus", ValueSource::EnvVariable)
+        {
+            self.prometheus = None;
+        }
+        self.flags.prefer(typed);
     }
 
     async fn judge(&self) -> anyhow::Result<Exit> {
         super::start_log("serin=warn", LogFormat::Text)?;
         let plan = Plan::of(self)?;
         let reports = reports_of(&plan)?;
-        let config = plan.own_config(self)?;
+        let config = plan.own_config()?;
         let place = self.place(&plan).await?;
         let ended = self.judge_at(&place, &plan, config, reports).await;
         place.leave().await;
@@ -127,36 +154,51 @@ impl Run {
             eprintln!("{link}");
         }
         let timeout = plan.timeout.unwrap_or(Duration::MAX);
-        let watched = watch::until_end(client, start.kind, &id, place.look_every());
-        let document = tokio::select! {
-            watched = tokio::time::timeout(timeout, watched) => {
-                let Ok(document) = watched else {
+        let ended = async {
+            let document = watch::until_end(client, start.kind, &id, place.look_every()).await?;
+            Ending::of(client, &start, link, document).await
+        };
+        let ending = tokio::select! {
+            ended = tokio::time::timeout(timeout, ended) => match ended {
+                Ok(Ok(ending)) => ending,
+                Ok(Err(error)) => {
+                    cancel(client, &id).await;
+                    // Whatever it was, it was not what was typed.
+                    bail!("{error:#}");
+                }
+                Err(_) => {
                     cancel(client, &id).await;
                     bail!("no verdict within {timeout:?}");
-                };
-                document?
-            }
-            signal = stopped => {
+                }
+            },
+            signal = stopped.as_mut() => {
                 signal?;
                 cancel(client, &id).await;
                 return Ok(Exit::Interrupted);
             }
         };
-        let ending = Ending::of(client, start, link, document).await?;
+        tell(&ending);
         let has_page = reports.iter().any(|(format, _)| *format == Format::Html);
         if ending.link.is_none() && ending.run.is_some() && !has_page {
             let file = std::env::temp_dir().join(format!("serin-run-{id}.html"));
             reports.push((Format::Html, file));
         }
-        tell(&ending);
-        for (format, file) in &reports {
-            let written = reports::write(&ending, *format, file, client).await;
-            leave(written, || println!("Report: {}", file.display()));
-        }
-        if let Some(file) = filled(self.github_step_summary.as_ref()) {
-            leave(reports::append_markdown(&ending, file), || {});
+        // The verdict is there: who stops it now loses reports only.
+        tokio::select! {
+            () = self.write(&ending, &reports, client) => {}
+            _ = stopped => {}
         }
         Ok(ending.decision.exit)
+    }
+
+    async fn write(&self, ending: &Ending, reports: &[(Format, PathBuf)], client: &Client) {
+        for (format, file) in reports {
+            let written = reports::write(ending, *format, file, client).await;
+            leave(written, || say(&format!("Report: {}", file.display())));
+        }
+        if let Some(file) = filled(self.github_step_summary.as_ref()) {
+            leave(reports::append_markdown(ending, file), || {});
+        }
     }
 }
 
@@ -222,8 +264,10 @@ async fn begin(
         signal = stopped => {
             signal?;
             // It may have arrived: then it has an id that can be canceled.
-            if let Ok(Ok(answer)) = tokio::time::timeout(CANCEL_WITHIN, posted).await {
-                cancel(client, &id_of(answer)?).await;
+            match tokio::time::timeout(CANCEL_WITHIN, posted).await {
+                Ok(Ok(answer)) => cancel(client, &id_of(answer)?).await,
+                Ok(Err(_)) => {}
+                Err(_) => eprintln!("it may have been started: nobody answered"),
             }
             Ok(None)
         }
@@ -231,10 +275,8 @@ async fn begin(
 }
 
 async fn cancel(client: &Client, id: &str) {
-    let path = format!("/pipelines/{id}/cancel");
-    let canceled = client.once(Method::PUT, &path, None);
-    match tokio::time::timeout(CANCEL_WITHIN, canceled).await {
-        Ok(Ok(_)) => eprintln!("canceled '{id}'"),
+    match tokio::time::timeout(CANCEL_WITHIN, client.cancel(id)).await {
+        Ok(Ok(())) => eprintln!("canceled '{id}'"),
         Ok(Err(failure)) => eprintln!("'{id}' could not be canceled: {failure}"),
         Err(_) => eprintln!("'{id}' could not be canceled within {CANCEL_WITHIN:?}"),
     }
@@ -249,18 +291,21 @@ fn tell(ending: &Ending) {
     {
         let score = judgement.score.as_deref().unwrap_or("–");
         let (number, word) = (judgement.number, judgement.outcome.word());
-        println!("{number}. {word}, score {score}: {}", judgement.sentence);
+        say(&format!(
+            "{number}. {word}, score {score}: {}",
+            judgement.sentence
+        ));
     }
     if let Some(run) = ending.run.as_ref().filter(|run| !run.metrics.is_empty()) {
-        println!("{}", table::of(run));
+        say(&table::of(run));
     }
     if let Some(failure) = &ending.failure {
-        println!("Failed {}: {}", failure.step, failure.message);
+        say(&format!("Failed {}: {}", failure.step, failure.message));
     }
-    println!("\n{}", reports::headline(ending));
-    println!("{}", ending.reason());
+    say(&format!("\n{}", reports::headline(ending)));
+    say(&ending.reason());
     if let Some(link) = &ending.link {
-        println!("Report: {link}");
+        say(&format!("Report: {link}"));
     }
 }
 
@@ -270,4 +315,9 @@ fn leave(written: anyhow::Result<()>, then: impl FnOnce()) {
         Ok(()) => then(),
         Err(error) => eprintln!("serin: {error:#}"),
     }
+}
+
+/// On standard output, which nobody may be reading.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

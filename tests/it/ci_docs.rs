@@ -144,6 +144,8 @@ async fn the_action_stops_a_job_for_what_it_shall_stop_it() {
         ("v2-good", "", 0, "pass"),
         ("v2-bad", "", 1, "fail"),
         ("v2-bad", "marginal undecided", 0, "fail"),
+        ("v2-bad", "fail,marginal", 1, "fail"),
+        ("v2-bad", "marginal\nfail\n", 1, "fail"),
         ("", "marginal", 64, "error"),
     ];
     for (experiment, fail_on, exit, verdict) in cases {

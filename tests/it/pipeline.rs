@@ -217,21 +217,33 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
             "ftp://x",
         ),
         (
+            vec![
+                "--metric",
+                errors,
+                "--control=a",
+                "--experiment=b",
+                "--server=http://127.0.0.1:1",
+                "--window=1h",
+                "--lifetime=1h",
+            ],
+            "",
+            "give one",
+        ),
+        (
             window(&["--metric", errors, "--report", "pdf=x"]),
             "",
             "junit, markdown, json and html",
         ),
         (
-            window(&[
+            vec![
                 "--metric",
                 errors,
-                "--interval",
-                "5m",
-                "--prometheus",
-                "http://127.0.0.1:1",
-                "--lifetime",
-                "90s",
-            ]),
+                "--control=a",
+                "--experiment=b",
+                "--prometheus=http://127.0.0.1:1",
+                "--interval=5m",
+                "--lifetime=90s",
+            ],
             "",
             "whole minutes",
         ),
@@ -471,6 +483,79 @@ thresholds: {pass: 80, marginal: 50}
         json!({"pass": 80.0, "marginal": 50.0})
     );
     assert_eq!(request["siteLocal"], json!({"team": "blue"}));
+}
+
+#[tokio::test]
+async fn what_is_typed_takes_the_place_of_variables_and_keys_that_it_excludes() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let mut plan = plan(&[("bad", json!({"direction": "increase"}))]);
+    let config = plan["canaryConfig"].take();
+    plan.as_object_mut().unwrap().remove("canaryConfig");
+    plan["canaryConfigFile"] = json!("config.json");
+    std::fs::write(path("canary.json"), plan.to_string()).unwrap();
+    std::fs::write(path("config.json"), config.to_string()).unwrap();
+    let file = path("canary.json");
+    let beside = ["-f", &file, "--prometheus", &prometheus.url];
+    let environment = [
+        ("SERIN_SERVER", "http://127.0.0.1:1"),
+        ("SERIN_PATIENCE", ""),
+    ];
+    let (exit, told) = run(&beside, &environment, "").await;
+    assert_eq!(exit, 1, "{told}");
+
+    // A flag names a file as the shell does, not as the plan does.
+    let config = path("config.json");
+    let flag = [&beside[..], &["--canary-config", &config]].concat();
+    let (exit, told) = run(&flag, &[], "").await;
+    assert_eq!(exit, 1, "{told}");
+
+    let long = "good=good{version=\"${scope}\"}\n  or\n  good{version=\"none\"}";
+    let typed = [&beside[..], &["--metric", long]].concat();
+    let variables = [
+        ("SERIN_RUN_CONFIG_ID", "other"),
+        ("SERIN_RUN_METRIC", "bad=bad"),
+    ];
+    let (exit, told) = run(&typed, &variables, "").await;
+    assert_eq!(exit, 0, "{told}");
+
+    let variables = [(
+        "SERIN_RUN_METRIC",
+        "good=good{version=\"${scope}\"}\nbad=bad{version=\"${scope}\"}",
+    )];
+    let (exit, told) = run(&beside, &variables, "").await;
+    assert_eq!(exit, 1, "{told}");
+    assert!(told.contains("│ good"), "{told}");
+}
+
+#[tokio::test]
+async fn a_server_that_stumbles_is_asked_again_and_one_that_refuses_is_left_without_a_run() {
+    for (failure, code) in [(500, 69), (401, 69)] {
+        let door = ScriptedPrometheus::start(move |asked| {
+            let body = match asked.method.as_str() {
+                "POST" => json!({"canaryExecutionId": "one"}),
+                "PUT" => json!({}),
+                _ => return Reply::text(failure, r#"{"message": "not now"}"#),
+            };
+            Reply::text(200, body.to_string())
+        })
+        .await;
+        let arguments = [
+            &WINDOW[..],
+            &["--server", &door.url, "--metric", "m=x", "--patience", "2s"],
+        ]
+        .concat();
+        let (exit, told) = run(&arguments, &[], "").await;
+        assert_eq!(exit, code, "{told}");
+        assert!(told.contains("canceled 'one'"), "{told}");
+        let gets = door
+            .asked()
+            .iter()
+            .filter(|asked| asked.method == "GET")
+            .count();
+        assert_eq!(1 < gets, failure == 500, "{failure}: {gets} times");
+    }
 }
 
 #[tokio::test]

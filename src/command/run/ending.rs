@@ -39,13 +39,13 @@ impl Ending {
     /// Asks the server for the last canary of an analysis.
     pub async fn of(
         client: &Client,
-        start: Start,
+        start: &Start,
         link: Option<String>,
         document: Value,
     ) -> anyhow::Result<Self> {
         let ending = match start.kind {
-            Kind::Canary => Self::of_canary(start.title, document)?,
-            Kind::Analysis => Self::of_analysis(client, start.title, document).await?,
+            Kind::Canary => Self::of_canary(start.title.clone(), document)?,
+            Kind::Analysis => Self::of_analysis(client, start.title.clone(), document).await?,
         };
         Ok(Self { link, ..ending })
     }

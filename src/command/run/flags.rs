@@ -1,5 +1,7 @@
 //! What is said beside the file: each flag, and the variable of the environment for it.
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde_json::{Value, json};
 
 use crate::command::exit::Usage;
@@ -31,12 +33,7 @@ pub struct Flags {
     configuration_account: Option<String>,
 
     /// Any key of the file: --set scopes.edge.control=v1
-    #[arg(
-        long,
-        env = "SERIN_RUN_SET",
-        value_name = "KEY=VALUE",
-        value_delimiter = '\n'
-    )]
+    #[arg(long, env = "SERIN_RUN_SET", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// How long to wait for the verdict; what has none by then is canceled.
     #[arg(long, env = "SERIN_RUN_TIMEOUT", value_name = "DURATION")]
@@ -66,12 +63,7 @@ struct What {
     #[arg(long, env = "SERIN_RUN_CONFIG_NAME", value_name = "NAME")]
     config_name: Option<String>,
     /// A metric without a canary config; any clear change of it fails. May be repeated.
-    #[arg(
-        long,
-        env = "SERIN_RUN_METRIC",
-        value_name = "NAME=PROMQL",
-        value_delimiter = '\n'
-    )]
+    #[arg(long, env = "SERIN_RUN_METRIC", value_name = "NAME=PROMQL")]
     metric: Vec<String>,
 }
 
@@ -93,12 +85,7 @@ struct SideFlags {
     #[arg(long, env = "SERIN_RUN_EXPERIMENT_LOCATION", value_name = "NAME")]
     experiment_location: Option<String>,
     /// A variable for the queries of both sides. May be repeated.
-    #[arg(
-        long,
-        env = "SERIN_RUN_PARAM",
-        value_name = "NAME=VALUE",
-        value_delimiter = '\n'
-    )]
+    #[arg(long, env = "SERIN_RUN_PARAM", value_name = "NAME=VALUE")]
     param: Vec<String>,
 }
 
@@ -134,6 +121,45 @@ struct TimeFlags {
 }
 
 impl Flags {
+    /// What is typed takes the place of the variables that it excludes; a variable of several pairs
+    /// has one a line.
+    pub fn prefer(&mut self, typed: &ArgMatches) {
+        let is_from = |id: &str, source| typed.value_source(id) == Some(source);
+        let (what, times) = (&mut self.what, &mut self.times);
+        for (id, pairs) in [
+            ("metric", &mut what.metric),
+            ("param", &mut self.sides.param),
+            ("set", &mut self.set),
+        ] {
+            if is_from(id, ValueSource::EnvVariable) {
+                let lines = pairs.iter().flat_map(|pairs| pairs.lines());
+                *pairs = lines.map(str::to_owned).collect();
+            }
+        }
+        let is_variable = |id| is_from(id, ValueSource::EnvVariable);
+        let is_typed = |ids: &[&str]| {
+            let mut ids = ids.iter();
+            ids.any(|id| is_from(id, ValueSource::CommandLine))
+        };
+        if is_typed(&["canary_config", "config_id", "config_name", "metric"]) {
+            for (id, text) in [
+                ("canary_config", &mut what.canary_config),
+                ("config_id", &mut what.config_id),
+                ("config_name", &mut what.config_name),
+            ] {
+                text.take_if(|_| is_variable(id));
+            }
+            if is_variable("metric") {
+                what.metric.clear();
+            }
+        }
+        if is_typed(&["window", "start"]) {
+            for (id, text) in [("window", &mut times.window), ("start", &mut times.start)] {
+                text.take_if(|_| is_variable(id));
+            }
+        }
+    }
+
     /// What was said beside the file, by the path that it has there. An empty value says nothing.
     pub fn overrides(&self) -> Result<Vec<(String, Value)>, Usage> {
         let (what, sides, times) = (&self.what, &self.sides, &self.times);

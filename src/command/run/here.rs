@@ -43,7 +43,7 @@ impl Here {
             .map_err(|wrong| Usage(format!("the Prometheus cannot be used: {wrong}")))?;
         let service = Service::start(loaded.config).await?;
         Ok(Self {
-            client: Client::new(&service.url, None, None)?,
+            client: Client::local(&service.url)?,
             service,
             folder,
         })

@@ -172,7 +172,7 @@ impl Plan {
     /// The file with the flags above it.
     pub fn of(run: &Run) -> anyhow::Result<Self> {
         let mut tree = match run.file() {
-            Some(file) => read_tree(file)?,
+            Some(file) => with_files_beside(read_tree(file)?, file),
             None => Value::Object(Map::new()),
         };
         let overrides = run.flags.overrides()?;
@@ -195,7 +195,7 @@ impl Plan {
     }
 
     /// The canary config that comes with the run, if it is not one that the server has.
-    pub fn own_config(&self, run: &Run) -> anyhow::Result<Option<Value>> {
+    pub fn own_config(&self) -> anyhow::Result<Option<Value>> {
         let is_given = [
             self.canary_config.is_some(),
             self.canary_config_file.is_some(),
@@ -212,19 +212,17 @@ impl Plan {
                     .to_owned(),
             )
             .into()),
-            [_] => self.one_config(run),
+            [_] => self.one_config(),
             several => Err(Usage(format!("only one of {} can say what is judged", several.join(", "))).into()),
         }
     }
 
-    fn one_config(&self, run: &Run) -> anyhow::Result<Option<Value>> {
+    fn one_config(&self) -> anyhow::Result<Option<Value>> {
         if let Some(config) = &self.canary_config {
             return Ok(Some(config.clone()));
         }
-        if let Some(named) = &self.canary_config_file {
-            let beside = run.file().and_then(Path::parent);
-            let file = beside.map_or_else(|| named.clone(), |folder| folder.join(named));
-            return read_tree(&file).map(Some);
+        if let Some(file) = &self.canary_config_file {
+            return read_tree(file).map(Some);
         }
         Ok((!self.metrics.is_empty()).then(|| simplest(&self.metrics)))
     }
@@ -280,6 +278,16 @@ fn read_tree(file: &Path) -> anyhow::Result<Value> {
         ))
         .into()),
     }
+}
+
+/// What the file names lies beside it, unlike what a flag names.
+fn with_files_beside(mut tree: Value, file: &Path) -> Value {
+    if let (Some(Value::String(named)), Some(folder)) =
+        (tree.get_mut("canaryConfigFile"), file.parent())
+    {
+        *named = folder.join(&*named).display().to_string();
+    }
+    tree
 }
 
 /// Of keys that exclude each other, what is stronger takes the place of all.

@@ -16,6 +16,10 @@ use crate::report::view::MetricView;
 /// What GitHub takes for a comment.
 const MARKDOWN_BYTES: usize = 65_000;
 
+/// Of an analysis, the last ones, and of a failure its beginning: the metrics want room too.
+const JUDGEMENTS: usize = 50;
+const MESSAGE_CHARACTERS: usize = 4_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Junit,
@@ -182,18 +186,24 @@ fn markdown(ending: &Ending) -> String {
     let _ = writeln!(text, "{}\n", escaped(&ending.reason()));
     let _ = writeln!(text, "{}\n", escaped(&ending.title));
     if let Some(failure) = &ending.failure {
+        let message: String = failure.message.chars().take(MESSAGE_CHARACTERS).collect();
+        let message = message.replace("```", "'''");
         let _ = writeln!(
             text,
-            "Failed {}:\n\n```text\n{}\n```\n",
-            failure.step,
-            failure.message.replace("```", "'''")
+            "Failed {}:\n\n```text\n{message}\n```\n",
+            failure.step
         );
     }
-    for judgement in ending
+    let judgements = ending
         .analysis
-        .iter()
-        .flat_map(|analysis| &analysis.judgements)
-    {
+        .as_ref()
+        .map(|analysis| &analysis.judgements);
+    let judgements = judgements.map(Vec::as_slice).unwrap_or_default();
+    let earlier = judgements.len().saturating_sub(JUDGEMENTS);
+    if 0 < earlier {
+        let _ = writeln!(text, "{earlier} earlier judgements are in the report.\n");
+    }
+    for judgement in &judgements[earlier..] {
         let score = judgement.score.as_deref().unwrap_or("–");
         let _ = writeln!(
             text,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Analysis, Plan, Side, Sides};
 use super::times::{self, Window};
+use crate::canary::iso_from_millis;
 use crate::command::client::Client;
 use crate::command::exit::Usage;
 
@@ -174,6 +175,11 @@ fn canary_request(plan: &Plan, now: i64) -> Result<Value, Usage> {
 
 fn analysis_request(plan: &Plan, analysis: &Analysis, now: i64) -> Result<Value, Usage> {
     let is_past = plan.window.is_some() || plan.end.is_some();
+    if is_past && analysis.lifetime.is_some() {
+        let both =
+            "lifetime is how long to analyse what comes, window and end are of the past; give one";
+        return Err(Usage(both.to_owned()));
+    }
     if analysis.lifetime.is_none() && !is_past {
         return Err(Usage(
             "how long is to be analysed? --lifetime 60m says it, or start and end of the past"
@@ -225,6 +231,8 @@ fn analysis_request(plan: &Plan, analysis: &Analysis, now: i64) -> Result<Value,
             )?;
             scope["startTimeIso"] = json!(window.start_iso());
             scope["endTimeIso"] = json!(window.end_iso());
+        } else if let Some(start) = &plan.start {
+            scope["startTimeIso"] = json!(iso_from_millis(times::instant("start", start, now)?));
         }
         scopes.push(scope);
     }

@@ -80,7 +80,7 @@ fn length(text: &str) -> Result<Duration, Usage> {
 }
 
 /// `now`, `now-30m`, or RFC 3339.
-fn instant(name: &str, text: &str, now: i64) -> Result<i64, Usage> {
+pub fn instant(name: &str, text: &str, now: i64) -> Result<i64, Usage> {
     let text = text.trim();
     if let Some(before) = text.strip_prefix("now") {
         let before = before.trim();
