@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::near::near;
+use super::near::{near, slip};
 use super::{Code, Found};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
 use crate::metrics::{Variable, promql, variables};
@@ -59,16 +59,20 @@ fn unknown(path: &Path, variable: Variable<'_>) -> Option<Found> {
     if IMPLICIT.contains(&name) {
         return None;
     }
-    if let Some(meant) = near(name, &IMPLICIT) {
-        return Some(misspelt(path, name, meant));
+    let has_value = "has a value only where extendedScopeParams of the request have it";
+    if let Some(meant) = slip(name, &IMPLICIT) {
+        return Some(misspelt(
+            path,
+            format!("${{{name}}} {has_value}, and is a letter from ${{{meant}}}"),
+            meant,
+        ));
     }
+    let meant = near(name, &IMPLICIT);
     variable.default.is_none().then(|| {
         Found::new(
             Code::UnknownVariable,
             path.clone(),
-            format!(
-                "${{{name}}} has a value only where extendedScopeParams of the request have it"
-            ),
+            format!("${{{name}}} {has_value}{}", question(meant)),
             format!("send it with every request, or write ${{{name}:-a default}}"),
         )
     })
@@ -89,19 +93,29 @@ fn unset(
         .into_iter()
         .map(|(side, scope)| (side, values(metric, scope)))
         .find(|(_, given)| !given.contains(&name))?;
-    if let Some(meant) = near(name, &given) {
-        return Some(misspelt(path, name, meant));
+    let no_value = format!("nothing gives ${{{name}}} a value on the {side} side");
+    if let Some(meant) = slip(name, &given) {
+        return Some(misspelt(
+            path,
+            format!("{no_value}, and it is a letter from ${{{meant}}}"),
+            meant,
+        ));
     }
+    let meant = near(name, &given);
     variable.default.is_none().then(|| {
         Found::new(
             Code::UnsetVariable,
             path.clone(),
-            format!("nothing gives ${{{name}}} a value on the {side} side"),
+            format!("{no_value}{}", question(meant)),
             format!(
                 "give it in the scope or its extendedScopeParams, or write ${{{name}:-a default}}"
             ),
         )
     })
+}
+
+fn question(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean ${{{meant}}}?"))
 }
 
 fn values<'a>(metric: &CanaryMetricConfig, scope: &'a CanaryScope) -> Vec<&'a str> {
@@ -119,11 +133,11 @@ fn values<'a>(metric: &CanaryMetricConfig, scope: &'a CanaryScope) -> Vec<&'a st
         .collect()
 }
 
-fn misspelt(path: &Path, name: &str, meant: &str) -> Found {
+fn misspelt(path: &Path, sentence: String, meant: &str) -> Found {
     Found::new(
         Code::MisspeltVariable,
         path.clone(),
-        format!("nothing is called ${{{name}}}"),
+        sentence,
         format!("write ${{{meant}}}"),
     )
 }
@@ -175,6 +189,62 @@ fn after_dollar(template: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_slip_of_the_finger_is_an_error() {
+        let cases = [
+            ("${scope}", None),
+            ("${scpoe}", Some(Code::MisspeltVariable)),
+            ("${scpoe:-a}", Some(Code::MisspeltVariable)),
+            ("${project_id}", Some(Code::UnknownVariable)),
+            ("${projectId}", Some(Code::UnknownVariable)),
+            ("${projects}", Some(Code::UnknownVariable)),
+            ("${resource_type}", Some(Code::UnknownVariable)),
+            ("${allocation}", Some(Code::UnknownVariable)),
+            ("${scope2}", Some(Code::UnknownVariable)),
+            ("${scopes}", Some(Code::UnknownVariable)),
+            ("${scopes:-a}", None),
+            ("${tenant}", Some(Code::UnknownVariable)),
+        ];
+        let metric = CanaryMetricConfig::default();
+        for (template, expected) in cases {
+            let found = check(&Path::default(), template, &metric, None);
+            let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+            assert_eq!(codes, Vec::from_iter(expected), "{template}");
+        }
+        let found = check(&Path::default(), "${projectId}", &metric, None);
+        let sentence = "${projectId} has a value only where extendedScopeParams of the request \
+                        have it; did you mean ${project}?";
+        assert_eq!(found[0].sentence, sentence);
+    }
+
+    #[test]
+    fn what_scopes_give_is_known() {
+        let params = ["zone", "tenant"].map(|name| (name.to_owned(), "a".to_owned()));
+        let side = CanaryScope {
+            scope: Some("a".to_owned()),
+            extended_scope_params: Some(params.into_iter().collect()),
+            ..CanaryScope::default()
+        };
+        let scopes = Pair {
+            control: side.clone(),
+            experiment: side,
+        };
+        let cases = [
+            ("${zone}${tenant}${scope}", None),
+            ("${tennant}", Some(Code::MisspeltVariable)),
+            ("${tenatn:-a}", Some(Code::MisspeltVariable)),
+            ("${zones}", Some(Code::UnsetVariable)),
+            ("${zones:-a}", None),
+            ("${location}", Some(Code::UnsetVariable)),
+        ];
+        let metric = CanaryMetricConfig::default();
+        for (template, expected) in cases {
+            let found = check(&Path::default(), template, &metric, Some(&scopes));
+            let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+            assert_eq!(codes, Vec::from_iter(expected), "{template}");
+        }
+    }
 
     #[test]
     fn variables_of_others_are_told_from_regular_expressions() {
