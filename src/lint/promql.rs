@@ -28,6 +28,40 @@ pub fn is_query(template: &str) -> bool {
     bare(&plain).contains(['(', '[', '{'])
 }
 
+/// A part of a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Piece<'a> {
+    Code(&'a str),
+    /// Without its quotes.
+    Text(&'a str),
+}
+
+/// Strings and what stands between them, without comments.
+pub fn pieces(query: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = query;
+    let mut quote = None;
+    std::iter::from_fn(move || {
+        if let Some(quote) = quote.take() {
+            let mut letters = rest.chars();
+            let closing = usize::from(is_closed(&mut letters, quote));
+            let (text, after) = (rest, letters.as_str());
+            rest = after;
+            return Some(Piece::Text(&text[..text.len() - after.len() - closing]));
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(['"', '\'', '`', '#']).unwrap_or(rest.len());
+        let (code, after) = rest.split_at(end);
+        quote = after.chars().next().filter(|letter| *letter != '#');
+        rest = match after.strip_prefix('#') {
+            Some(comment) => comment.split_once('\n').map_or("", |(_, after)| after),
+            None => after.get(1..).unwrap_or_default(),
+        };
+        Some(Piece::Code(code))
+    })
+}
+
 /// The bracket or quote that is not closed, or closes nothing.
 pub fn unbalanced(query: &str) -> Option<String> {
     let mut open = Vec::new();
@@ -221,6 +255,24 @@ mod tests {
         for (template, expected) in cases {
             assert_eq!(is_query(template), expected, "{template}");
         }
+    }
+
+    #[test]
+    fn strings_are_told_from_what_stands_between_them() {
+        let query = r#"m{a="b\"c",d=''} # e "f"
++ `\` "g"#;
+        let expected = [
+            Piece::Code("m{a="),
+            Piece::Text("b\\\"c"),
+            Piece::Code(",d="),
+            Piece::Text(""),
+            Piece::Code("} "),
+            Piece::Code("+ "),
+            Piece::Text("\\"),
+            Piece::Code(" "),
+            Piece::Text("g"),
+        ];
+        assert_eq!(pieces(query).collect::<Vec<_>>(), expected);
     }
 
     #[test]
