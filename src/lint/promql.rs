@@ -7,10 +7,59 @@ use crate::metrics::promql::{bare, is_of_word};
 const OF_COUNTERS: &str = "rate irate increase delta idelta resets changes deriv count absent \
     absent_over_time present_over_time count_over_time timestamp group";
 
+/// Between two sides of an operation.
+const OF_MATCHING: [&str; 7] = [
+    "and",
+    "or",
+    "unless",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+];
+
+/// More quantiles in one query are not looked at, nor what is nested deeper: queries may be large.
+const MOST_CALLS: usize = 16;
+const DEEPEST: usize = 16;
+
 /// Whether a template without the prefix is PromQL, and not label matchers.
 pub fn is_query(template: &str) -> bool {
     let plain = template.replace("${", "").replace('}', "");
     bare(&plain).contains(['(', '[', '{'])
+}
+
+/// A part of a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Piece<'a> {
+    Code(&'a str),
+    /// Without its quotes.
+    Text(&'a str),
+}
+
+/// Strings and what stands between them, without comments.
+pub fn pieces(query: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = query;
+    let mut quote = None;
+    std::iter::from_fn(move || {
+        if let Some(quote) = quote.take() {
+            let mut letters = rest.chars();
+            let closing = usize::from(is_closed(&mut letters, quote));
+            let (text, after) = (rest, letters.as_str());
+            rest = after;
+            return Some(Piece::Text(&text[..text.len() - after.len() - closing]));
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(['"', '\'', '`', '#']).unwrap_or(rest.len());
+        let (code, after) = rest.split_at(end);
+        quote = after.chars().next().filter(|letter| *letter != '#');
+        rest = match after.strip_prefix('#') {
+            Some(comment) => comment.split_once('\n').map_or("", |(_, after)| after),
+            None => after.get(1..).unwrap_or_default(),
+        };
+        Some(Piece::Code(code))
+    })
 }
 
 /// The bracket or quote that is not closed, or closes nothing.
@@ -72,10 +121,66 @@ pub fn bare_counter(query: &str) -> Option<String> {
 /// A quantile of classic buckets that were summed without their limits has none.
 pub fn is_quantile_without_le(query: &str) -> bool {
     let bare = bare(query);
-    let has = |wanted: &str| words(&bare).any(|word| word == wanted);
-    let sums = ["sum", "avg", "max", "min"].into_iter().any(has);
-    let has_buckets = words(&bare).any(|word| word.ends_with("_bucket"));
-    has("histogram_quantile") && has_buckets && sums && !has("le") && !has("without")
+    let calls = bare.match_indices("histogram_quantile(").take(MOST_CALLS);
+    let mut calls = calls.filter(|(at, _)| !bare[..*at].ends_with(is_of_word));
+    calls.any(|(at, _)| {
+        let call = parentheses(&bare[at..]);
+        let inside = call.first().map(|(_, inside)| *inside);
+        let arguments = inside.map(|inside| split(inside, |letter| letter == ','));
+        matches!(arguments.as_deref(), Some([_, buckets]) if loses_le(buckets, DEEPEST))
+    })
+}
+
+/// Whether what comes out of an expression of buckets surely has no `le`; what is not understood
+/// may have one.
+fn loses_le(buckets: &str, deepest: usize) -> bool {
+    let Some(deeper) = deepest.checked_sub(1) else {
+        return false;
+    };
+    // What sides are matched by can keep the labels of either.
+    if outermost_words(buckets).any(|word| OF_MATCHING.contains(&word.to_lowercase().as_str())) {
+        return false;
+    }
+    split(buckets, |letter| "+-*/%^<>=!".contains(letter))
+        .into_iter()
+        .any(|operand| operand_loses_le(operand, deeper))
+}
+
+fn operand_loses_le(operand: &str, deepest: usize) -> bool {
+    let parts = parentheses(operand);
+    let heads: Vec<String> = parts.iter().map(|(head, _)| head.to_lowercase()).collect();
+    let heads: Vec<&str> = heads.iter().flat_map(|head| head.split(' ')).collect();
+    let insides: Vec<&str> = parts.iter().map(|(_, inside)| *inside).collect();
+    let (summed, grouping) = match (&heads[..], &insides[..]) {
+        ([""], [inside]) => return loses_le(inside, deepest),
+        ([function], [inside]) if keeps_labels(function) => return loses_le(inside, deepest),
+        (["sum" | "avg" | "max" | "min"], [summed]) => (summed, None),
+        (["sum" | "avg" | "max" | "min", how, ""], [labels, summed])
+        | (["sum" | "avg" | "max" | "min", how], [summed, labels]) => {
+            (summed, Some((*how, *labels)))
+        }
+        _ => return false,
+    };
+    let is_of_buckets = words(summed).any(|word| word.ends_with("_bucket"));
+    let is_lost = match grouping {
+        None => true,
+        // What a variable stands for is not known.
+        Some((_, labels))
+            if !labels
+                .chars()
+                .all(|letter| is_of_word(letter) || letter == ',') =>
+        {
+            false
+        }
+        Some(("by", labels)) => words(labels).all(|label| label != "le"),
+        Some(("without", labels)) => words(labels).any(|label| label == "le"),
+        Some(_) => false,
+    };
+    is_of_buckets && (is_lost || loses_le(summed, deepest))
+}
+
+fn keeps_labels(function: &str) -> bool {
+    matches!(function, "rate" | "irate" | "increase") || function.ends_with("_over_time")
 }
 
 /// How far a query looks back, where that is longer than the step in seconds.
@@ -83,6 +188,50 @@ pub fn beyond(query: &str, step: i64) -> Option<String> {
     let longest = lookback::longest(query)?;
     let step = step.checked_mul(1000).filter(|step| 0 < *step)?;
     (step < longest).then(|| lookback::duration(longest))
+}
+
+/// What stands in each outermost pair of parentheses, and what stands before it.
+fn parentheses(bare: &str) -> Vec<(&str, &str)> {
+    let (mut parts, mut depth, mut head, mut begin) = (Vec::new(), 0_usize, 0, 0);
+    for (at, letter) in bare.char_indices() {
+        match letter {
+            '(' => {
+                if depth == 0 {
+                    begin = at;
+                }
+                depth += 1;
+            }
+            ')' if depth == 1 => {
+                parts.push((&bare[head..begin], &bare[begin + 1..at]));
+                (depth, head) = (0, at + 1);
+            }
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    parts
+}
+
+/// Split where no bracket is open.
+fn split(bare: &str, is_between: impl Fn(char) -> bool) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let is_outermost = |letter| {
+        match letter {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && is_between(letter)
+    };
+    bare.split(is_outermost).collect()
+}
+
+/// Those outside of brackets.
+fn outermost_words(bare: &str) -> impl Iterator<Item = &str> {
+    let is_bracket = |letter| "()[]{}".contains(letter);
+    let pieces = split(bare, is_bracket).into_iter();
+    // A piece ends with what closes it, unless it is the last.
+    pieces.flat_map(move |piece| words(piece.split(is_bracket).next().unwrap_or_default()))
 }
 
 fn words(bare: &str) -> impl Iterator<Item = &str> {
@@ -106,6 +255,24 @@ mod tests {
         for (template, expected) in cases {
             assert_eq!(is_query(template), expected, "{template}");
         }
+    }
+
+    #[test]
+    fn strings_are_told_from_what_stands_between_them() {
+        let query = r#"m{a="b\"c",d=''} # e "f"
++ `\` "g"#;
+        let expected = [
+            Piece::Code("m{a="),
+            Piece::Text("b\\\"c"),
+            Piece::Code(",d="),
+            Piece::Text(""),
+            Piece::Code("} "),
+            Piece::Code("+ "),
+            Piece::Text("\\"),
+            Piece::Code(" "),
+            Piece::Text("g"),
+        ];
+        assert_eq!(pieces(query).collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -153,5 +320,49 @@ mod tests {
             assert_eq!(bare_counter(query).as_deref(), counter, "{query}");
             assert_eq!(is_quantile_without_le(query), without_le, "{query}");
         }
+    }
+
+    #[test]
+    fn quantiles_want_the_limits_of_the_buckets_that_they_are_made_of() {
+        let has_none = [
+            "histogram_quantile(0.9, sum(rate(m_bucket[1m])))",
+            "histogram_quantile(0.9, sum by (job) (rate(m_bucket[1m])))",
+            "histogram_quantile(0.9, sum(rate(m_bucket[1m])) BY (job))",
+            "histogram_quantile(0.9, sum without (le) (rate(m_bucket[1m])))",
+            "histogram_quantile(0.9, (avg(rate(m_bucket[1m])) / 60))",
+            "histogram_quantile(0.9, sum by (le) (sum by (job) (rate(m_bucket[1m]))))",
+            "histogram_quantile(0.9, max_over_time(sum(rate(m_bucket[1m]))[5m:1m]))",
+            "sum(histogram_quantile(0.9, sum(rate(m_bucket{a=\"le)\"}[1m]))))",
+            "1 - histogram_quantile(0.9, sum(rate(a_bucket[1m])) + sum(rate(b_bucket[1m])))",
+        ];
+        for query in has_none {
+            assert!(is_quantile_without_le(query), "{query}");
+        }
+        let may_have_some = [
+            "max(histogram_quantile(0.9, rate(m_bucket[1m])))",
+            "sum(rate(m_bucket[1m])) > histogram_quantile(0.9, rate(m_bucket[1m]))",
+            "histogram_quantile(0.9, sum by (le, job) (rate(m_bucket[1m])))",
+            "histogram_quantile(0.9, sum(rate(m_bucket[1m])) by (le,))",
+            "histogram_quantile(0.9, SUM WITHOUT (instance) (rate(m_bucket[1m])))",
+            "histogram_quantile(0.9, sum by (control-labels) (rate(m_bucket[1m])))",
+            "histogram_quantile(0.9, sum by (\"le\") (rate(m_bucket[1m])))",
+            "histogram_quantile(scalar(max(m)), rate(m_bucket[1m]))",
+            "histogram_quantile(0.9, rate(m_bucket[1m]) and on (pod) max by (pod) (m_bucket))",
+            "histogram_quantile(0.9, sum(m_bucket) / on () group_right () rate(m_bucket[1m]))",
+            "histogram_quantile(0.9, rate(m_bucket[1m]) / scalar(sum(rate(m_bucket[1m]))))",
+            "histogram_quantile(0.9, label_replace(sum(m_bucket), \"le\", \"1\", \"\", \"\"))",
+            "histogram_quantile(0.9, sum(rate(m[1m])))",
+            "my_histogram_quantile(0.9, sum(m_bucket))",
+            "histogram_quantile(0.9, sum(m_bucket)",
+            "histogram_quantile(",
+            "histogram_quantile()",
+        ];
+        for query in may_have_some {
+            assert!(!is_quantile_without_le(query), "{query}");
+        }
+        let deep = "(".repeat(100_000) + "m_bucket" + &")".repeat(100_000);
+        assert!(!is_quantile_without_le(&format!(
+            "histogram_quantile(0.9, {deep})"
+        )));
     }
 }

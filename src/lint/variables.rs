@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::near::near;
+use super::near::{near, slip};
+use super::promql::{self, Piece};
 use super::{Code, Found};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
-use crate::metrics::{Variable, promql, variables};
+use crate::metrics::promql::is_of_word;
+use crate::metrics::{Variable, variables};
 
 /// What the request gives without being asked to.
 const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
@@ -59,16 +61,20 @@ fn unknown(path: &Path, variable: Variable<'_>) -> Option<Found> {
     if IMPLICIT.contains(&name) {
         return None;
     }
-    if let Some(meant) = near(name, &IMPLICIT) {
-        return Some(misspelt(path, name, meant));
+    let has_value = "has a value only where extendedScopeParams of the request have it";
+    if let Some(meant) = slip(name, &IMPLICIT) {
+        return Some(misspelt(
+            path,
+            format!("${{{name}}} {has_value}, and is a letter from ${{{meant}}}"),
+            meant,
+        ));
     }
+    let meant = near(name, &IMPLICIT);
     variable.default.is_none().then(|| {
         Found::new(
             Code::UnknownVariable,
             path.clone(),
-            format!(
-                "${{{name}}} has a value only where extendedScopeParams of the request have it"
-            ),
+            format!("${{{name}}} {has_value}{}", question(meant)),
             format!("send it with every request, or write ${{{name}:-a default}}"),
         )
     })
@@ -89,19 +95,29 @@ fn unset(
         .into_iter()
         .map(|(side, scope)| (side, values(metric, scope)))
         .find(|(_, given)| !given.contains(&name))?;
-    if let Some(meant) = near(name, &given) {
-        return Some(misspelt(path, name, meant));
+    let no_value = format!("nothing gives ${{{name}}} a value on the {side} side");
+    if let Some(meant) = slip(name, &given) {
+        return Some(misspelt(
+            path,
+            format!("{no_value}, and it is a letter from ${{{meant}}}"),
+            meant,
+        ));
     }
+    let meant = near(name, &given);
     variable.default.is_none().then(|| {
         Found::new(
             Code::UnsetVariable,
             path.clone(),
-            format!("nothing gives ${{{name}}} a value on the {side} side"),
+            format!("{no_value}{}", question(meant)),
             format!(
                 "give it in the scope or its extendedScopeParams, or write ${{{name}:-a default}}"
             ),
         )
     })
+}
+
+fn question(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean ${{{meant}}}?"))
 }
 
 fn values<'a>(metric: &CanaryMetricConfig, scope: &'a CanaryScope) -> Vec<&'a str> {
@@ -119,56 +135,98 @@ fn values<'a>(metric: &CanaryMetricConfig, scope: &'a CanaryScope) -> Vec<&'a st
         .collect()
 }
 
-fn misspelt(path: &Path, name: &str, meant: &str) -> Found {
+fn misspelt(path: &Path, sentence: String, meant: &str) -> Found {
     Found::new(
         Code::MisspeltVariable,
         path.clone(),
-        format!("nothing is called ${{{name}}}"),
+        sentence,
         format!("write ${{{meant}}}"),
     )
 }
 
 /// Variables as Grafana, Flagger and Argo write them.
 fn foreign(path: &Path, template: &str) -> Option<Found> {
-    let (written, name) = in_braces(template).or_else(|| after_dollar(template))?;
-    let fix = match name {
-        name if name.starts_with("__") => "write a duration, such as 1m".to_owned(),
-        name => format!("write ${{{name}}}"),
+    // There, `$1` and `$name` are groups of a regular expression.
+    let has_groups = template.contains("label_replace");
+    let is_error = |piece: Piece<'_>, written: &str, name: &str| match piece {
+        Piece::Code(_) => true,
+        Piece::Text(_) if written.starts_with('$') => !has_groups && is_dollar_of_others(name),
+        Piece::Text(_) => is_braced_of_others(written, name),
     };
+    let error = promql::pieces(template).find_map(|piece| {
+        let (Piece::Code(text) | Piece::Text(text)) = piece;
+        in_braces(text)
+            .chain(after_dollar(text))
+            .find(|(written, name)| is_error(piece, written, name))
+    });
+    if let Some((written, name)) = error {
+        let fix = match name {
+            name if name.starts_with("__") => "write a duration, such as 1m".to_owned(),
+            name => format!("write ${{{name}}}"),
+        };
+        return Some(Found::new(
+            Code::ForeignVariable,
+            path.clone(),
+            format!("'{written}' is no variable, and stays in the query as it is"),
+            fix,
+        ));
+    }
+    let whole = |piece| match piece {
+        Piece::Text(text) if !has_groups => {
+            let mut all = in_braces(text).chain(after_dollar(text));
+            all.find(|(written, _)| *written == text)
+        }
+        _ => None,
+    };
+    let (written, name) = promql::pieces(template).find_map(whole)?;
     Some(Found::new(
-        Code::ForeignVariable,
+        Code::UnknownVariable,
         path.clone(),
-        format!("'{written}' is no variable, and stays in the query as it is"),
-        fix,
+        format!("'{written}' stays in the query as it is; did you mean ${{{name}}}?"),
+        format!("write ${{{name}}}, unless the label has this very value"),
     ))
 }
 
+/// In a string, a `$` may be a letter of a name, or the end of a regular expression.
+fn is_dollar_of_others(name: &str) -> bool {
+    name.starts_with("__") || matches!(name, "scope" | "location")
+}
+
+/// In a string, braces may be those of a path, as in `/users/{{id}}`.
+fn is_braced_of_others(written: &str, name: &str) -> bool {
+    let inside = written.trim_matches(['{', '}', ' ']);
+    match inside.split_once('.') {
+        Some((of, _)) => matches!(of, "args" | "inputs" | "variables"),
+        None => matches!(
+            name,
+            "scope" | "location" | "namespace" | "target" | "interval"
+        ),
+    }
+}
+
 /// `{{scope}}`, `{{ args.scope }}`
-fn in_braces(template: &str) -> Option<(&str, &str)> {
-    template.match_indices("{{").find_map(|(at, _)| {
-        let after = &template[at + 2..];
-        let is_of_name = |letter: char| promql::is_of_word(letter) || letter == ' ';
+fn in_braces(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices("{{").filter_map(|(at, _)| {
+        let after = &text[at + 2..];
+        let is_of_name = |letter: char| is_of_word(letter) || letter == ' ';
         let end = after.find(|letter| !is_of_name(letter))?;
         let name = after[..end].trim().rsplit('.').next()?;
         let is_name = name.starts_with(char::is_alphabetic) && after[end..].starts_with("}}");
-        is_name.then_some((&template[at..at + 2 + end + 2], name))
+        is_name.then_some((&text[at..at + 2 + end + 2], name))
     })
 }
 
-/// `$scope`, `$__rate_interval`; not the `$1` and `$name` of `label_replace`.
-fn after_dollar(template: &str) -> Option<(&str, &str)> {
-    if template.contains("label_replace") {
-        return None;
-    }
-    template.match_indices('$').find_map(|(at, _)| {
-        let after = &template[at + 1..];
+/// `$scope`, `$__rate_interval`
+fn after_dollar(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices('$').filter_map(|(at, _)| {
+        let after = &text[at + 1..];
         let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
         let end = after
             .find(|letter| !is_of_name(letter))
             .unwrap_or(after.len());
         let name = &after[..end];
         let begins = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
-        begins.then_some((&template[at..=at + end], name))
+        begins.then_some((&text[at..=at + end], name))
     })
 }
 
@@ -177,24 +235,105 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_others_are_told_from_regular_expressions() {
+    fn only_a_slip_of_the_finger_is_an_error() {
         let cases = [
-            ("v=\"{{scope}}\"", Some("{{scope}}")),
+            ("${scope}", None),
+            ("${scpoe}", Some(Code::MisspeltVariable)),
+            ("${scpoe:-a}", Some(Code::MisspeltVariable)),
+            ("${project_id}", Some(Code::UnknownVariable)),
+            ("${projectId}", Some(Code::UnknownVariable)),
+            ("${projects}", Some(Code::UnknownVariable)),
+            ("${resource_type}", Some(Code::UnknownVariable)),
+            ("${allocation}", Some(Code::UnknownVariable)),
+            ("${scope2}", Some(Code::UnknownVariable)),
+            ("${scopes}", Some(Code::UnknownVariable)),
+            ("${scopes:-a}", None),
+            ("${tenant}", Some(Code::UnknownVariable)),
+        ];
+        let metric = CanaryMetricConfig::default();
+        for (template, expected) in cases {
+            let found = check(&Path::default(), template, &metric, None);
+            let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+            assert_eq!(codes, Vec::from_iter(expected), "{template}");
+        }
+        let found = check(&Path::default(), "${projectId}", &metric, None);
+        let sentence = "${projectId} has a value only where extendedScopeParams of the request \
+                        have it; did you mean ${project}?";
+        assert_eq!(found[0].sentence, sentence);
+    }
+
+    #[test]
+    fn what_scopes_give_is_known() {
+        let params = ["zone", "tenant"].map(|name| (name.to_owned(), "a".to_owned()));
+        let side = CanaryScope {
+            scope: Some("a".to_owned()),
+            extended_scope_params: Some(params.into_iter().collect()),
+            ..CanaryScope::default()
+        };
+        let scopes = Pair {
+            control: side.clone(),
+            experiment: side,
+        };
+        let cases = [
+            ("${zone}${tenant}${scope}", None),
+            ("${tennant}", Some(Code::MisspeltVariable)),
+            ("${tenatn:-a}", Some(Code::MisspeltVariable)),
+            ("${zones}", Some(Code::UnsetVariable)),
+            ("${zones:-a}", None),
+            ("${location}", Some(Code::UnsetVariable)),
+        ];
+        let metric = CanaryMetricConfig::default();
+        for (template, expected) in cases {
+            let found = check(&Path::default(), template, &metric, Some(&scopes));
+            let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+            assert_eq!(codes, Vec::from_iter(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn variables_of_others_are_told_from_regular_expressions() {
+        let is_error = Some(Code::ForeignVariable);
+        let is_warning = Some(Code::UnknownVariable);
+        let cases = [
+            ("v=\"{{scope}}\"", is_error),
             ("v=\"{{ args.canary-hash }}\"", None),
-            ("v=\"{{ args.scope }}\"", Some("{{ args.scope }}")),
+            ("v=\"{{ args.scope }}\"", is_error),
+            ("namespace=\"{{ namespace }}\"", is_error),
+            ("uri=\"/users/{{id}}\"", None),
+            ("v=\"{{version}}\"", is_warning),
             ("v=~\"${scope}-.{4}\"", None),
-            ("rate(m[$__rate_interval])", Some("$__rate_interval")),
-            ("v=~\"$scope\"", Some("$scope")),
+            ("rate(m[$__rate_interval])", is_error),
+            ("rate(m[$interval])", is_error),
+            ("rate(m[{{ interval }}])", is_error),
+            ("m{v='it\\'s'}[$interval]", is_error),
+            ("m{v=~\"$scope\"}", is_error),
+            ("m{v=~\"$location-.*\"}", is_error),
+            ("m{v=~\"$namespace\"}", is_warning),
+            ("class=\"Outer$Inner\"", None),
+            ("uri=\"/$batch\"", None),
+            ("uri=~\"(a$|/$batch)\"", None),
+            ("uri='/$batch',v=`$scope`", is_error),
+            ("m # costs $money\n+ 1", None),
             ("v=~\"a$\"", None),
             ("v=~\"a$|b\"", None),
+            ("v=~\"^${scope}$\"", None),
+            ("$${scope}", None),
             (
                 "label_replace(m, \"a\", \"$x\", \"b\", \"(?P<x>.*)\")",
                 None,
             ),
+            (
+                "label_replace(m, \"a\", \"$scope\", \"b\", \"(?P<scope>.*)\")",
+                None,
+            ),
+            (
+                "label_replace(rate(m[$__interval]), \"a\", \"$1\", \"b\", \"(.*)\")",
+                is_error,
+            ),
         ];
-        for (template, written) in cases {
-            let found = in_braces(template).or_else(|| after_dollar(template));
-            assert_eq!(found.map(|(written, _)| written), written, "{template}");
+        for (template, expected) in cases {
+            let found = foreign(&Path::default(), template);
+            assert_eq!(found.map(|found| found.code), expected, "{template}");
         }
     }
 }

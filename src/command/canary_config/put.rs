@@ -11,7 +11,7 @@ use crate::canary::{CanaryConfig, CanaryConfigSummary};
 use crate::command::client::{Client, Failure};
 use crate::command::exit::{Exit, Usage};
 use crate::config::{LoadOptions, load};
-use crate::lint::{self, Finding, Given, Severity};
+use crate::lint::{self, Code, Finding, Given, Severity};
 
 /// Stores canary configs: each under its id, else under the one that has its name in one of its
 /// applications, else as a new one. What is stored already as it is stays as it is.
@@ -28,6 +28,9 @@ pub struct Put {
     /// Store what the lint refuses, if the server takes it.
     #[arg(long)]
     no_lint: bool,
+    /// Leave out findings of this code, and store in spite of them; repeat it for more.
+    #[arg(long, value_name = "CODE", hide_possible_values = true)]
+    allow: Vec<Code>,
     /// Tell what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -64,6 +67,8 @@ impl Put {
             if !self.no_lint || read.is_none() {
                 let mut findings = lint::lint(&own.config, &text, format, &Given::default());
                 findings.retain(|finding| !self.gives(finding));
+                // Nothing can be stored of what cannot be read.
+                findings.retain(|finding| read.is_none() || !self.allow.contains(&finding.code));
                 for finding in &findings {
                     eprintln!("{}", told(file, finding));
                 }
