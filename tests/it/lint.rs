@@ -547,6 +547,37 @@ async fn a_prometheus_is_asked_whether_each_side_has_series() {
 }
 
 #[tokio::test]
+async fn put_stores_what_is_allowed_and_can_be_read() {
+    let server = Serin::start("").await;
+    let cases = [
+        // file              allowed             code  told
+        (
+            "prefix-missing",
+            "broken-query",
+            1,
+            "error[no-promql-prefix]",
+        ),
+        ("prefix-missing", "no-promql-prefix", 0, ""),
+        ("comma-too-many", "unreadable", 1, "error[unreadable]"),
+    ];
+    for (name, allowed, code, expected) in cases {
+        let url = server.client.url.clone();
+        let file = folder().join(format!("broken/{name}.json"));
+        let put = move || {
+            let file = file.display().to_string();
+            let put = ["canary-config", "put", &file, "--allow", allowed];
+            serin(&[&put[..], &["--server", &url]].concat(), "")
+        };
+        let ended = tokio::task::spawn_blocking(put).await.unwrap();
+        let told = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{name}: {told}");
+        assert!(told.contains(expected), "{name}: {told}");
+        assert_eq!(told.is_empty(), expected.is_empty(), "{name}: {told}");
+    }
+    server.service.stop().await;
+}
+
+#[tokio::test]
 async fn configs_are_kept_as_code() {
     let server = Serin::start("").await;
     let folder = tempfile::tempdir().unwrap();
