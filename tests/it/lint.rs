@@ -577,6 +577,20 @@ async fn put_stores_what_is_allowed_and_can_be_read() {
     server.service.stop().await;
 }
 
+/// Exit code, standard output and standard error of a command.
+async fn ended(arguments: Vec<String>) -> (Option<i32>, String, String) {
+    let run = move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        serin(&arguments, "")
+    };
+    let ended = tokio::task::spawn_blocking(run).await.unwrap();
+    (
+        ended.status.code(),
+        text(&ended.stdout),
+        text(&ended.stderr),
+    )
+}
+
 #[tokio::test]
 async fn configs_are_kept_as_code() {
     let server = Serin::start("").await;
@@ -584,27 +598,9 @@ async fn configs_are_kept_as_code() {
     let file = folder.path().join("checkout.json");
     let path = file.display().to_string();
     let run = |arguments: &[&str]| {
-        let mut all = vec!["canary-config"];
-        all.extend(arguments);
-        all.extend(["--server", server.client.url.as_str()]);
-        let (all, input) = (
-            all.iter().map(|argument| (*argument).to_owned()),
-            String::new(),
-        );
-        let all: Vec<String> = all.collect();
-        async move {
-            tokio::task::spawn_blocking(move || {
-                let all: Vec<&str> = all.iter().map(String::as_str).collect();
-                let ended = serin(&all, &input);
-                (
-                    ended.status.code(),
-                    text(&ended.stdout),
-                    text(&ended.stderr),
-                )
-            })
-            .await
-            .unwrap()
-        }
+        let server = ["--server", server.client.url.as_str()];
+        let all = [&["canary-config"], arguments, &server].concat();
+        ended(all.into_iter().map(str::to_owned).collect())
     };
 
     std::fs::write(&file, whole()).unwrap();
