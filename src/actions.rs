@@ -124,6 +124,13 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
     if actions.is_empty() {
         return Ok(());
     }
+    if app.config.action_hosts.is_empty() {
+        return Err(Error::Invalid(
+            "actions: this serin may call nobody: actions.hosts of its configuration is empty"
+                .to_owned(),
+        ));
+    }
+    let budget = render::budget();
     let tried = (1..=intervals).filter(|number| {
         // One list of steps is as good as the next.
         *number <= TRIED_INTERVALS || *number == intervals
@@ -158,7 +165,8 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
         };
         for (at, action) in chosen(&actions, &happened) {
             let place = Path::element(named.as_str(), at);
-            render::call(action, &variables)
+            render::known(action, &variables)
+                .and_then(|()| render::call(action, &variables, &budget))
                 .and_then(|call| {
                     let allowed = host_of(&app.config.action_hosts, &call.url);
                     allowed.map_err(|why| Fault::new(Path::of("url"), why))
@@ -272,8 +280,9 @@ fn called<S: Subject>(
     at: i64,
 ) -> Vec<NewAction> {
     let variables = Variables::of(app, subject, happened);
+    let budget = render::budget();
     let new = chosen(actions, happened).map(|(index, action)| {
-        let call: Result<ActionCall, Fault> = render::call(action, &variables);
+        let call: Result<ActionCall, Fault> = render::call(action, &variables, &budget);
         NewAction {
             place: happened.place() + i64::try_from(index).unwrap_or(0),
             event: happened.event(),
