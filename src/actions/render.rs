@@ -50,7 +50,7 @@ pub struct Variables {
     /// Of the interval that passed.
     number: Option<u32>,
     /// The last one.
-    score: Option<f64>,
+    pub score: Option<f64>,
     /// `canary` or `analysis`.
     kind: &'static str,
     execution_id: String,
@@ -147,14 +147,17 @@ pub fn call(action: &Action, variables: &Variables, tried: &Budget) -> Result<Ac
     }
     let (body, kind) = match (&action.merge_patch, &action.body) {
         (Some(patch), _) => (
-            Some(pen.json(patch, Path::of("mergePatch"))?),
+            Some(pen.json(patch, Path::of("mergePatch"), Nulls::Refused)?),
             "application/merge-patch+json",
         ),
         (None, Some(Value::String(template))) => {
             let text = pen.write(&TEXTS, template).map_err(at(Path::of("body")))?;
             (Some(Value::String(text)), "text/plain; charset=utf-8")
         }
-        (None, Some(body)) => (Some(pen.json(body, Path::of("body"))?), "application/json"),
+        (None, Some(body)) => (
+            Some(pen.json(body, Path::of("body"), Nulls::Kept)?),
+            "application/json",
+        ),
         (None, None) => (None, ""),
     };
     let says_kind = |name: &String| name.eq_ignore_ascii_case("content-type");
@@ -242,11 +245,27 @@ static TEXTS: LazyLock<Environment<'static>> = LazyLock::new(frugal);
 static URLS: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut urls = frugal();
     urls.set_formatter(|out, _, value| {
-        let text = value.to_string();
+        let text = if value.is_none() {
+            "null".to_owned()
+        } else {
+            value.to_string()
+        };
+        if value.is_none() || matches!(text.as_str(), "." | "..") {
+            // They would lead to something else than what is meant.
+            let told = format!("'{text}' cannot be a part of a URL");
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, told));
+        }
         Ok(write!(out, "{}", utf8_percent_encode(&text, PLAIN))?)
     });
     urls
 });
+
+/// What becomes of an expression without a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Kept,
+    Refused,
+}
 
 /// Writes the texts of one call.
 struct Pen<'a> {
@@ -278,10 +297,12 @@ impl Pen<'_> {
     }
 
     /// The same JSON with its texts written.
-    fn json(&self, value: &Value, path: Path) -> Result<Value, Fault> {
+    fn json(&self, value: &Value, path: Path, nulls: Nulls) -> Result<Value, Fault> {
         match value {
             Value::String(template) => match expression(template) {
-                Some(expression) => self.evaluated(template, expression).map_err(at(path)),
+                Some(expression) => self
+                    .evaluated(template, expression, nulls)
+                    .map_err(at(path)),
                 None => self
                     .write(&TEXTS, template)
                     .map(Value::String)
@@ -289,13 +310,13 @@ impl Pen<'_> {
             },
             Value::Array(elements) => {
                 let elements = elements.iter().enumerate();
-                let written = elements.map(|(at, one)| self.json(one, path.clone().nth(at)));
+                let written = elements.map(|(at, one)| self.json(one, path.clone().nth(at), nulls));
                 written.collect::<Result<_, _>>().map(Value::Array)
             }
             Value::Object(members) => {
                 let mut written = Map::new();
                 for (name, member) in members {
-                    let member = self.json(member, path.clone().member(name))?;
+                    let member = self.json(member, path.clone().member(name), nulls)?;
                     written.insert(name.clone(), member);
                 }
                 Ok(Value::Object(written))
@@ -304,7 +325,12 @@ impl Pen<'_> {
         }
     }
 
-    fn evaluated(&self, template: &str, expression: &str) -> Result<Value, minijinja::Error> {
+    fn evaluated(
+        &self,
+        template: &str,
+        expression: &str,
+        nulls: Nulls,
+    ) -> Result<Value, minijinja::Error> {
         self.admit(template)?;
         let value: Known = TEXTS
             .compile_expression(expression)?
@@ -317,8 +343,24 @@ impl Pen<'_> {
             minijinja::Error::new(ErrorKind::BadSerialization, "its value is no JSON")
                 .with_source(cause)
         })?;
+        if nulls == Nulls::Refused && holds_null(&value) {
+            let told = format!(
+                "'{}' is null, which would remove the member: only a null that is written removes it",
+                expression.trim()
+            );
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, told));
+        }
         self.written.spend(value.to_string().len())?;
         Ok(value)
+    }
+}
+
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.iter().any(holds_null),
+        Value::Object(members) => members.values().any(holds_null),
+        _ => false,
     }
 }
 

@@ -131,12 +131,11 @@ fn end(text: &str) -> usize {
             (Some(_), _) if is_escaped => is_escaped = false,
             (Some(_), b'\\') => is_escaped = true,
             (Some(open), _) if open == byte => quote = None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
             (None, b'}') if depth == 0 && text[at..].starts_with("}}") => return at,
             (None, b'(' | b'[' | b'{') => depth += 1,
             (None, b')' | b']' | b'}') => depth -= 1,
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     text.len()

@@ -145,6 +145,26 @@ fn what_cannot_be_written_is_told_with_its_place() {
             "body.a: its template",
         ),
         (
+            json!({"url": "http://a/{{ location }}"}),
+            "url: its template cannot be written: invalid operation: 'null' cannot be a part",
+        ),
+        (
+            json!({"url": "http://a/{{ '..' }}/b"}),
+            "url: its template cannot be written: invalid operation: '..' cannot be a part",
+        ),
+        (
+            json!({"url": "http://a/x/{{ '.' }}{{ '.' }}/b"}),
+            "url: its template cannot be written: invalid operation: '.' cannot be a part",
+        ),
+        (
+            json!({"url": "http://a", "mergePatch": {"a": null, "b": "{{ location }}"}}),
+            "mergePatch.b: its template cannot be written: invalid operation: 'location' is null",
+        ),
+        (
+            json!({"url": "http://a", "mergePatch": {"b": ["{{ {'c': [link]} }}"]}}),
+            "mergePatch.b[0]: its template cannot be written: invalid operation",
+        ),
+        (
             json!({"url": "http://a", "headers": {"X-A": "a\nb"}}),
             "headers.X-A: a header is one line",
         ),
