@@ -26,6 +26,9 @@ use crate::storage::{NewAction, Turn};
 /// The end comes after every interval.
 const END: i64 = 1_000_000;
 
+/// With which score actions are tried.
+const TRIED_SCORE: f64 = 97.5;
+
 /// Of how many intervals the actions are tried when they are accepted, beside the last one.
 const TRIED_INTERVALS: u32 = 20;
 
@@ -138,7 +141,7 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
     let passed = tried.map(|number| {
         Happened::Passed(Judgement {
             number,
-            score: 97.5,
+            score: TRIED_SCORE,
         })
     });
     let ends = [
@@ -151,8 +154,12 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
         .chain(passed)
         .chain(ends.map(Happened::Ended));
     for happened in all {
-        let variables = Variables::of(app, subject, &happened);
         let event = happened.event();
+        let mut variables = Variables::of(app, subject, &happened);
+        // Only what ends in an error may have none.
+        if matches!(happened, Happened::Ended(end) if end != ActionEvent::Error) {
+            variables.score = Some(TRIED_SCORE);
+        }
         let (named, tried) = match happened {
             Happened::Passed(judgement) => {
                 (event, format!(" (tried with number {})", judgement.number))
