@@ -227,6 +227,12 @@ fn host_of<'a>(hosts: &'a [ActionHost], url: &str) -> Result<(Url, &'a ActionHos
         );
     }
     let Some(host) = hosts.iter().find(|host| host.allows(&url)) else {
+        if hosts.iter().any(|host| host.leads_to(&url)) {
+            let scheme = url.scheme();
+            return Err(format!(
+                "must not begin with '{scheme}://': actions.hosts of serin's configuration allows the other scheme only, as it does for every host with a token, a secret or a caFile that is not written with 'http://'"
+            ));
+        }
         let name = url.host_str().unwrap_or_default();
         let port = url
             .port()
