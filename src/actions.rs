@@ -26,6 +26,9 @@ use crate::storage::{NewAction, Turn};
 /// The end comes after every interval.
 const END: i64 = 1_000_000;
 
+/// With which score actions are tried.
+const TRIED_SCORE: f64 = 97.5;
+
 /// Of how many intervals the actions are tried when they are accepted, beside the last one.
 const TRIED_INTERVALS: u32 = 20;
 
@@ -124,6 +127,13 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
     if actions.is_empty() {
         return Ok(());
     }
+    if app.config.action_hosts.is_empty() {
+        return Err(Error::Invalid(
+            "actions: this serin may call nobody: actions.hosts of its configuration is empty"
+                .to_owned(),
+        ));
+    }
+    let budget = render::budget();
     let tried = (1..=intervals).filter(|number| {
         // One list of steps is as good as the next.
         *number <= TRIED_INTERVALS || *number == intervals
@@ -131,7 +141,7 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
     let passed = tried.map(|number| {
         Happened::Passed(Judgement {
             number,
-            score: 97.5,
+            score: TRIED_SCORE,
         })
     });
     let ends = [
@@ -144,8 +154,12 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
         .chain(passed)
         .chain(ends.map(Happened::Ended));
     for happened in all {
-        let variables = Variables::of(app, subject, &happened);
         let event = happened.event();
+        let mut variables = Variables::of(app, subject, &happened);
+        // Only what ends in an error may have none.
+        if matches!(happened, Happened::Ended(end) if end != ActionEvent::Error) {
+            variables.score = Some(TRIED_SCORE);
+        }
         let (named, tried) = match happened {
             Happened::Passed(judgement) => {
                 (event, format!(" (tried with number {})", judgement.number))
@@ -158,7 +172,8 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
         };
         for (at, action) in chosen(&actions, &happened) {
             let place = Path::element(named.as_str(), at);
-            render::call(action, &variables)
+            render::known(action, &variables)
+                .and_then(|()| render::call(action, &variables, &budget))
                 .and_then(|call| {
                     let allowed = host_of(&app.config.action_hosts, &call.url);
                     allowed.map_err(|why| Fault::new(Path::of("url"), why))
@@ -212,6 +227,12 @@ fn host_of<'a>(hosts: &'a [ActionHost], url: &str) -> Result<(Url, &'a ActionHos
         );
     }
     let Some(host) = hosts.iter().find(|host| host.allows(&url)) else {
+        if hosts.iter().any(|host| host.leads_to(&url)) {
+            let scheme = url.scheme();
+            return Err(format!(
+                "must not begin with '{scheme}://': actions.hosts of serin's configuration allows the other scheme only, as it does for every host with a token, a secret or a caFile that is not written with 'http://'"
+            ));
+        }
         let name = url.host_str().unwrap_or_default();
         let port = url
             .port()
@@ -272,8 +293,9 @@ fn called<S: Subject>(
     at: i64,
 ) -> Vec<NewAction> {
     let variables = Variables::of(app, subject, happened);
+    let budget = render::budget();
     let new = chosen(actions, happened).map(|(index, action)| {
-        let call: Result<ActionCall, Fault> = render::call(action, &variables);
+        let call: Result<ActionCall, Fault> = render::call(action, &variables, &budget);
         NewAction {
             place: happened.place() + i64::try_from(index).unwrap_or(0),
             event: happened.event(),

@@ -1,5 +1,7 @@
 //! From an action to the call that is sent: its templates are written with what is known.
 
+mod limits;
+
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
@@ -9,13 +11,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use limits::Budget;
+
+use limits::{admit, frugal};
+
 use super::Happened;
 use crate::app::App;
 use crate::canary::{
     Action, ActionCall, ActionEvent, CanaryClassifierThresholdsConfig, Fault, Path, iso_from_millis,
 };
 use crate::notify::Subject;
-use crate::outbox::{TEMPLATE, strict};
+use crate::outbox::TEMPLATE;
 
 /// How long a body may be.
 const MOST_BYTES: usize = 256 * 1024;
@@ -23,8 +29,11 @@ const MOST_BYTES: usize = 256 * 1024;
 /// How many templates an action may have.
 const MOST_TEMPLATES: usize = 100;
 
-/// Steps of one of them: they are tried while a client waits.
-const FUEL: u64 = 20_000;
+/// How long all templates may be together that are tried for a client.
+const MOST_TRIED: usize = 256 * 1024;
+
+/// How long may be what they know.
+const MOST_KNOWN: usize = 8 * 1024;
 
 /// What a value in a URL may hold as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -41,7 +50,7 @@ pub struct Variables {
     /// Of the interval that passed.
     number: Option<u32>,
     /// The last one.
-    score: Option<f64>,
+    pub score: Option<f64>,
     /// `canary` or `analysis`.
     kind: &'static str,
     execution_id: String,
@@ -89,9 +98,29 @@ impl Variables {
     }
 }
 
+/// What may be spent on the templates of one request.
+pub const fn budget() -> Budget {
+    Budget::of("the templates that are to be tried", MOST_TRIED)
+}
+
+/// # Errors
+/// Templates would have to carry more than they may.
+pub fn known(action: &Action, variables: &Variables) -> Result<(), Fault> {
+    let mut has_templates = false;
+    each_text(action, &mut |_, text| has_templates |= is_template(text));
+    let known = || serde_json::to_string(variables).map_or(0, |text| text.len());
+    if has_templates && MOST_KNOWN < known() {
+        let told = format!(
+            "what templates know is longer than {MOST_KNOWN} bytes: shorten the scopes and their extendedScopeParams"
+        );
+        return Err(Fault::new(Path::default(), told));
+    }
+    Ok(())
+}
+
 /// # Errors
 /// What cannot be written, with its place in the action.
-pub fn call(action: &Action, variables: &Variables) -> Result<ActionCall, Fault> {
+pub fn call(action: &Action, variables: &Variables, tried: &Budget) -> Result<ActionCall, Fault> {
     let mut templates = 0;
     each_text(action, &mut |_, text| {
         templates += usize::from(is_template(text));
@@ -101,11 +130,16 @@ pub fn call(action: &Action, variables: &Variables) -> Result<ActionCall, Fault>
             format!("{templates} templates are too many: an action may have {MOST_TEMPLATES}");
         return Err(Fault::new(Path::default(), told));
     }
-    let url = write(&URLS, &action.url, variables).map_err(at(Path::of("url")))?;
+    let pen = Pen {
+        variables,
+        tried,
+        written: Budget::of("the texts of its templates", MOST_BYTES),
+    };
+    let url = pen.write(&URLS, &action.url).map_err(at(Path::of("url")))?;
     let mut headers = IndexMap::new();
     for (name, template) in &action.headers {
         let path = || Path::of("headers").member(name);
-        let value = write(&TEXTS, template, variables).map_err(at(path()))?;
+        let value = pen.write(&TEXTS, template).map_err(at(path()))?;
         if value.chars().any(char::is_control) {
             return Err(Fault::new(path(), "a header is one line of text"));
         }
@@ -113,15 +147,15 @@ pub fn call(action: &Action, variables: &Variables) -> Result<ActionCall, Fault>
     }
     let (body, kind) = match (&action.merge_patch, &action.body) {
         (Some(patch), _) => (
-            Some(json(patch, Path::of("mergePatch"), variables)?),
+            Some(pen.json(patch, Path::of("mergePatch"), Nulls::Refused)?),
             "application/merge-patch+json",
         ),
         (None, Some(Value::String(template))) => {
-            let text = write(&TEXTS, template, variables).map_err(at(Path::of("body")))?;
+            let text = pen.write(&TEXTS, template).map_err(at(Path::of("body")))?;
             (Some(Value::String(text)), "text/plain; charset=utf-8")
         }
         (None, Some(body)) => (
-            Some(json(body, Path::of("body"), variables)?),
+            Some(pen.json(body, Path::of("body"), Nulls::Kept)?),
             "application/json",
         ),
         (None, None) => (None, ""),
@@ -153,20 +187,22 @@ pub fn text(call: &ActionCall) -> String {
 }
 
 fn is_template(text: &str) -> bool {
-    text.contains('{')
+    ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
 }
 
 /// What can be said of templates before anything is known.
 pub fn faults(action: &Action) -> Vec<Fault> {
     let mut faults = Vec::new();
     each_text(action, &mut |path, template| {
-        let compiled = match expression(template) {
+        let compiled = || match expression(template) {
             Some(expression) => TEXTS.compile_expression(expression).map(|_| ()),
             None => TEXTS
                 .template_from_named_str(TEMPLATE, template)
                 .map(|_| ()),
         };
-        if let Err(cause) = compiled {
+        if is_template(template)
+            && let Err(cause) = admit(template).and_then(|()| compiled())
+        {
             faults.push(at(path)(cause));
         }
     });
@@ -209,53 +245,122 @@ static TEXTS: LazyLock<Environment<'static>> = LazyLock::new(frugal);
 static URLS: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut urls = frugal();
     urls.set_formatter(|out, _, value| {
-        let text = value.to_string();
+        let text = if value.is_none() {
+            "null".to_owned()
+        } else {
+            value.to_string()
+        };
+        if value.is_none() || matches!(text.as_str(), "." | "..") {
+            // They would lead to something else than what is meant.
+            let told = format!("'{text}' cannot be a part of a URL");
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, told));
+        }
         Ok(write!(out, "{}", utf8_percent_encode(&text, PLAIN))?)
     });
     urls
 });
 
-fn frugal() -> Environment<'static> {
-    let mut templates = strict();
-    templates.set_fuel(Some(FUEL));
-    templates
+/// What becomes of an expression without a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Kept,
+    Refused,
 }
 
-fn write(
-    environment: &Environment<'static>,
-    template: &str,
-    variables: &Variables,
-) -> Result<String, minijinja::Error> {
-    if !is_template(template) {
-        return Ok(template.to_owned());
+/// Writes the texts of one call.
+struct Pen<'a> {
+    variables: &'a Variables,
+    /// The templates of all calls.
+    tried: &'a Budget,
+    written: Budget,
+}
+
+impl Pen<'_> {
+    fn write(
+        &self,
+        environment: &Environment<'static>,
+        template: &str,
+    ) -> Result<String, minijinja::Error> {
+        if !is_template(template) {
+            return Ok(template.to_owned());
+        }
+        self.admit(template)?;
+        let template = environment.template_from_named_str(TEMPLATE, template)?;
+        let text = template.render(Serde(self.variables))?;
+        self.written.spend(text.len())?;
+        Ok(text)
     }
-    let template = environment.template_from_named_str(TEMPLATE, template)?;
-    template.render(Serde(variables))
+
+    fn admit(&self, template: &str) -> Result<(), minijinja::Error> {
+        admit(template)?;
+        self.tried.spend(template.len())
+    }
+
+    /// The same JSON with its texts written.
+    fn json(&self, value: &Value, path: Path, nulls: Nulls) -> Result<Value, Fault> {
+        match value {
+            Value::String(template) => match expression(template) {
+                Some(expression) => self
+                    .evaluated(template, expression, nulls)
+                    .map_err(at(path)),
+                None => self
+                    .write(&TEXTS, template)
+                    .map(Value::String)
+                    .map_err(at(path)),
+            },
+            Value::Array(elements) => {
+                let elements = elements.iter().enumerate();
+                let written = elements.map(|(at, one)| self.json(one, path.clone().nth(at), nulls));
+                written.collect::<Result<_, _>>().map(Value::Array)
+            }
+            Value::Object(members) => {
+                let mut written = Map::new();
+                for (name, member) in members {
+                    let member = self.json(member, path.clone().member(name), nulls)?;
+                    written.insert(name.clone(), member);
+                }
+                Ok(Value::Object(written))
+            }
+            value => Ok(value.clone()),
+        }
+    }
+
+    fn evaluated(
+        &self,
+        template: &str,
+        expression: &str,
+        nulls: Nulls,
+    ) -> Result<Value, minijinja::Error> {
+        self.admit(template)?;
+        let value: Known = TEXTS
+            .compile_expression(expression)?
+            .eval(Serde(self.variables))?;
+        if value.is_undefined() {
+            let told = format!("'{}' has no value", expression.trim());
+            return Err(minijinja::Error::new(ErrorKind::UndefinedError, told));
+        }
+        let value = serde_json::to_value(&value).map_err(|cause| {
+            minijinja::Error::new(ErrorKind::BadSerialization, "its value is no JSON")
+                .with_source(cause)
+        })?;
+        if nulls == Nulls::Refused && holds_null(&value) {
+            let told = format!(
+                "'{}' is null, which would remove the member: only a null that is written removes it",
+                expression.trim()
+            );
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, told));
+        }
+        self.written.spend(value.to_string().len())?;
+        Ok(value)
+    }
 }
 
-/// The same JSON with its texts written.
-fn json(value: &Value, path: Path, variables: &Variables) -> Result<Value, Fault> {
+fn holds_null(value: &Value) -> bool {
     match value {
-        Value::String(template) => match expression(template) {
-            Some(expression) => evaluated(expression, variables).map_err(at(path)),
-            None => write(&TEXTS, template, variables)
-                .map(Value::String)
-                .map_err(at(path)),
-        },
-        Value::Array(elements) => {
-            let elements = elements.iter().enumerate();
-            let written = elements.map(|(at, one)| json(one, path.clone().nth(at), variables));
-            written.collect::<Result<_, _>>().map(Value::Array)
-        }
-        Value::Object(members) => {
-            let mut written = Map::new();
-            for (name, member) in members {
-                let member = json(member, path.clone().member(name), variables)?;
-                written.insert(name.clone(), member);
-            }
-            Ok(Value::Object(written))
-        }
-        value => Ok(value.clone()),
+        Value::Null => true,
+        Value::Array(elements) => elements.iter().any(holds_null),
+        Value::Object(members) => members.values().any(holds_null),
+        _ => false,
     }
 }
 
@@ -267,20 +372,6 @@ fn expression(template: &str) -> Option<&str> {
         .any(|mark| inner.contains(mark));
     let inner = inner.strip_prefix('-').unwrap_or(inner);
     is_one.then(|| inner.strip_suffix('-').unwrap_or(inner))
-}
-
-fn evaluated(expression: &str, variables: &Variables) -> Result<Value, minijinja::Error> {
-    let value: Known = TEXTS
-        .compile_expression(expression)?
-        .eval(Serde(variables))?;
-    if value.is_undefined() {
-        let told = format!("'{}' has no value", expression.trim());
-        return Err(minijinja::Error::new(ErrorKind::UndefinedError, told));
-    }
-    serde_json::to_value(&value).map_err(|cause| {
-        minijinja::Error::new(ErrorKind::BadSerialization, "its value is no JSON")
-            .with_source(cause)
-    })
 }
 
 fn at(path: Path) -> impl Fn(minijinja::Error) -> Fault {

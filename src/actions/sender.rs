@@ -25,6 +25,13 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long an action waits for a process that is not heard of.
 const LEASE: Duration = Duration::from_secs(15);
 
+/// How much of the lease must be left for an attempt to end within it.
+const ROOM: Duration = DEADLINE.saturating_add(Duration::from_secs(1));
+
+/// How much later than its patience an action may still be sent: others may have kept it waiting,
+/// and what is older is about a canary that nobody thinks of any more.
+const LATEST: Duration = Duration::from_hours(24);
+
 /// The longest wait before another attempt.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -64,7 +71,9 @@ impl Actor {
 
     /// Takes an action, and notes what came of it.
     async fn take(&self, action: &DueAction) {
-        let (next, attempted) = self.attempt(action).await;
+        let Some((next, attempted)) = self.attempt(action).await else {
+            return;
+        };
         ::metrics::counter!(
             "serin_actions_total",
             "event" => action.event.as_str(),
@@ -83,14 +92,26 @@ impl Actor {
         storage.turned.notify_one();
     }
 
-    async fn attempt(&self, action: &DueAction) -> (Next, Attempted) {
+    /// `None` when nothing was sent, and the row is left to its lease.
+    async fn attempt(&self, action: &DueAction) -> Option<(Next, Attempted)> {
         let settled = |outcome, status, message| {
             let attempted = Attempted { status, message };
-            (Next::Settle(outcome), attempted)
+            Some((Next::Settle(outcome), attempted))
         };
         if action.is_superseded {
             let told = "a later event came before it could be tried again".to_owned();
             return settled(ActionOutcome::Superseded, None, Some(told));
+        }
+        let now = self.app.clock.now_millis();
+        if is_too_old(action, now) {
+            let told = "nobody could send it in time".to_owned();
+            tracing::error!(why = told, "given up");
+            return settled(ActionOutcome::Failed, None, Some(told));
+        }
+        // Another one may send it, or what comes after it, as soon as the lease is over.
+        if !has_room(action, now) {
+            tracing::warn!("claimed too late to be sent within its lease");
+            return None;
         }
         let sent = tokio::time::timeout(DEADLINE, self.send(action)).await;
         let too_slow = || Failed::later(format!("it was not answered within {DEADLINE:?}"));
@@ -107,7 +128,7 @@ impl Actor {
         if failed.again && self.has_patience(action, wait) {
             tracing::warn!(why, attempt, ?wait, "a call was not taken; trying again");
             let message = Some(why);
-            return (Next::Again(wait), Attempted { status, message });
+            return Some((Next::Again(wait), Attempted { status, message }));
         }
         tracing::error!(why, attempt, "a call was not taken; given up");
         settled(ActionOutcome::Failed, status, Some(why))
@@ -177,6 +198,17 @@ impl Next {
     }
 }
 
+fn is_too_old(action: &DueAction, now: i64) -> bool {
+    let age = now.saturating_sub(action.created_at);
+    let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+    LATEST + action.patience < age
+}
+
+fn has_room(action: &DueAction, now: i64) -> bool {
+    let left = action.leased_until.saturating_sub(now);
+    ROOM <= Duration::from_millis(u64::try_from(left).unwrap_or(0))
+}
+
 /// The headers of the call, and the token of the host.
 fn headers(
     call: &ActionCall,
@@ -216,6 +248,7 @@ fn failed(answer: Answer, token: Option<&SecretString>) -> Option<Failed> {
         Some(token) if !token.is_empty() => answer.text.replace(token, "…"),
         _ => answer.text,
     };
+    let text = text.replace(char::is_control, " ");
     let text: String = text.trim().chars().take(TOLD_CHARACTERS).collect();
     let text = if text.is_empty() {
         text
@@ -256,5 +289,53 @@ impl Sender for Actor {
             place = action.place,
         );
         self.take(&action).instrument(span).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::ActionEvent;
+
+    fn due(leased_until: i64) -> DueAction {
+        DueAction {
+            execution_id: "run".to_owned(),
+            place: 0,
+            event: ActionEvent::Fail,
+            call: None,
+            patience: Duration::from_mins(10),
+            created_at: 0,
+            begun_at: None,
+            leased_until,
+            attempt: 1,
+            is_superseded: false,
+        }
+    }
+
+    #[test]
+    fn an_attempt_ends_within_its_lease() {
+        let action = due(15_000);
+        for (now, expected) in [(0, true), (4_000, true), (4_001, false), (20_000, false)] {
+            assert_eq!(has_room(&action, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_day_older_than_its_patience_is_too_old() {
+        let latest = (24 * 60 + 10) * 60_000;
+        for (now, expected) in [(-1, false), (0, false), (latest, false), (latest + 1, true)] {
+            assert_eq!(is_too_old(&due(0), now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_told_without_what_steers_a_terminal_or_breaks_a_database() {
+        let answer = Answer {
+            status: 400,
+            wait: None,
+            text: "\0no\u{1b}[31m\r\nroute, key".to_owned(),
+        };
+        let failed = failed(answer, Some(&SecretString::from("key"))).unwrap();
+        assert_eq!(failed.why, "it was answered with 400: no [31m  route, …");
     }
 }

@@ -12,6 +12,7 @@ use super::{Error, Result};
 /// A host that actions may call, and what it wants to be shown.
 #[derive(Clone, Debug)]
 pub struct ActionHost {
+    pub scheme: Schemes,
     /// In lower case; `*.example.com` is all below `example.com`.
     pub name: String,
     /// Without one, that of the scheme.
@@ -27,8 +28,31 @@ pub struct ActionHost {
     pub secret: Option<Given>,
 }
 
+/// By which schemes a host is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schemes {
+    Http,
+    Https,
+    Both,
+}
+
+impl Schemes {
+    fn allow(self, scheme: &str) -> bool {
+        match self {
+            Self::Http => scheme == "http",
+            Self::Https => scheme == "https",
+            Self::Both => true,
+        }
+    }
+}
+
 impl ActionHost {
     pub fn allows(&self, url: &Url) -> bool {
+        self.scheme.allow(url.scheme()) && self.leads_to(url)
+    }
+
+    /// Whether it is allowed but for its scheme.
+    pub fn leads_to(&self, url: &Url) -> bool {
         let name = url.host_str().unwrap_or_default();
         let is_named = match self.name.strip_prefix('*') {
             Some(suffix) => name.len() > suffix.len() && name.ends_with(suffix),
@@ -47,9 +71,15 @@ impl ActionHost {
         }
         // What a server may decode to a way out of the path.
         let path_in_lower_case = path.to_ascii_lowercase();
-        let is_plain = !["%2e", "%2f", "%5c"]
+        let is_escaped = ["%2e", "%2f", "%5c", "%25"]
             .iter()
             .any(|part| path_in_lower_case.contains(part));
+        // Some servers cut the parameters of a segment off first: `..;a=b`.
+        let is_plain = !is_escaped
+            && path_in_lower_case.split('/').all(|segment| {
+                let name = segment.replace("%3b", ";");
+                !matches!(name.split(';').next(), Some("." | ".."))
+            });
         let below = |prefix: &String| match path.strip_prefix(prefix.as_str()) {
             Some(rest) => rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'),
             None => false,
@@ -63,18 +93,29 @@ pub fn read(section: &mut Section<'_>) -> Result<Vec<ActionHost>> {
 }
 
 fn host(section: &mut Section<'_>) -> Result<ActionHost> {
-    let (name, port) = section.parsed("host", authority)?;
+    let (scheme, name, port) = section.parsed("host", address)?;
+    let token = given(section, "token", "tokenFile")?;
+    let secret = given(section, "secret", "secretFile")?;
+    let ca_file = section.text("caFile")?.map(PathBuf::from);
+    // What is shown to a host must not go in the clear because a client wrote `http`.
+    let is_trusted = token.is_some() || secret.is_some() || ca_file.is_some();
+    let usual = if is_trusted {
+        Schemes::Https
+    } else {
+        Schemes::Both
+    };
     let host = ActionHost {
+        scheme: scheme.unwrap_or(usual),
         name,
         port,
         paths: section.each("paths", |text| match text {
             _ if text.starts_with('/') => Ok(text.to_owned()),
             _ => Err("must begin with '/'".to_owned()),
         })?,
-        token: given(section, "token", "tokenFile")?,
+        token,
         header: section.parsed_if_given("header", header)?,
-        ca_file: section.text("caFile")?.map(PathBuf::from),
-        secret: given(section, "secret", "secretFile")?,
+        ca_file,
+        secret,
     };
     if host.header.is_some() && host.token.is_none() {
         let path = section.path_of("header");
@@ -90,6 +131,19 @@ fn header(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be the name of a header, as in 'X-API-KEY'".to_owned()),
     }
+}
+
+type Address = (Option<Schemes>, String, Option<u16>);
+
+/// `http://apisix-admin:9180`, `*.example.com`.
+fn address(text: &str) -> Result<Address, String> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some(("http", rest)) => (Some(Schemes::Http), rest),
+        Some(("https", rest)) => (Some(Schemes::Https), rest),
+        _ => (None, text),
+    };
+    let (name, port) = authority(rest)?;
+    Ok((scheme, name, port))
 }
 
 /// `apisix-admin:9180`, `*.example.com`.
@@ -119,8 +173,9 @@ mod tests {
     use super::*;
 
     fn host(text: &str, paths: &[&str]) -> ActionHost {
-        let (name, port) = authority(text).unwrap();
+        let (scheme, name, port) = address(text).unwrap();
         ActionHost {
+            scheme: scheme.unwrap_or(Schemes::Both),
             name,
             port,
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
@@ -142,6 +197,13 @@ mod tests {
             ("gateway", "http://gateway:9180/a", false),
             ("gateway", "http://gateway.evil/a", false),
             ("gateway", "http://evil/gateway", false),
+            ("http://gateway:80", "http://gateway/a", true),
+            ("http://gateway", "http://gateway:80/a", true),
+            ("http://gateway", "https://gateway/a", false),
+            ("https://gateway", "https://gateway/a", true),
+            ("https://gateway", "http://gateway/a", false),
+            ("https://gateway:80", "http://gateway/a", false),
+            ("https://*.example.com", "https://a.example.com/", true),
             ("*.example.com", "https://a.b.example.com/", true),
             ("*.example.com", "https://example.com/", false),
             ("*.example.com", "https://evilexample.com/", false),
@@ -153,9 +215,21 @@ mod tests {
             assert_eq!(host(pattern, &[]).allows(&url), allowed, "{pattern} {url}");
         }
         for wrong in [
-            "", "a/b", "http://a", "u@a", "a:b", "*", "*.*.a", "a b", "a?b",
+            "",
+            "a/b",
+            "ftp://a",
+            "http://",
+            "http://a/b",
+            "http://http://a",
+            "HTTP://a",
+            "u@a",
+            "a:b",
+            "*",
+            "*.*.a",
+            "a b",
+            "a?b",
         ] {
-            assert!(authority(wrong).is_err(), "{wrong}");
+            assert!(address(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -172,6 +246,13 @@ mod tests {
             ("/admin/routes/%2e%2e/ssl", false),
             ("/admin/routes/%2E%2E%2Fssl", false),
             ("/admin/routes/..%5cssl", false),
+            ("/admin/routes/%252e%252e/ssl", false),
+            ("/admin/routes/..;/ssl", false),
+            ("/admin/routes/..;a=b/ssl", false),
+            ("/admin/routes/..%3b/ssl", false),
+            ("/admin/routes/.%3Ba/ssl", false),
+            ("/admin/routes/.;/ssl", false),
+            ("/admin/routes/a;b/..c/...", true),
             ("/other", false),
         ] {
             let url = Url::parse(&format!("http://a{path}")).unwrap();

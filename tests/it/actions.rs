@@ -43,7 +43,7 @@ fn operator(example: &str, host: &str, gateway: &Gateway, key: &std::path::Path)
     let lines = example.lines().filter(|line| !line.contains("caFile"));
     let lines = lines.map(|line| match line.split_once("tokenFile:") {
         Some((indent, _)) => format!("{indent}tokenFile: '{}'", key.display()),
-        None => line.replace(host, &format!("'{}'", gateway.host)),
+        None => line.replace(host, &format!("'http://{}'", gateway.host)),
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -66,7 +66,7 @@ impl Walk {
         std::fs::write(key.path(), format!("{KEY}\n")).unwrap();
         let file = operator(
             &documented("yaml")[0],
-            "apisix-admin:9180",
+            "http://apisix-admin:9180",
             &gateway,
             key.path(),
         );
@@ -186,8 +186,14 @@ fn hosts(gateway: &Gateway, more: &str) -> String {
     format!("actions: {{hosts: [{{host: '{}'{more}}}]}}", gateway.host)
 }
 
+/// A host that is shown something is called by https, unless http is named.
+fn in_the_clear(hosts: &str) -> String {
+    hosts.replace("host: '", "host: 'http://")
+}
+
 fn with_key(gateway: &Gateway) -> String {
-    hosts(gateway, &format!(", header: X-API-KEY, token: {KEY}"))
+    let file = hosts(gateway, &format!(", header: X-API-KEY, token: {KEY}"));
+    in_the_clear(&file)
 }
 
 #[tokio::test]
@@ -441,6 +447,40 @@ async fn what_may_not_be_called_is_refused_before_anything_starts() {
 }
 
 #[tokio::test]
+async fn a_token_goes_by_https_unless_http_is_named_and_a_verdict_has_a_score() {
+    let gateway = Gateway::start().await;
+    let file = hosts(&gateway, &format!(", token: {KEY}"));
+    let url = format!("http://{}/x", gateway.host);
+    let rounded = json!({"url": url, "body": "{{ score | round }}"});
+    let cases = [
+        (
+            file.clone(),
+            json!({"pass": {"url": url}}),
+            Some("actions.pass[0].url: must not begin with 'http://'"),
+        ),
+        (
+            in_the_clear(&file),
+            json!({"fail": rounded}),
+            Some("(tried at 'error')"),
+        ),
+        (
+            in_the_clear(&file),
+            json!({"pass": rounded, "fail": rounded, "error": []}),
+            None,
+        ),
+    ];
+    for (file, actions, expected) in cases {
+        let serin = Serin::start_with("http://127.0.0.1:9", &[], Some(&file)).await;
+        let (status, answer) = serin.client.post("/canary", &canary(&actions)).await;
+        let message = answer["message"].as_str().unwrap_or_default();
+        match expected {
+            Some(expected) => assert!(status == 400 && message.contains(expected), "{message}"),
+            None => assert_eq!(status, 200, "{message}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stored_config_is_kept_as_it_came_and_its_editor_is_told() {
     let gateway = Gateway::start().await;
     let serin = Serin::start_with("", &[], Some(&hosts(&gateway, ""))).await;
@@ -534,7 +574,12 @@ async fn what_is_not_taken_is_tried_again_and_what_is_refused_is_not() {
     };
     let gateway = Gateway::failing(script).await;
     let more = format!(", token: {KEY}, secret: the secret");
-    let serin = Serin::start_with(&prometheus.url, &[], Some(&hosts(&gateway, &more))).await;
+    let serin = Serin::start_with(
+        &prometheus.url,
+        &[],
+        Some(&in_the_clear(&hosts(&gateway, &more))),
+    )
+    .await;
     let to = |path: &str| json!({"url": format!("http://{}/{path}", gateway.host), "body": {"weight": 1}, "patienceSeconds": 60});
     let mut down = to("down");
     down["patienceSeconds"] = json!(3);
@@ -643,7 +688,7 @@ async fn a_kill_between_a_verdict_and_its_call_loses_nothing() {
     let gateway = Gateway::failing(script).await;
     with_route(&gateway);
     let list = format!(
-        "[{{host: '{}', header: X-API-KEY, token: {KEY}}}]",
+        "[{{host: 'http://{}', header: X-API-KEY, token: {KEY}}}]",
         gateway.host
     );
     let variables = [("SERIN__ACTIONS__HOSTS", list.as_str())];

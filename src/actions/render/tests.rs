@@ -22,6 +22,10 @@ fn variables() -> Variables {
     }
 }
 
+fn call(action: &Action, variables: &Variables) -> Result<ActionCall, Fault> {
+    super::call(action, variables, &budget())
+}
+
 fn action(action: Value) -> Action {
     serde_json::from_value(action).unwrap()
 }
@@ -34,6 +38,23 @@ fn a_text_that_is_one_expression_keeps_the_kind_of_its_value() {
         (json!(" {{- [30, 60][number - 1] -}} "), json!(60)),
         (json!("{{ score }}"), json!(97.5)),
         (json!("{{ number | string }}"), json!("2")),
+        (json!("{{ (10 * number) | string }}"), json!("20")),
+        (
+            json!("{{ (score - 2.5) * parameters.route | int }}"),
+            json!(665.0),
+        ),
+        (
+            json!("**{{ experiment }}** isn't {{ '*' ~ 1 }}"),
+            json!("**v\"2** isn't *1"),
+        ),
+        (
+            json!("{{ [1, number] | join('-') }} {{ 'a' | replace('a', 'b') }}"),
+            json!("1-2 b"),
+        ),
+        (
+            json!("{\"a\": {{ experiment | tojson }}}"),
+            json!("{\"a\": \"v\\\"2\"}"),
+        ),
         (json!("{{ number }}%"), json!("2%")),
         (json!("{{ experiment }}"), json!("v\"2")),
         (json!("{{ location }}"), json!(null)),
@@ -46,8 +67,11 @@ fn a_text_that_is_one_expression_keeps_the_kind_of_its_value() {
         ),
     ];
     for (body, expected) in cases {
-        let written = json(&body, Path::default(), &variables()).unwrap();
-        assert_eq!(written, expected, "{body}");
+        let call = call(
+            &action(json!({"url": "http://a", "body": {"b": body}})),
+            &variables(),
+        );
+        assert_eq!(call.unwrap().body.unwrap()["b"], expected, "{body}");
     }
 }
 
@@ -121,12 +145,32 @@ fn what_cannot_be_written_is_told_with_its_place() {
             "body.a: its template",
         ),
         (
+            json!({"url": "http://a/{{ location }}"}),
+            "url: its template cannot be written: invalid operation: 'null' cannot be a part",
+        ),
+        (
+            json!({"url": "http://a/{{ '..' }}/b"}),
+            "url: its template cannot be written: invalid operation: '..' cannot be a part",
+        ),
+        (
+            json!({"url": "http://a/x/{{ '.' }}{{ '.' }}/b"}),
+            "url: its template cannot be written: invalid operation: '.' cannot be a part",
+        ),
+        (
+            json!({"url": "http://a", "mergePatch": {"a": null, "b": "{{ location }}"}}),
+            "mergePatch.b: its template cannot be written: invalid operation: 'location' is null",
+        ),
+        (
+            json!({"url": "http://a", "mergePatch": {"b": ["{{ {'c': [link]} }}"]}}),
+            "mergePatch.b[0]: its template cannot be written: invalid operation",
+        ),
+        (
             json!({"url": "http://a", "headers": {"X-A": "a\nb"}}),
             "headers.X-A: a header is one line",
         ),
         (
             json!({"url": "http://a", "body": "{% for i in range(9000) %}{% for j in range(9000) %}{% endfor %}{% endfor %}"}),
-            "body: its template",
+            "body: its template cannot be written: invalid operation: '{%' and '{#' are not understood",
         ),
         (
             json!({"url": "http://a", "body": "x".repeat(MOST_BYTES + 1)}),
@@ -139,11 +183,78 @@ fn what_cannot_be_written_is_told_with_its_place() {
         assert!(told.starts_with(expected), "{told}");
     }
     let given = action(
-        json!({"url": "http://{{ a", "headers": {"X": "{% if"}, "mergePatch": {"a": "{{ 1 + }}", "b": "{{ nosuch }}"}}),
+        json!({"url": "http://{{ a", "headers": {"X": "{% if"}, "body": "{ }", "mergePatch": {"a": "{{ 1 + }}", "b": "{{ nosuch }}"}}),
     );
     let places: Vec<String> = faults(&given)
         .iter()
         .map(|fault| fault.path.to_string())
         .collect();
     assert_eq!(places, ["url", "headers.X", "mergePatch.a"]);
+}
+
+#[test]
+fn a_template_that_makes_much_of_little_is_refused_at_once() {
+    let doubled = format!("{}{{{{ a }}}}", "{% set a=a~a %}".repeat(35));
+    let chained = |filter: &str| format!("{{{{ experiment{} }}}}", filter.repeat(20));
+    let cases = [
+        doubled,
+        format!("{{% set a='a' %}}{}", "{{ a }}".repeat(9)),
+        "{# much #}{{ number }}".to_owned(),
+        "{{ \"a\"|indent(999999999999) }}".to_owned(),
+        "{{ \"x\"*100000000 }}".to_owned(),
+        "{{ 100000000*'x' }}".to_owned(),
+        "{{ ('x')*100000000 }}".to_owned(),
+        "{{ experiment*100000000 }}".to_owned(),
+        "{{ 100000000 * (number | string) }}".to_owned(),
+        "{{ 100000000 * number | string }}".to_owned(),
+        "{{ (number) * (1) | string }}".to_owned(),
+        "{{ [1] * 100000000 }}".to_owned(),
+        "{{ (1, 2) * 100000000 }}".to_owned(),
+        "{{ parameters.route * 100000000 }}".to_owned(),
+        "{{ parameters.route | int ~ 1 * 9 }}".to_owned(),
+        "it's {{ 'x' * 100000000 }}, isn't it".to_owned(),
+        "{{ {'a': {'}}': 1}} }}{{ 'x' * 100000000 }}".to_owned(),
+        "{{ range(100000) | join(experiment) }}".to_owned(),
+        chained("|tojson"),
+        chained("|replace('', '12345678')"),
+        chained("|join('12345678')"),
+        format!("{{{{ experiment{} }}}}", "~experiment".repeat(33)),
+        format!("{{{{ number }}}}{}", "x".repeat(4_096)),
+    ];
+    for template in cases {
+        let given = action(json!({"url": "http://a", "body": template}));
+        let begun = std::time::Instant::now();
+        let fault = call(&given, &variables()).unwrap_err();
+        assert!(fault.message.starts_with("its template"), "{fault:?}");
+        let found = faults(&given);
+        assert!(found.len() <= 1, "{template}");
+        let taken = begun.elapsed();
+        assert!(taken.as_millis() < 500, "{template}: {taken:?}");
+    }
+}
+
+#[test]
+fn what_one_request_may_cost_is_bounded() {
+    let long = format!("{{{{ number }}}}{}", "x".repeat(4_000));
+    let given = action(json!({"url": "http://a", "body": vec![long; 40]}));
+    let budget = budget();
+    assert!(super::call(&given, &variables(), &budget).is_ok());
+    let fault = super::call(&given, &variables(), &budget).unwrap_err();
+    assert!(
+        fault
+            .message
+            .contains("that are to be tried are longer than 262144 bytes"),
+        "{fault:?}"
+    );
+    let mut much = variables();
+    much.control = Some("x".repeat(MOST_KNOWN));
+    assert!(known(&given, &much).is_err());
+    assert!(known(&given, &variables()).is_ok());
+    assert!(known(&action(json!({"url": "http://a"})), &much).is_ok());
+    let written = action(json!({"url": "http://a", "body": vec!["{{ control }}"; 40]}));
+    let fault = call(&written, &much).unwrap_err();
+    assert!(
+        fault.message.contains("longer than 262144 bytes"),
+        "{fault:?}"
+    );
 }

@@ -45,8 +45,12 @@ pub struct DueAction {
     /// None, when no version of serin that this one knows wrote it.
     pub call: Option<ActionCall>,
     pub patience: Duration,
+    /// When its event came.
+    pub created_at: i64,
     /// When it was first claimed to be sent.
     pub begun_at: Option<i64>,
+    /// When another may claim it; counted from before it was claimed.
+    pub leased_until: i64,
     /// From 1.
     pub attempt: i64,
     /// A later event came; whoever had claimed it before is not heard of.
@@ -98,7 +102,8 @@ impl Index {
              attempt = attempt + 1 - superseded, \
              begun_at = CASE superseded WHEN 0 THEN coalesce(begun_at, $3) ELSE begun_at END \
              WHERE (execution_id, place) IN (SELECT execution_id, place FROM due) \
-             RETURNING execution_id, place, event, call, patience, begun_at, attempt, superseded",
+             RETURNING execution_id, place, event, call, patience, created_at, begun_at, due_at, \
+             attempt, superseded",
             self.skip_locked(),
         );
         let claimed = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -130,7 +135,7 @@ impl Index {
         .bind(action.attempt)
         .bind(outcome.as_str())
         .bind(attempted.status.map(i64::from))
-        .bind(attempted.message.as_deref())
+        .bind(attempted.message.as_deref().map(storable))
         .bind(now);
         self.tell("note an action", settled.execute(&self.write))
             .await
@@ -156,7 +161,7 @@ impl Index {
         .bind(action.place)
         .bind(action.attempt)
         .bind(attempted.status.map(i64::from))
-        .bind(attempted.message.as_deref())
+        .bind(attempted.message.as_deref().map(storable))
         .bind(due_at)
         .bind(now);
         self.tell("put off an action", put_off.execute(&self.write))
@@ -164,11 +169,12 @@ impl Index {
             .map(|_| ())
     }
 
-    /// Makes due what an owner has claimed and not settled.
+    /// Makes due what an owner has claimed and not settled, once its lease is over: until then a
+    /// call may be under way, and what comes after it must wait.
     pub async fn give_back_actions(&self, owner: &str, now: i64) -> Result<u64> {
         let given = sqlx::query(
             "UPDATE action_call SET due_at = $1, lease_owner = NULL \
-             WHERE lease_owner = $2 AND due_at IS NOT NULL",
+             WHERE lease_owner = $2 AND due_at <= $1",
         )
         .bind(now)
         .bind(owner);
@@ -229,7 +235,7 @@ pub(super) fn insert<'q>(whose: Whose<'q>, action: &'q NewAction) -> Query<'q, A
             None,
             ActionOutcome::Waiting,
         ),
-        Err(why) => (None, Some(why.as_str()), ActionOutcome::Failed),
+        Err(why) => (None, Some(storable(why)), ActionOutcome::Failed),
     };
     let due_at = call.is_some().then_some(action.at);
     let ended_at = call.is_none().then_some(action.at);
@@ -254,6 +260,11 @@ pub(super) fn insert<'q>(whose: Whose<'q>, action: &'q NewAction) -> Query<'q, A
     .bind(message)
 }
 
+/// PostgreSQL keeps no NUL in a text, and a receiver may answer with one.
+fn storable(message: &str) -> String {
+    message.replace(char::is_control, " ")
+}
+
 /// `None` for an event that only a newer version knows; its lease ends some time.
 fn due_action(row: &AnyRow) -> Option<DueAction> {
     let patience: i64 = row.get("patience");
@@ -263,7 +274,9 @@ fn due_action(row: &AnyRow) -> Option<DueAction> {
         event: ActionEvent::parse(row.get("event"))?,
         call: call(row),
         patience: Duration::from_millis(u64::try_from(patience).unwrap_or(0)),
+        created_at: row.get("created_at"),
         begun_at: row.get("begun_at"),
+        leased_until: row.get("due_at"),
         attempt: row.get("attempt"),
         is_superseded: row.get::<i64, _>("superseded") != 0,
     })

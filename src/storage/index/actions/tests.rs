@@ -219,7 +219,7 @@ async fn what_cannot_be_written_fails_at_once_and_keeps_nobody_waiting() {
     on_each(async |index| {
         let run = execution(&index, "run").await;
         let mut outbox = turn(&[0, 0, 1]);
-        outbox.turn.as_mut().unwrap().actions[0].call = Err("url: no".to_owned());
+        outbox.turn.as_mut().unwrap().actions[0].call = Err("url:\0no".to_owned());
         assert!(write(&index, &run, &outbox).await);
         assert_eq!(places(&index, 1_000).await, [1]);
         let rows = index.actions("run").await.unwrap();
@@ -240,14 +240,43 @@ async fn actions_stay_as_long_as_their_execution() {
         assert_eq!(index.forget_actions(9_000).await.unwrap(), 0);
         assert_eq!(index.give_back_actions("me", 1_000).await.unwrap(), 0);
         let claimed = claim(&index, 1_000).await.remove(0);
-        assert_eq!(index.give_back_actions("me", 1_500).await.unwrap(), 1);
-        assert_eq!(claim(&index, 1_500).await[0].attempt, claimed.attempt + 1);
+        assert_eq!((claimed.created_at, claimed.leased_until), (1_000, 16_000));
+        // Its process ends, and its call may still be under way.
+        assert_eq!(index.give_back_actions("me", 15_999).await.unwrap(), 0);
+        assert!(claim(&index, 15_999).await.is_empty());
+        assert_eq!(index.give_back_actions("me", 16_000).await.unwrap(), 1);
+        assert_eq!(claim(&index, 16_000).await[0].attempt, claimed.attempt + 1);
         let (ended, nothing) = (ExecutionStatus::Succeeded, Outbox::default());
         let ended = index.finish(&run, ended, "{}", 2_000, 3_000, &nothing);
         assert!(ended.await.unwrap());
         index.remove_execution("run").await.unwrap();
         assert_eq!(index.forget_actions(1_000).await.unwrap(), 0);
         assert_eq!(index.forget_actions(9_000).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_database_keeps_is_left_out_of_a_message() {
+    on_each(async |index| {
+        let run = execution(&index, "run").await;
+        assert!(write(&index, &run, &turn(&[0, 0])).await);
+        let answered = Attempted {
+            status: Some(500),
+            message: Some("a\0b\u{1b}c\nd".to_owned()),
+        };
+        let first = claim(&index, 1_000).await.remove(0);
+        let put_off = index.put_off_action(&first, &answered, 2_000, 1_100);
+        put_off.await.unwrap();
+        let again = claim(&index, 2_000).await.remove(0);
+        let failed = ActionOutcome::Failed;
+        let settled = index.settle_action(&again, failed, &answered, 2_100);
+        settled.await.unwrap();
+        let rows = index.actions("run").await.unwrap();
+        assert_eq!(
+            (rows[0].outcome, rows[0].message.as_deref()),
+            (failed, Some("a b c d"))
+        );
     })
     .await;
 }
