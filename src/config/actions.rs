@@ -94,29 +94,24 @@ pub fn read(section: &mut Section<'_>) -> Result<Vec<ActionHost>> {
 
 fn host(section: &mut Section<'_>) -> Result<ActionHost> {
     let (scheme, name, port) = section.parsed("host", address)?;
-    let token = given(section, "token", "tokenFile")?;
-    let secret = given(section, "secret", "secretFile")?;
-    let ca_file = section.text("caFile")?.map(PathBuf::from);
-    // What is shown to a host must not go in the clear because a client wrote `http`.
-    let is_trusted = token.is_some() || secret.is_some() || ca_file.is_some();
-    let usual = if is_trusted {
-        Schemes::Https
-    } else {
-        Schemes::Both
-    };
-    let host = ActionHost {
-        scheme: scheme.unwrap_or(usual),
+    let mut host = ActionHost {
+        scheme: scheme.unwrap_or(Schemes::Both),
         name,
         port,
         paths: section.each("paths", |text| match text {
             _ if text.starts_with('/') => Ok(text.to_owned()),
             _ => Err("must begin with '/'".to_owned()),
         })?,
-        token,
+        token: given(section, "token", "tokenFile")?,
         header: section.parsed_if_given("header", header)?,
-        ca_file,
-        secret,
+        ca_file: section.text("caFile")?.map(PathBuf::from),
+        secret: given(section, "secret", "secretFile")?,
     };
+    // What is shown to a host must not go in the clear because a client wrote `http`.
+    let is_trusted = host.token.is_some() || host.secret.is_some() || host.ca_file.is_some();
+    if scheme.is_none() && is_trusted {
+        host.scheme = Schemes::Https;
+    }
     if host.header.is_some() && host.token.is_none() {
         let path = section.path_of("header");
         return Err(Error(format!(
