@@ -168,11 +168,11 @@ impl Storage {
         self.index.archived(&claim.id).await
     }
 
-    /// Gives back what this process has claimed and not ended: others go on with it at once.
+    /// Gives back what this process has claimed and not ended: others go on with it at once. A call
+    /// of an action may be under way: it is left to its lease.
     pub async fn give_back(&self) -> Result<u64> {
         let now = self.clock.now_millis();
         self.index.give_back_notices(&self.owner, now).await?;
-        self.index.give_back_actions(&self.owner, now).await?;
         let given = self.index.give_back(&self.owner, now).await?;
         if given > 0 {
             // At once, and not by way of the events: the process ends.

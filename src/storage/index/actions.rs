@@ -169,20 +169,6 @@ impl Index {
             .map(|_| ())
     }
 
-    /// Makes due what an owner has claimed and not settled, once its lease is over: until then a
-    /// call may be under way, and what comes after it must wait.
-    pub async fn give_back_actions(&self, owner: &str, now: i64) -> Result<u64> {
-        let given = sqlx::query(
-            "UPDATE action_call SET due_at = $1, lease_owner = NULL \
-             WHERE lease_owner = $2 AND due_at <= $1",
-        )
-        .bind(now)
-        .bind(owner);
-        self.tell("give actions back", given.execute(&self.write))
-            .await
-            .map(|given| given.rows_affected())
-    }
-
     /// The actions of an execution, in their order.
     pub async fn actions(&self, execution_id: &str) -> Result<Vec<ActionRow>> {
         let found = sqlx::query(
