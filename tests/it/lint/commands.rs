@@ -1,0 +1,176 @@
+//! The commands and the endpoint that lint.
+
+use super::*;
+
+#[test]
+fn the_command_exits_by_what_it_finds() {
+    let whole = folder().join("whole.json").display().to_string();
+    let broken = |name: &str| {
+        folder()
+            .join(format!("broken/{name}.json"))
+            .display()
+            .to_string()
+    };
+    let (error, warning) = (broken("prefix-missing"), broken("weights-sum-to-90"));
+    let cases: [(&[&str], i32); 11] = [
+        (&[&whole], 0),
+        (&[&error], 1),
+        (&[&whole, &error], 1),
+        (&[&warning], 0),
+        (&[&warning, "--strict"], 1),
+        (&[&warning, "--strict", "--allow", "weights-sum"], 0),
+        (&[&warning, "--pass", "95"], 1),
+        (&["nosuch.json"], 69),
+        (&[&whole, "--step", "0"], 64),
+        (&[], 64),
+        (
+            &[
+                &whole,
+                "--control",
+                "a",
+                "--experiment",
+                "b",
+                "--prometheus",
+                "http://127.0.0.1:9",
+            ],
+            69,
+        ),
+    ];
+    for (arguments, code) in cases {
+        let mut all = vec!["canary-config", "lint"];
+        all.extend(arguments);
+        let ended = serin(&all, "");
+        assert_eq!(
+            ended.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            text(&ended.stderr)
+        );
+    }
+
+    let told = text(&serin(&["canary-config", "lint", &error], "").stdout);
+    assert!(
+        told.starts_with(&format!(
+            "{error}:15:33: error[no-promql-prefix]: metrics[0].query.customInlineTemplate: "
+        )),
+        "{told}"
+    );
+    assert!(
+        told.contains("\n  fix: begin it with 'PromQL:'\n"),
+        "{told}"
+    );
+
+    let json = serin(
+        &["canary-config", "lint", "-", "--format", "json"],
+        &std::fs::read_to_string(&warning).unwrap(),
+    );
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["errors"], &json["warnings"]), (&json!(0), &json!(1)));
+    assert_eq!(json["findings"][0]["code"], "weights-sum");
+    assert_eq!(json["findings"][0]["file"], "-");
+}
+
+#[tokio::test]
+async fn the_api_lints_what_the_command_does() {
+    let serin = Serin::start("").await;
+    let config: Value = serde_json::from_str(&broken("weights-sum-to-90")).unwrap();
+    let bodies = [
+        (config.clone(), 0, 1),
+        (json!({"canaryConfig": config}), 0, 1),
+        (json!({"text": broken("weights-sum-to-90")}), 0, 1),
+        (json!({"text": "name: a\nmetrics: 5\n"}), 1, 0),
+        (
+            json!({"canaryConfig": config, "thresholds": {"pass": 95, "marginal": 75}}),
+            1,
+            1,
+        ),
+        (
+            json!({"canaryConfig": config, "step": 30, "durationMinutes": 10}),
+            0,
+            4,
+        ),
+        (json!([]), 1, 0),
+    ];
+    for (body, errors, warnings) in bodies {
+        let (status, told) = serin.client.post("/canaryConfig/lint", &body).await;
+        assert_eq!(status, 200, "{told}");
+        let counts = (told["errors"].as_u64(), told["warnings"].as_u64());
+        assert_eq!(counts, (Some(errors), Some(warnings)), "{told:#}");
+    }
+    let refused = [
+        (
+            json!({"text": "{}", "stepp": 60}),
+            "",
+            "unknown field `stepp`",
+        ),
+        (
+            json!({"text": "{}", "step": 0}),
+            "",
+            "a number of seconds from 1 is wanted",
+        ),
+        (
+            json!({"text": "{}", "canaryConfig": {}}),
+            "",
+            "and not both",
+        ),
+        (
+            json!({"text": "{}"}),
+            "?metricsAccountName=nosuch",
+            "scopes with controlScope",
+        ),
+    ];
+    for (body, query, message) in refused {
+        let path = format!("/canaryConfig/lint{query}");
+        let (status, told) = serin.client.post(&path, &body).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(
+            told["message"].as_str().unwrap().contains(message),
+            "{told}"
+        );
+    }
+    serin.service.stop().await;
+}
+
+#[tokio::test]
+async fn a_prometheus_is_asked_whether_each_side_has_series() {
+    let Some(prometheus) = service("SERIN_TEST_PROMETHEUS_URL") else {
+        return;
+    };
+    let serin = Serin::start(&prometheus).await;
+    // What is there now is nothing: the history of the tests ended long ago.
+    let scopes = json!({"controlScope": {"scope": "prod"}, "experimentScope": {"scope": "canary"}});
+    let of = async |promql: &str| {
+        let mut config: Value = serde_json::from_str(&whole()).unwrap();
+        config["metrics"].as_array_mut().unwrap().truncate(1);
+        config["metrics"][0]["query"]["customInlineTemplate"] = format!("PromQL:{promql}").into();
+        let body = json!({"canaryConfig": config, "scopes": scopes});
+        let path = "/canaryConfig/lint?metricsAccountName=prometheus";
+        let (status, told) = serin.client.post(path, &body).await;
+        assert_eq!(status, 200, "{told}");
+        let findings = told["findings"].as_array().unwrap();
+        let of_query = findings.iter().filter(|finding| {
+            let path = finding["path"].as_str().unwrap();
+            path == "metrics[0].query"
+        });
+        of_query
+            .map(|finding| finding["code"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("sum(cpu_usage{version=\"${scope}\"} @ 1717203600)").await,
+        [] as [&str; 0]
+    );
+    assert_eq!(
+        of("cpu_usage{version=\"${scope}\"} @ 1717203600").await,
+        ["unpaired-series"]
+    );
+    assert_eq!(
+        of("cpu_usage{version=\"${scope}\"}").await,
+        ["no-series", "no-series"]
+    );
+    assert_eq!(
+        of("sum(cpu_usage{version=\"${scope}\"} +)").await,
+        ["broken-query"]
+    );
+    serin.service.stop().await;
+}

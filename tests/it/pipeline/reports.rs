@@ -1,0 +1,126 @@
+//! What a run leaves behind.
+
+use super::*;
+
+#[tokio::test]
+async fn a_server_judges_what_it_has_and_every_report_is_written() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let policy = json!({"direction": "increase"});
+    let names: Vec<String> = (0..50)
+        .map(|index| format!("bad_{index}_{}", "long_name_".repeat(6)))
+        .collect();
+    let metrics: Vec<(&str, Value)> = names
+        .iter()
+        .map(|name| (name.as_str(), policy.clone()))
+        .collect();
+    let mut config = plan(&metrics)["canaryConfig"].clone();
+    config["applications"] = json!(["shop"]);
+    let (status, _) = serin.client.post("/canaryConfig", &config).await;
+    assert_eq!(status, 200);
+
+    let report = format!(
+        "junit={},markdown={},json={},html={}",
+        file("junit.xml"),
+        file("summary.md"),
+        file("canary.json"),
+        file("canary.html")
+    );
+    let arguments = [
+        &WINDOW[..],
+        &[
+            "--server",
+            &serin.service.url,
+            "--config-name",
+            "checkout",
+            "--application",
+            "shop",
+            "--report",
+            &report,
+        ],
+    ]
+    .concat();
+    let summary = file("step.md");
+    for _ in 0..2 {
+        let (exit, told) = run(&arguments, &[("GITHUB_STEP_SUMMARY", &summary)], "").await;
+        assert_eq!(exit, 1, "{told}");
+        assert!(
+            told.contains(&format!("Report: {}/ui/runs/", serin.service.url)),
+            "{told}"
+        );
+    }
+
+    let read = |name: &str| std::fs::read_to_string(Path::new(&file(name))).unwrap();
+    let document: Value = serde_json::from_str(&read("canary.json")).unwrap();
+    let id = document["pipelineId"].as_str().unwrap();
+    let (_, on_server) = serin.client.get(&format!("/canary/{id}")).await;
+    assert_eq!(document, on_server);
+    assert_eq!(document["application"], "shop");
+
+    let markdown = read("summary.md");
+    assert!(markdown.len() < 65_000, "{} bytes", markdown.len());
+    assert_eq!(markdown.matches("| High |").count(), 50);
+    assert!(markdown.contains(&format!("/ui/runs/{id}")));
+    assert_eq!(read("step.md").matches("### ❌ Fail").count(), 2);
+
+    let junit = read("junit.xml");
+    assert!(
+        junit.contains(r#"tests="51" disabled="0" errors="0" failures="51""#),
+        "{junit}"
+    );
+    assert!(read("canary.html").contains("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_changes_no_verdict() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let arguments = [
+        "-f",
+        "-",
+        "--prometheus",
+        &prometheus.url,
+        "--report",
+        "json=/dev/null/canary.json",
+    ];
+    let policy = json!({"direction": "increase"});
+    for (metric, code) in [("good", 0), ("bad", 1)] {
+        let plan = plan(&[(metric, policy.clone())]).to_string();
+        let (exit, told) = run(&arguments, &[], &plan).await;
+        assert_eq!(exit, code, "{told}");
+        assert!(
+            told.contains("cannot write '/dev/null/canary.json'"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_summary_stays_below_what_a_comment_may_have() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("summary.md");
+    let policy = json!({"direction": "increase"});
+    let names: Vec<String> = (0..50)
+        .map(|index| format!("bad_{index}_{}", "x".repeat(800)))
+        .collect();
+    let metrics: Vec<(&str, Value)> = names
+        .iter()
+        .map(|name| (name.as_str(), policy.clone()))
+        .collect();
+    let report = format!("markdown={}", file.display());
+    let arguments = [
+        "-f",
+        "-",
+        "--prometheus",
+        &prometheus.url,
+        "--report",
+        &report,
+    ];
+    let (exit, told) = run(&arguments, &[], &plan(&metrics).to_string()).await;
+    assert_eq!(exit, 1, "{told}");
+    let markdown = std::fs::read_to_string(file).unwrap();
+    assert!(markdown.len() < 65_536, "{} bytes", markdown.len());
+    assert!(markdown.contains("more metrics are in the report"));
+}
