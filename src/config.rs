@@ -236,6 +236,8 @@ pub struct PrometheusAccount {
     /// PEM certificates to trust beside the system's.
     pub ca_file: Option<PathBuf>,
     pub max_concurrent_queries: usize,
+    /// Whether answers are asked for compressed.
+    pub compression: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod http;
 pub mod judge;
 pub mod lint;
 pub mod metrics;

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::exit::Usage;
-use crate::config;
+use crate::{config, http};
 
 const NO_CLIENT: &str = "cannot make an HTTP client";
 
@@ -158,7 +158,7 @@ impl Client {
     /// # Errors
     /// When no client can be made.
     pub fn local(url: &str) -> anyhow::Result<Self> {
-        let http = builder().no_proxy().tls_certs_only([]);
+        let http = http::trusting(builder().no_proxy(), "http", Vec::new());
         Ok(Self {
             http: http.build().context(NO_CLIENT)?,
             url: url.to_owned(),
@@ -183,7 +183,7 @@ impl Client {
         // Only addresses without a host cannot.
         let _ = shown.set_password(None);
         let _ = shown.set_username("");
-        let mut builder = builder();
+        let mut certificates = Vec::new();
         if let Some(file) = ca_file {
             let wrong = |cause| {
                 Usage(format!(
@@ -192,14 +192,11 @@ impl Client {
                 ))
             };
             let pem = read(file)?;
-            let certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(wrong)?;
-            builder = builder.tls_certs_merge(certificates);
-        } else if url.starts_with("http://") {
-            // Without TLS the system's certificates are not needed, and images without any will do.
-            builder = builder.tls_certs_only([]);
+            certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(wrong)?;
         }
+        let http = http::trusting(builder(), shown.scheme(), certificates);
         Ok(Self {
-            http: builder.build().context(NO_CLIENT)?,
+            http: http.build().context(NO_CLIENT)?,
             url: url.trim_end_matches('/').to_owned(),
             shown: shown.as_str().trim_end_matches('/').to_owned(),
             token,
@@ -311,7 +308,7 @@ impl Client {
 
 fn builder() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(DEADLINE)
+    http::client().timeout(DEADLINE)
 }
 
 fn read_json(bytes: &[u8], request: impl FnOnce() -> String) -> Result<Value, Failure> {

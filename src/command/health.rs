@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Configured;
+use crate::http;
 
 #[derive(clap::Args)]
 pub struct Health {
@@ -30,7 +31,7 @@ impl Health {
         let port = self.port.unwrap_or(server.port);
         let url = format!("http://{host}:{port}/health");
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let client = http::client()
             .no_proxy()
             .timeout(Duration::from_secs(5))
             .build()

@@ -195,6 +195,7 @@ fn prometheus_account(section: &mut Section<'_>) -> Result<Account> {
             MAX_CONCURRENT_QUERIES,
             1..=1_000,
         )?,
+        compression: section.flag_or("compression", false)?,
     };
     // Kayenta reports every Prometheus account as a metrics store, whatever is configured.
     section.ignore(&["supportedTypes"]);

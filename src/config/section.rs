@@ -161,7 +161,15 @@ impl<'a> Section<'a> {
     }
 
     pub fn flag(&mut self, key: &'static str) -> Result<bool> {
-        let flag = self.parsed(key, scalar::flag)?;
+        self.flag_or_else(key, None)
+    }
+
+    pub fn flag_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
+        self.flag_or_else(key, Some(&default.to_string()))
+    }
+
+    fn flag_or_else(&mut self, key: &'static str, default: Option<&str>) -> Result<bool> {
+        let flag = self.parsed_or(key, default, scalar::flag)?;
         self.effective.insert(key.to_owned(), flag.into());
         Ok(flag)
     }

@@ -12,8 +12,8 @@ use url::Url;
 use super::Failed;
 use crate::config::Given;
 use crate::error::{Error, Result, with_causes};
+use crate::http;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How much of an answer is read.
@@ -99,22 +99,17 @@ impl Http {
 
     async fn client(&self, url: &Url) -> Result<&reqwest::Client, Failed> {
         let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
+            http::client()
                 .timeout(TIMEOUT)
                 // What is sent would not go with a redirect.
                 .redirect(reqwest::redirect::Policy::none())
         };
-        let client = if url.scheme() == "http" {
-            // Without TLS the system's certificates are not needed, and images without any will do.
-            let build = async || builder().tls_certs_only([]).build();
-            self.plain.get_or_try_init(build).await
-        } else {
-            let certificates = self.certificates.clone();
-            let build = async || builder().tls_certs_merge(certificates).build();
-            self.encrypted.get_or_try_init(build).await
+        let (place, certificates) = match url.scheme() {
+            "http" => (&self.plain, Vec::new()),
+            _ => (&self.encrypted, self.certificates.clone()),
         };
+        let build = async || http::trusting(builder(), url.scheme(), certificates).build();
+        let client = place.get_or_try_init(build).await;
         client.map_err(|cause| Failed::later(format!("cannot send: {}", with_causes(&cause))))
     }
 }

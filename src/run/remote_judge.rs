@@ -5,15 +5,15 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use serde::Serialize;
 
+use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, MetricSetPair,
 };
 use crate::config::RemoteJudge;
 use crate::error::{Error, FetchError, Result, with_causes};
+use crate::http;
 
 pub const NAME: &str = "RemoteJudge-v1.0";
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For all attempts together; Kayenta gives its only one as much.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -45,13 +45,17 @@ struct Failed {
 /// # Errors
 /// `Fetch` when the judge does not answer in time, or not with a verdict.
 pub async fn judge(
+    app: &App,
     remote: &RemoteJudge,
     config: &CanaryConfig,
     thresholds: CanaryClassifierThresholdsConfig,
     pairs: &[MetricSetPair],
 ) -> Result<CanaryJudgeResult> {
     let url = format!("{}/judge", remote.base_url);
-    let http = client(&url)?;
+    let http = app
+        .judge_client
+        .get_or_try_init(async || client(&url))
+        .await?;
     let question = serde_json::to_vec(&Question {
         canary_config: config,
         score_thresholds: thresholds,
@@ -60,7 +64,7 @@ pub async fn judge(
     .map_err(|cause| Error::Internal(format!("cannot write a question: {cause}")))?;
     let question = axum::body::Bytes::from(question);
 
-    let attempts = (|| ask(&http, &url, &question))
+    let attempts = (|| ask(http, &url, &question))
         .retry(
             ExponentialBuilder::default()
                 .with_min_delay(FIRST_WAIT)
@@ -83,18 +87,10 @@ pub async fn judge(
 }
 
 fn client(url: &str) -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        // The question would not go with a redirect.
-        .redirect(reqwest::redirect::Policy::none());
-    // Without TLS the system's certificates are not needed, and images without any will do.
-    let builder = if url.starts_with("http:") {
-        builder.tls_certs_only([])
-    } else {
-        builder
-    };
-    builder
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    // The question would not go with a redirect.
+    let builder = http::client().redirect(reqwest::redirect::Policy::none());
+    http::trusting(builder, scheme, Vec::new())
         .build()
         .map_err(|cause| Error::Internal(format!("cannot ask the remote judge: {cause}")))
 }

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("error", &[]),
+    ("http", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
     ("config", &["error"]),
     ("judge", &["canary", "error"]),
-    ("metrics", &["canary", "config", "error", "clock"]),
+    ("metrics", &["canary", "config", "error", "http", "clock"]),
     ("storage", &["canary", "config", "error", "clock"]),
     ("app", &["config", "storage", "metrics", "clock", "error"]),
     ("report", &["canary", "error"]),
-    ("outbox", &["app", "config", "error"]),
+    ("outbox", &["app", "config", "error", "http"]),
     (
         "notify",
         &["app", "outbox", "storage", "canary", "config", "error"],
@@ -29,7 +30,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
         "run",
         &[
             "app", "actions", "notify", "storage", "metrics", "judge", "canary", "config", "error",
-            "clock",
+            "http", "clock",
         ],
     ),
     (
@@ -54,7 +55,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
         "command",
         &[
             "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
-            "judge", "canary", "config", "error", "clock",
+            "judge", "canary", "config", "error", "http", "clock",
         ],
     ),
     ("main", &["command"]),

@@ -80,7 +80,6 @@ async fn credentials_and_headers_go_with_the_first_request() {
         assert_eq!(asked.len(), 1);
         assert_eq!(asked[0].header("authorization"), expected);
         assert_eq!(asked[0].header("x-scope-orgid"), Some("shop"));
-        assert_eq!(asked[0].header("accept-encoding"), Some("gzip"));
         let all = asked[0].headers.get_all("authorization").iter().count();
         assert_eq!(all, usize::from(expected.is_some()));
     }
@@ -399,6 +398,31 @@ async fn no_more_queries_run_at_once_than_the_account_allows() {
 }
 
 #[tokio::test]
+async fn nothing_is_asked_for_compressed_unless_the_account_says_so() {
+    for (compression, expected) in [(false, None), (true, Some("gzip"))] {
+        let prometheus = ScriptedPrometheus::start(|asked| match asked.path.as_str() {
+            "/api/v1/query_range" => nothing(),
+            _ => Reply::text(200, r#"{"status":"success","data":["a"]}"#),
+        })
+        .await;
+        let mut account = account(&prometheus.url);
+        account.compression = compression;
+        let source = source(&config(vec![("mine", account)]));
+        let long = format!("up{{job!=\"{}\"}}", "x".repeat(3_000));
+        let long = Asking::promql(&long, "2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z", 60);
+        Asking::up().fetch(&source).await.unwrap();
+        long.fetch(&source).await.unwrap();
+        source.metric_names().await.unwrap();
+        source.health().await.unwrap();
+        let asked = prometheus.asked();
+        assert_eq!(asked.len(), 4);
+        for asked in asked {
+            assert_eq!(asked.header("accept-encoding"), expected, "{}", asked.path);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_may_be_compressed_but_not_without_end() {
     let blanks = vec![b' '; 65 << 20];
     let result = json!([{"metric": {}, "values": [[1, "2"]]}]);
@@ -407,7 +431,9 @@ async fn an_answer_may_be_compressed_but_not_without_end() {
         Reply::text(200, blanks).gzipped(),
     ];
     let prometheus = ScriptedPrometheus::replying(replies).await;
-    let source = source(&config_of(&prometheus));
+    let mut account = account(&prometheus.url);
+    account.compression = true;
+    let source = source(&config(vec![("mine", account)]));
     assert_eq!(Asking::up().fetch(&source).await.unwrap()[0].values, [2.0]);
     let error = Asking::up().fails(&source).await;
     assert!(

@@ -27,6 +27,7 @@ pub fn account(base_url: &str) -> PrometheusAccount {
         headers: IndexMap::new(),
         ca_file: None,
         max_concurrent_queries: 16,
+        compression: false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! How a Prometheus is reached: address, certificates, headers, credentials.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
@@ -9,11 +8,11 @@ use reqwest::{Certificate, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::client;
+use super::client::told;
 use crate::config::PrometheusAccount;
 use crate::error::{Error, Result};
+use crate::http;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
 
 pub fn base_url(name: &str, account: &PrometheusAccount) -> Result<Url> {
@@ -43,14 +42,13 @@ pub fn without_credentials(mut base: Url) -> Url {
 }
 
 /// One client, so one pool of connections, an account.
-pub fn http(name: &str, base: &Url, account: &PrometheusAccount) -> Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
+pub fn client(name: &str, base: &Url, account: &PrometheusAccount) -> Result<reqwest::Client> {
+    let builder = http::client()
+        .gzip(account.compression)
         .default_headers(headers(name, account)?)
         .redirect(same_origin())
         .referer(false);
-    let builder = match &account.ca_file {
+    let certificates = match &account.ca_file {
         Some(path) => {
             let pem = std::fs::read(path);
             let certificates = pem
@@ -64,15 +62,13 @@ pub fn http(name: &str, base: &Url, account: &PrometheusAccount) -> Result<reqwe
                 let path = path.display();
                 return Err(refused(name, &format!("no certificate in caFile '{path}'")));
             }
-            builder.tls_certs_merge(certificates)
+            certificates
         }
-        // Without TLS the system's certificates are not needed, and images without any will do.
-        None if base.scheme() == "http" => builder.tls_certs_only([]),
-        None => builder,
+        None => Vec::new(),
     };
-    builder
+    http::trusting(builder, base.scheme(), certificates)
         .build()
-        .map_err(|cause| refused(name, &client::told(&cause)))
+        .map_err(|cause| refused(name, &told(&cause)))
 }
 
 fn headers(name: &str, account: &PrometheusAccount) -> Result<HeaderMap> {
