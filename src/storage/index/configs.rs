@@ -7,6 +7,17 @@ use sqlx::any::AnyRow;
 use super::Index;
 use crate::error::Result;
 
+/// Columns by name: a prepared `*` fails on PostgreSQL once a newer replica adds one.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, updated_timestamp, applications, version, noted_at \
+             FROM canary_config ",
+            $rest
+        )
+    };
+}
+
 /// A canary config as its listing tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigRow {
@@ -32,7 +43,7 @@ impl Index {
         let rows = self
             .ask(
                 "list canary configs",
-                sqlx::query("SELECT * FROM canary_config WHERE account = $1")
+                sqlx::query(select!("WHERE account = $1"))
                     .bind(account)
                     .fetch_all(&self.read),
             )
@@ -58,7 +69,7 @@ impl Index {
         let row = self
             .ask(
                 "find a canary config",
-                sqlx::query("SELECT * FROM canary_config WHERE account = $1 AND id = $2")
+                sqlx::query(select!("WHERE account = $1 AND id = $2"))
                     .bind(account)
                     .bind(id)
                     .fetch_optional(&self.read),
@@ -81,7 +92,7 @@ impl Index {
             // A bucket that Kayenta wrote to may hold a name twice; only one of the two has the
             // unique row.
             let namesakes = sqlx::query(
-                "SELECT * FROM canary_config WHERE account = $1 AND name = $2 AND id <> $3",
+                select!("WHERE account = $1 AND name = $2 AND id <> $3"),
             )
             .bind(account)
             .bind(&row.name)
@@ -115,7 +126,8 @@ impl Index {
                     Some(_) => return Ok(Named::Refused),
                     None => {
                         let taken = sqlx::query(
-                            "INSERT INTO canary_config_name VALUES ($1, $2, $3, $4, $5)",
+                            "INSERT INTO canary_config_name (account, application, name, config_id, noted_at) \
+                             VALUES ($1, $2, $3, $4, $5)",
                         )
                         .bind(account)
                         .bind(application)
@@ -144,7 +156,7 @@ impl Index {
     pub async fn release_name(&self, account: &str, row: &ConfigRow) -> Result<()> {
         self.tell("release the name of a canary config", async {
             let mut transaction = self.write.begin().await?;
-            let kept = sqlx::query("SELECT * FROM canary_config WHERE account = $1 AND id = $2")
+            let kept = sqlx::query(select!("WHERE account = $1 AND id = $2"))
                 .bind(account)
                 .bind(&row.id)
                 .fetch_optional(&mut *transaction)
@@ -240,7 +252,8 @@ async fn insert_names(
 ) -> sqlx::Result<()> {
     for application in &row.applications {
         sqlx::query(
-            "INSERT INTO canary_config_name VALUES ($1, $2, $3, $4, $5) \
+            "INSERT INTO canary_config_name (account, application, name, config_id, noted_at) \
+             VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (account, application, name) DO NOTHING",
         )
         .bind(account)
