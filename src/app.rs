@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use indexmap::IndexMap;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Account, AccountKind, AccountType, Config};
@@ -25,8 +27,14 @@ pub struct Parts {
     pub clock: Clock,
     pub storage: Storage,
     pub metric_sources: IndexMap<String, Arc<dyn MetricSource>>,
+    /// Of the judge over HTTP, made when it is first asked.
+    pub judge_client: OnceCell<reqwest::Client>,
     /// The metrics of this process.
     pub telemetry: PrometheusHandle,
+    /// Where executions run in this process: none until its worker opens them.
+    pub places: Arc<Semaphore>,
+    /// The executions that run here.
+    pub running: TaskTracker,
     /// Whether this process claims executions.
     claiming: AtomicBool,
     /// Accounts that were removed while running.
@@ -54,7 +62,10 @@ impl App {
             clock,
             storage,
             metric_sources,
+            judge_client: OnceCell::new(),
             telemetry,
+            places: Arc::new(Semaphore::new(0)),
+            running: TaskTracker::new(),
             claiming: AtomicBool::new(true),
             removed: RwLock::default(),
         })))
@@ -62,6 +73,12 @@ impl App {
 
     pub fn is_claiming(&self) -> bool {
         self.claiming.load(Ordering::Relaxed)
+    }
+
+    /// A place for an execution that is about to be accepted, if there is one at once.
+    pub fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        place.filter(|_| self.is_claiming())
     }
 
     /// Starts or stops the work of this process; what runs goes on.

@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -46,19 +45,23 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How often to look for executions that are due, should nobody tell.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Claims and runs executions until `shutdown`, then waits for those that run.
+/// Claims and runs executions until `shutdown`, then waits for those that run. What is accepted
+/// here meanwhile begins at once, if there is a place for it.
 pub async fn work(app: App, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(app.config.executions.max_running));
-    let mut running = JoinSet::new();
+    let places = &app.places;
+    places.add_permits(app.config.executions.max_running);
     while !shutdown.is_cancelled() {
-        while running.try_join_next().is_some() {}
         let woken = app.storage.events.due.notified();
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let free = tokio::select! {
+            free = free_places(places) => free,
+            () = shutdown.cancelled() => break,
+        };
+        let Some(mut free) = free else {
             break;
         };
-        let claims = next(&app, 1 + places.available_permits()).await;
+        let claims = next(&app, free.num_permits()).await;
         if claims.is_empty() {
-            drop(place);
+            drop(free);
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -66,21 +69,43 @@ pub async fn work(app: App, shutdown: CancellationToken) {
             }
             continue;
         }
-        let mut place = Some(place);
         for claim in claims {
-            // Only this loop takes places, so there is one for every claim.
-            let place = place
-                .take()
-                .or_else(|| Arc::clone(&places).try_acquire_owned().ok());
-            let app = app.clone();
-            running.spawn(async move {
-                let span = tracing::info_span!("execution", "execution.id" = %claim.id, attempt = claim.attempt);
-                Box::pin(execute(&app, claim)).instrument(span).await;
-                drop(place);
-            });
+            if let Some(place) = free.split(1) {
+                in_place(&app, place, claim, |app, claim| async move {
+                    execute(&app, claim).await;
+                });
+            }
         }
     }
-    while running.join_next().await.is_some() {}
+    places.close();
+    app.running.close();
+    app.running.wait().await;
+}
+
+/// All that are free, once there is one; none after the end.
+async fn free_places(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let mut free = Arc::clone(places).acquire_owned().await.ok()?;
+    let others = u32::try_from(places.available_permits()).unwrap_or(0);
+    if let Ok(others) = Arc::clone(places).try_acquire_many_owned(others) {
+        free.merge(others);
+    }
+    Some(free)
+}
+
+/// Runs a claimed execution, and gives its place back.
+fn in_place<F: Future<Output = ()> + Send + 'static>(
+    app: &App,
+    place: OwnedSemaphorePermit,
+    claim: Claim,
+    run: impl FnOnce(App, Claim) -> F,
+) {
+    let span =
+        tracing::info_span!("execution", "execution.id" = %claim.id, attempt = claim.attempt);
+    let run = Box::pin(run(app.clone(), claim)).instrument(span);
+    app.running.spawn(async move {
+        run.await;
+        drop(place);
+    });
 }
 
 async fn next(app: &App, most: usize) -> Vec<Claim> {
@@ -132,7 +157,8 @@ async fn unfinished<R: Record>(app: &App, claim: &Claim) -> Option<R> {
     if !claim.complete {
         return Some(document);
     }
-    if let Err(error) = app.storage.write_archive(claim, &document).await {
+    let body = claim.document.clone().into();
+    if let Err(error) = app.storage.write_archive(claim, &document, body).await {
         tracing::error!(%error, "cannot note an archive");
     }
     None
@@ -227,7 +253,9 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
             tracing::error!(%error, "cannot write the end of an execution; it will run again");
         }
     }
-    if let Err(error) = app.storage.wake_parent(&claim).await {
+    if claim.parent.is_some()
+        && let Err(error) = app.storage.wake_parent(&claim).await
+    {
         tracing::warn!(%error, "an analysis finds out by itself");
     }
 }
@@ -283,12 +311,12 @@ async fn patiently<T, F: Future<Output = Result<T>>>(write: impl FnMut() -> F) -
 async fn hold(app: &App, claim: &Claim) -> &'static str {
     let lease = app.config.executions.lease;
     let mut renew = tokio::time::interval(lease / 3);
-    let mut canceled = app.storage.events.subscribe();
+    let mut canceled = app.storage.events.subscribe(&claim.id);
     renew.tick().await;
     loop {
         tokio::select! {
             _ = renew.tick() => {}
-            () = canceled.until(Change::Canceled, &claim.id) => {}
+            () = canceled.until(Change::Canceled) => {}
         }
         match app.storage.renew(claim, lease).await {
             Ok(true) => {}

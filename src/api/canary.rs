@@ -22,6 +22,7 @@ use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::{self, Admission, admit};
+use crate::storage::Kind;
 
 /// The id under which an execution can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -119,7 +120,7 @@ pub async fn find_canary_execution(
         let storage = &app.storage;
         storage.execution::<CanaryExecutionStatusResponse>(account, &id)
     };
-    wait::answer(&app, &id, wait, find).await
+    wait::answer(&app, Kind::Canary, &id, wait, find).await
 }
 
 /// List executions of an application, newest first

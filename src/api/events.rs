@@ -80,7 +80,7 @@ async fn watch<R: Record>(
     let account = query.text("storageAccountName");
     let account = account.map(|name| app.store(Some(name), ObjectStore).map(str::to_owned));
     // Before it is looked for, so that no end is missed.
-    let changes = app.storage.events.subscribe();
+    let changes = app.storage.events.subscribe(id.as_str());
     let watched = Watched {
         account: account.transpose()?,
         app,
@@ -151,7 +151,7 @@ impl Watched {
     async fn later<R: Record>(&mut self) -> Option<Option<Standing>> {
         let closed = self.app.storage.events.closed();
         tokio::select! {
-            () = self.changes.until(Change::Ended, self.id.as_str()) => {}
+            () = self.changes.until(Change::Ended) => {}
             () = tokio::time::sleep(look_every(R::KIND)) => {}
             () = closed => return None,
         }

@@ -22,7 +22,7 @@ use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::Result;
 use crate::judge;
 use crate::run::{AnalysisAdmission, admit_analysis};
-use crate::storage::Found;
+use crate::storage::{Found, Kind};
 
 /// The id under which an analysis can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,7 +112,7 @@ pub async fn find_analysis(
     let account = account.map(|name| app.store(Some(name), ObjectStore));
     let account = account.transpose()?;
     let look = || look_for(&app, account, &id);
-    wait::answer(&app, &id, wait, look).await
+    wait::answer(&app, Kind::Analysis, &id, wait, look).await
 }
 
 /// List analyses of an application, newest first

@@ -27,7 +27,7 @@ use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::admit;
-use crate::storage::IdempotencyKey;
+use crate::storage::{IdempotencyKey, Kind};
 
 const STEP: i64 = 60;
 
@@ -93,7 +93,7 @@ pub async fn ask_for_verdict(
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
     let storage = &app.storage;
     let find = || storage.execution::<CanaryExecutionStatusResponse>(account, &id);
-    let found = wait::until_ended(&app, &id, wait, find).await?;
+    let found = wait::until_ended(&app, Kind::Canary, &id, wait, find).await?;
     let canary = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))?;
     let status = if found.is_complete {

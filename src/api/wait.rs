@@ -15,8 +15,8 @@ use super::request::Query;
 use crate::app::App;
 use crate::canary::Id;
 use crate::error::{Error, Result};
-use crate::storage::Found;
 use crate::storage::events::Change;
+use crate::storage::{Found, Kind};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -102,11 +102,12 @@ impl Wait {
 /// The answer to a GET of an execution.
 pub async fn answer<F: Future<Output = Result<Found>>>(
     app: &App,
+    kind: Kind,
     id: &Id,
     wait: Wait,
     find: impl Fn() -> F,
 ) -> Result<Response> {
-    let found = until_ended(app, id, wait, find).await?;
+    let found = until_ended(app, kind, id, wait, find).await?;
     let json = HeaderValue::from_static("application/json");
     let applied = wait
         .is_preference
@@ -119,31 +120,31 @@ pub async fn answer<F: Future<Output = Result<Found>>>(
 /// that a request may take is left for the answer.
 pub async fn until_ended<F: Future<Output = Result<Found>>>(
     app: &App,
+    kind: Kind,
     id: &Id,
     wait: Wait,
     find: impl Fn() -> F,
 ) -> Result<Found> {
     let most = app.config.server.request_timeout * 9 / 10;
     let until = Instant::now() + wait.duration.min(most);
-    // Before it is looked for, so that no end is missed; who does not wait need not listen.
-    let is_waiting = Instant::now() < until;
-    let mut changes = is_waiting.then(|| app.storage.events.subscribe());
-    let mut found = find().await?;
-    while let Some(changes) = &mut changes
-        && !found.is_complete
-        && Instant::now() < until
-        && !app.storage.events.is_closed()
-    {
-        // Should nobody tell, it is found out by looking.
-        let look = Instant::now() + app.storage.look_every();
-        tokio::select! {
-            () = changes.until(Change::Ended, id.as_str()) => {}
-            () = sleep_until(look.min(until)) => {}
-            () = app.storage.events.closed() => {}
+    if Instant::now() < until {
+        // Before it is looked for, so that no end is missed.
+        let mut changes = app.storage.events.subscribe(id.as_str());
+        // Its document is read when there is an end to tell.
+        while app.storage.is_under_way(kind, id).await?
+            && Instant::now() < until
+            && !app.storage.events.is_closed()
+        {
+            // Should nobody tell, it is found out by looking.
+            let look = Instant::now() + app.storage.look_every();
+            tokio::select! {
+                () = changes.until(Change::Ended) => {}
+                () = sleep_until(look.min(until)) => {}
+                () = app.storage.events.closed() => {}
+            }
         }
-        found = find().await?;
     }
-    Ok(found)
+    find().await
 }
 
 #[cfg(test)]

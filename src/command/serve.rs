@@ -25,6 +25,9 @@ use crate::config::{Config, Server};
 use crate::notify::Notifier;
 use crate::run;
 
+/// How long the row of an execution may lack that its archive is written.
+const NOTE_EVERY: Duration = Duration::from_millis(250);
+
 #[derive(clap::Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -94,6 +97,7 @@ impl Service {
             tokio::spawn(actor.work(shutdown.clone())),
             tokio::spawn(relay(app.clone(), shutdown.clone())),
             tokio::spawn(keep_house(app.clone(), shutdown.clone())),
+            tokio::spawn(note_archived(app.clone(), shutdown.clone())),
         ];
         Ok(Self {
             app,
@@ -121,6 +125,9 @@ impl Service {
                     "some work did not end in time; it will be taken up when its lease ends"
                 ),
             }
+        }
+        if let Err(error) = self.app.storage.note_archived().await {
+            tracing::warn!(%error, "cannot note archives; they will be written again");
         }
         self.app.storage.close().await;
     }
@@ -189,6 +196,20 @@ async fn keep_house(app: App, shutdown: CancellationToken) {
         tokio::select! {
             () = work => {}
             () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Notes together what was archived one by one, until `shutdown`.
+async fn note_archived(app: App, shutdown: CancellationToken) {
+    let mut every = tokio::time::interval(NOTE_EVERY);
+    while !shutdown.is_cancelled() {
+        tokio::select! {
+            _ = every.tick() => {}
+            () = shutdown.cancelled() => {}
+        }
+        if let Err(error) = app.storage.note_archived().await {
+            tracing::warn!(%error, "cannot note archives; they will be written again");
         }
     }
 }

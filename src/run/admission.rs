@@ -1,5 +1,6 @@
 //! From a request to a claimable row: every check that a client hears about at once.
 
+use tokio::sync::OwnedSemaphorePermit;
 use ulid::Ulid;
 
 use super::stages::Stages;
@@ -11,7 +12,7 @@ use crate::canary::{
 };
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::storage::{Begun, IdempotencyKey};
+use crate::storage::{Begun, Claim, IdempotencyKey};
 
 /// What an execution is made of; the accounts are resolved.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +48,13 @@ pub async fn admit(app: &App, mut admission: Admission) -> Result<Admitted> {
     let key = admission.key.take();
     let document = document(&id, now, admission);
     actions::check(app, &document, 0)?;
-    if let Begun::Before(id) = app.storage.begin(&document, key.as_ref()).await? {
-        return Ok(Admitted { id, is_new: false });
+    let place = app.free_place();
+    let lease = place.as_ref().map(|_| app.config.executions.lease);
+    match app.storage.begin(&document, key.as_ref(), lease).await? {
+        Begun::Before(id) => return Ok(Admitted { id, is_new: false }),
+        Begun::Here(claim) => begin(app, place.zip(claim), document),
     }
+    app.storage.durable().await?;
     ::metrics::counter!("serin_executions_accepted_total").increment(1);
     tracing::info!(execution.id = id, "execution accepted");
     let id = Id::parse(&id)?;
@@ -68,9 +73,26 @@ pub(super) async fn admit_for(
 ) -> Result<()> {
     check(&admission.config, &admission.request)?;
     let document = document(id, app.clock.now_millis(), admission);
-    app.storage.begin_for(&document, analysis).await?;
+    let place = app.free_place();
+    let lease = place.as_ref().map(|_| app.config.executions.lease);
+    let claim = app.storage.begin_for(&document, analysis, lease).await?;
+    begin(app, place.zip(claim), document);
+    app.storage.durable().await?;
     ::metrics::counter!("serin_executions_accepted_total").increment(1);
     Ok(())
+}
+
+/// Runs here what was accepted with a lease.
+fn begin(
+    app: &App,
+    taken: Option<(OwnedSemaphorePermit, Claim)>,
+    document: CanaryExecutionStatusResponse,
+) {
+    if let Some((place, claim)) = taken {
+        super::in_place(app, place, claim, |app, claim| async move {
+            super::run_canary(&app, claim, document).await;
+        });
+    }
 }
 
 fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusResponse {

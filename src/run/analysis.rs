@@ -82,11 +82,12 @@ pub async fn admit_analysis(app: &App, mut admission: AnalysisAdmission) -> Resu
             }
             begun
         }
-        None => storage.begin(&document, key.as_ref()).await?,
+        None => storage.begin(&document, key.as_ref(), None).await?,
     };
     if let Begun::Before(id) = begun {
         return Ok(Admitted { id, is_new: false });
     }
+    storage.durable().await?;
     tracing::info!(execution.id = id, "analysis accepted");
     let id = Id::parse(&id)?;
     Ok(Admitted { id, is_new: true })

@@ -1,5 +1,6 @@
 //! One canary in four steps: fetch, mix, judge, report.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::error::{Error, Result};
 use crate::judge::{self, Judgement};
 use crate::metrics::{MetricRequest, mix};
 use crate::storage::Claim;
+
+/// As many are judged in less time than another thread takes to begin.
+const POINTS_AT_ONCE: usize = 5_000;
 
 /// How long a canary waits for a store that does not take its pairs.
 const STORE_PATIENCE: Duration = Duration::from_mins(5);
@@ -217,20 +221,34 @@ pub async fn judge(
     if let Some(remote) = &app.config.remote_judge
         && name.as_deref() == Some(remote_judge::NAME)
     {
-        let mut result = remote_judge::judge(remote, &config, thresholds, &pairs).await?;
+        let mut result = remote_judge::judge(app, remote, &config, thresholds, &pairs).await?;
         judge::explain_others(&mut result, &pairs);
         return Ok(result);
     }
-    tokio::task::spawn_blocking(move || {
+    let is_small = points(&pairs) <= POINTS_AT_ONCE;
+    let judge = move || {
         judge::resolve(name.as_deref())?.judge(&Judgement {
             config: &config,
             thresholds,
             pairs: &pairs,
             noise_seed: judge::DEFAULT_NOISE_SEED,
         })
-    })
-    .await
-    .map_err(|error| Error::Internal(format!("the judge did not answer: {error}")))?
+    };
+    let judged = if is_small {
+        catch_unwind(AssertUnwindSafe(judge)).map_err(|_| "it panicked".to_owned())
+    } else {
+        let judged = tokio::task::spawn_blocking(judge).await;
+        judged.map_err(|error| error.to_string())
+    };
+    judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")))?
+}
+
+/// Of both sides of all pairs.
+fn points(pairs: &[MetricSetPair]) -> usize {
+    let values = pairs.iter().map(|pair| &pair.values);
+    values
+        .map(|values| values.control.len() + values.experiment.len())
+        .sum()
 }
 
 fn scope_of<'a>(

@@ -1,8 +1,11 @@
 //! Accepting an execution: once, within what may wait, and durably.
 
+use std::time::Duration;
+
 use super::events::Change;
 use super::executions::to_text;
-use super::index::{ExecutionRow, KeyRow};
+use super::index::{Claim, ExecutionRow, KeyRow, Lease};
+use super::outbox::millis;
 use super::{Record, Storage};
 use crate::canary::Id;
 use crate::error::{Error, Result};
@@ -32,15 +35,17 @@ impl IdempotencyKey {
 }
 
 /// How an acceptance ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Begun {
-    Here,
+    /// With the right to work on it, if that was asked for.
+    Here(Option<Claim>),
     /// The same request had started this one.
     Before(Id),
 }
 
 impl Storage {
-    /// Accepts an execution: durable when this returns. One that is there already stays as it is.
+    /// Accepts an execution: durable after [`Storage::durable`]. One that is there already stays as
+    /// it is. With a lease the caller works on it from here on, and nobody has to claim it.
     ///
     /// # Errors
     /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
@@ -48,24 +53,26 @@ impl Storage {
         &self,
         document: &R,
         key: Option<&IdempotencyKey>,
+        lease: Option<Duration>,
     ) -> Result<Begun> {
         let row = accepted(document, None)?;
         self.admit(R::KIND, row.document.len()).await?;
-        match key {
+        let lease = self.lease(lease);
+        let is_new = match key {
             Some(key) => {
                 let since = self.keys_since();
                 let before = self
                     .index
-                    .insert_execution_with_key(&row, &key.key, &key.fingerprint, since)
+                    .insert_execution_with_key(&row, lease, &key.key, &key.fingerprint, since)
                     .await?;
                 if let Some(before) = before {
                     return key.check(&before).map(Begun::Before);
                 }
+                true
             }
-            None => self.index.insert_execution(&row).await?,
-        }
-        self.accept(&row.id).await?;
-        Ok(Begun::Here)
+            None => self.index.insert_execution(&row, lease).await?,
+        };
+        Ok(Begun::Here(self.begun(row, lease, is_new)))
     }
 
     /// The execution that a key stands for already.
@@ -82,16 +89,47 @@ impl Storage {
     }
 
     /// Accepts a canary for which an analysis waits; the analysis was admitted with it.
-    pub async fn begin_for<R: Record>(&self, document: &R, parent: &str) -> Result<()> {
+    pub async fn begin_for<R: Record>(
+        &self,
+        document: &R,
+        parent: &str,
+        lease: Option<Duration>,
+    ) -> Result<Option<Claim>> {
         let row = accepted(document, Some(parent))?;
-        self.index.insert_execution(&row).await?;
-        self.accept(&row.id).await
+        let lease = self.lease(lease);
+        let is_new = self.index.insert_execution(&row, lease).await?;
+        Ok(self.begun(row, lease, is_new))
     }
 
-    /// Work begins while the row is on its way to the disk; the answer waits for it.
-    pub(super) async fn accept(&self, id: &str) -> Result<()> {
-        self.events.tell(Change::Due, id);
+    /// Returns once all that was accepted before is on the disk. Work has begun meanwhile; the
+    /// answer waits for it.
+    pub async fn durable(&self) -> Result<()> {
         self.index.durable().await
+    }
+
+    fn lease(&self, lasts: Option<Duration>) -> Option<Lease<'_>> {
+        lasts.map(|lasts| Lease {
+            owner: &self.owner,
+            until: self.clock.now_millis().saturating_add(millis(lasts)),
+        })
+    }
+
+    /// The claim of who accepted it, else somebody has to be told that it can be claimed.
+    fn begun(&self, row: ExecutionRow, lease: Option<Lease<'_>>, is_new: bool) -> Option<Claim> {
+        if lease.is_none() || !is_new {
+            self.events.tell(Change::Due, &row.id);
+            return None;
+        }
+        Some(Claim {
+            kind: row.kind,
+            id: row.id,
+            attempt: 1,
+            failures: 1,
+            storage_account: row.storage_account,
+            complete: false,
+            parent: row.parent,
+            document: row.document,
+        })
     }
 }
 

@@ -52,8 +52,10 @@ impl Storage {
         pairs: &[MetricSetPair],
     ) -> Result<()> {
         let key = format!("{}/{id}/metric_set_pairs.json", group::METRIC_SET_PAIRS);
-        let body = to_bytes(&pairs)?;
-        self.put(account, &key, body).await.map(|_| ())
+        let mut body = Vec::with_capacity(pairs.iter().map(written_length).sum());
+        serde_json::to_writer(&mut body, pairs)
+            .map_err(|cause| Error::Internal(format!("cannot write metric set pairs: {cause}")))?;
+        self.put(account, &key, body.into()).await.map(|_| ())
     }
 
     pub async fn delete_metric_set_pairs(&self, account: &str, id: &Id) -> Result<()> {
@@ -115,15 +117,25 @@ impl Storage {
         self.delete(account, group::CANARY_ARCHIVE, id).await
     }
 
-    /// Object first, then row.
     pub(super) async fn put_archive<R: Record>(
         &self,
         account: &str,
         id: &Id,
         archive: &R,
     ) -> Result<()> {
-        let key = format!("{0}/{id}/{0}.json", R::GROUP);
         let body = to_bytes(archive)?;
+        self.put_archive_body(account, id, archive, body).await
+    }
+
+    /// Object first, then row.
+    pub(super) async fn put_archive_body<R: Record>(
+        &self,
+        account: &str,
+        id: &Id,
+        archive: &R,
+        body: Bytes,
+    ) -> Result<()> {
+        let key = format!("{0}/{id}/{0}.json", R::GROUP);
         let version = self.put(account, &key, body).await?;
         self.forget(R::KIND, account, id.as_str()).await;
         let row = self.archive_row(id.as_str(), archive, version);
@@ -236,6 +248,12 @@ impl Storage {
             })
             .collect())
     }
+}
+
+/// About as many bytes as a pair takes, so that they are not moved as they grow.
+fn written_length(pair: &MetricSetPair) -> usize {
+    let points = pair.values.control.len() + pair.values.experiment.len();
+    2_048 + points * 36
 }
 
 /// Characters.

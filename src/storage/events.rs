@@ -2,6 +2,9 @@
 //!
 //! Nobody may depend on hearing: who waits looks again after a while.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -22,13 +25,16 @@ pub struct Event {
     pub id: String,
 }
 
-/// How many events one who waits may be behind.
-const BACKLOG: usize = 1024;
+/// How many changes of one execution who waits for it may be behind.
+const BACKLOG: usize = 16;
+
+/// Those who wait, by execution: nobody wakes for what happens to others.
+type Board = Arc<std::sync::Mutex<HashMap<String, broadcast::Sender<Change>>>>;
 
 pub struct Events {
     /// An execution can be claimed.
     pub due: Notify,
-    told: broadcast::Sender<Event>,
+    waiting: Board,
     /// For other processes, until they are sent.
     outbox: Option<UnboundedSender<Event>>,
     unsent: Mutex<Option<UnboundedReceiver<Event>>>,
@@ -40,7 +46,7 @@ impl Events {
         let (outbox, unsent) = unbounded_channel();
         Self {
             due: Notify::new(),
-            told: broadcast::channel(BACKLOG).0,
+            waiting: Board::default(),
             outbox: is_shared.then_some(outbox),
             unsent: Mutex::new(is_shared.then_some(unsent)),
             closed: CancellationToken::new(),
@@ -63,13 +69,28 @@ impl Events {
     pub fn hear(&self, event: Event) {
         if event.change == Change::Due {
             self.due.notify_waiters();
-        } else {
-            let _ = self.told.send(event);
+            return;
+        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if event.id.is_empty() {
+            for told in waiting.values() {
+                let _ = told.send(event.change);
+            }
+        } else if let Some(told) = waiting.get(&event.id) {
+            let _ = told.send(event.change);
         }
     }
 
-    pub fn subscribe(&self) -> Waiting {
-        Waiting(self.told.subscribe())
+    /// To be told what happens to an execution from here on.
+    pub fn subscribe(&self, id: &str) -> Waiting {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = waiting.entry(id.to_owned());
+        let told = told.or_insert_with(|| broadcast::channel(BACKLOG).0);
+        Waiting {
+            told: told.subscribe(),
+            id: id.to_owned(),
+            board: Arc::clone(&self.waiting),
+        }
     }
 
     /// Nobody should wait any longer: the process ends.
@@ -92,16 +113,30 @@ impl Events {
 }
 
 /// One who waits for changes of an execution.
-pub struct Waiting(broadcast::Receiver<Event>);
+pub struct Waiting {
+    told: broadcast::Receiver<Change>,
+    id: String,
+    board: Board,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last one, itself included, takes the execution off.
+        if let Some(told) = waiting.get(&self.id)
+            && told.receiver_count() <= 1
+        {
+            waiting.remove(&self.id);
+        }
+    }
+}
 
 impl Waiting {
-    /// Returns when the change has happened to the execution, or may have.
-    pub async fn until(&mut self, change: Change, id: &str) {
+    /// Returns when the change has happened, or may have.
+    pub async fn until(&mut self, change: Change) {
         loop {
-            match self.0.recv().await {
-                Ok(event) if event.change == change && (event.id == id || event.id.is_empty()) => {
-                    return;
-                }
+            match self.told.recv().await {
+                Ok(told) if told == change => return,
                 Ok(_) => {}
                 Err(broadcast::error::RecvError::Lagged(_)) => return,
                 // Nobody will tell any more; who waits looks after a while.
@@ -183,13 +218,19 @@ mod tests {
     #[tokio::test]
     async fn only_the_execution_that_is_waited_for_wakes() {
         let events = Events::new(false);
-        let mut waiting = events.subscribe();
+        let mut waiting = events.subscribe("mine");
+        let others = [events.subscribe("mine"), events.subscribe("other")];
         events.tell(Change::Ended, "other");
         events.tell(Change::Canceled, "mine");
         let short = std::time::Duration::from_millis(20);
-        let woken = tokio::time::timeout(short, waiting.until(Change::Ended, "mine"));
+        let woken = tokio::time::timeout(short, waiting.until(Change::Ended));
         assert!(woken.await.is_err());
         events.tell(Change::Ended, "mine");
-        waiting.until(Change::Ended, "mine").await;
+        waiting.until(Change::Ended).await;
+        // Of whatever happened, when some of it was not heard.
+        events.tell(Change::Ended, "");
+        waiting.until(Change::Ended).await;
+        drop((waiting, others));
+        assert!(events.waiting.lock().unwrap().is_empty());
     }
 }

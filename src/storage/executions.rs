@@ -1,5 +1,6 @@
 //! Executions: accepted once, ended once, archived in the end.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -137,20 +138,26 @@ impl Storage {
         self.index.durable().await?;
         // Who waits for the end reads it at once.
         let cached = (R::KIND, claim.storage_account.clone(), claim.id.clone());
-        self.finished.insert(cached, Bytes::from(text)).await;
+        let body = Bytes::from(text);
+        self.finished.insert(cached, body.clone()).await;
         self.announce(outbox);
         self.events.tell(Change::Ended, &claim.id);
-        self.write_archive(claim, document).await?;
+        self.write_archive(claim, document, body).await?;
         Ok(Ended::Here)
     }
 
-    /// Archives an execution that has ended; later, when its store does not take it.
-    pub async fn write_archive<R: Record>(&self, claim: &Claim, document: &R) -> Result<()> {
+    /// Archives an execution that has ended, `body` being its document; later, when its store does
+    /// not take it.
+    pub async fn write_archive<R: Record>(
+        &self,
+        claim: &Claim,
+        document: &R,
+        body: Bytes,
+    ) -> Result<()> {
         if self.archive {
             let id = Id::parse(&claim.id)?;
-            let archived = self
-                .put_archive(&claim.storage_account, &id, document)
-                .await;
+            let account = &claim.storage_account;
+            let archived = self.put_archive_body(account, &id, document, body).await;
             if let Err(error) = archived {
                 tracing::warn!(execution.id = claim.id, %error, "cannot archive an execution; trying again");
                 self.index.describe(&claim.id, &listing(document)).await?;
@@ -160,12 +167,24 @@ impl Storage {
         } else {
             self.index.describe(&claim.id, &listing(document)).await?;
         }
-        self.index.archived(&claim.id).await
+        self.lock_archived().push(claim.id.clone());
+        Ok(())
+    }
+
+    /// Notes in the rows of executions that their archives are written. Many at once: should it not
+    /// come to that, their leases end, and they are archived once more.
+    pub async fn note_archived(&self) -> Result<()> {
+        let ids = std::mem::take(&mut *self.lock_archived());
+        self.index.archived(&ids).await
+    }
+
+    fn lock_archived(&self) -> MutexGuard<'_, Vec<String>> {
+        self.archived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends an execution whose row cannot be read; the row stays as it is for who can read it.
     pub async fn give_up(&self, claim: &Claim) -> Result<()> {
-        self.index.archived(&claim.id).await
+        self.index.archived(std::slice::from_ref(&claim.id)).await
     }
 
     /// Gives back what this process has claimed and not ended: others go on with it at once. A call
@@ -233,6 +252,11 @@ impl Storage {
         Err(Error::Unavailable(format!(
             "the execution '{id}' changes too fast to be canceled"
         )))
+    }
+
+    /// Whether there is an execution of that kind that has not ended.
+    pub async fn is_under_way(&self, kind: Kind, id: &Id) -> Result<bool> {
+        self.index.is_under_way(kind, id.as_str()).await
     }
 
     /// Whether an execution does not go on; one that is not there does not.

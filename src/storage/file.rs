@@ -103,8 +103,7 @@ impl FileStore {
         let folder = path.parent().unwrap_or(&self.root);
         // A delete may remove the empty folder just after it was made.
         for _ in 0..20 {
-            let is_new = !folder.exists();
-            fs::create_dir_all(folder)?;
+            let is_new = make_folder(folder)?;
             match fs::rename(unfinished, path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -123,7 +122,7 @@ impl FileStore {
 
     /// A root folder that vanished is not an empty one: a disk may not be mounted.
     fn root_is_there(&self) -> io::Result<()> {
-        fs::read_dir(&self.root).map(|_| ())
+        fs::metadata(&self.root).map(|_| ())
     }
 
     fn walk(&self, folder: &Path, found: &mut Found) -> io::Result<()> {
@@ -212,6 +211,18 @@ fn version(metadata: &fs::Metadata) -> io::Result<String> {
     let written = metadata.modified()?.duration_since(UNIX_EPOCH);
     let nanos = written.unwrap_or_default().as_nanos();
     Ok(format!("{nanos}-{}", metadata.len()))
+}
+
+/// Whether it was not there before.
+fn make_folder(folder: &Path) -> io::Result<bool> {
+    match fs::create_dir(folder) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(folder).map(|()| true)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

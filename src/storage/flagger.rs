@@ -1,6 +1,7 @@
 //! The analyses that Flagger's hooks ask for: one for every revision of a canary.
 
 use super::acceptance::accepted;
+use super::events::Change;
 use super::index::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 use super::{Begun, Record, Storage};
 use crate::canary::Id;
@@ -27,6 +28,7 @@ impl Storage {
 
     /// Accepts an execution as the run of a revision, unless one is open that is not `gone`: then
     /// that is the answer. With the runs of other revisions, which nobody asks for any more.
+    /// Durable after [`Storage::durable`].
     ///
     /// # Errors
     /// `Unavailable` when enough wait already.
@@ -45,9 +47,9 @@ impl Storage {
             }
             FlaggerStart::Here(others) => others,
         };
-        self.accept(&row.id).await?;
+        self.events.tell(Change::Due, &row.id);
         let others = others.iter().map(|other| Id::parse(other));
-        Ok((Begun::Here, others.collect::<Result<_>>()?))
+        Ok((Begun::Here(None), others.collect::<Result<_>>()?))
     }
 
     /// Closes a run: the next hook of its revision starts anew. One that goes on is to be

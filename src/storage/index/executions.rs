@@ -29,11 +29,13 @@ impl Kind {
         }
     }
 
-    pub(super) fn parse(name: &str) -> Self {
+    /// `None` for a kind that only a newer version knows: its rows are left alone.
+    pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
-            "analysis" => Self::Analysis,
-            "comparison" => Self::Comparison,
-            _ => Self::Canary,
+            "canary" => Some(Self::Canary),
+            "analysis" => Some(Self::Analysis),
+            "comparison" => Some(Self::Comparison),
+            _ => None,
         }
     }
 }
@@ -74,6 +76,14 @@ pub struct Claim {
     pub document: String,
 }
 
+/// Who works on an execution from its first moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease<'a> {
+    pub owner: &'a str,
+    /// Epoch milliseconds.
+    pub until: i64,
+}
+
 /// One entry of a list of executions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -82,11 +92,20 @@ pub struct Listed {
     pub document: Option<String>,
 }
 
+/// How many rows one statement changes at most.
+const AT_ONCE: usize = 32;
+
 impl Index {
-    /// Accepts an execution, due at once; one that is there already stays as it is.
-    pub async fn insert_execution(&self, row: &ExecutionRow) -> Result<()> {
-        let inserted = insert(row).execute(&self.write);
-        self.tell("accept an execution", inserted).await.map(|_| ())
+    /// Accepts an execution, due at once, or when its lease ends; one that is there already stays
+    /// as it is, which is `false`.
+    pub async fn insert_execution(
+        &self,
+        row: &ExecutionRow,
+        lease: Option<Lease<'_>>,
+    ) -> Result<bool> {
+        let inserted = insert(row, lease).execute(&self.write);
+        let inserted = self.tell("accept an execution", inserted).await?;
+        Ok(inserted.rows_affected() == 1)
     }
 
     /// How many of a kind have not ended, and their bytes as they were accepted.
@@ -159,7 +178,18 @@ impl Index {
                 .fetch_optional(&self.read),
             )
             .await?;
-        Ok(row.as_ref().map(execution_row))
+        Ok(row.as_ref().and_then(execution_row))
+    }
+
+    /// Reads no document.
+    pub async fn is_under_way(&self, kind: Kind, id: &str) -> Result<bool> {
+        let found =
+            sqlx::query("SELECT 1 FROM execution WHERE id = $1 AND kind = $2 AND complete = 0")
+                .bind(id)
+                .bind(kind.as_str())
+                .fetch_optional(&self.read);
+        let found = self.ask("find an execution", found).await?;
+        Ok(found.is_some())
     }
 
     /// The executions that have been due for longest, `most` at most; they are nobody else's until
@@ -171,9 +201,10 @@ impl Index {
         lease: Duration,
         most: usize,
     ) -> Result<Vec<Claim>> {
+        // As an expression, lest the kind be looked up in an index of all that ever ran.
         let sql = format!(
             "WITH due AS MATERIALIZED (SELECT id FROM execution WHERE due_at <= $3 \
-             ORDER BY due_at, id LIMIT $4 {}) \
+             AND kind || '' IN ('canary', 'analysis', 'comparison') ORDER BY due_at, id LIMIT $4 {}) \
              UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
              failures = failures + 1 WHERE id IN (SELECT id FROM due) \
              RETURNING kind, id, attempt, failures, storage_account, complete, parent, document",
@@ -187,7 +218,7 @@ impl Index {
         let rows = self
             .tell("claim an execution", claimed.fetch_all(&self.write))
             .await?;
-        Ok(rows.iter().map(claim).collect())
+        Ok(rows.iter().filter_map(claim).collect())
     }
 
     /// Whether the claim still holds; if so, for another lease.
@@ -272,13 +303,25 @@ impl Index {
             .await
     }
 
-    /// Notes that the archive is written; nothing is due any more.
-    pub async fn archived(&self, id: &str) -> Result<()> {
-        self.tell("note an archive", sqlx::query(
-            "UPDATE execution SET archived = 1, due_at = NULL, lease_owner = NULL WHERE id = $1",
-        )
-        .bind(id)
-        .execute(&self.write)).await.map(|_| ())
+    /// Notes that their archives are written; nothing is due any more.
+    pub async fn archived(&self, ids: &[String]) -> Result<()> {
+        for ids in ids.chunks(AT_ONCE) {
+            // Two statements for any number, so that each is prepared once.
+            let places = if ids.len() == 1 { 1 } else { AT_ONCE };
+            let numbers: Vec<String> = (1..=places).map(|place| format!("${place}")).collect();
+            let sql = format!(
+                "UPDATE execution SET archived = 1, due_at = NULL, lease_owner = NULL \
+                 WHERE id IN ({})",
+                numbers.join(", ")
+            );
+            let mut noted = sqlx::query(sqlx::AssertSqlSafe(sql));
+            for place in 0..places {
+                noted = noted.bind(&ids[place.min(ids.len() - 1)]);
+            }
+            let noted = noted.execute(&self.write);
+            self.tell("note archives", noted).await?;
+        }
+        Ok(())
     }
 
     /// Brings an execution forward and puts it off until `due_at`; the claim is given back.
@@ -414,17 +457,25 @@ impl Index {
     }
 }
 
-pub(super) fn insert(row: &ExecutionRow) -> Query<'_, Any, AnyArguments> {
+pub(super) fn insert<'q>(
+    row: &'q ExecutionRow,
+    lease: Option<Lease<'q>>,
+) -> Query<'q, Any, AnyArguments> {
+    let claims = i64::from(lease.is_some());
     of_row(
         "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
-         status, complete, build_time, archived, due_at, attempt, failures, parent, document, size) \
-         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $7, 0, 0, $8, $9, $10) \
+         status, complete, build_time, archived, parent, document, size, due_at, lease_owner, \
+         attempt, failures) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $8, $9, $10, $11, $12, $13, $13) \
          ON CONFLICT (id) DO NOTHING",
         row,
     )
     .bind(&row.parent)
     .bind(&row.document)
     .bind(i64::try_from(row.document.len()).unwrap_or(i64::MAX))
+    .bind(lease.map_or(row.build_time, |lease| lease.until))
+    .bind(lease.map(|lease| lease.owner))
+    .bind(claims)
 }
 
 /// Binds what every new row has: `$1` to `$7`, from the id to the build time.
@@ -439,9 +490,9 @@ fn of_row<'q>(sql: &'static str, row: &'q ExecutionRow) -> Query<'q, Any, AnyArg
         .bind(row.build_time)
 }
 
-fn claim(row: &AnyRow) -> Claim {
-    Claim {
-        kind: Kind::parse(row.get("kind")),
+fn claim(row: &AnyRow) -> Option<Claim> {
+    Some(Claim {
+        kind: Kind::parse(row.get("kind"))?,
         id: row.get("id"),
         attempt: row.get("attempt"),
         failures: row.get("failures"),
@@ -449,17 +500,17 @@ fn claim(row: &AnyRow) -> Claim {
         complete: row.get::<i64, _>("complete") != 0,
         parent: row.get("parent"),
         document: row.get("document"),
-    }
+    })
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn execution_row(row: &AnyRow) -> ExecutionRow {
+fn execution_row(row: &AnyRow) -> Option<ExecutionRow> {
     let status: String = row.get("status");
-    ExecutionRow {
-        kind: Kind::parse(row.get("kind")),
+    Some(ExecutionRow {
+        kind: Kind::parse(row.get("kind"))?,
         id: row.get("id"),
         application: row.get("application"),
         canary_config_id: row.get("canary_config_id"),
@@ -471,7 +522,7 @@ fn execution_row(row: &AnyRow) -> ExecutionRow {
         attempt: row.get("attempt"),
         parent: row.get("parent"),
         document: row.get("document"),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -121,7 +121,9 @@ impl Index {
             .bind(row.build_time)
             .fetch_all(&mut *transaction)
             .await?;
-            executions::insert(row).execute(&mut *transaction).await?;
+            executions::insert(row, None)
+                .execute(&mut *transaction)
+                .await?;
             transaction.commit().await?;
             let others = others.iter().map(|other| other.get(0)).collect();
             Ok(FlaggerStart::Here(others))

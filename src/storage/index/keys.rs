@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{ExecutionRow, Index, executions};
+use super::{ExecutionRow, Index, Lease, executions};
 use crate::error::Result;
 
 /// The request that came with a key first, and what it started.
@@ -31,6 +31,7 @@ impl Index {
     pub async fn insert_execution_with_key(
         &self,
         row: &ExecutionRow,
+        lease: Option<Lease<'_>>,
         key: &str,
         fingerprint: &str,
         since: i64,
@@ -59,7 +60,9 @@ impl Index {
                 .await?;
                 return Ok(Some(key_row(&before)));
             }
-            executions::insert(row).execute(&mut *transaction).await?;
+            executions::insert(row, lease)
+                .execute(&mut *transaction)
+                .await?;
             transaction.commit().await?;
             Ok(None)
         };

@@ -265,7 +265,7 @@ mod tests {
                 index.put_archive(account, &row).await.unwrap();
             }
             for row in [running("e", "web", 40), running("b", "web", 20)] {
-                index.insert_execution(&row).await.unwrap();
+                index.insert_execution(&row, None).await.unwrap();
             }
             let all = || Search {
                 accounts: vec!["one".to_owned(), "two".to_owned()],

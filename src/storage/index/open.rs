@@ -61,7 +61,7 @@ async fn sqlite(database: &Database) -> Result<Index> {
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     let pragmas = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
-                                   PRAGMA synchronous = NORMAL";
+                                   PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000";
                     connection.execute(pragmas).await.map(|_| ())
                 })
             });

@@ -46,7 +46,10 @@ pub fn waiting(kind: Kind, id: &str, build_time: i64) -> ExecutionRow {
 
 /// A claimed execution.
 pub async fn claimed(index: &Index, kind: Kind, id: &str) -> Claim {
-    index.insert_execution(&waiting(kind, id, 0)).await.unwrap();
+    index
+        .insert_execution(&waiting(kind, id, 0), None)
+        .await
+        .unwrap();
     let lease = Duration::from_secs(30);
     let claimed = index.claim("worker", 0, lease, 1).await.unwrap();
     claimed.into_iter().next().unwrap()

@@ -22,7 +22,7 @@ async fn many_claimers_claim_every_execution_once() {
     on_each(async |index| {
         for number in 0..100 {
             index
-                .insert_execution(&row(&format!("e{number}"), 1))
+                .insert_execution(&row(&format!("e{number}"), 1), None)
                 .await
                 .unwrap();
         }
@@ -46,7 +46,7 @@ async fn many_claimers_claim_every_execution_once() {
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_cannot_write() {
     on_each(async |index| {
-        index.insert_execution(&row("e", 0)).await.unwrap();
+        index.insert_execution(&row("e", 0), None).await.unwrap();
         let first = claim_one(&index, "one", 0).await.unwrap();
         assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
         assert!(claim_one(&index, "two", 14_999).await.is_none());
@@ -90,7 +90,7 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
 #[tokio::test]
 async fn an_end_from_outside_takes_the_claim_away() {
     on_each(async |index| {
-        index.insert_execution(&row("e", 0)).await.unwrap();
+        index.insert_execution(&row("e", 0), None).await.unwrap();
         let claim = claim_one(&index, "one", 0).await.unwrap();
         let seen = index.execution("e").await.unwrap().unwrap();
         let status = ExecutionStatus::Canceled;
@@ -121,7 +121,7 @@ async fn an_end_from_outside_takes_the_claim_away() {
         );
         let archive = claim_one(&index, "two", 1_000).await.unwrap();
         assert!(archive.complete);
-        index.archived("e").await.unwrap();
+        index.archived(&["e".to_owned()]).await.unwrap();
         assert!(claim_one(&index, "two", 1_000_000).await.is_none());
     })
     .await;
@@ -131,7 +131,7 @@ async fn an_end_from_outside_takes_the_claim_away() {
 async fn lists_join_rows_and_archives_newest_first() {
     on_each(async |index| {
         for (id, time) in [("a", 1), ("c", 3)] {
-            index.insert_execution(&row(id, time)).await.unwrap();
+            index.insert_execution(&row(id, time), None).await.unwrap();
         }
         for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
             let archive = crate::storage::index::ArchiveRow {
@@ -166,6 +166,71 @@ async fn lists_join_rows_and_archives_newest_first() {
             list(&[ExecutionStatus::NotStarted], 10, 0).await,
             ["c", "a"]
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kind_that_only_a_newer_version_knows_is_left_alone() {
+    on_each(async |index| {
+        index.insert_execution(&row("old", 0), None).await.unwrap();
+        index.insert_execution(&row("new", 0), None).await.unwrap();
+        let newer = sqlx::query("UPDATE execution SET kind = 'rehearsal' WHERE id = 'new'");
+        newer.execute(&index.write).await.unwrap();
+        let claims = index.claim("one", 5, LEASE, 10).await.unwrap();
+        let ids: Vec<_> = claims.iter().map(|claim| claim.id.as_str()).collect();
+        assert_eq!(ids, ["old"]);
+        assert!(index.execution("new").await.unwrap().is_none());
+        let untouched = sqlx::query("SELECT attempt, failures FROM execution WHERE id = 'new'");
+        let row = untouched.fetch_one(&index.read).await.unwrap();
+        assert_eq!((row.get::<i64, _>(0), row.get::<i64, _>(1)), (0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_with_a_lease_is_nobody_elses_until_it_ends() {
+    on_each(async |index| {
+        let lease = Lease {
+            owner: "one",
+            until: 10_000,
+        };
+        assert!(
+            index
+                .insert_execution(&row("e", 0), Some(lease))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !index
+                .insert_execution(&row("e", 0), Some(lease))
+                .await
+                .unwrap()
+        );
+        assert!(index.is_under_way(Kind::Canary, "e").await.unwrap());
+        assert!(!index.is_under_way(Kind::Analysis, "e").await.unwrap());
+        assert!(claim_one(&index, "two", 9_999).await.is_none());
+        let claim = claim_one(&index, "two", 10_000).await.unwrap();
+        assert_eq!((claim.attempt, claim.failures), (2, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn archives_are_noted_together() {
+    on_each(async |index| {
+        let ids: Vec<String> = (0..70).map(|number| format!("e{number}")).collect();
+        for id in &ids {
+            index.insert_execution(&row(id, 0), None).await.unwrap();
+        }
+        index.archived(&ids[1..]).await.unwrap();
+        index.archived(&[]).await.unwrap();
+        let claims = index.claim("one", 5, LEASE, 100).await.unwrap();
+        let left: Vec<_> = claims.iter().map(|claim| claim.id.as_str()).collect();
+        assert_eq!(left, ["e0"]);
+        for id in &ids[1..] {
+            assert!(index.execution(id).await.unwrap().unwrap().archived);
+        }
     })
     .await;
 }

@@ -149,11 +149,17 @@ async fn what_goes_on_or_is_waited_for_is_not_due() {
         for id in ["runs", "waited-for", "ended"] {
             archive(&index, "web", id, 1).await;
         }
-        index.insert_execution(&row("runs", None)).await.unwrap();
-        index.insert_execution(&row("parent", None)).await.unwrap();
+        index
+            .insert_execution(&row("runs", None), None)
+            .await
+            .unwrap();
+        index
+            .insert_execution(&row("parent", None), None)
+            .await
+            .unwrap();
         let ended = [row("waited-for", Some("parent")), row("ended", None)];
         for row in &ended {
-            index.insert_execution(row).await.unwrap();
+            index.insert_execution(row, None).await.unwrap();
             let claim = Claim {
                 kind: row.kind,
                 id: row.id.clone(),
@@ -179,7 +185,7 @@ async fn what_goes_on_or_is_waited_for_is_not_due() {
             "no archive is noted"
         );
         for row in &ended {
-            index.archived(&row.id).await.unwrap();
+            index.archived(std::slice::from_ref(&row.id)).await.unwrap();
         }
         let found = due(&index, &limits).await;
         assert_eq!(found.len(), 1);
