@@ -3,6 +3,7 @@
 mod answer;
 mod client;
 mod connect;
+mod counts;
 mod fetching;
 mod flight;
 mod known;

@@ -14,6 +14,7 @@ use url::{Position, Url};
 
 use super::answer;
 use super::connect::{self, Credentials};
+use super::counts::Counts;
 use super::range::Range;
 use crate::config::{Config, PrometheusAccount, Retry};
 use crate::error::{FetchError, Result};
@@ -22,6 +23,9 @@ use crate::error::{FetchError, Result};
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Servers and proxies on the way commonly take at least this much.
 const MAX_URL_BYTES: usize = 2_000;
+/// What is reserved for an answer because it says how long it is.
+const LARGEST_RESERVED: usize = 64 << 10;
+
 /// What is read of an answer that is an error.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The longest wait between two attempts, unless the server names a time.
@@ -31,6 +35,7 @@ const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
 
 pub struct Client {
     account: Arc<str>,
+    pub counts: Counts,
     http: reqwest::Client,
     base: Url,
     credentials: Credentials,
@@ -62,9 +67,10 @@ impl Client {
     pub fn open(name: &str, account: &PrometheusAccount, config: &Config) -> Result<Self> {
         let base = connect::base_url(name, account)?;
         Ok(Self {
-            http: connect::http(name, &base, account)?,
+            http: connect::client(name, &base, account)?,
             credentials: Credentials::of(account),
             base,
+            counts: Counts::of(name),
             account: name.into(),
             permits: Semaphore::new(
                 account
@@ -89,25 +95,6 @@ impl Client {
     /// When a query that starts now is given up.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.query_deadline
-    }
-
-    pub fn record(&self, elapsed: Duration, succeeded: bool) {
-        let outcome = if succeeded { "success" } else { "error" };
-        let labels = [
-            ("account", self.account.to_string()),
-            ("outcome", outcome.to_owned()),
-        ];
-        metrics::counter!("serin_queries_total", &labels).increment(1);
-        metrics::histogram!("serin_query_duration_seconds", &labels).record(elapsed);
-    }
-
-    /// How many samples came from where: `prometheus`, or `known` from earlier answers.
-    pub fn record_samples(&self, source: &'static str, count: u64) {
-        let labels = [
-            ("account", self.account.to_string()),
-            ("source", source.to_owned()),
-        ];
-        metrics::counter!("serin_samples_total", &labels).increment(count);
     }
 
     /// The body of the answer, of at most `room` bytes; failures that may pass are tried again.
@@ -203,6 +190,7 @@ impl Client {
             return Err(failure(Some(status.as_u16()), message, again));
         }
         let body = body(&mut response, room).await.map_err(broken)?;
+        self.counts.bytes.increment(body.bytes.len() as u64);
         if body.is_cut {
             let message = format!(
                 "the answers to the query are larger than {} MiB: a larger step, a shorter range \
@@ -293,7 +281,9 @@ struct Body {
 }
 
 async fn body(response: &mut Response, limit: usize) -> reqwest::Result<Body> {
-    let mut bytes = Vec::new();
+    let told = response.content_length().unwrap_or(0);
+    let told = usize::try_from(told).unwrap_or(limit);
+    let mut bytes = Vec::with_capacity(told.min(limit).min(LARGEST_RESERVED));
     while let Some(chunk) = response.chunk().await? {
         if limit - bytes.len() < chunk.len() {
             return Ok(Body {

@@ -34,7 +34,7 @@ impl Fetching {
             Some(place) => self.continued(place, query, range, deadline).await,
             None => self.whole(query, range, deadline).await,
         };
-        self.client.record(started.elapsed(), answer.is_ok());
+        self.client.counts.query(started.elapsed(), answer.is_ok());
         answer
     }
 
@@ -48,7 +48,7 @@ impl Fetching {
         // Before anything is sent: what settles later is not taken for settled.
         let asked_at = self.clock.now_millis();
         if let Some(mut head) = place.head().await {
-            self.client.record_samples("known", count(&head.series));
+            self.client.counts.known.increment(count(&head.series));
             let Some(rest) = range.without(head.points) else {
                 return Ok(Answered {
                     series: head.series,
@@ -103,8 +103,7 @@ impl Fetching {
             room -= body.len();
             let read = read(body).await;
             let answer = read.map_err(|message| self.client.error(&call, Some(200), message))?;
-            self.client
-                .record_samples("prometheus", count(&answer.series));
+            self.client.counts.fetched.increment(count(&answer.series));
             answers.push(answer);
         }
         Ok(answers)
