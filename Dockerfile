@@ -4,8 +4,8 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin serin \
-    && install -D target/release/serin /out/serin \
+    cargo build --profile dist --locked --bin serin \
+    && install -D target/dist/serin /out/serin \
     && mkdir /out/data
 
 # The C library and certificates, no shell; as a user without rights.

@@ -1,5 +1,5 @@
 //! A whole canary against the bare fetches: from POST to `complete: true`, beside the same range
-//! queries sent without serin at the same concurrency. Both are taken in turns within one run.
+//! queries sent without serin at the same concurrency. All are taken in turns within one run.
 //!
 //! `tests/with-services cargo bench --bench canary`
 
@@ -7,110 +7,113 @@
 
 mod shared;
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use shared::curl::Curl;
+use shared::process::{Replica, cpu};
+use shared::wire::{Wire, judge_all};
+use shared::{Floor, QUERIES_AT_ONCE, median, millis, row};
 
-use futures::StreamExt;
-use serde_json::Value;
-use serin::command::Service;
-use serin::config::{LoadOptions, load_from};
+const ROUNDS: u32 = 15;
 
-const ROUNDS: usize = 15;
+/// Over how many canaries CPU is counted.
+const COUNTED: u32 = 2_000;
 
 fn main() {
-    let Ok(prometheus) = std::env::var("SERIN_TEST_PROMETHEUS_URL") else {
-        println!(
-            "SERIN_TEST_PROMETHEUS_URL is not set; run it as tests/with-services cargo bench --bench canary"
-        );
+    let Some(prometheus) = shared::variable("SERIN_TEST_PROMETHEUS_URL") else {
         return;
     };
-    tokio::runtime::Runtime::new()
-        .expect("a runtime")
-        .block_on(measure(&prometheus));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        alone(&prometheus).await;
+        costs(&prometheus).await;
+    });
 }
 
-async fn measure(prometheus: &str) {
+/// One canary after the other.
+async fn alone(prometheus: &str) {
     let folder = tempfile::tempdir().expect("a folder");
-    let options = LoadOptions {
-        prometheus_url: Some(prometheus.to_owned()),
-        overrides: vec![
-            (
-                "storage.directory".to_owned(),
-                folder.path().display().to_string(),
-            ),
-            ("server.port".to_owned(), "0".to_owned()),
-            // Every round asks the same; what is measured is a canary that nothing is known of.
-            (
-                "kayenta.prometheus.reuse.enabled".to_owned(),
-                "false".to_owned(),
-            ),
-        ],
-        ..LoadOptions::default()
-    };
-    let config = load_from(&options, &BTreeMap::new())
-        .expect("a configuration")
-        .config;
-    let service = Service::start(config).await.expect("a service");
-    let http = reqwest::Client::builder().build().expect("a client");
+    let directory = folder.path().display().to_string();
+    let replica = Replica::start(prometheus, &[("SERIN__STORAGE__DIRECTORY", directory)]).await;
+    let (wire, curl, http) = (Wire::to(&replica.url), Curl::new(&[]), shared::client());
 
-    println!("| metrics | queries | bare fetches, ms | POST to complete, ms | ratio |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| metrics | queries | curl | serin's client, bare | POST to complete | of the floor |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut run = 0;
     for metrics in [10, 50] {
-        let (mut bare, mut whole) = (Vec::new(), Vec::new());
+        let (mut floors, mut whole) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
-            let fetched = fetch(&http, prometheus, metrics).await;
-            let judged = judge(&http, &service.url, metrics).await;
+            let urls = shared::urls(prometheus, run, 1, metrics);
+            let floor = Floor::of(&curl, &http, &urls, QUERIES_AT_ONCE).await;
+            let body = shared::canary(run + 1, metrics).to_string();
+            let judged = wire.judge(&body).await;
+            run += 2;
             // The first round warms connections and caches.
             if round > 0 {
-                bare.push(fetched);
+                floors.push(floor);
                 whole.push(judged);
             }
         }
-        let (bare, whole) = (median(bare), median(whole));
+        let (floor, whole) = (Floor::median(&floors), median(whole));
         println!(
-            "| {metrics} | {} | {:.1} | {:.1} | {:.2} |",
+            "| {metrics} | {} | {} | {} | {} | {:.2} × |",
             2 * metrics,
-            bare * 1e3,
-            whole * 1e3,
-            whole / bare
+            millis(floor.curl),
+            millis(floor.own_client),
+            millis(whole),
+            whole / floor.seconds()
         );
     }
-    service.stop().await;
 }
 
-/// The queries of a canary, without serin: 16 at a time.
-async fn fetch(http: &reqwest::Client, prometheus: &str, metrics: usize) -> f64 {
-    let start = Instant::now();
-    let queries = (0..metrics).flat_map(|index| ["prod", "canary"].map(|side| query(index, side)));
-    futures::stream::iter(queries)
-        .map(|query| async move { shared::ask(http, prometheus, &query).await })
-        .buffer_unordered(16)
-        .collect::<Vec<()>>()
-        .await;
-    start.elapsed().as_secs_f64()
+/// What a canary of ten metrics costs serin and Prometheus.
+async fn costs(prometheus: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().display().to_string();
+    let replica = Replica::start(prometheus, &[("SERIN__STORAGE__DIRECTORY", directory)]).await;
+    let source = shared::variable("SERIN_TEST_PROMETHEUS_PID").and_then(|id| id.parse().ok());
+    let of_source = || source.map_or(f64::NAN, cpu);
+    let wires = [Wire::to(&replica.url)];
+    let each = |seconds: f64| millis(seconds / f64::from(COUNTED));
+
+    println!();
+    println!("| CPU for each canary of 10 metrics, over {COUNTED} | of it | of Prometheus |");
+    println!("|---|---|---|");
+    for at_once in [1, 8, 80] {
+        let first = u32::try_from(at_once).unwrap_or(1) * 100_000;
+        judge_all(&wires, first, 100, 10, at_once).await;
+        let before = (cpu(replica.id()), of_source());
+        judge_all(&wires, first + 100, COUNTED, 10, at_once).await;
+        let after = (cpu(replica.id()), of_source());
+        println!(
+            "| serin, {at_once} at once | {} | {} |",
+            each(after.0 - before.0),
+            each(after.1 - before.1)
+        );
+    }
+    let gzip: &[&str] = &["accept-encoding: gzip"];
+    for (what, headers) in [("curl", &[][..]), ("curl with gzip, as Kayenta asks", gzip)] {
+        let curl = Curl::new(headers);
+        let urls = shared::urls(prometheus, 0, COUNTED, 10);
+        let before = of_source();
+        curl.run(&urls, 1, QUERIES_AT_ONCE);
+        println!("| {what} | – | {} |", each(of_source() - before));
+    }
+    println!();
+    let samples = samples(&wires[0]).await / f64::from(3 * (COUNTED + 100));
+    row(
+        "samples that a canary of 10 metrics fetches",
+        &format!("{samples:.0}"),
+    );
 }
 
-async fn judge(http: &reqwest::Client, serin: &str, metrics: usize) -> f64 {
-    let body = shared::canary(metrics, "version=\"${scope}\"");
-    let start = Instant::now();
-    let answer = http.post(format!("{serin}/canary")).json(&body).send();
-    let started: Value = answer.await.expect("an answer").json().await.expect("JSON");
-    let id = started["canaryExecutionId"].as_str().expect("an id");
-    let answer = http
-        .get(format!("{serin}/canary/{id}?wait=30s"))
-        .send()
-        .await
-        .expect("an answer");
-    let status: Value = answer.json().await.expect("JSON");
-    assert_eq!(status["status"], "succeeded", "{status}");
-    start.elapsed().as_secs_f64()
-}
-
-fn query(index: usize, side: &str) -> String {
-    format!("avg(bench_{index:02}{{version=\"{side}\"}})")
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_unstable_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
+/// That serin counts as fetched.
+async fn samples(serin: &Wire) -> f64 {
+    let told = serin.get("/metrics").await;
+    let told = String::from_utf8_lossy(&told).into_owned();
+    let lines = told.lines().filter(|line| {
+        line.starts_with("serin_samples_total") && line.contains("source=\"prometheus\"")
+    });
+    let counts = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    counts.sum()
 }

@@ -101,6 +101,8 @@ pub struct Storage {
     clock: Clock,
     archive: bool,
     limits: Executions,
+    /// Executions whose archives are written, until their rows say so.
+    archived: std::sync::Mutex<Vec<String>>,
     /// What has been accepted and not ended.
     waiting: std::sync::Mutex<HashMap<Kind, Waiting>>,
     retention: Retention,
@@ -167,6 +169,7 @@ impl Storage {
             clock,
             archive: config.archive,
             limits: config.executions.clone(),
+            archived: std::sync::Mutex::default(),
             waiting: std::sync::Mutex::default(),
             retention: config.retention.clone(),
             finished: Cache::builder()
