@@ -108,7 +108,7 @@ pub async fn ask_for_verdict(
 /// The word of an outcome, as Kayenta spells those that it knows.
 pub const fn classification(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Nodata => "Nodata",
+        Outcome::Inconclusive => "Inconclusive",
         other => other.word(),
     }
 }
