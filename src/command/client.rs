@@ -83,7 +83,7 @@ pub fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
 
 fn read(file: &PathBuf) -> Result<String, Usage> {
     let wrong = |cause| Usage(format!("cannot read '{}': {cause}", file.display()));
-    std::fs::read_to_string(file).map_err(wrong)
+    config::text::read(file).map_err(wrong)
 }
 
 /// Whether a request may be sent as often as one likes.

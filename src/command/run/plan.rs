@@ -1,16 +1,14 @@
 //! What is to be judged: a file, with flags and the environment above it.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Run;
+use crate::command::canary_config::standard_input;
 use crate::command::exit::Usage;
 use crate::config;
 
@@ -255,13 +253,9 @@ fn simplest(metrics: &IndexMap<String, String>) -> Value {
 /// YAML, of which JSON is a part; `-` is standard input.
 fn read_tree(file: &Path) -> anyhow::Result<Value> {
     let text = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-        text
+        standard_input()?
     } else {
-        fs::read_to_string(file)
+        config::text::read(file)
             .map_err(|cause| Usage(format!("cannot read '{}': {cause}", file.display())))?
     };
     let wrong = |cause: yaml_serde::Error| Usage(format!("'{}': {cause}", file.display()));
