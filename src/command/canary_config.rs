@@ -3,6 +3,8 @@
 mod lint;
 mod put;
 
+pub use lint::told as told_finding;
+
 use std::io::Read;
 use std::process::ExitCode;
 

@@ -190,7 +190,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(String, Format)> {
 }
 
 /// As compilers print it: `file:line:column: error[code]: sentence`.
-pub(super) fn told(file: &Path, finding: &Finding) -> String {
+pub fn told(file: &Path, finding: &Finding) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
