@@ -99,8 +99,13 @@ pub fn doubts(own: &Config, json: &str) -> Vec<Finding> {
 /// The config that is written there, as a client would send it; none where the lint says why, or
 /// where there are several.
 pub fn config(written: &str, format: Format) -> Option<CanaryConfig> {
+    fault::read(only(written, format)?.as_bytes()).ok()
+}
+
+/// The one config that is written there, in JSON.
+pub fn only(written: &str, format: Format) -> Option<String> {
     match Text::read(written, format).ok()?.as_slice() {
-        [text] => fault::read(text.json().as_bytes()).ok(),
+        [text] => Some(text.json().to_owned()),
         _ => None,
     }
 }

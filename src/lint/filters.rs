@@ -35,9 +35,10 @@ pub fn foreign(template: &str) -> Option<Foreign> {
                 "this is a filter of Stackdriver, and the metric is one of Prometheus, which \
                        wants label matchers"
                     .to_owned(),
-            fix: match matchers.is_empty() {
-                true => "write label matchers, as in pod=~\"${scope}.*\"".to_owned(),
-                false => format!("write {matchers}"),
+            fix: if matchers.is_empty() {
+                "write label matchers, as in pod=~\"${scope}.*\"".to_owned()
+            } else {
+                format!("write {matchers}")
             },
         }
     })

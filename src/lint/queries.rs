@@ -240,8 +240,7 @@ impl Asked<'_> {
             found.push(told(
                 Code::CounterWithoutRate,
                 format!(
-                    "'{counter}' only grows, so what is compared is how long each side has been up",
-                    counter = named(&counter, names)
+                    "'{counter}' only grows, so what is compared is how long each side has been up"
                 ),
                 "compare rates, as in PromQL:sum(rate(…[1m]))",
             ));
@@ -403,7 +402,7 @@ fn named(text: &str, names: &[String]) -> String {
     let mut told = String::new();
     for letter in text.chars() {
         match syntax::marked(letter).and_then(|number| names.get(number)) {
-            Some(name) => told += &format!("${{{name}}}"),
+            Some(name) => told.extend(["${", name, "}"]),
             None => told.push(letter),
         }
     }

@@ -1,20 +1,29 @@
 //! Whether a query can be parsed, whatever its variables stand for; and where it cannot.
 
+mod fault;
+mod token;
+mod words;
+
 use promql_parser::parser::Expr;
 
-use super::near::slip;
+use self::fault::{Fault, is_of_syntax};
+use self::token::{Token, tokens};
+use self::words::{foreign_letter, without_meaning};
 use super::promql::unbalanced;
-use crate::metrics::promql::{is_of_word, parse};
+use crate::metrics::promql::parse;
 
 /// The first of the letters that stand for variables; no text has them.
 const FIRST_MARK: u32 = 0xF_0000;
 
-/// What a variable may stand for outside of strings.
+/// The first marks are those of the scope and the location: whoever writes `version=${scope}` has
+/// forgotten quotes.
+const NAMES: usize = 2;
+
+/// What a variable may stand for outside of strings; the last is no name.
 const MEANINGS: [&str; 13] = [
     "v",
     "1",
     "5m",
-    "\"v\"",
     "v=\"v\"",
     "m",
     "",
@@ -24,48 +33,12 @@ const MEANINGS: [&str; 13] = [
     "by (v)",
     "offset 5m",
     "v, v",
+    "\"v\"",
 ];
 
 /// With more of them, or in larger queries, there are too many ways to read one.
 const MOST_VARIABLES: usize = 3;
 const MOST_BYTES: usize = 4_000;
-
-/// How much is shown of what stands before a fault.
-const SHOWN: usize = 32;
-
-/// What makes a query of its beginning: before its open brackets are closed, and after.
-const WITHIN: [&str; 12] = [
-    "", " v", " 5m", " 1", " (v)", " (v) (v)", " (v) v", "()", "=\"v\"", " \"v\"", " v=\"v\"",
-    " :5m",
-];
-const AFTER: [&str; 3] = ["", " v", " (v)"];
-
-/// Words of other databases' dialects, or of Prometheus behind a flag.
-const OF_DIALECTS: [&str; 9] = [
-    "default",
-    "if",
-    "ifnot",
-    "keep_metric_names",
-    "limit",
-    "with",
-    "smoothed",
-    "anchored",
-    "prefix",
-];
-
-/// Functions and aggregations that are misspelt now and then.
-const FUNCTIONS: &str = "absent absent_over_time avg_over_time bottomk ceil changes clamp \
-    clamp_max clamp_min count_over_time count_values delta deriv floor histogram_avg \
-    histogram_count histogram_fraction histogram_quantile histogram_stddev histogram_sum \
-    increase irate label_join label_replace last_over_time max_over_time min_over_time \
-    predict_linear present_over_time quantile quantile_over_time rate resets round scalar \
-    sort_desc stddev stddev_over_time stdvar sum_over_time time timestamp topk vector";
-
-/// Those of other databases that look like misspelt ones.
-const OTHER_FUNCTIONS: [&str; 2] = ["quantiles_over_time", "xrate"];
-
-/// What no regular expression of such a database has.
-const LOOKING_AROUND: [&str; 4] = ["(?=", "(?!", "(?<=", "(?<!"];
 
 /// The letter that stands for the variable of that number.
 pub fn mark(number: usize) -> Option<char> {
@@ -119,9 +92,10 @@ pub fn read(query: &str) -> Read {
     if !variables.is_empty() && (MOST_VARIABLES < variables.len() || MOST_BYTES < query.len()) {
         return Read::Unknown;
     }
-    let ways = MEANINGS
-        .len()
-        .pow(u32::try_from(variables.len()).unwrap_or(0));
+    let ways = variables
+        .iter()
+        .map(|variable| meanings_of(*variable).len());
+    let ways: usize = ways.product();
     let mut meaningless = None;
     for way in 0..ways {
         match parse(&Filled::of(query, &tokens, &meanings(&variables, way)).text) {
@@ -139,155 +113,20 @@ pub fn read(query: &str) -> Read {
     }
     // What goes farthest is probably what is meant.
     let alike = MEANINGS.map(|meaning| {
-        let all = variables.iter().map(|variable| (*variable, meaning));
+        let all = variables.iter().map(|variable| {
+            let is_one = meanings_of(*variable).contains(&meaning);
+            (*variable, if is_one { meaning } else { MEANINGS[0] })
+        });
         Fault::find(&Filled::of(query, &tokens, &all.collect::<Vec<_>>()))
     });
     let farthest = alike.into_iter().max_by_key(|fault| fault.start);
     farthest.map_or(Read::Unknown, |fault| fault.told(query, &tokens))
 }
 
-/// What can be parsed, and means nothing to Prometheus.
-fn without_meaning(wrong: &str) -> Read {
-    let doubtful = |fix: &str| Read::Doubtful(Broken::new(wrong, fix, None));
-    if let Some(name) = wrong.strip_prefix("unknown function with name ") {
-        let name = name.trim_matches('\'');
-        let functions: Vec<&str> = FUNCTIONS.split_whitespace().collect();
-        return match slip(name, &functions).filter(|_| !OTHER_FUNCTIONS.contains(&name)) {
-            Some(meant) => {
-                let sentence = format!("there is no function '{name}'");
-                Read::Broken(Broken::new(sentence, format!("write '{meant}'"), None))
-            }
-            None => doubtful("use a function that the database has"),
-        };
-    }
-    if let Some(pattern) = wrong.strip_prefix("illegal regex for ") {
-        return if LOOKING_AROUND.iter().any(|group| pattern.contains(group)) {
-            Read::Broken(Broken::new(
-                format!("the pattern '{pattern}' looks around, which these patterns cannot"),
-                "match what is wanted by =~, and what is not by !~ in another matcher",
-                None,
-            ))
-        } else {
-            doubtful("write a regular expression of RE2")
-        };
-    }
-    if wrong.starts_with("expected type matrix") {
-        return doubtful("give it a range, as in rate(…[1m])");
-    }
-    doubtful("write what Prometheus takes, unless the database understands it")
-}
-
-/// Whether the parser stopped at a place, and did not ask for another type.
-fn is_of_syntax(wrong: &str) -> bool {
-    let begins = [
-        "invalid promql query",
-        "unexpected ",
-        "invalid label matcher",
-        "bad number",
-        "missing unit",
-        "expect duration",
-        "unclosed",
-        "unterminated",
-        "unknown escape",
-        "escape sequence",
-        "no expression",
-        "'!' can not",
-        "not a valid duration",
-        "ParseError",
-    ];
-    begins.iter().any(|begin| wrong.starts_with(begin))
-}
-
-/// Letters that stand outside of strings in no query; most come from a word processor.
-fn foreign_letter(query: &str, tokens: &[Token]) -> Option<Broken> {
-    let is_foreign =
-        |letter: char| !letter.is_ascii() && !letter.is_alphanumeric() && marked(letter).is_none();
-    let mut code = tokens.iter().filter(|token| !token.is_string);
-    let (at, letter) = code.find_map(|token| {
-        let mut letters = query[token.start..token.end].char_indices();
-        let (at, letter) = letters.find(|(_, letter)| is_foreign(*letter))?;
-        Some((token.start + at, letter))
-    })?;
-    let code = u32::from(letter);
-    let (name, fix) = match letter {
-        '“' | '”' | '„' | '‟' | '«' | '»' | '″' | '＂' => {
-            (format!("the typographic quote {letter}"), "write \"")
-        }
-        '‘' | '’' | '‚' | '‛' | '′' | '‹' | '›' | '＇' => {
-            (format!("the typographic quote {letter}"), "write '")
-        }
-        '‐' | '‑' | '‒' | '–' | '—' | '−' => (format!("the dash {letter}"), "write -"),
-        letter if letter.is_whitespace() || !is_shown(letter) => {
-            (format!("the blank U+{code:04X}"), "write a plain blank")
-        }
-        letter => (
-            format!("'{letter}' (U+{code:04X})"),
-            "write what PromQL has for it, or put it into a string",
-        ),
-    };
-    let sentence = format!("{name} stands outside of a string");
-    Some(Broken::new(sentence, fix, Some(at)))
-}
-
-/// Zero-width letters and marks of direction are not.
-fn is_shown(letter: char) -> bool {
-    !matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 fn not_closed(query: &str) -> Option<Broken> {
     let (at, sentence) = unbalanced(query)?;
     let fix = "close what is open, and nothing else";
     Some(Broken::new(sentence, fix, Some(at)))
-}
-
-/// A word, a string, or a sign.
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    start: usize,
-    end: usize,
-    is_string: bool,
-}
-
-fn tokens(query: &str) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut letters = query.char_indices().peekable();
-    while let Some((start, first)) = letters.next() {
-        let mut end = start + first.len_utf8();
-        let is_string = matches!(first, '"' | '\'' | '`');
-        if first.is_ascii_whitespace() {
-            continue;
-        }
-        if first == '#' {
-            letters.by_ref().find(|(_, letter)| *letter == '\n');
-            continue;
-        }
-        if is_string {
-            end = query.len();
-            while let Some((at, letter)) = letters.next() {
-                if letter == first {
-                    end = at + 1;
-                    break;
-                }
-                if letter == '\\' && first != '`' {
-                    letters.next();
-                }
-            }
-        } else {
-            let is_sign = |letter: char| "=!<>~".contains(letter);
-            let goes_on = |letter: char| {
-                (is_of_word(first) && is_of_word(letter)) || (is_sign(first) && is_sign(letter))
-            };
-            while let Some((at, letter)) = letters.next_if(|(_, letter)| goes_on(*letter)) {
-                end = at + letter.len_utf8();
-            }
-        }
-        tokens.push(Token {
-            start,
-            end,
-            is_string,
-        });
-    }
-    tokens
 }
 
 /// The marks there, each once.
@@ -304,10 +143,19 @@ fn outside_strings(query: &str, tokens: &[Token]) -> Vec<char> {
 fn meanings(variables: &[char], mut way: usize) -> Vec<(char, &'static str)> {
     let mut meanings = Vec::new();
     for variable in variables {
-        meanings.push((*variable, MEANINGS[way % MEANINGS.len()]));
-        way /= MEANINGS.len();
+        let all = meanings_of(*variable);
+        meanings.push((*variable, all[way % all.len()]));
+        way /= all.len();
     }
     meanings
+}
+
+fn meanings_of(variable: char) -> &'static [&'static str] {
+    if marked(variable).is_some_and(|number| number < NAMES) {
+        &MEANINGS[..MEANINGS.len() - 1]
+    } else {
+        &MEANINGS
+    }
 }
 
 /// A query with meanings for its marks outside of strings.
@@ -338,158 +186,14 @@ impl Filled {
     }
 }
 
-/// Where a query ceases to be one: the first token that nothing makes whole, or its end.
-struct Fault {
-    start: usize,
-    end: usize,
-    is_of_dialect: bool,
-}
-
-impl Fault {
-    fn find(filled: &Filled) -> Self {
-        let text = &filled.text;
-        let tokens = tokens(text);
-        let ends: Vec<usize> = tokens.iter().map(|token| token.end).collect();
-        let at = ends.partition_point(|end| can_be_completed(&text[..*end]));
-        let Some(token) = tokens.get(at) else {
-            return Self {
-                start: filled.origins[text.len()],
-                end: filled.origins[text.len()],
-                is_of_dialect: has_word_of_dialect(text, &tokens),
-            };
-        };
-        let before = tokens[..at].iter().rev();
-        let before = before.map(|token| &text[token.start..token.end]);
-        Self {
-            start: filled.origins[token.start],
-            end: filled.origins[token.end],
-            is_of_dialect: has_word_of_dialect(text, &tokens)
-                || is_of_dialect(&text[..token.start], before, &text[token.start..token.end]),
-        }
-    }
-
-    fn told(&self, query: &str, tokens: &[Token]) -> Read {
-        let before = query[..self.start].trim_end();
-        let cut = before
-            .char_indices()
-            .rev()
-            .nth(SHOWN)
-            .map_or(0, |(at, _)| at);
-        let shown = match cut {
-            0 => before.to_owned(),
-            cut => format!("…{}", &before[cut..]),
-        };
-        let found = &query[self.start..self.end];
-        let sentence = match (shown.is_empty(), found.is_empty()) {
-            (true, true) => "there is nothing in it".to_owned(),
-            (false, true) => format!("it ends after '{shown}', where more is wanted"),
-            (true, false) => format!("nothing begins with '{found}'"),
-            (false, false) => format!("'{found}' cannot follow '{shown}'"),
-        };
-        let is_operand = |text: &str| {
-            text.starts_with(|letter: char| {
-                is_of_word(letter) || marked(letter).is_some() || "\"'`({".contains(letter)
-            })
-        };
-        let last = tokens.iter().rfind(|token| token.end <= self.start);
-        let ends = last.is_some_and(|token| {
-            let last = &query[token.start..token.end];
-            is_operand(last) && !matches!(last, "(" | "{") || matches!(last, ")" | "}" | "]")
-        });
-        let fix = match (is_operand(found) && ends, innermost(before)) {
-            (true, Some('{')) => "put a comma between them",
-            (true, _) => "put an operator or a comma between them, or take one out",
-            (false, Some('{')) => "write label matchers, as in version=\"${scope}\",code=~\"5..\"",
-            (false, _) => "write what is missing there, or take out what is too much",
-        };
-        let broken = Broken::new(sentence, fix, Some(self.start));
-        if self.is_of_dialect {
-            Read::Doubtful(broken)
-        } else {
-            Read::Broken(broken)
-        }
-    }
-}
-
-/// Whether anything that follows makes a query of its beginning.
-fn can_be_completed(beginning: &str) -> bool {
-    let brackets: String = open_brackets(beginning).into_iter().rev().collect();
-    WITHIN.iter().any(|within| {
-        AFTER.iter().any(|after| {
-            let whole = format!("{beginning}{within}{brackets}{after}");
-            match parse(&whole) {
-                Some(Err(wrong)) => !is_of_syntax(&wrong),
-                Some(Ok(_)) | None => true,
-            }
-        })
-    })
-}
-
-/// What would close each bracket that is open, outermost first.
-fn open_brackets(beginning: &str) -> Vec<char> {
-    let mut open = Vec::new();
-    for token in tokens(beginning) {
-        match &beginning[token.start..token.end] {
-            "(" => open.push(')'),
-            "[" => open.push(']'),
-            "{" => open.push('}'),
-            ")" | "]" | "}" => {
-                open.pop();
-            }
-            _ => {}
-        }
-    }
-    open
-}
-
-/// The bracket that is open.
-fn innermost(beginning: &str) -> Option<char> {
-    Some(match open_brackets(beginning).pop()? {
-        ')' => '(',
-        ']' => '[',
-        _ => '{',
-    })
-}
-
-fn has_word_of_dialect(text: &str, tokens: &[Token]) -> bool {
-    tokens.iter().any(|token| {
-        let word = &text[token.start..token.end];
-        OF_DIALECTS
-            .iter()
-            .any(|known| word.eq_ignore_ascii_case(known))
-    })
-}
-
-/// Whether another database may know what to do with a token that Prometheus stops at.
-fn is_of_dialect<'a>(
-    beginning: &str,
-    mut before: impl Iterator<Item = &'a str>,
-    token: &str,
-) -> bool {
-    let innermost = innermost(beginning);
-    if innermost == Some('[') {
-        return true;
-    }
-    let first = token.chars().next().unwrap_or_default();
-    let is_number = first.is_ascii_digit() && !token.chars().all(|digit| digit.is_ascii_digit());
-    let is_name = is_of_word(first) && (token.contains('.') || !token.is_ascii());
-    let previous = before.next();
-    match (token, previous) {
-        ("\\", _) => true,
-        (",", _) => innermost != Some('{'),
-        (")", Some(",")) => true,
-        ("*", Some("(")) => before.next().is_some_and(|word| word.starts_with("group_")),
-        _ => is_number || is_name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `%` stands for a variable.
+    /// `%` stands for a variable, `§` for the scope.
     fn read_of(query: &str) -> Read {
-        read(&query.replace('%', &mark(0).unwrap().to_string()))
+        let [scope, variable] = [0, NAMES].map(|number| mark(number).unwrap().to_string());
+        read(&query.replace('%', &variable).replace('§', &scope))
     }
 
     #[test]
@@ -517,6 +221,9 @@ mod tests {
             "x offset %",
             "x[%:%]",
             "sum(x) * %",
+            "§_requests{a=\"§-%\"}",
+            "x{a=~\"§\",b=\"%\"}",
+            "x{a=~\"b\",§}",
             r#"sum by ("service.name") (rate({"http.requests","service.version"="%"}[1m]))"#,
         ];
         for query in queries {
@@ -525,91 +232,93 @@ mod tests {
         }
     }
 
+    /// Query, where it is broken, how that is told, and a word of what to do.
+    const BROKEN: &[(&str, usize, &str, &str)] = &[
+        // query, at, sentence, fix
+        (
+            "sum(x) sum(y)",
+            7,
+            "'sum' cannot follow 'sum(x)'",
+            "operator",
+        ),
+        ("sum(x y)", 6, "'y' cannot follow 'sum(x'", "operator"),
+        (
+            r#"x{a="b" c="d"}"#,
+            8,
+            r#"'c' cannot follow 'x{a="b"'"#,
+            "comma",
+        ),
+        (
+            r#"x{a="b",,c="d"}"#,
+            8,
+            r#"',' cannot follow 'x{a="b",'"#,
+            "matchers",
+        ),
+        (r#"x{a=="b"}"#, 3, "'==' cannot follow 'x{a'", "matchers"),
+        ("x{a=b}", 4, "'b' cannot follow 'x{a='", "matchers"),
+        ("x{a~\"b\"}", 3, "'~' cannot follow 'x{a'", "matchers"),
+        (
+            "sum(x) / / sum(y)",
+            9,
+            "'/' cannot follow 'sum(x) /'",
+            "missing",
+        ),
+        (
+            "sum(x) +",
+            8,
+            "it ends after 'sum(x) +', where more is wanted",
+            "missing",
+        ),
+        (
+            "sum(x{v=“a”})",
+            8,
+            "the typographic quote “ stands",
+            "write \"",
+        ),
+        (
+            "sum(x{v=‘a’})",
+            8,
+            "the typographic quote ‘ stands",
+            "write '",
+        ),
+        (
+            "sum(x) – 1",
+            7,
+            "the dash – stands outside of a string",
+            "write -",
+        ),
+        (
+            "sum(x)\u{a0}+ 1",
+            6,
+            "the blank U+00A0 stands",
+            "plain blank",
+        ),
+        ("sum(x) ≥ 1", 7, "'≥' (U+2265) stands", "PromQL"),
+        ("sum(rate(x[1m])", 3, "'(' is not closed", "close"),
+        (
+            "sum by (a b) (x)",
+            10,
+            "'b' cannot follow 'sum by (a'",
+            "comma",
+        ),
+        (
+            "SELECT mean(x) FROM y",
+            7,
+            "'mean' cannot follow 'SELECT'",
+            "operator",
+        ),
+        ("x{a=\"b\"} {c=\"d\"}", 9, "'{' cannot follow", "operator"),
+        (
+            "rate(x[1m]) y",
+            12,
+            "'y' cannot follow 'rate(x[1m])'",
+            "operator",
+        ),
+    ];
+
     #[test]
     fn what_can_never_be_parsed_is_told_with_its_place() {
-        let cases = [
-            // query, at, sentence, fix
-            (
-                "sum(x) sum(y)",
-                7,
-                "'sum' cannot follow 'sum(x)'",
-                "operator",
-            ),
-            ("sum(x y)", 6, "'y' cannot follow 'sum(x'", "operator"),
-            (
-                r#"x{a="b" c="d"}"#,
-                8,
-                r#"'c' cannot follow 'x{a="b"'"#,
-                "comma",
-            ),
-            (
-                r#"x{a="b",,c="d"}"#,
-                8,
-                r#"',' cannot follow 'x{a="b",'"#,
-                "matchers",
-            ),
-            (r#"x{a=="b"}"#, 3, "'==' cannot follow 'x{a'", "matchers"),
-            ("x{a=b}", 4, "'b' cannot follow 'x{a='", "matchers"),
-            ("x{a~\"b\"}", 3, "'~' cannot follow 'x{a'", "matchers"),
-            (
-                "sum(x) / / sum(y)",
-                9,
-                "'/' cannot follow 'sum(x) /'",
-                "missing",
-            ),
-            (
-                "sum(x) +",
-                8,
-                "it ends after 'sum(x) +', where more is wanted",
-                "missing",
-            ),
-            (
-                "sum(x{v=“a”})",
-                8,
-                "the typographic quote “ stands",
-                "write \"",
-            ),
-            (
-                "sum(x{v=‘a’})",
-                8,
-                "the typographic quote ‘ stands",
-                "write '",
-            ),
-            (
-                "sum(x) – 1",
-                7,
-                "the dash – stands outside of a string",
-                "write -",
-            ),
-            (
-                "sum(x)\u{a0}+ 1",
-                6,
-                "the blank U+00A0 stands",
-                "plain blank",
-            ),
-            ("sum(x) ≥ 1", 7, "'≥' (U+2265) stands", "PromQL"),
-            ("sum(rate(x[1m])", 3, "'(' is not closed", "close"),
-            (
-                "sum by (a b) (x)",
-                10,
-                "'b' cannot follow 'sum by (a'",
-                "comma",
-            ),
-            (
-                "SELECT mean(x) FROM y",
-                7,
-                "'mean' cannot follow 'SELECT'",
-                "operator",
-            ),
-            ("x{a=\"b\"} {c=\"d\"}", 9, "'{' cannot follow", "operator"),
-            (
-                "rate(x[1m]) y",
-                12,
-                "'y' cannot follow 'rate(x[1m])'",
-                "operator",
-            ),
-        ];
-        for (query, at, sentence, fix) in cases {
+        for &(query, at, sentence, fix) in BROKEN {
             let Read::Broken(broken) = read(query) else {
                 panic!("{query}: {:?}", read(query));
             };
@@ -617,7 +326,11 @@ mod tests {
             assert!(broken.sentence.starts_with(sentence), "{query}: {broken:?}");
             assert!(broken.fix.contains(fix), "{query}: {broken:?}");
         }
-        let variable = mark(0).unwrap();
+        for query in ["x{a=§}", "x{a=\"b\",c=~§}", "sum(x{a!=§}) / %"] {
+            let read = read_of(query);
+            assert!(matches!(read, Read::Broken(_)), "{query}: {read:?}");
+        }
+        let variable = mark(NAMES).unwrap();
         for (query, at) in [
             ("x{a=\"%\" b=%}", 8),
             ("sum(%) sum(%)", 7),

@@ -46,7 +46,8 @@ pub fn made_up(template: &str) -> Pair<CanaryScope> {
     })
 }
 
-/// A letter for every variable that is filled in from outside, and their names.
+/// A letter for every variable that is filled in from outside, and their names: the scope and the
+/// location come first.
 pub fn marked(template: &str) -> (CanaryScope, Vec<String>) {
     let mut names = Vec::new();
     let scope = filled(template, |name| {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use promql_parser::label::{MatchOp, Matcher as Label};
-use promql_parser::parser::{Expr, VectorSelector};
+use promql_parser::parser::{Expr, FunctionArgs, VectorSelector};
 use regex_lite::Regex;
 
 use super::promql;
@@ -59,7 +59,7 @@ impl Query {
         let parsed = promql::parse(text).ok_or_else(not_understood)?;
         match parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))? {
             Expr::VectorSelector(selector) => Selection::of(selector, None),
-            Expr::Call(call) => match (call.func.name, argument(call.args.args)) {
+            Expr::Call(call) => match (call.func.name, argument(call.args)) {
                 ("vector", Some(Expr::NumberLiteral(number))) => {
                     return Ok(Self::Constant(number.val));
                 }
@@ -78,8 +78,8 @@ impl Query {
 }
 
 /// The only one.
-fn argument(mut arguments: Vec<Box<Expr>>) -> Option<Expr> {
-    let last = arguments.pop()?;
+fn argument(mut arguments: FunctionArgs) -> Option<Expr> {
+    let last = arguments.args.pop()?;
     arguments.is_empty().then_some(*last)
 }
 

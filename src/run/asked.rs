@@ -1,7 +1,10 @@
 //! What a request asks for and would be passed over, and what can hardly be meant.
 
+mod names;
+
 use serde_json::{Map, Value};
 
+use self::names::{Names, OF_ANALYSIS, OF_REQUEST, OF_VERDICT, misnamed};
 use super::plan::Plan;
 use crate::canary::number::number;
 use crate::canary::{
@@ -9,116 +12,13 @@ use crate::canary::{
     CanaryAnalysisExecutionRequest, CanaryClassifierThresholdsConfig, CanaryExecutionRequest,
     CanaryVerdictRequest, Instant, iso_from_millis,
 };
-use crate::config::{self, nearest};
+use crate::config;
 
 /// How far clocks may differ.
 const TOLERANCE_MILLIS: i64 = 60_000;
 
 /// 2000-01-01T00:00:00Z: nothing is older, but seconds that are taken for milliseconds are.
 const OLDEST_MILLIS: i64 = 946_684_800_000;
-
-/// A member, and names that others have for it.
-type Names = &'static [(&'static str, &'static [&'static str])];
-
-const OF_START: Names = &[
-    ("canaryConfig", &["config"]),
-    (
-        "executionRequest",
-        &[
-            "request",
-            "canaryExecutionRequest",
-            "canaryAnalysisExecutionRequest",
-        ],
-    ),
-];
-const OF_REQUEST: Names = &[
-    ("scopes", &["scope", "canaryScopes"]),
-    ("thresholds", &["scoreThresholds", "canaryThresholds"]),
-    ("metadata", &[]),
-    ("siteLocal", &[]),
-    ("actions", &[]),
-];
-const OF_ANALYSIS: Names = &[
-    (
-        "lifetimeDurationMins",
-        &[
-            "lifetimeDuration",
-            "lifetimeMins",
-            "lifetimeHours",
-            "lifetime",
-            "duration",
-            "durationMins",
-        ],
-    ),
-    (
-        "analysisIntervalMins",
-        &[
-            "canaryAnalysisIntervalMins",
-            "analysisInterval",
-            "intervalMins",
-            "interval",
-        ],
-    ),
-    (
-        "beginAfterMins",
-        &[
-            "beginCanaryAnalysisAfterMins",
-            "beginAfter",
-            "delayMins",
-            "warmupMins",
-        ],
-    ),
-    ("lookbackMins", &["lookback"]),
-];
-const OF_VERDICT: Names = &[
-    ("canaryConfigId", &["configId"]),
-    ("canaryConfigName", &["configName"]),
-    ("controlScope", &["control", "baseline", "baselineScope"]),
-    ("experimentScope", &["experiment", "canary", "canaryScope"]),
-    ("start", &["startTime", "startTimeIso"]),
-    ("end", &["endTime", "endTimeIso"]),
-    ("lookback", &["lookbackMins", "window"]),
-    ("step", &["stepSeconds"]),
-    ("wait", &["timeout"]),
-    ("key", &["idempotencyKey"]),
-];
-const OF_PAIR: Names = &[
-    ("controlScope", &["control", "baseline", "baselineScope"]),
-    ("experimentScope", &["experiment", "canary", "canaryScope"]),
-];
-const OF_SIDE: Names = &[
-    ("scope", &["name"]),
-    ("location", &["region"]),
-    ("start", &["startTime", "startTimeIso"]),
-    ("end", &["endTime", "endTimeIso"]),
-    ("step", &["stepSeconds"]),
-    (
-        "extendedScopeParams",
-        &["extendedParams", "params", "parameters"],
-    ),
-];
-const OF_ANALYSIS_SCOPE: Names = &[
-    ("scopeName", &["name"]),
-    ("controlScope", &["control", "baseline", "baselineScope"]),
-    ("controlLocation", &["controlRegion", "baselineLocation"]),
-    (
-        "controlOffsetInMinutes",
-        &["controlOffset", "controlOffsetMins"],
-    ),
-    ("experimentScope", &["experiment", "canary", "canaryScope"]),
-    (
-        "experimentLocation",
-        &["experimentRegion", "canaryLocation"],
-    ),
-    ("startTimeIso", &["startTime", "start"]),
-    ("endTimeIso", &["endTime", "end"]),
-    ("step", &["stepSeconds"]),
-    (
-        "extendedScopeParams",
-        &["extendedParams", "params", "parameters"],
-    ),
-];
-const OF_THRESHOLDS: Names = &[("pass", &["passing"]), ("marginal", &[])];
 
 /// Members that hold a time.
 const TIMES: [&str; 4] = ["start", "end", "startTimeIso", "endTimeIso"];
@@ -245,12 +145,17 @@ fn window(
         notes.push(format!(
             "'{place}' ends at {end}, which is not after its start at {start}"
         ));
-    } else if let Some(end) = end.filter(|end| now + TOLERANCE_MILLIS < end.as_millis()) {
-        notes.push(format!(
-            "'{place}' ends at {end}, which is still to come: it is {} now, and what has not been \
-             measured is not judged",
-            iso_from_millis(now)
-        ));
+    } else {
+        let is_to_come = |time: &Instant| now + TOLERANCE_MILLIS < time.as_millis();
+        let start = start.filter(|_| end.is_none()).map(|time| ("begins", time));
+        let to_come = end.map(|time| ("ends", time)).or(start);
+        if let Some((word, time)) = to_come.filter(|(_, time)| is_to_come(time)) {
+            notes.push(format!(
+                "'{place}' {word} at {time}, which is still to come: it is {} now, and what has not \
+                 been measured is not judged",
+                iso_from_millis(now)
+            ));
+        }
     }
     notes
 }
@@ -335,65 +240,6 @@ impl Sent {
     }
 }
 
-/// Members that nobody reads, and the names of those that are meant and are not there.
-fn misnamed(value: &Value, members: &[Names]) -> Vec<String> {
-    let mut found = Vec::new();
-    let whole = value.get("executionRequest");
-    if whole.is_some() || value.get("canaryConfig").is_some() {
-        found.extend(within("", value, &[OF_START]));
-    }
-    let request = whole.filter(|inner| inner.is_object()).unwrap_or(value);
-    let known: Vec<Names> = members.iter().copied().chain([OF_START]).collect();
-    found.extend(within("", request, &known));
-    found.extend(within(
-        "thresholds.",
-        &request["thresholds"],
-        &[OF_THRESHOLDS],
-    ));
-    match &request["scopes"] {
-        Value::Array(scopes) => {
-            for (at, scope) in scopes.iter().enumerate() {
-                found.extend(within(
-                    &format!("scopes[{at}]."),
-                    scope,
-                    &[OF_ANALYSIS_SCOPE],
-                ));
-            }
-        }
-        Value::Object(scopes) => {
-            for (name, pair) in scopes {
-                let place = format!("scopes.{name}.");
-                found.extend(within(&place, pair, &[OF_PAIR]));
-                for side in ["controlScope", "experimentScope"] {
-                    let place = format!("{place}{side}.");
-                    found.extend(within(&place, &pair[side], &[OF_SIDE]));
-                }
-            }
-        }
-        _ => {}
-    }
-    found.dedup();
-    found
-}
-
-fn within(place: &str, value: &Value, members: &[Names]) -> Vec<String> {
-    let Some(sent) = value.as_object() else {
-        return Vec::new();
-    };
-    let names = || members.iter().copied().flatten();
-    let known: Vec<&str> = names().map(|(name, _)| *name).collect();
-    let is_sent = |name: &str| sent.get(name).is_some_and(|value| !value.is_null());
-    let unknown = sent.keys().filter(|name| !known.contains(&name.as_str()));
-    let told = unknown.filter_map(|name| {
-        let of_others = names().find(|(_, others)| others.contains(&name.as_str()));
-        let meant = of_others.map(|(meant, _)| *meant);
-        let meant = meant.or_else(|| nearest(name, &known))?;
-        let is_read = is_sent(meant) || !is_sent(name);
-        (!is_read).then(|| format!("'{place}{name}' is not read: '{meant}' is meant"))
-    });
-    told.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -475,7 +321,11 @@ mod tests {
             ),
             (
                 json!({"scopes": [{"endTimeIso": "2024-06-01T03:00:00Z"}]}),
-                "still to come",
+                "'scopes[0]' ends at 2024-06-01T03:00:00Z, which is still to come",
+            ),
+            (
+                json!({"scopes": [{"startTimeIso": "2024-06-01T03:00:00Z"}]}),
+                "'scopes[0]' begins at 2024-06-01T03:00:00Z, which is still to come",
             ),
             (
                 json!({"scopes": [{}], "thresholds": {"pass": 95, "marginal": 75},
@@ -496,6 +346,10 @@ mod tests {
                 "{value}: {told:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_a_side_of_a_canary_can_hardly_mean_is_told() {
         let side = |side: Value| json!({"scopes": {"default": {"controlScope": side}}});
         let cases = [
             (

@@ -131,7 +131,7 @@ const DOUBTFUL: [(&str, Code); 33] = [
         "PromQL:sum(x{version=\"${scope}\" zone=\"a\"})",
         Code::BrokenQuery,
     ),
-    ("PromQL:sum(x{version=${scope}})) / 2", Code::BrokenQuery),
+    ("PromQL:sum(x{version=${scope}})", Code::BrokenQuery),
     ("PromQL:sum(x{version==\"${scope}\"})", Code::BrokenQuery),
     (
         "PromQL:sum(x{version=\"${scope}\"}) / / 2",
@@ -325,6 +325,40 @@ fn nothing_is_wrong_with_the_library() {
             json!({"type": "prometheus", "customFilterTemplate": template.name});
         let findings = linted(&config.to_string(), &usual());
         assert_eq!(findings, [], "{}", template.name);
+    }
+}
+
+/// As somebody writes who has read of canaries, and never of Kayenta.
+#[test]
+fn of_many_mistakes_each_is_told() {
+    let first = json!({
+        "name": "checkout canary", "application": "checkout",
+        "metrics": [
+            {"name": "http errors", "query": {"type": "prometheus", "customInlineTemplate": "sum(rate(e[1m]))"},
+                "analysisConfigurations": {"canary": {"direction": "decrease", "nanStrategy": "replace", "mustHaveData": true}}},
+            {"name": "latency", "groups": ["Latency"], "scopeName": "default",
+                "query": {"type": "prometheus", "customInlineTemplate": "PromQL:avg(l{version=\"${scope}\"})"},
+                "analysisConfigurations": {"canary": {"direction": "increase", "effectSize": {"allowedIncrease": 0}}}},
+        ],
+        "classifier": {"groupWeights": {"Errors": 60, "Latency": 40}},
+    });
+    let codes: Vec<Code> = linted(&first.to_string(), &Given::default())
+        .iter()
+        .map(|finding| finding.code)
+        .collect();
+    for code in [
+        Code::BadName,
+        Code::NotStorable,
+        Code::MisspeltMember,
+        Code::NoScopeName,
+        Code::NoPromqlPrefix,
+        Code::MetricWithoutGroup,
+        Code::DoubtfulDirection,
+        Code::IdleMustHaveData,
+        Code::IdleLimit,
+        Code::GroupWithoutMetrics,
+    ] {
+        assert!(codes.contains(&code), "{code:?} is not in {codes:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Response, StatusCode};
 
 use super::answer;
-use super::connect::without_credentials;
+use super::connect::place;
 
 /// How much is shown of it.
 const SHOWN: usize = 80;
@@ -24,12 +24,9 @@ impl Came {
             let text = response.headers().get(name)?.to_str().ok()?;
             Some(text.trim().to_owned()).filter(|text| !text.is_empty())
         };
-        let mut from = without_credentials(response.url().clone());
-        from.set_query(None);
-        from.set_fragment(None);
         Self {
             status: response.status(),
-            from: from.into(),
+            from: place(response.url()),
             kind: text(CONTENT_TYPE),
             // Of what was asked for, nothing is left to tell.
             encoding: text(CONTENT_ENCODING).filter(|encoding| encoding != "identity"),

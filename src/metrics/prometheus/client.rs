@@ -180,9 +180,12 @@ impl Client {
             error: self.error(call, status, message),
             again,
         };
-        let broken =
-            |error: reqwest::Error| failure(None, told(&error.without_url()), Again::Later);
         let mut url = call.url(&self.base);
+        let place = connect::place(&url);
+        let broken = |error: reqwest::Error| {
+            let told = told(&error.without_url());
+            failure(None, format!("{told}, at '{place}'"), Again::Later)
+        };
         let form = is_long(&url).then(|| url.query().unwrap_or_default().to_owned());
         if form.is_some() {
             url.set_query(None);

@@ -42,6 +42,14 @@ pub fn without_credentials(mut base: Url) -> Url {
     base
 }
 
+/// Where something is asked for, or came from: without the query.
+pub fn place(url: &Url) -> String {
+    let mut place = without_credentials(url.clone());
+    place.set_query(None);
+    place.set_fragment(None);
+    place.into()
+}
+
 /// One client, so one pool of connections, an account.
 pub fn http(name: &str, base: &Url, account: &PrometheusAccount) -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder()

@@ -178,7 +178,7 @@ async fn a_prometheus_is_asked_whether_each_side_has_series() {
 #[tokio::test]
 async fn configs_are_linted_where_they_are_taken_to() {
     let folder = tempfile::tempdir().unwrap();
-    let broken: Value = serde_json::from_str(&super::broken("prefix-missing")).unwrap();
+    let broken: Value = serde_json::from_str(&broken("prefix-missing")).unwrap();
     let good: Value = serde_json::from_str(&whole()).unwrap();
     let request =
         |config: &Value| json!({"canaryConfig": config, "executionRequest": {"scopes": []}});
