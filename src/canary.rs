@@ -37,7 +37,7 @@ pub use execution::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
     CanaryResult, ExecutionStatus, StageException,
 };
-pub use explanation::{Explanation, Summary};
+pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, Summary};
 pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};

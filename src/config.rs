@@ -22,6 +22,7 @@ mod scalar;
 mod section;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, print};
@@ -167,6 +168,16 @@ pub struct Log {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+impl Config {
+    /// Whether there is an account that canaries can take their series from.
+    pub fn gives_series(&self) -> bool {
+        self.accounts.iter().any(|account| {
+            matches!(account.kind, AccountKind::Prometheus(_))
+                && account.supported_types.contains(&AccountType::MetricsStore)
+        })
+    }
 }
 
 /// What an account can be used for; Kayenta's names on the wire.

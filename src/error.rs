@@ -44,7 +44,7 @@ pub enum Error {
 
 /// What is known of a query that failed.
 #[derive(Clone, Debug, Default, thiserror::Error)]
-#[error("{message}")]
+#[error("{}{message}", of_metric(metric.as_deref()))]
 pub struct FetchError {
     /// What the other side said, or what kept it from answering.
     pub message: String,
@@ -55,9 +55,23 @@ pub struct FetchError {
     pub query: String,
     /// The metrics account, or the judge.
     pub account: String,
+    /// What the query is for.
+    pub metric: Option<String>,
 }
 
 impl Error {
+    /// The same, with the name of the metric that could not be fetched.
+    #[must_use]
+    pub fn of_metric(self, name: Option<&str>) -> Self {
+        match self {
+            Self::Fetch(fetch) => Self::Fetch(Box::new(FetchError {
+                metric: name.map(str::to_owned),
+                ..*fetch
+            })),
+            other => other,
+        }
+    }
+
     /// A store that failed, with the cause for the log.
     pub fn storage(
         what: impl Into<String>,
@@ -79,4 +93,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+fn of_metric(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| format!("metric '{name}': "))
 }

@@ -2,6 +2,7 @@
 
 mod code;
 mod faults;
+mod filters;
 mod groups;
 mod members;
 mod near;
@@ -9,8 +10,11 @@ mod policy;
 mod promql;
 mod queries;
 mod series;
+mod syntax;
 mod text;
+mod tree;
 mod variables;
+mod wrapped;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -68,29 +72,42 @@ pub struct Finding {
     pub fix: String,
 }
 
-/// Everything that can be told from the text alone, in its order.
+/// Everything that can be told from the text alone, in its order. Of a request, a stage or a
+/// manifest, the config in it is meant.
 pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<Finding> {
-    match read(own, written, format) {
-        Err(finding) => vec![finding],
-        Ok((text, canary, mut found)) => {
-            found.extend(canary.iter().flat_map(|canary| checks(own, canary, given)));
-            placed(&text, found)
-        }
-    }
+    let texts = match Text::read(written, format) {
+        Err(finding) => return vec![finding],
+        Ok(texts) => texts,
+    };
+    let found = texts.iter().flat_map(|text| {
+        let (canary, mut found) = examined(own, text);
+        found.extend(canary.iter().flat_map(|canary| checks(own, canary, given)));
+        placed(text, found)
+    });
+    found.collect()
 }
 
 /// What [`configs::examine`] does not tell of a text in JSON.
 pub fn doubts(own: &Config, json: &str) -> Vec<Finding> {
-    match read(own, json, Format::Json) {
-        Ok((text, Some(canary), _)) => placed(&text, checks(own, &canary, &Given::default())),
-        _ => Vec::new(),
+    let text = Text::config(json);
+    match examined(own, &text) {
+        (Some(canary), _) => placed(&text, checks(own, &canary, &Given::default())),
+        (None, _) => Vec::new(),
     }
 }
 
-/// The config that is written there, as a client would send it; none where the lint says why.
+/// The config that is written there, as a client would send it; none where the lint says why, or
+/// where there are several.
 pub fn config(written: &str, format: Format) -> Option<CanaryConfig> {
-    let text = Text::read(written, format).ok()?;
-    fault::read(text.json().as_bytes()).ok()
+    fault::read(only(written, format)?.as_bytes()).ok()
+}
+
+/// The one config that is written there, in JSON.
+pub fn only(written: &str, format: Format) -> Option<String> {
+    match Text::read(written, format).ok()?.as_slice() {
+        [text] => Some(text.json().to_owned()),
+        _ => None,
+    }
 }
 
 /// Also whether each side has series where they come from; `given` must have scopes with times.
@@ -104,15 +121,20 @@ pub async fn lint_with_series(
     given: &Given,
     source: &dyn MetricSource,
 ) -> Result<Vec<Finding>> {
-    let (text, canary, mut found) = match read(own, written, format) {
+    let texts = match Text::read(written, format) {
         Err(finding) => return Ok(vec![finding]),
-        Ok(read) => read,
+        Ok(texts) => texts,
     };
-    if let Some(canary) = &canary {
-        found.extend(checks(own, canary, given));
-        found.extend(series::check(canary, given, source).await?);
+    let mut findings = Vec::new();
+    for text in texts {
+        let (canary, mut found) = examined(own, &text);
+        if let Some(canary) = &canary {
+            found.extend(checks(own, canary, given));
+            found.extend(series::check(canary, given, source).await?);
+        }
+        findings.extend(placed(&text, found));
     }
-    Ok(placed(&text, found))
+    Ok(findings)
 }
 
 /// What is told of a value of the config.
@@ -138,19 +160,13 @@ impl Found {
     }
 }
 
-/// The text, the config in it if there is one, and why it would be refused.
-fn read(
-    own: &Config,
-    written: &str,
-    format: Format,
-) -> Result<(Text, Option<CanaryConfig>, Vec<Found>), Finding> {
-    let text = Text::read(written, format)?;
+/// The config, if it can be read, and why it would be refused.
+fn examined(own: &Config, text: &Text) -> (Option<CanaryConfig>, Vec<Found>) {
     let (canary, refusals) = configs::examine(own, text.json());
-    let found = refusals
-        .into_iter()
-        .map(|refusal| faults::told(&text, canary.as_ref(), refusal))
-        .collect();
-    Ok((text, canary, found))
+    let found = refusals.into_iter();
+    let found = found.map(|refusal| faults::told(text, canary.as_ref(), refusal));
+    let found = found.collect();
+    (canary, found)
 }
 
 fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
@@ -172,7 +188,7 @@ fn placed(text: &Text, mut found: Vec<Found>) -> Vec<Finding> {
             Finding {
                 code: found.code,
                 severity: found.code.severity(),
-                path: found.path.to_string(),
+                path: text.path(&found.path).to_string(),
                 line: position.map(|position| position.line),
                 column: position.map(|position| position.column),
                 sentence: found.sentence,

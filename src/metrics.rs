@@ -21,7 +21,7 @@ use crate::error::Result;
 pub use prometheus::query_text;
 use prometheus::{Known, Prometheus};
 pub use shown::shown_query;
-pub use template::{Variable, of as template_of, variables};
+pub use template::{Variable, custom_filter, of as template_of, variables};
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 mod admission;
 mod analysis;
+pub mod asked;
 mod canary;
 mod cancel;
 mod comparison;

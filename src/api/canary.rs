@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::examples;
-use super::idempotency::{Keyed, Replayed, before, replayed};
+use super::idempotency::{Keyed, Notes, Replayed, before, replayed};
 use super::problem::Problem;
 use super::request::{PathId, Query};
 use super::wait::{self, Preferred, Wait};
@@ -29,12 +29,16 @@ use crate::storage::Kind;
 #[serde(rename_all = "camelCase")]
 pub struct CanaryExecutionResponse {
     canary_execution_id: String,
+    /// serin's own: what of the request is passed over, or can hardly be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 impl CanaryExecutionResponse {
     pub fn new(id: &Id) -> Self {
         Self {
             canary_execution_id: id.to_string(),
+            warning: None,
         }
     }
 }
@@ -58,10 +62,14 @@ pub async fn initiate_canary(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-    Keyed { body: request, key }: Keyed<CanaryExecutionRequest>,
+    Keyed {
+        body: request,
+        key,
+        notes,
+    }: Keyed<CanaryExecutionRequest>,
 ) -> Result<Started> {
     if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false));
+        return Ok(started(&id, false, &notes));
     }
     let mut admission = admission(&app, &query)?;
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
@@ -70,7 +78,7 @@ pub async fn initiate_canary(
     admission.canary_config_id = Some(id.to_string());
     admission.request = request;
     admission.key = key;
-    start(&app, admission).await
+    start(&app, admission, &notes).await
 }
 
 /// Start a canary with the config in the request
@@ -87,18 +95,23 @@ pub async fn initiate_canary(
 pub async fn initiate_adhoc_canary(
     State(app): State<App>,
     query: Query,
-    Keyed { body: request, key }: Keyed<CanaryAdhocExecutionRequest>,
+    Keyed {
+        body: request,
+        key,
+        notes,
+    }: Keyed<CanaryAdhocExecutionRequest>,
 ) -> Result<Started> {
     if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false));
+        return Ok(started(&id, false, &notes));
     }
     let mut admission = admission(&app, &query)?;
-    admission.config = required(request.canary_config, "canaryConfig")?;
-    admission.request = required(request.execution_request, "executionRequest")?;
+    let explain = |error| notes.explain(error);
+    admission.config = required(request.canary_config, "canaryConfig").map_err(explain)?;
+    admission.request = required(request.execution_request, "executionRequest").map_err(explain)?;
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
     admission.key = key;
-    start(&app, admission).await
+    start(&app, admission, &notes).await
 }
 
 /// Find an execution
@@ -164,13 +177,19 @@ pub async fn cancel_canary_execution(
 /// Answered to a start, and to the same start sent again.
 type Started = (Replayed, Json<CanaryExecutionResponse>);
 
-fn started(id: &Id, is_new: bool) -> Started {
-    (replayed(is_new), Json(CanaryExecutionResponse::new(id)))
+fn started(id: &Id, is_new: bool, notes: &Notes) -> Started {
+    let answer = CanaryExecutionResponse {
+        warning: notes.warning(),
+        ..CanaryExecutionResponse::new(id)
+    };
+    (replayed(is_new), Json(answer))
 }
 
-async fn start(app: &App, admission: Admission) -> Result<Started> {
-    let admitted = admit(app, admission).await?;
-    Ok(started(&admitted.id, admitted.is_new))
+async fn start(app: &App, mut admission: Admission, notes: &Notes) -> Result<Started> {
+    admission.warning = notes.warning();
+    let admitted = admit(app, admission).await;
+    let admitted = admitted.map_err(|error| notes.explain(error))?;
+    Ok(started(&admitted.id, admitted.is_new, notes))
 }
 
 /// The part of an admission that the query parameters give.

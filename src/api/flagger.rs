@@ -112,7 +112,7 @@ async fn answer(app: &App, name: &str, body: &[u8]) -> Result<(Answer, String)> 
     };
     // What closes a run is heard whatever its metadata say.
     if hook.describes() {
-        let described = Described::read(&metadata, revision.target)?;
+        let described = Described::read(&metadata, revision.target, app.clock.now_millis())?;
         if matches!(seen.standing, Standing::None | Standing::RolledBack) {
             seen = begin(app, hook, &revision, described, seen).await?;
         }

@@ -4,21 +4,65 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::request::{parse, read};
 use crate::app::App;
 use crate::canary::Id;
 use crate::error::{Error, Result};
+use crate::run::asked::{Asked, Sent};
 use crate::storage::IdempotencyKey;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_BYTES: usize = 255;
 
-/// A JSON body, with the key that came with it.
+/// A JSON body that starts something, with the key that came with it.
 pub struct Keyed<T> {
     pub body: T,
     pub key: Option<IdempotencyKey>,
+    pub notes: Notes,
+}
+
+/// What a client should know of its request.
+#[derive(Debug, Default)]
+pub struct Notes {
+    misnamed: Vec<String>,
+    doubtful: Vec<String>,
+}
+
+impl Notes {
+    /// All of them in one text, for whoever takes the request all the same.
+    pub fn warning(&self) -> Option<String> {
+        let all: Vec<&str> = self.all().collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// # Errors
+    /// `Invalid` when there are any, for whoever does not take such a request.
+    pub fn refused(&self) -> Result<()> {
+        self.warning()
+            .map_or(Ok(()), |told| Err(Error::Invalid(told)))
+    }
+
+    /// A refusal, with the members that were meant for what it misses.
+    pub fn explain(&self, error: Error) -> Error {
+        explained(error, &self.misnamed)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let all = self.misnamed.iter().chain(&self.doubtful);
+        all.map(String::as_str)
+    }
+}
+
+fn explained(error: Error, hints: &[String]) -> Error {
+    match error {
+        Error::Invalid(message) if !hints.is_empty() => {
+            Error::Invalid(format!("{}: {message}", hints.join("; ")))
+        }
+        other => other,
+    }
 }
 
 /// Told with the answer to a request that had been answered before.
@@ -40,17 +84,38 @@ pub async fn before(app: &App, key: Option<&IdempotencyKey>) -> Result<Option<Id
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Keyed<T> {
+impl<T: DeserializeOwned + Asked> FromRequest<App> for Keyed<T> {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let key = key(&request).map_err(IntoResponse::into_response)?;
         let target = format!("{} {}\n", request.method(), request.uri());
-        let bytes = read(request, state).await?;
-        let body = parse(&bytes).map_err(IntoResponse::into_response)?;
+        let bytes = read(request, app).await?;
+        let (body, notes) =
+            asked(&bytes, app.clock.now_millis()).map_err(IntoResponse::into_response)?;
         let key = key.map(|key| key_of(key, &[target.as_bytes(), &bytes].concat()));
-        Ok(Self { body, key })
+        Ok(Self { body, key, notes })
     }
+}
+
+/// What a body asks for. Times may be told as `now`, which the types of the wire do not know.
+fn asked<T: DeserializeOwned + Asked>(bytes: &[u8], now: i64) -> Result<(T, Notes)> {
+    let Ok(value) = parse::<Value>(bytes) else {
+        return Ok((parse(bytes)?, Notes::default()));
+    };
+    let sent = Sent::read::<T>(value, now);
+    let body: Result<T> = if sent.is_changed {
+        parse(sent.value.to_string().as_bytes())
+    } else {
+        parse(bytes)
+    };
+    let hints = || [&sent.misnamed[..], &sent.without_zone].concat();
+    let body = body.map_err(|error| explained(error, &hints()))?;
+    let notes = Notes {
+        doubtful: body.notes(now),
+        misnamed: hints(),
+    };
+    Ok((body, notes))
 }
 
 /// A key that came with that request.

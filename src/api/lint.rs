@@ -113,10 +113,13 @@ impl<S: Send + Sync> FromRequest<S> for LintBody {
 }
 
 impl LintBody {
-    /// What is no request is a config, or was meant to be: its lint says why it is none.
+    /// What is no request to lint is a config, or has one in it, or was meant to be: its lint says
+    /// why it is none.
     fn of(bytes: &[u8]) -> Result<Self> {
         let members: HashMap<String, &RawValue> = serde_json::from_slice(bytes).unwrap_or_default();
-        if !members.contains_key("canaryConfig") && !members.contains_key("text") {
+        let is_start = members.contains_key("executionRequest");
+        let has_config = members.contains_key("canaryConfig") && !is_start;
+        if !has_config && !members.contains_key("text") {
             return Ok(Self {
                 text: String::from_utf8_lossy(bytes).into_owned(),
                 format: Format::Json,

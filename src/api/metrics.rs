@@ -18,6 +18,7 @@ use crate::canary::{
 use crate::config::AccountType::{MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::metrics::MetricRequest;
+use crate::run::asked;
 
 /// A metrics account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -145,6 +146,7 @@ fn metric(query: &Query) -> Result<CanaryMetricConfig> {
 
 fn scope(app: &App, query: &Query) -> Result<CanaryScope> {
     query.required("step")?;
+    let now = app.clock.now_millis();
     let defaults = &app.config.prometheus.test_controller_defaults;
     let or = |name: &str, default: &Option<String>| {
         query
@@ -159,8 +161,8 @@ fn scope(app: &App, query: &Query) -> Result<CanaryScope> {
     Ok(CanaryScope {
         scope: or("scope", &defaults.scope),
         location: or("location", &defaults.location),
-        start: instant("start", or("start", &defaults.start))?,
-        end: instant("end", or("end", &defaults.end))?,
+        start: instant("start", or("start", &defaults.start), now)?,
+        end: instant("end", or("end", &defaults.end), now)?,
         step: query.number("step")?,
         extended_scope_params: Some(
             params
@@ -171,10 +173,10 @@ fn scope(app: &App, query: &Query) -> Result<CanaryScope> {
     })
 }
 
-fn instant(name: &str, text: Option<String>) -> Result<Option<Instant>> {
+fn instant(name: &str, text: Option<String>, now: i64) -> Result<Option<Instant>> {
     text.map(|text| {
         // A '+' in a query is a blank; an offset such as '+02:00' may come unescaped.
-        Instant::parse(&text.replace(' ', "+")).ok_or_else(|| {
+        asked::instant(&text.replace(' ', "+"), now).ok_or_else(|| {
             Error::Invalid(format!(
                 "'{text}' is not an instant; '{name}' wants one like 2024-05-01T10:00:00Z"
             ))

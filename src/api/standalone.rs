@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::canary::{cancel, json_list, required, statuses};
 use super::examples;
-use super::idempotency::{Keyed, Replayed, before, replayed};
+use super::idempotency::{Keyed, Notes, Replayed, before, replayed};
 use super::problem::Problem;
 use super::request::{PathId, Query};
 use super::wait::{self, Preferred, Wait};
@@ -29,6 +29,9 @@ use crate::storage::{Found, Kind};
 #[serde(rename_all = "camelCase")]
 pub struct CanaryAnalysisExecutionResponse {
     canary_analysis_execution_id: String,
+    /// serin's own: what of the request is passed over, or can hardly be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 /// Start an analysis with a stored config
@@ -51,10 +54,14 @@ pub async fn initiate_analysis(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-    Keyed { body: request, key }: Keyed<CanaryAnalysisExecutionRequest>,
+    Keyed {
+        body: request,
+        key,
+        notes,
+    }: Keyed<CanaryAnalysisExecutionRequest>,
 ) -> Result<Started> {
     if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false));
+        return Ok(started(&id, false, &notes));
     }
     let mut admission = admission(&app, &query)?;
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
@@ -62,7 +69,7 @@ pub async fn initiate_analysis(
     admission.canary_config_id = Some(id.to_string());
     admission.request = request;
     admission.key = key;
-    start(&app, admission).await
+    start(&app, admission, &notes).await
 }
 
 /// Start an analysis with the config in the request
@@ -80,18 +87,23 @@ pub async fn initiate_analysis(
 pub async fn initiate_adhoc_analysis(
     State(app): State<App>,
     query: Query,
-    Keyed { body: request, key }: Keyed<CanaryAnalysisAdhocExecutionRequest>,
+    Keyed {
+        body: request,
+        key,
+        notes,
+    }: Keyed<CanaryAnalysisAdhocExecutionRequest>,
 ) -> Result<Started> {
     if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false));
+        return Ok(started(&id, false, &notes));
     }
     let mut admission = admission(&app, &query)?;
-    admission.config = required(request.canary_config, "canaryConfig")?;
-    admission.request = required(request.execution_request, "executionRequest")?;
+    let explain = |error| notes.explain(error);
+    admission.config = required(request.canary_config, "canaryConfig").map_err(explain)?;
+    admission.request = required(request.execution_request, "executionRequest").map_err(explain)?;
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
     admission.key = key;
-    start(&app, admission).await
+    start(&app, admission, &notes).await
 }
 
 /// Find an analysis
@@ -157,17 +169,19 @@ pub async fn cancel_analysis(State(app): State<App>, PathId(id): PathId) -> Resu
 /// Answered to a start, and to the same start sent again.
 type Started = (Replayed, Json<CanaryAnalysisExecutionResponse>);
 
-fn started(id: &Id, is_new: bool) -> Started {
-    let canary_analysis_execution_id = id.to_string();
+fn started(id: &Id, is_new: bool, notes: &Notes) -> Started {
     let answer = CanaryAnalysisExecutionResponse {
-        canary_analysis_execution_id,
+        canary_analysis_execution_id: id.to_string(),
+        warning: notes.warning(),
     };
     (replayed(is_new), Json(answer))
 }
 
-async fn start(app: &App, admission: AnalysisAdmission) -> Result<Started> {
-    let admitted = admit_analysis(app, admission).await?;
-    Ok(started(&admitted.id, admitted.is_new))
+async fn start(app: &App, mut admission: AnalysisAdmission, notes: &Notes) -> Result<Started> {
+    admission.warning = notes.warning();
+    let admitted = admit_analysis(app, admission).await;
+    let admitted = admitted.map_err(|error| notes.explain(error))?;
+    Ok(started(&admitted.id, admitted.is_new, notes))
 }
 
 /// The part of an admission that the query parameters give.

@@ -27,6 +27,7 @@ use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::admit;
+use crate::run::asked::Asked;
 use crate::storage::{IdempotencyKey, Kind};
 
 const STEP: i64 = 60;
@@ -82,8 +83,13 @@ pub async fn ask_for_verdict(
     State(app): State<App>,
     query: Query,
     preferred: Preferred,
-    Keyed { body: request, key }: Keyed<CanaryVerdictRequest>,
+    Keyed {
+        body: request,
+        key,
+        notes,
+    }: Keyed<CanaryVerdictRequest>,
 ) -> Result<(StatusCode, Replayed, Json<CanaryVerdictResponse>)> {
+    notes.refused()?;
     let wait = waits(&request, &query, &preferred)?;
     let key = key_of(&request, &query, key)?;
     let (id, is_new) = match before(&app, key.as_ref()).await? {
@@ -108,7 +114,7 @@ pub async fn ask_for_verdict(
 /// The word of an outcome, as Kayenta spells those that it knows.
 pub const fn classification(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Nodata => "Nodata",
+        Outcome::Inconclusive => "Inconclusive",
         other => other.word(),
     }
 }
@@ -213,9 +219,18 @@ async fn start(
     }
     let now = Timestamp::from_millisecond(app.clock.now_millis()).unwrap_or_default();
     admission.request = completed(request, &admission.config, now)?;
+    refuse_doubtful(&admission.request, now)?;
     admission.key = key;
     let admitted = admit(app, admission).await?;
     Ok((admitted.id, admitted.is_new))
+}
+
+/// Kayenta would take it.
+fn refuse_doubtful(request: &CanaryExecutionRequest, now: Timestamp) -> Result<()> {
+    match request.notes(now.as_millisecond()).as_slice() {
+        [] => Ok(()),
+        notes => Err(Error::Invalid(notes.join("; "))),
+    }
 }
 
 fn named(request: &CanaryVerdictRequest) -> Option<Named> {

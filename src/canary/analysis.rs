@@ -42,6 +42,13 @@ pub struct CanaryAnalysisExecutionRequest {
     )]
     #[schema(example = 20)]
     pub analysis_interval_mins: Option<i64>,
+    /// serin's own: whether what the interval leaves of the lifetime is judged, too.
+    #[serde(
+        default,
+        deserialize_with = "lenient::flag",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub judge_remainder: bool,
     /// Echoed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -229,6 +236,9 @@ pub struct CanaryAnalysisExecutionStatusResponse {
     pub storage_account_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_account_name: Option<String>,
+    /// serin's own: what of the request is passed over, or can hardly be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 impl AnalysisStage {

@@ -266,6 +266,13 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub configuration_account_name: Option<String>,
+    /// serin's own: what of the request is passed over, or can hardly be meant.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub warning: Option<String>,
 }
 
 /// A state in any case; `null` is none yet.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Pair, lenient};
+use super::{Outcome, Pair, lenient};
 
 /// Why a metric got its label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -19,6 +19,9 @@ pub struct Explanation {
     /// What should make a reader careful, whatever the label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+    /// Why the data cannot carry the label; each is a warning too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries: Option<Pair<SentQuery>>,
 }
@@ -159,6 +162,51 @@ pub enum WarningCode {
     SharedData,
 }
 
+/// Why the data of a metric cannot carry its label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Doubt {
+    pub cause: DoubtCause,
+    /// The cause in plain words, with its numbers.
+    pub sentence: String,
+}
+
+/// What makes a metric doubtful; there are no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DoubtCause {
+    /// Only one side has data, or a series.
+    OneSided,
+    /// A value is infinite.
+    Infinite,
+    /// A side covers too little of its window.
+    Coverage,
+    /// The source answered in part.
+    Partial,
+    /// Samples were histograms, or could not be read.
+    Dropped,
+    /// A side has under eight finite points.
+    TooFew,
+    /// Both sides only rise: a counter without `rate`.
+    Counter,
+    /// A mean is 0 or below, and the effect is a ratio of means.
+    RatioOfMeans,
+    /// There are no data, and they decide.
+    NoData,
+    /// The label is `Error`.
+    NotTested,
+}
+
+/// A metric that is doubtful.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DoubtfulMetric {
+    /// The id of its metric set pair.
+    pub id: String,
+    pub name: String,
+    pub causes: Vec<DoubtCause>,
+    /// The verdict hangs on it: failed, it would be another than passed.
+    pub hangs: bool,
+}
+
 /// The query of one side, as it was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SentQuery {
@@ -180,6 +228,12 @@ pub struct Summary {
     pub metrics: u64,
     /// Of these, those without data or with an error.
     pub not_judged: u64,
+    /// The verdict with its doubts; absent in what an older version judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The metrics that are doubtful, in the order of the results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<DoubtfulMetric>,
 }
 
 /// What decided the verdict on a canary; there are no others.

@@ -68,6 +68,13 @@ impl Path {
         self
     }
 
+    /// The way on from there.
+    #[must_use]
+    pub fn then(mut self, on: &Self) -> Self {
+        self.0.extend_from_slice(&on.0);
+        self
+    }
+
     pub fn steps(&self) -> &[Step] {
         &self.0
     }

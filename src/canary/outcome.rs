@@ -1,13 +1,14 @@
 //! How an execution stands, in one word: a list and a page show it before all else.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Verdict,
 };
 
 /// The verdict once there is one, else what kept it from coming.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Waiting,
@@ -15,8 +16,9 @@ pub enum Outcome {
     Pass,
     Marginal,
     Fail,
-    /// Only other judges find it.
-    Nodata,
+    /// What was measured cannot carry a verdict.
+    #[serde(alias = "nodata")]
+    Inconclusive,
     Error,
     Canceled,
 }
@@ -28,7 +30,7 @@ impl Outcome {
         Self::Pass,
         Self::Marginal,
         Self::Fail,
-        Self::Nodata,
+        Self::Inconclusive,
         Self::Error,
         Self::Canceled,
     ];
@@ -66,7 +68,7 @@ impl Outcome {
             Verdict::Pass => Self::Pass,
             Verdict::Marginal => Self::Marginal,
             Verdict::Fail => Self::Fail,
-            Verdict::Nodata => Self::Nodata,
+            Verdict::Nodata => Self::Inconclusive,
             Verdict::Error => Self::Error,
         }
     }
@@ -100,7 +102,7 @@ impl Outcome {
             Self::Pass => "pass",
             Self::Marginal => "marginal",
             Self::Fail => "fail",
-            Self::Nodata => "nodata",
+            Self::Inconclusive => "inconclusive",
             Self::Error => "error",
             Self::Canceled => "canceled",
         }
@@ -114,7 +116,7 @@ impl Outcome {
             Self::Pass => "Pass",
             Self::Marginal => "Marginal",
             Self::Fail => "Fail",
-            Self::Nodata => "No data",
+            Self::Inconclusive => "Inconclusive",
             Self::Error => "Error",
             Self::Canceled => "Canceled",
         }

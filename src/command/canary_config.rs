@@ -3,6 +3,9 @@
 mod lint;
 mod put;
 
+pub use lint::told as told_finding;
+
+use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -14,6 +17,7 @@ use serde_json::Value;
 use super::client::Remote;
 use super::exit::{Exit, told};
 use crate::canary::CanaryConfigSummary;
+use crate::config;
 
 #[derive(clap::Subcommand)]
 pub enum CanaryConfigs {
@@ -157,6 +161,14 @@ impl Store {
             query => format!("/canaryConfig{below}?{query}"),
         }
     }
+}
+
+/// What is piped in.
+pub fn standard_input() -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().read_to_end(&mut bytes);
+    read.and_then(|_| config::text::of(bytes))
+        .context("cannot read standard input")
 }
 
 fn summaries(list: Value) -> anyhow::Result<Vec<CanaryConfigSummary>> {

@@ -1,6 +1,6 @@
 //! Speaks to a serin, or a Kayenta, as any client does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -81,9 +81,9 @@ pub fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
     file.filter(|file| !file.as_os_str().is_empty())
 }
 
-fn read(file: &PathBuf) -> Result<String, Usage> {
+fn read(file: &Path) -> Result<String, Usage> {
     let wrong = |cause| Usage(format!("cannot read '{}': {cause}", file.display()));
-    std::fs::read_to_string(file).map_err(wrong)
+    config::text::read(file).map_err(wrong)
 }
 
 /// Whether a request may be sent as often as one likes.

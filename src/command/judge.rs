@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair};
+use crate::config;
 use crate::judge::{self, Judgement};
 
 /// Prints the `CanaryJudgeResult` as JSON. Exits with 0 whatever the verdict is.
@@ -68,7 +69,9 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
     } else {
         bytes = fs::read(path).with_context(|| format!("cannot read '{}'", path.display()))?;
     }
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let text = config::text::of(bytes);
+    let text = text.with_context(|| format!("cannot read '{}'", path.display()))?;
+    let mut reader = serde_json::Deserializer::from_str(&text);
     serde_path_to_error::deserialize(&mut reader)
         .with_context(|| format!("'{}' is not a {what}", path.display()))
 }

@@ -3,6 +3,7 @@
 mod ending;
 mod flags;
 mod here;
+mod own;
 mod plan;
 mod reports;
 mod request;

@@ -46,6 +46,12 @@ impl Serve {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        if !config.gives_series() {
+            tracing::warn!(
+                "no account gives series (METRICS_STORE), so no canary can be judged: name a \
+                 Prometheus by --prometheus URL, or under kayenta.prometheus.accounts"
+            );
+        }
         let service = Service::start(loaded.config).await?;
         tracing::info!(
             url = service.url,

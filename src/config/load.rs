@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
 use super::context::Context;
 use super::layers::{COMPILED_IN, Layer};
 use super::read::read;
-use super::{Config, Error, Result};
+use super::{Config, Error, Result, text};
 
 /// Every key with its meaning and its default.
 pub const DEFAULTS: &str = include_str!("../../config/serin.yml");
@@ -56,7 +55,7 @@ pub fn load_from(options: &LoadOptions, environment: &BTreeMap<String, String>) 
     let mut file_order = Vec::new();
     let file = file.map(|path| path.display().to_string());
     if let Some(path) = &file {
-        let text = fs::read_to_string(path)
+        let text = text::read(Path::new(path))
             .map_err(|cause| Error(format!("cannot read the configuration '{path}': {cause}")))?;
         let layer = Layer::from_yaml(&text, path)?;
         file_order = layer.keys_of("kayenta");

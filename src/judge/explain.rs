@@ -29,6 +29,7 @@ pub fn metric(pair: &MetricSetPair, policy: &MetricPolicy, found: &Classificatio
         test: found.test,
         points: found.points,
         warnings: warnings::of(pair, found),
+        doubts: Vec::new(),
         queries: queries(pair),
     }
 }
@@ -60,6 +61,7 @@ pub fn others(result: &mut CanaryJudgeResult, pairs: &[MetricSetPair]) {
                 }
             }),
             warnings: warnings::of_series(pair),
+            doubts: Vec::new(),
             queries: queries(pair),
         });
     }
@@ -263,6 +265,8 @@ pub fn summary(
         groups,
         metrics: results.len() as u64,
         not_judged: not_judged as u64,
+        outcome: None,
+        doubts: Vec::new(),
     }
 }
 

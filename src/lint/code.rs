@@ -19,6 +19,7 @@ pub enum Severity {
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     Unreadable,
+    NoConfig,
     NoMetrics,
     NoMetricName,
     DuplicateMetric,
@@ -38,8 +39,10 @@ pub enum Code {
     ForeignVariable,
     NoPromqlPrefix,
     UnbuildableQuery,
+    ForeignFilter,
     BrokenQuery,
     QuantileWithoutLe,
+    QuantileOutOfRange,
     NegativeWeight,
     ScoreAlwaysZero,
     UnreachableThreshold,
@@ -51,7 +54,9 @@ pub enum Code {
     UnusedTemplate,
     ShadowedTemplate,
     NoFilter,
+    DoubtfulQuery,
     EqualQueries,
+    KeptLabel,
     SharedData,
     CounterWithoutRate,
     FewPoints,
@@ -61,6 +66,7 @@ pub enum Code {
     MetricWithoutGroup,
     MarginalAbovePass,
     IdleLimit,
+    DoubtfulLimit,
     IdleMustHaveData,
     DoubtfulDirection,
     DoubtfulScopeName,
@@ -72,6 +78,7 @@ impl Code {
     pub fn severity(self) -> Severity {
         match self {
             Self::Unreadable
+            | Self::NoConfig
             | Self::NoMetrics
             | Self::NoMetricName
             | Self::DuplicateMetric
@@ -91,8 +98,10 @@ impl Code {
             | Self::ForeignVariable
             | Self::NoPromqlPrefix
             | Self::UnbuildableQuery
+            | Self::ForeignFilter
             | Self::BrokenQuery
             | Self::QuantileWithoutLe
+            | Self::QuantileOutOfRange
             | Self::NegativeWeight
             | Self::ScoreAlwaysZero
             | Self::UnreachableThreshold => Severity::Error,
@@ -104,7 +113,9 @@ impl Code {
             | Self::UnusedTemplate
             | Self::ShadowedTemplate
             | Self::NoFilter
+            | Self::DoubtfulQuery
             | Self::EqualQueries
+            | Self::KeptLabel
             | Self::SharedData
             | Self::CounterWithoutRate
             | Self::FewPoints
@@ -114,6 +125,7 @@ impl Code {
             | Self::MetricWithoutGroup
             | Self::MarginalAbovePass
             | Self::IdleLimit
+            | Self::DoubtfulLimit
             | Self::IdleMustHaveData
             | Self::DoubtfulDirection
             | Self::DoubtfulScopeName

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::near::near;
 use super::{Code, Found};
+use crate::canary::number::number;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
 use crate::judge::policy::{Direction, Measure, MetricPolicy, NanStrategy, WORDS};
 
@@ -31,6 +32,8 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
             continue;
         };
         found.extend(idle_limits(&policy_path, members, &policy));
+        found.extend(wide_limits(&policy_path, members, &policy));
+        found.extend(crossed_limits(&policy_path, members, &policy));
         found.extend(idle_must_have_data(&policy_path, &policy));
         found.extend(doubtful_direction(&policy_path, metric, members));
     }
@@ -121,6 +124,101 @@ fn idle_limits(path: &Path, members: &Value, policy: &MetricPolicy) -> Vec<Found
         found.push(Found::new(Code::IdleLimit, path, sentence, fix));
     }
     found
+}
+
+/// A ratio of means from which a percentage was probably meant.
+const MANY_TIMES: f64 = 5.0;
+const NEXT_TO_NOTHING: f64 = 0.2;
+
+/// 10 where 1.1 is meant, or 0.05 where 0.95 is.
+fn wide_limits(path: &Path, members: &Value, policy: &MetricPolicy) -> Vec<Found> {
+    if policy.measure != Measure::MeanRatio {
+        return Vec::new();
+    }
+    let limits = [
+        ("allowedIncrease", Direction::Increase),
+        ("allowedDecrease", Direction::Decrease),
+    ];
+    let limits = limits.into_iter().filter_map(|(name, side)| {
+        let limit = members.pointer(&format!("/effectSize/{name}"))?.as_f64()?;
+        let rounded = |value: f64| number((value * 1e4).round() / 1e4);
+        let is_wide = match side {
+            Direction::Decrease => 0.0 < limit && limit <= NEXT_TO_NOTHING,
+            _ => MANY_TIMES <= limit,
+        };
+        let is_read = policy.direction == Direction::Either || policy.direction == side;
+        let (allowed, percent, ratio) = match side {
+            Direction::Decrease => (
+                format!("a fall to {} % of", rounded(limit * 100.0)),
+                limit * 100.0,
+                1.0 - limit,
+            ),
+            _ => (
+                format!("a rise to {} times", rounded(limit)),
+                limit,
+                1.0 + limit / 100.0,
+            ),
+        };
+        (is_wide && is_read).then(|| {
+            Found::new(
+                Code::DoubtfulLimit,
+                path.clone().member("effectSize").member(name),
+                format!(
+                    "{name} {} is a ratio, and allows {allowed} the control's mean",
+                    number(limit)
+                ),
+                format!(
+                    "write {} if {} % is meant",
+                    rounded(ratio),
+                    rounded(percent)
+                ),
+            )
+        })
+    });
+    limits.collect()
+}
+
+/// What is critical before it is allowed no more.
+fn crossed_limits(path: &Path, members: &Value, policy: &MetricPolicy) -> Vec<Found> {
+    if !policy.critical {
+        return Vec::new();
+    }
+    let limits = [
+        (
+            "criticalIncrease",
+            "allowedIncrease",
+            Direction::Increase,
+            1.0,
+        ),
+        (
+            "criticalDecrease",
+            "allowedDecrease",
+            Direction::Decrease,
+            -1.0,
+        ),
+    ];
+    let limits = limits
+        .into_iter()
+        .filter_map(|(critical, allowed, side, sign)| {
+            let limit = |name| members.pointer(&format!("/effectSize/{name}"))?.as_f64();
+            let is_read = policy.direction == Direction::Either || policy.direction == side;
+            let (first, then) = (limit(critical)?, limit(allowed)?);
+            let is_crossed = is_read && sign * first < sign * then;
+            let word = if sign < 0.0 { "above" } else { "below" };
+            is_crossed.then(|| {
+            Found::new(
+                Code::DoubtfulLimit,
+                path.clone().member("effectSize").member(critical),
+                format!(
+                    "{critical} {} is {word} {allowed} {}, so whatever is not allowed is critical",
+                    number(first),
+                    number(then)
+                ),
+                format!("let {critical} lie beyond {allowed}, or take it out"),
+            )
+        })
+        });
+    limits.collect()
 }
 
 fn idle_must_have_data(path: &Path, policy: &MetricPolicy) -> Option<Found> {

@@ -3,10 +3,6 @@
 use crate::judge::lookback;
 use crate::metrics::promql::{bare, is_of_word};
 
-/// Functions that make something of a counter.
-const OF_COUNTERS: &str = "rate irate increase delta idelta resets changes deriv count absent \
-    absent_over_time present_over_time count_over_time timestamp group";
-
 /// Between two sides of an operation.
 const OF_MATCHING: [&str; 7] = [
     "and",
@@ -62,33 +58,36 @@ pub fn pieces(query: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// The bracket or quote that is not closed, or closes nothing.
-pub fn unbalanced(query: &str) -> Option<String> {
+/// The bracket or quote that is not closed, or closes nothing, and how many bytes stand before it.
+pub fn unbalanced(query: &str) -> Option<(usize, String)> {
     let mut open = Vec::new();
     let mut letters = query.chars();
-    while let Some(letter) = letters.next() {
+    loop {
+        let at = query.len() - letters.as_str().len();
+        let Some(letter) = letters.next() else { break };
         match letter {
             '"' | '\'' | '`' if !is_closed(&mut letters, letter) => {
-                return Some(format!("the quote {letter} is not closed"));
+                return Some((at, format!("the quote {letter} is not closed")));
             }
             '#' => {
                 letters.by_ref().find(|letter| *letter == '\n');
             }
-            '(' => open.push((letter, ')')),
-            '[' => open.push((letter, ']')),
-            '{' => open.push((letter, '}')),
+            '(' => open.push((at, letter, ')')),
+            '[' => open.push((at, letter, ']')),
+            '{' => open.push((at, letter, '}')),
             ')' | ']' | '}' => match open.pop() {
-                Some((_, wanted)) if wanted == letter => {}
-                Some((begun, _)) => {
-                    return Some(format!("'{letter}' stands where '{begun}' is to be closed"));
+                Some((_, _, wanted)) if wanted == letter => {}
+                Some((_, begun, _)) => {
+                    let sentence = format!("'{letter}' stands where '{begun}' is to be closed");
+                    return Some((at, sentence));
                 }
-                None => return Some(format!("'{letter}' closes nothing")),
+                None => return Some((at, format!("'{letter}' closes nothing"))),
             },
             _ => {}
         }
     }
-    let (begun, _) = open.pop()?;
-    Some(format!("'{begun}' is not closed"))
+    let (at, begun, _) = open.pop()?;
+    Some((at, format!("'{begun}' is not closed")))
 }
 
 fn is_closed(letters: &mut std::str::Chars<'_>, quote: char) -> bool {
@@ -101,21 +100,6 @@ fn is_closed(letters: &mut std::str::Chars<'_>, quote: char) -> bool {
         }
     }
     false
-}
-
-/// A counter that is looked at as it is: it only grows, so the older side has more.
-pub fn bare_counter(query: &str) -> Option<String> {
-    let bare = bare(query);
-    let mut counter = None;
-    for word in words(&bare) {
-        if OF_COUNTERS.split_whitespace().any(|known| known == word) {
-            return None;
-        }
-        if word.ends_with("_total") || word.ends_with("_bucket") {
-            counter = counter.or(Some(word));
-        }
-    }
-    counter.map(str::to_owned)
 }
 
 /// A quantile of classic buckets that were summed without their limits has none.
@@ -280,45 +264,18 @@ mod tests {
         let cases = [
             ("sum(rate(m{a=\"(\"}[1m]))", None),
             ("m{a='\\'',b=`\\`} # )", None),
-            ("sum(rate(m[1m])", Some("'(' is not closed")),
+            ("sum(rate(m[1m])", Some((3, "'(' is not closed"))),
             (
                 "sum(rate(m[1m)])",
-                Some("')' stands where '[' is to be closed"),
+                Some((13, "')' stands where '[' is to be closed")),
             ),
-            ("m)", Some("')' closes nothing")),
-            ("m{a=\"b}", Some("the quote \" is not closed")),
+            ("m)", Some((1, "')' closes nothing"))),
+            ("m{a=\"b}", Some((4, "the quote \" is not closed"))),
         ];
         for (query, expected) in cases {
-            assert_eq!(unbalanced(query).as_deref(), expected, "{query}");
-        }
-    }
-
-    #[test]
-    fn counters_want_a_rate_and_buckets_their_limits() {
-        let cases = [
-            (
-                "sum(http_requests_total)",
-                Some("http_requests_total"),
-                false,
-            ),
-            ("sum(rate(http_requests_total[1m]))", None, false),
-            ("avg(up{job=\"a_total\"})", None, false),
-            (
-                "histogram_quantile(0.9, sum(rate(m_bucket[1m])))",
-                None,
-                true,
-            ),
-            (
-                "histogram_quantile(0.9, sum(rate(m_bucket[1m])) by (le))",
-                None,
-                false,
-            ),
-            ("histogram_quantile(0.9, sum(rate(m[1m])))", None, false),
-            ("histogram_quantile(0.9, rate(m_bucket[1m]))", None, false),
-        ];
-        for (query, counter, without_le) in cases {
-            assert_eq!(bare_counter(query).as_deref(), counter, "{query}");
-            assert_eq!(is_quantile_without_le(query), without_le, "{query}");
+            let found = unbalanced(query);
+            let found = found.as_ref().map(|(at, told)| (*at, told.as_str()));
+            assert_eq!(found, expected, "{query}");
         }
     }
 

@@ -2,10 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use promql_parser::label::Matcher;
+use promql_parser::parser::Expr;
+
 use super::near::near;
-use super::{Code, Found, Given, promql, variables};
-use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, Path};
+use super::syntax::{self, Broken, Read};
+use super::variables::{self, IMPLICIT};
+use super::{Code, Found, Given, filters, promql, tree};
+use crate::canary::number::number;
+use crate::canary::{
+    CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, Path,
+};
 use crate::config::Config;
+use crate::error::Result;
 use crate::judge::ENOUGH_POINTS;
 use crate::metrics::{self, MetricRequest, library};
 
@@ -74,19 +83,17 @@ impl Asked<'_> {
         let path = self.template_path();
         let scopes = self.given.scopes.as_ref();
         let mut found = variables::check(&path, template, self.metric, scopes);
-        if !template.starts_with(PROMQL) && promql::is_query(template) {
-            let is_nearly = template.trim_start().to_lowercase().starts_with("promql");
-            let why = if is_nearly {
-                "the prefix is 'PromQL:', in these letters and first of all"
-            } else {
-                "a template without it is taken for label matchers"
-            };
+        if let Some(filter) = filters::foreign(template) {
             found.push(Found::new(
-                Code::NoPromqlPrefix,
+                Code::ForeignFilter,
                 path,
-                format!("PromQL needs a prefix: {why}"),
-                "begin it with 'PromQL:'",
+                filter.sentence,
+                filter.fix,
             ));
+            return found;
+        }
+        if !template.starts_with(PROMQL) && promql::is_query(template) {
+            found.push(self.without_prefix(path, template));
             return found;
         }
         let is_stopped = |found: &Found| {
@@ -101,18 +108,43 @@ impl Asked<'_> {
         found
     }
 
+    /// The prefix is missing, unless there is more that is.
+    fn without_prefix(&self, path: Path, template: &str) -> Found {
+        let (scope, names) = variables::marked(template);
+        let request = MetricRequest {
+            config: self.canary,
+            metric: self.metric,
+            scope: &scope,
+        };
+        let marked = metrics::custom_filter(&request).unwrap_or_default();
+        if let Read::Broken(broken) = syntax::read(after_prefix(&marked)) {
+            let sentence = named(&broken.sentence, &names);
+            return Found::new(
+                Code::BrokenQuery,
+                path,
+                format!("this is neither a list of label matchers nor PromQL: {sentence}"),
+                "write label matchers, as in version=\"${scope}\", or PromQL: and a query",
+            );
+        }
+        let is_nearly = template.trim_start().to_lowercase().starts_with("promql");
+        let why = if is_nearly {
+            "the prefix is 'PromQL:', in these letters and first of all"
+        } else {
+            "a template without it is taken for label matchers"
+        };
+        Found::new(
+            Code::NoPromqlPrefix,
+            path,
+            format!("PromQL needs a prefix: {why}"),
+            "begin it with 'PromQL:'",
+        )
+    }
+
     /// The queries of both sides: in themselves, and beside each other.
     fn sides(&self, template: &str) -> Vec<Found> {
         let scopes = self.given.scopes.clone();
         let scopes = scopes.unwrap_or_else(|| variables::made_up(template));
-        let sides = scopes.as_ref().map(|scope| {
-            let request = MetricRequest {
-                config: self.canary,
-                metric: self.metric,
-                scope,
-            };
-            metrics::query_text(&request, &self.own.prometheus.scope_label)
-        });
+        let sides = scopes.as_ref().map(|scope| self.query_of(scope));
         let path = self.template_path();
         let (control, experiment) = match (sides.control, sides.experiment) {
             (Ok(control), Ok(experiment)) => (control, experiment),
@@ -125,7 +157,10 @@ impl Asked<'_> {
                 )];
             }
         };
-        let mut found = self.query(&path, &control);
+        let mut found = self.parsed(&path, template, &control);
+        if !found.iter().any(|found| found.code == Code::BrokenQuery) {
+            found.extend(self.query(&path, &control));
+        }
         if control == experiment {
             found.push(Found::new(
                 Code::EqualQueries,
@@ -138,15 +173,133 @@ impl Asked<'_> {
         found
     }
 
+    fn query_of(&self, scope: &CanaryScope) -> Result<String> {
+        let request = MetricRequest {
+            config: self.canary,
+            metric: self.metric,
+            scope,
+        };
+        metrics::query_text(&request, &self.own.prometheus.scope_label)
+    }
+
+    /// What a parser tells: of the query with its variables, and where their values are known, of
+    /// that of one side.
+    fn parsed(&self, path: &Path, template: &str, side: &str) -> Vec<Found> {
+        let (scope, names) = variables::marked(template);
+        let Ok(marked) = self.query_of(&scope) else {
+            return Vec::new();
+        };
+        let read = syntax::read(&marked);
+        if self.given.scopes.is_some()
+            && let Read::Broken(broken) = syntax::read(side)
+        {
+            return vec![self.broken(path, Code::BrokenQuery, side, &names, broken)];
+        }
+        match read {
+            Read::Parsed(tree) => self.tree(path, template, &tree, &names),
+            Read::Doubtful(broken) => {
+                vec![self.broken(path, Code::DoubtfulQuery, &marked, &names, broken)]
+            }
+            Read::Broken(broken) if self.given.scopes.is_none() => {
+                vec![self.broken(path, Code::BrokenQuery, &marked, &names, broken)]
+            }
+            Read::Broken(_) | Read::Unknown => Vec::new(),
+        }
+    }
+
+    fn broken(
+        &self,
+        path: &Path,
+        code: Code,
+        query: &str,
+        names: &[String],
+        broken: Broken,
+    ) -> Found {
+        let written = self.query.text("customInlineTemplate").unwrap_or_default();
+        let place = broken
+            .at
+            .filter(|_| written.starts_with(PROMQL))
+            .map_or_else(String::new, |at| {
+                let before = PROMQL.len() + named(&query[..at], names).chars().count();
+                format!("at letter {}, ", before + 1)
+            });
+        let sentence = named(&broken.sentence, names);
+        let told = match code {
+            Code::DoubtfulQuery => {
+                format!("Prometheus refuses it, though another database may not: {place}{sentence}")
+            }
+            _ => format!("this is no PromQL: {place}{sentence}"),
+        };
+        Found::new(code, path.clone(), told, broken.fix)
+    }
+
+    fn tree(&self, path: &Path, template: &str, tree: &Expr, names: &[String]) -> Vec<Found> {
+        let told = |code, sentence, fix: &str| Found::new(code, path.clone(), sentence, fix);
+        let mut found = Vec::new();
+        if let Some(counter) = tree::bare_counter(tree) {
+            found.push(told(
+                Code::CounterWithoutRate,
+                format!(
+                    "'{counter}' only grows, so what is compared is how long each side has been up"
+                ),
+                "compare rates, as in PromQL:sum(rate(…[1m]))",
+            ));
+        }
+        if let Some(quantile) = tree::impossible_quantile(tree) {
+            found.push(told(
+                Code::QuantileOutOfRange,
+                format!(
+                    "there is no quantile {}: they go from 0 to 1, and beyond, all values are infinite",
+                    number(quantile)
+                ),
+                "write the share, such as 0.95 for the 95th percentile",
+            ));
+        }
+        let apart = self.tell_apart(template, names);
+        let is_apart = |matcher: &Matcher| {
+            let marks = matcher.value.chars().filter_map(syntax::marked);
+            marks.into_iter().any(|number| apart.contains(&number))
+        };
+        if let Some(label) = tree::kept_labels(tree, &is_apart).into_iter().next() {
+            found.push(told(
+                Code::KeptLabel,
+                format!(
+                    "the label '{label}' tells the sides apart and stays on their series, so none is \
+                     paired with another"
+                ),
+                &format!("aggregate it away, as in sum(…) or sum without ({label}) (…)"),
+            ));
+        }
+        found
+    }
+
+    /// The numbers of the variables that differ between the sides, as far as it is known.
+    fn tell_apart(&self, template: &str, names: &[String]) -> Vec<usize> {
+        let differ: Vec<&str> = match &self.given.scopes {
+            Some(scopes) => {
+                let value = |scope: &CanaryScope, name: &str| match name {
+                    "scope" => scope.scope.clone(),
+                    "location" => scope.location.clone(),
+                    name => scope.extended_scope_params.as_ref()?.get(name).cloned(),
+                };
+                let names = names.iter().map(String::as_str);
+                names
+                    .filter(|name| value(&scopes.control, name) != value(&scopes.experiment, name))
+                    .collect()
+            }
+            None if metrics::variables(template).all(|variable| variable.name != "scope") => {
+                let names = names.iter().map(String::as_str);
+                names.filter(|name| !IMPLICIT.contains(name)).collect()
+            }
+            None => vec!["scope"],
+        };
+        let numbered = names.iter().enumerate();
+        let apart = numbered.filter(|(_, name)| differ.contains(&name.as_str()));
+        apart.map(|(number, _)| number).collect()
+    }
+
     fn query(&self, path: &Path, query: &str) -> Vec<Found> {
         let told = |code, sentence, fix: &str| Found::new(code, path.clone(), sentence, fix);
-        if let Some(what) = promql::unbalanced(query) {
-            return vec![told(
-                Code::BrokenQuery,
-                format!("this is no PromQL: {what}"),
-                "close what is open, and nothing else",
-            )];
-        }
         let mut found = Vec::new();
         if promql::is_quantile_without_le(query) {
             found.push(told(
@@ -154,15 +307,6 @@ impl Asked<'_> {
                 "the buckets are summed without their label 'le', so there is no quantile"
                     .to_owned(),
                 "sum by (le)",
-            ));
-        }
-        if let Some(counter) = promql::bare_counter(query) {
-            found.push(told(
-                Code::CounterWithoutRate,
-                format!(
-                    "'{counter}' only grows, so what is compared is how long each side has been up"
-                ),
-                "compare rates, as in PromQL:sum(rate(…[1m]))",
             ));
         }
         let step = self.given.step;
@@ -242,6 +386,27 @@ impl Asked<'_> {
         let text = self.query.text(member);
         text.filter(|text| !text.trim().is_empty())
     }
+}
+
+/// A query without a prefix that is not quite one.
+fn after_prefix(query: &str) -> &str {
+    let query = query.trim_start();
+    match query.split_once(':') {
+        Some((prefix, query)) if prefix.trim_end().eq_ignore_ascii_case("promql") => query,
+        _ => query,
+    }
+}
+
+/// A text in which variables have their names again.
+fn named(text: &str, names: &[String]) -> String {
+    let mut told = String::new();
+    for letter in text.chars() {
+        match syntax::marked(letter).and_then(|number| names.get(number)) {
+            Some(name) => told.extend(["${", name, "}"]),
+            None => told.push(letter),
+        }
+    }
+    told
 }
 
 fn unused_templates(canary: &CanaryConfig) -> Vec<Found> {

@@ -49,7 +49,7 @@ async fn of_metric(
     );
     let (control, experiment) = match fetched.await {
         Ok(fetched) => fetched,
-        Err(error) => return refused(path, error),
+        Err(error) => return refused(path, error.of_metric(metric.name.as_deref())),
     };
     let (control, experiment) = (labels(&control), labels(&experiment));
     let mut found = Vec::new();

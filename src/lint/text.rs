@@ -1,10 +1,13 @@
 //! The text of a config, and where its values stand in it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use saphyr::{LoadableYamlNode, MarkedYamlOwned};
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::wrapped::{self, Document, Wrapper};
 use super::{Code, Finding};
 use crate::canary::fault::Step;
 use crate::canary::{Path, Position};
@@ -26,34 +29,87 @@ impl Format {
     }
 }
 
+/// A config, and the text that it stands in.
 pub struct Text {
     json: String,
+    /// Where in the text.
+    root: Path,
+    is_quoted: bool,
     marks: Marks,
 }
 
 /// What tells where a value stands.
+#[derive(Clone)]
 enum Marks {
-    /// The text itself.
-    Json,
-    Yaml(Option<MarkedYamlOwned>),
+    Json(Arc<str>),
+    Yaml(Option<Arc<MarkedYamlOwned>>),
 }
 
 impl Text {
-    pub fn read(written: &str, format: Format) -> Result<Self, Finding> {
+    /// The configs of a text, which may be a request, a stage or a manifest.
+    pub fn read(written: &str, format: Format) -> Result<Vec<Self>, Finding> {
         let written = written.trim_start_matches('\u{feff}');
         if format == Format::Json {
-            return Ok(Self {
-                json: written.to_owned(),
-                marks: Marks::Json,
-            });
+            return match serde_json::from_str(written) {
+                Ok(value) => Self::within(&value, &Marks::Json(written.into())),
+                // Its reader tells what is wrong.
+                Err(_) => Ok(vec![Self::config(written)]),
+            };
         }
-        let value = value(written)?;
+        let values = values(written)?;
         // Whoever comes here has no aliases that grow without end: they have been expanded.
         let marked = MarkedYamlOwned::load_from_str(written).unwrap_or_default();
-        Ok(Self {
-            json: value.to_string(),
-            marks: Marks::Yaml(marked.into_iter().next()),
-        })
+        let mut marked = marked.into_iter();
+        let (mut texts, mut without) = (Vec::new(), None);
+        let is_one = values.len() == 1;
+        for value in values {
+            let marks = Marks::Yaml(marked.next().map(Arc::new));
+            if value.is_null() && !is_one {
+                continue;
+            }
+            match Self::within(&value, &marks) {
+                Ok(found) => texts.extend(found),
+                Err(finding) => without = without.or(Some(finding)),
+            }
+        }
+        match without {
+            Some(finding) if texts.is_empty() => Err(finding),
+            _ => Ok(texts),
+        }
+    }
+
+    /// A text in JSON that is nothing else.
+    pub fn config(json: &str) -> Self {
+        Self {
+            json: json.to_owned(),
+            root: Path::default(),
+            is_quoted: false,
+            marks: Marks::Json(json.into()),
+        }
+    }
+
+    fn within(value: &Value, marks: &Marks) -> Result<Vec<Self>, Finding> {
+        let text = |json, root, is_quoted| Self {
+            json,
+            root,
+            is_quoted,
+            marks: marks.clone(),
+        };
+        let wrapper = match (wrapped::document(value), marks) {
+            (Document::Config, Marks::Json(written)) => return Ok(vec![Self::config(written)]),
+            (Document::Config, Marks::Yaml(_)) => {
+                return Ok(vec![text(value.to_string(), Path::default(), false)]);
+            }
+            (Document::Wrapper(wrapper), _) => wrapper,
+        };
+        if wrapper.configs.is_empty() {
+            let place = text(String::new(), Path::default(), false).position(&Path::default());
+            return Err(without_config(&wrapper, place));
+        }
+        let configs = wrapper.configs.into_iter();
+        let configs =
+            configs.map(|found| text(found.config.to_string(), found.path, found.is_quoted));
+        Ok(configs.collect())
     }
 
     pub fn json(&self) -> &str {
@@ -62,14 +118,24 @@ impl Text {
 
     /// Whether positions in `json` are those of the text.
     pub fn is_json(&self) -> bool {
-        matches!(self.marks, Marks::Json)
+        matches!(self.marks, Marks::Json(_)) && self.root == Path::default()
+    }
+
+    /// The way to a value from the beginning of the text.
+    pub fn path(&self, path: &Path) -> Path {
+        self.root.clone().then(path)
     }
 
     /// Where a value, or in YAML its member, begins; where it is missing, what should hold it.
     pub fn position(&self, path: &Path) -> Option<Position> {
+        let path = if self.is_quoted {
+            self.root.clone()
+        } else {
+            self.path(path)
+        };
         let yaml = match &self.marks {
-            Marks::Json => return path.position(&self.json),
-            Marks::Yaml(yaml) => yaml.as_ref()?,
+            Marks::Json(written) => return path.position(written),
+            Marks::Yaml(yaml) => yaml.as_deref()?,
         };
         let (mut node, mut start) = (yaml, yaml.span.start);
         for step in path.steps() {
@@ -94,11 +160,42 @@ impl Text {
     }
 }
 
-fn value(yaml: &str) -> Result<Value, Finding> {
+/// Of every document; an empty text is one.
+fn values(yaml: &str) -> Result<Vec<Value>, Finding> {
     let wrong = |error: yaml_serde::Error| unreadable(error.location().as_ref(), &error);
-    let mut value: yaml_serde::Value = yaml_serde::from_str(yaml).map_err(wrong)?;
-    value.apply_merge().map_err(wrong)?;
-    serde_json::to_value(value).map_err(|error| unreadable(None, &error))
+    let mut values = Vec::new();
+    for document in yaml_serde::Deserializer::from_str(yaml) {
+        let mut value = yaml_serde::Value::deserialize(document).map_err(wrong)?;
+        value.apply_merge().map_err(wrong)?;
+        values.push(serde_json::to_value(value).map_err(|error| unreadable(None, &error))?);
+    }
+    if values.iter().any(|value| !value.is_null()) {
+        return Ok(values);
+    }
+    Ok(vec![Value::Null])
+}
+
+fn without_config(wrapper: &Wrapper, place: Option<Position>) -> Finding {
+    let what = &wrapper.what;
+    let (sentence, fix) = match &wrapper.named {
+        Some(name) => (
+            format!("this is {what} that names the canary config '{name}', and has none in it"),
+            format!("lint the config: serin canary-config get {name} --server URL > config.json"),
+        ),
+        None => (
+            format!("this is {what}, and there is no canary config in it"),
+            "lint the file of the config".to_owned(),
+        ),
+    };
+    Finding {
+        code: Code::NoConfig,
+        severity: Code::NoConfig.severity(),
+        path: String::new(),
+        line: place.map(|place| place.line),
+        column: place.map(|place| place.column),
+        sentence,
+        fix,
+    }
 }
 
 fn unreadable(location: Option<&yaml_serde::Location>, error: &dyn fmt::Display) -> Finding {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
+
 use super::near::{near, slip};
 use super::promql::{self, Piece};
-use super::{Code, Found};
+use super::{Code, Found, syntax};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
 use crate::metrics::promql::is_of_word;
 use crate::metrics::{Variable, variables};
 
 /// What the request gives without being asked to.
-const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
+pub const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
 
 /// Of a template that stands at `path`.
 pub fn check(
@@ -37,23 +39,41 @@ pub fn made_up(template: &str) -> Pair<CanaryScope> {
         experiment: "experiment",
     };
     sides.map(|side| {
-        let asked = variables(template).filter(|variable| {
-            variable.default.is_none() && !["scope", "location"].contains(&variable.name)
-        });
-        CanaryScope {
-            scope: Some(side.to_owned()),
-            location: Some(format!("{side}-location")),
-            extended_scope_params: Some(
-                asked
-                    .map(|variable| {
-                        let name = variable.name;
-                        (name.to_owned(), format!("{side}-{name}"))
-                    })
-                    .collect(),
-            ),
-            ..CanaryScope::default()
-        }
+        filled(template, |name| match name {
+            "scope" => side.to_owned(),
+            name => format!("{side}-{name}"),
+        })
     })
+}
+
+/// A letter for every variable that is filled in from outside, and their names: the scope and the
+/// location come first.
+pub fn marked(template: &str) -> (CanaryScope, Vec<String>) {
+    let mut names = Vec::new();
+    let scope = filled(template, |name| {
+        let mark = syntax::mark(names.len());
+        names.push(name.to_owned());
+        mark.map(String::from).unwrap_or_default()
+    });
+    (scope, names)
+}
+
+fn filled(template: &str, mut value: impl FnMut(&str) -> String) -> CanaryScope {
+    let own = ["scope", "location"];
+    let [scope, location] = own.map(|name| Some(value(name)));
+    let mut params = IndexMap::new();
+    for variable in variables(template) {
+        let name = variable.name;
+        if variable.default.is_none() && !own.contains(&name) && !params.contains_key(name) {
+            params.insert(name.to_owned(), value(name));
+        }
+    }
+    CanaryScope {
+        scope,
+        location,
+        extended_scope_params: Some(params),
+        ..CanaryScope::default()
+    }
 }
 
 fn unknown(path: &Path, variable: Variable<'_>) -> Option<Found> {
@@ -153,15 +173,23 @@ fn foreign(path: &Path, template: &str) -> Option<Found> {
         Piece::Text(_) if written.starts_with('$') => !has_groups && is_dollar_of_others(name),
         Piece::Text(_) => is_braced_of_others(written, name),
     };
-    let error = promql::pieces(template).find_map(|piece| {
-        let (Piece::Code(text) | Piece::Text(text)) = piece;
-        in_braces(text)
-            .chain(after_dollar(text))
-            .find(|(written, name)| is_error(piece, written, name))
+    // A filter may have quotes, which would end a string of the query.
+    let filtered = in_braces(template).find(|(written, name)| is_braced_of_others(written, name));
+    let error = filtered.or_else(|| {
+        promql::pieces(template).find_map(|piece| {
+            let (Piece::Code(text) | Piece::Text(text)) = piece;
+            in_braces(text)
+                .chain(after_dollar(text))
+                .find(|(written, name)| is_error(piece, written, name))
+        })
     });
     if let Some((written, name)) = error {
         let fix = match name {
             name if name.starts_with("__") => "write a duration, such as 1m".to_owned(),
+            _ if written.contains('(') && !written.contains('|') => {
+                "name a variable there, as in ${version}, and give it in extendedScopeParams"
+                    .to_owned()
+            }
             name => format!("write ${{{name}}}"),
         };
         return Some(Found::new(
@@ -194,9 +222,11 @@ fn is_dollar_of_others(name: &str) -> bool {
 
 /// In a string, braces may be those of a path, as in `/users/{{id}}`.
 fn is_braced_of_others(written: &str, name: &str) -> bool {
-    let inside = written.trim_matches(['{', '}', ' ']);
+    let inside = inside_braces(written);
+    let is_expression = inside.starts_with(['.', '$', '=']) || inside.contains(['|', '(']);
     match inside.split_once('.') {
-        Some((of, _)) => matches!(of, "args" | "inputs" | "variables"),
+        _ if is_expression => true,
+        Some((of, _)) => OF_WORKFLOWS.contains(&of),
         None => matches!(
             name,
             "scope" | "location" | "namespace" | "target" | "interval"
@@ -204,15 +234,39 @@ fn is_braced_of_others(written: &str, name: &str) -> bool {
     }
 }
 
-/// `{{scope}}`, `{{ args.scope }}`
+/// What comes before the name of a value in templates of Argo and of CI.
+const OF_WORKFLOWS: [&str; 8] = [
+    "args",
+    "inputs",
+    "variables",
+    "workflow",
+    "steps",
+    "env",
+    "parameters",
+    "templates",
+];
+
+/// Without dashes that eat blanks, and blanks.
+fn inside_braces(written: &str) -> &str {
+    let inside = written.strip_prefix("{{").unwrap_or(written);
+    let inside = inside.strip_suffix("}}").unwrap_or(inside);
+    inside.trim_matches('-').trim()
+}
+
+/// `{{scope}}`, `{{ args.canary-hash }}`, `{{ .Values.ns | default "a" }}`, with the name of what
+/// is meant.
 fn in_braces(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.match_indices("{{").filter_map(|(at, _)| {
-        let after = &text[at + 2..];
-        let is_of_name = |letter: char| is_of_word(letter) || letter == ' ';
-        let end = after.find(|letter| !is_of_name(letter))?;
-        let name = after[..end].trim().rsplit('.').next()?;
-        let is_name = name.starts_with(char::is_alphabetic) && after[end..].starts_with("}}");
-        is_name.then_some((&text[at..at + 2 + end + 2], name))
+        let end = at + text[at..].find("}}")? + 2;
+        let written = &text[at..end];
+        let named = inside_braces(written).trim_start_matches(['.', '$', '=', ' ']);
+        let is_of_name = |letter: char| is_of_word(letter) || letter == '-';
+        let name_end = named.find(|letter| !is_of_name(letter));
+        let name = named[..name_end.unwrap_or(named.len())]
+            .rsplit('.')
+            .next()?;
+        let is_one = !written[2..].contains('{') && name.starts_with(char::is_alphabetic);
+        is_one.then_some((written, name))
     })
 }
 
@@ -296,7 +350,19 @@ mod tests {
         let is_warning = Some(Code::UnknownVariable);
         let cases = [
             ("v=\"{{scope}}\"", is_error),
-            ("v=\"{{ args.canary-hash }}\"", None),
+            ("v=\"{{ args.canary-hash }}\"", is_error),
+            ("v=\"{{args.canary-hash}}\",w=\"${scope}\"", is_error),
+            ("v=\"{{- inputs.parameters.hash -}}\"", is_error),
+            ("v=\"{{ ns | default('x') }}\"", is_error),
+            ("v=\"{{ ns | default(\"x\") }}\"", is_error),
+            ("v=\"{{ .Values.version }}\"", is_error),
+            ("v=\"{{ $labels.version }}\"", is_error),
+            ("v=\"{{=sprig.trim(args.a)}}\"", is_error),
+            ("v=\"{{ steps.deploy.outputs.hash }}-canary\"", is_error),
+            ("v=\"{{canary-hash}}\"", is_warning),
+            ("rate(m[{{ args.window-length }}])", is_error),
+            ("uri=\"/users/{{user-id}}/orders/{{id}}\"", None),
+            ("uri=~\"/a{{2}}\"", None),
             ("v=\"{{ args.scope }}\"", is_error),
             ("namespace=\"{{ namespace }}\"", is_error),
             ("uri=\"/users/{{id}}\"", None),

@@ -1,6 +1,7 @@
 //! Series from a Prometheus, or from what speaks its API.
 
 mod answer;
+mod came;
 mod client;
 mod connect;
 mod counts;

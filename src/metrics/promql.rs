@@ -1,4 +1,22 @@
-//! Reading PromQL as far as words and strings go.
+//! Reading PromQL: as a tree, and as far as words and strings go.
+
+use promql_parser::parser::{self, Expr};
+
+/// Trees are walked by functions that call themselves, and are about as deep as this at most.
+const MOST_NESTING: usize = 500;
+
+/// The tree of a query; none of one that is larger than any that people write.
+///
+/// # Errors
+/// What is wrong with it, in the words of the parser.
+pub fn parse(query: &str) -> Option<Result<Expr, String>> {
+    let bare = bare(query);
+    let nests = |letter: char| "([+-*/%^<>=!@".contains(letter);
+    let words = bare.split(|letter| !is_of_word(letter));
+    let sets = words.filter(|word| ["and", "or", "unless", "atan2"].contains(word));
+    let nesting = bare.matches(nests).count() + sets.count();
+    (nesting <= MOST_NESTING).then(|| parser::parse(query))
+}
 
 pub fn is_of_word(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | ':' | '.')

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use promql_parser::label::{MatchOp, Matcher as Label};
+use promql_parser::parser::{Expr, FunctionArgs, VectorSelector};
 use regex_lite::Regex;
-use rusty_promql_parser::parser::selector::{
-    LabelMatchOp, LabelMatcher, VectorSelector, matrix_selector, vector_selector,
-};
 
+use super::promql;
 use crate::error::{Error, Result};
 
 /// The score of the newest canary of an application and a config.
@@ -49,64 +49,67 @@ impl Query {
     /// # Errors
     /// `Invalid` with what would be understood.
     pub fn parse(text: &str) -> Result<Self> {
-        let text = text.trim();
         let not_understood = || {
-            let shown: String = text.chars().take(SHOWN).collect();
+            let shown: String = text.trim().chars().take(SHOWN).collect();
             Error::Invalid(format!(
                 "'{shown}' is not understood here; there are {SCORE}{{application=\"…\", config=\"…\"}}, \
                  last_over_time({SCORE}{{…}}[30m]) and vector(1)"
             ))
         };
-        if let Some(number) = argument(text, "vector") {
-            return number
-                .parse()
-                .map(Self::Constant)
-                .map_err(|_| not_understood());
+        let parsed = promql::parse(text).ok_or_else(not_understood)?;
+        match parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))? {
+            Expr::VectorSelector(selector) => Selection::of(selector, None),
+            Expr::Call(call) => match (call.func.name, argument(call.args)) {
+                ("vector", Some(Expr::NumberLiteral(number))) => {
+                    return Ok(Self::Constant(number.val));
+                }
+                ("last_over_time", Some(Expr::MatrixSelector(matrix))) => {
+                    Selection::of(matrix.vs, Some(matrix.range))
+                }
+                _ => None,
+            },
+            _ => None,
         }
-        let (selector, within) = if let Some(range) = argument(text, "last_over_time") {
-            let matrix = whole(matrix_selector(range)).ok_or_else(not_understood)?;
-            let millis = u64::try_from(matrix.range_millis()).map_err(|_| not_understood())?;
-            (matrix.selector, Some(Duration::from_millis(millis)))
-        } else {
-            (
-                whole(vector_selector(text)).ok_or_else(not_understood)?,
-                None,
-            )
-        };
+        .map_or_else(
+            || Err(not_understood()),
+            |selection| Ok(Self::Scores(selection?)),
+        )
+    }
+}
+
+/// The only one.
+fn argument(mut arguments: FunctionArgs) -> Option<Expr> {
+    let last = arguments.args.pop()?;
+    arguments.is_empty().then_some(*last)
+}
+
+/// The one thing that can be wrong with a query that is else understood.
+fn no_pattern(wrong: &str) -> Option<Error> {
+    let pattern = wrong.strip_prefix("illegal regex for ")?;
+    Some(Error::Invalid(format!(
+        "'{pattern}' is no regular expression"
+    )))
+}
+
+impl Selection {
+    /// None for other metrics, and other times.
+    fn of(selector: VectorSelector, within: Option<Duration>) -> Option<Result<Self>> {
         let VectorSelector {
-            name,
+            name: Some(name),
             matchers,
             offset: None,
             at: None,
         } = selector
         else {
-            return Err(not_understood());
+            return None;
         };
-        if name.as_deref() != Some(SCORE) {
-            return Err(not_understood());
+        if name != SCORE || !matchers.or_matchers.is_empty() {
+            return None;
         }
-        let matchers = matchers.into_iter().map(Matcher::of);
-        Ok(Self::Scores(Selection {
-            matchers: matchers.collect::<Result<_>>()?,
-            within,
-        }))
+        let matchers: Result<_> = matchers.matchers.into_iter().map(Matcher::of).collect();
+        Some(matchers.map(|matchers| Self { matchers, within }))
     }
-}
 
-/// What was parsed, if nothing follows it.
-fn whole<T, E>(parsed: Result<(&str, T), E>) -> Option<T> {
-    let (rest, parsed) = parsed.ok()?;
-    rest.is_empty().then_some(parsed)
-}
-
-/// What stands between the parentheses of a call.
-fn argument<'a>(text: &'a str, function: &str) -> Option<&'a str> {
-    let call = text.strip_prefix(function)?.trim_start();
-    let inner = call.strip_prefix('(')?.strip_suffix(')')?;
-    Some(inner.trim())
-}
-
-impl Selection {
     /// The one value that a label may have.
     pub fn only(&self, label: &str) -> Option<&str> {
         let mut matchers = self.matchers.iter();
@@ -132,19 +135,19 @@ impl Selection {
 }
 
 impl Matcher {
-    fn of(matcher: LabelMatcher) -> Result<Self> {
-        let LabelMatcher { name, op, value } = matcher;
-        // Prometheus compares the whole value.
+    fn of(matcher: Label) -> Result<Self> {
+        let Label { name, op, value } = matcher;
+        // Prometheus compares the whole value, whatever its lines.
         let pattern = || {
             Regex::new(&format!("^(?s:{value})$")).map_err(|cause| {
                 Error::Invalid(format!("'{value}' is no regular expression: {cause}"))
             })
         };
         let wanted = match op {
-            LabelMatchOp::RegexMatch => Wanted::Like(pattern()?),
-            LabelMatchOp::RegexNotMatch => Wanted::Unlike(pattern()?),
-            LabelMatchOp::Equal => Wanted::Is(value),
-            LabelMatchOp::NotEqual => Wanted::IsNot(value),
+            MatchOp::Re(_) => Wanted::Like(pattern()?),
+            MatchOp::NotRe(_) => Wanted::Unlike(pattern()?),
+            MatchOp::Equal => Wanted::Is(value),
+            MatchOp::NotEqual => Wanted::IsNot(value),
         };
         let label = name;
         Ok(Self { label, wanted })
@@ -222,6 +225,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_told_with_what_is() {
         let deep = "(".repeat(100_000);
+        let closed = format!("{deep}up{}", ")".repeat(100_000));
+        let long = format!("up{}", "+up".repeat(100_000));
         for text in [
             "",
             "up",
@@ -235,6 +240,8 @@ mod tests {
             "vector(x)",
             "serin_canary_score{config=}",
             &deep,
+            &closed,
+            &long,
         ] {
             let error = Query::parse(text).map(|_| ()).unwrap_err().to_string();
             assert!(

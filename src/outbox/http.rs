@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::Failed;
-use crate::config::Given;
+use crate::config::{self, Given};
 use crate::error::{Error, Result, with_causes};
 use crate::http;
 
@@ -53,7 +53,7 @@ impl Http {
         };
         let pem =
             std::fs::read(ca_file).map_err(|cause| wrong(&format!("cannot be read: {cause}")))?;
-        let certificates = Certificate::from_pem_bundle(&pem)
+        let certificates = Certificate::from_pem_bundle(config::text::without_mark(&pem))
             .map_err(|cause| wrong(&format!("cannot be read: {}", with_causes(&cause))))?;
         if certificates.is_empty() {
             return Err(wrong("holds no certificate"));
@@ -119,7 +119,8 @@ pub async fn reveal(given: &Given) -> Result<SecretString, Failed> {
     match given {
         Given::Here(secret) => Ok(secret.clone()),
         Given::File(path) => {
-            let text = tokio::fs::read_to_string(path).await.map_err(|cause| {
+            let text = tokio::fs::read(path).await.and_then(config::text::of);
+            let text = text.map_err(|cause| {
                 Failed::later(format!(
                     "the file '{}' cannot be read: {cause}",
                     path.display()

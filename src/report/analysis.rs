@@ -287,6 +287,7 @@ fn facts(analysis: &CanaryAnalysisExecutionStatusResponse) -> Vec<Fact> {
     let scope: Option<&CanaryAnalysisExecutionRequestScope> =
         request.and_then(|request| request.scopes.as_ref()?.first());
     let facts = [
+        ("Warning", analysis.warning.clone()),
         (
             "Control",
             scope.and_then(|scope| side(&scope.control_scope, &scope.control_location)),

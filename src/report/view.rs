@@ -267,6 +267,7 @@ fn facts(canary: &CanaryExecutionStatusResponse, judged: Option<&CanaryJudgeResu
         .map(|judged| judged.judge_name.clone())
         .or(configured);
     let optional = [
+        ("Warning", canary.warning.clone()),
         ("Judge", judge),
         ("Metrics account", canary.metrics_account_name.clone()),
         ("Storage account", canary.storage_account_name.clone()),

@@ -27,6 +27,8 @@ pub struct Admission {
     pub storage_account: String,
     pub configuration_account: Option<String>,
     pub key: Option<IdempotencyKey>,
+    /// What its client should know of the request.
+    pub warning: Option<String>,
 }
 
 /// What was accepted, or had been accepted before with the same key.
@@ -116,6 +118,7 @@ fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusRe
         storage_account_name: Some(admission.storage_account),
         metrics_account_name: Some(admission.metrics_account),
         configuration_account_name: admission.configuration_account,
+        warning: admission.warning,
         ..CanaryExecutionStatusResponse::default()
     }
 }

@@ -46,6 +46,8 @@ pub struct AnalysisAdmission {
     pub storage_account: String,
     pub key: Option<IdempotencyKey>,
     pub flagger: Option<ForFlagger>,
+    /// What its client should know of the request.
+    pub warning: Option<String>,
 }
 
 /// The revision whose run an analysis is to be.
@@ -129,6 +131,7 @@ fn document(
         build_time_iso: Some(iso_from_millis(now)),
         storage_account_name: Some(admission.storage_account),
         metrics_account_name: Some(admission.metrics_account),
+        warning: admission.warning,
         ..CanaryAnalysisExecutionStatusResponse::default()
     };
     document.set_status(ExecutionStatus::NotStarted);
@@ -283,6 +286,7 @@ async fn start_canary(
         storage_account: analysis.storage_account_name.clone().unwrap_or_default(),
         configuration_account: None,
         key: None,
+        warning: None,
     };
     admission::admit_for(app, id, &canary, admission).await?;
     Ok(canary)
@@ -395,14 +399,22 @@ fn result(
         .unwrap_or_default();
     let scores: Vec<f64> = ran.iter().map(|run| score_of(run).unwrap_or(0.0)).collect();
     let (did_pass_thresholds, message) = verdict(&scores, thresholds.marginal, thresholds.pass);
+    let left_over = left_over(analysis).map_or_else(String::new, |told| format!(" ({told})"));
     let results: Vec<_> = ran.into_iter().map(execution_result).collect();
     CanaryAnalysisExecutionResult {
         did_pass_thresholds,
         has_warnings: results.iter().any(|result| !result.warnings.is_empty()),
-        canary_score_message: message,
+        canary_score_message: message + &left_over,
         canary_scores: scores,
         canary_execution_results: results,
     }
+}
+
+/// Beside Kayenta's words: who reads only these must not take it for all of the time.
+fn left_over(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
+    let request = analysis.canary_analysis_execution_request.as_ref()?;
+    let started = analysis.start_time_millis.unwrap_or_default();
+    Plan::of(request, started).ok()?.left_over()
 }
 
 /// Whether the last score passes, and Kayenta's words for it.

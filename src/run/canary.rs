@@ -172,7 +172,10 @@ async fn fetch(
                 };
                 match source.fetch(&asked).await {
                     Ok(sets) => Ok((stage, sets)),
-                    Err(error) => Err(Failure { stage, error }),
+                    Err(error) => {
+                        let error = error.of_metric(metric.name.as_deref());
+                        Err(Failure { stage, error })
+                    }
                 }
             });
         }

@@ -19,7 +19,10 @@ pub struct Plan {
     planned_at: Timestamp,
     starts: Vec<Timestamp>,
     interval: SignedDuration,
+    lifetime: SignedDuration,
     runs: u32,
+    /// Minutes at the end that no canary judges.
+    left_over: i64,
     /// The windows lie in the past: nothing is waited for.
     is_retrospective: bool,
 }
@@ -71,7 +74,9 @@ impl Plan {
                 ));
             }
         }
-        let runs = lifetime / interval;
+        let rest = lifetime % interval;
+        let judges_rest = 0 < rest && request.judge_remainder;
+        let runs = lifetime / interval + i64::from(judges_rest);
         if runs > 1000 {
             return invalid(format!(
                 "{runs} canaries are too many for one analysis; with a larger analysisIntervalMins there may be 1000"
@@ -92,7 +97,9 @@ impl Plan {
             planned_at,
             starts,
             interval: SignedDuration::from_mins(interval),
+            lifetime: SignedDuration::from_mins(lifetime),
             runs: u32::try_from(runs).unwrap_or(1),
+            left_over: if judges_rest { 0 } else { rest },
             is_retrospective: end.is_some(),
         })
     }
@@ -100,6 +107,25 @@ impl Plan {
     /// How many canaries there are.
     pub const fn runs(&self) -> u32 {
         self.runs
+    }
+
+    /// What is never judged, because the interval does not divide the lifetime.
+    pub fn left_over(&self) -> Option<String> {
+        let minutes = |duration: SignedDuration| duration.as_mins();
+        (0 < self.left_over).then(|| {
+            format!(
+                "the remaining {} of {} minutes are not judged: an interval of {} does not divide them",
+                self.left_over,
+                minutes(self.lifetime),
+                minutes(self.interval)
+            )
+        })
+    }
+
+    /// From the start to the end of the canary of that number.
+    fn grown(&self, run: u32) -> SignedDuration {
+        let whole = self.interval * i32::try_from(run).unwrap_or(1);
+        whole.min(self.lifetime)
     }
 
     pub const fn marginal(&self) -> f64 {
@@ -130,7 +156,7 @@ impl Plan {
         let waited = if stages[at].name == "Warmup Wait" {
             warmup
         } else {
-            warmup + self.interval * i32::try_from(run_number(stages, at)).unwrap_or(1)
+            warmup + self.grown(run_number(stages, at))
         };
         self.planned_at
             .saturating_add(waited)
@@ -170,8 +196,7 @@ impl Plan {
         } else {
             SignedDuration::from_mins(self.request.begin_after_mins)
         };
-        let grown = self.interval * i32::try_from(run).unwrap_or(1);
-        let to = add(start, warmup + grown);
+        let to = add(start, warmup + self.grown(run));
         let from = match self.request.lookback_mins {
             0 => add(start, warmup),
             minutes => add(to, -SignedDuration::from_mins(minutes)),
@@ -263,6 +288,18 @@ mod tests {
                 vec!["01:00 01:03", "01:00 01:06"],
             ),
             (
+                json!({"lifetimeDurationMins": 7, "analysisIntervalMins": 3, "judgeRemainder": true}),
+                vec!["01:00 01:03", "01:00 01:06", "01:00 01:07"],
+            ),
+            (
+                json!({"lifetimeDurationMins": 10, "analysisIntervalMins": 4, "lookbackMins": 4, "judgeRemainder": "true"}),
+                vec!["01:00 01:04", "01:04 01:08", "01:06 01:10"],
+            ),
+            (
+                json!({"lifetimeDurationMins": 6, "analysisIntervalMins": 3, "judgeRemainder": true}),
+                vec!["01:00 01:03", "01:00 01:06"],
+            ),
+            (
                 json!({"lifetimeDurationMins": 3, "beginAfterMins": 4}),
                 vec!["01:04 01:07"],
             ),
@@ -288,6 +325,44 @@ mod tests {
             windows(&plan),
             [["00:30", "01:40", "01:00", "02:10"].map(str::to_owned)]
         );
+    }
+
+    #[test]
+    fn what_is_left_over_is_told_or_judged() {
+        let cases = [
+            (
+                json!({"lifetimeDurationMins": 60, "analysisIntervalMins": 20}),
+                3,
+                None,
+            ),
+            (
+                json!({"lifetimeDurationMins": 120, "analysisIntervalMins": 45}),
+                2,
+                Some("the remaining 30 of 120 minutes are not judged"),
+            ),
+            (
+                json!({"lifetimeDurationMins": 120, "analysisIntervalMins": 45, "judgeRemainder": true}),
+                3,
+                None,
+            ),
+            (json!({"lifetimeDurationMins": 5}), 1, None),
+        ];
+        for (members, runs, told) in cases {
+            let plan = plan(&members).unwrap();
+            assert_eq!(plan.runs(), runs, "{members}");
+            let left_over = plan.left_over();
+            assert_eq!(left_over.is_some(), told.is_some(), "{members}");
+            let begins = left_over
+                .unwrap_or_default()
+                .starts_with(told.unwrap_or_default());
+            assert!(begins, "{members}");
+        }
+        let rest = plan(
+            &json!({"lifetimeDurationMins": 5, "analysisIntervalMins": 3, "judgeRemainder": true}),
+        )
+        .unwrap();
+        let last = rest.due_millis(&rest.stages(), 2);
+        assert_eq!((last - NOW) / 60_000, 5);
     }
 
     #[test]

@@ -164,5 +164,6 @@ fn failure(url: &str, status: Option<u16>, message: String) -> FetchError {
         url: url.to_owned(),
         query: String::new(),
         account: NAME.to_owned(),
+        metric: None,
     }
 }

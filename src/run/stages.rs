@@ -64,13 +64,15 @@ fn task_failure(message: &str) -> Map<String, Value> {
 
 fn fetch_details(fetch: &FetchError) -> (&'static str, Map<String, Value>) {
     let FetchError {
-        message,
         status,
         method,
         url,
         query,
         account,
+        metric,
+        ..
     } = fetch;
+    let message = fetch.to_string();
     let (kind, error) = match status {
         Some(status) => (
             "SpinnakerHttpException",
@@ -90,6 +92,9 @@ fn fetch_details(fetch: &FetchError) -> (&'static str, Map<String, Value>) {
     }));
     if let Some(status) = status {
         details.insert("status".to_owned(), (*status).into());
+    }
+    if let Some(metric) = metric {
+        details.insert("metric".to_owned(), metric.as_str().into());
     }
     (kind, details)
 }

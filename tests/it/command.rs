@@ -174,3 +174,96 @@ fn demo_judges_three_releases() {
         assert_eq!(table.matches("✗ Fail").count(), 2);
     }
 }
+
+/// Standard error of a service that is started and stopped again.
+fn started(arguments: &[&str]) -> String {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_serin"))
+        .args([&["serve", "--port", "0"], arguments].concat())
+        .env_remove("SERIN_CONFIG")
+        .env("SERIN__STORAGE__DIRECTORY", folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        told += &line.unwrap();
+        if told.contains("serin listens") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    told
+}
+
+#[test]
+fn a_service_that_can_judge_nothing_says_so_when_it_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kayenta.yml");
+    let stores = "kayenta:\n  memory:\n    enabled: true\n    accounts:\n      - name: m\n        supportedTypes: [OBJECT_STORE, CONFIGURATION_STORE]\n";
+    std::fs::write(&file, format!("\u{feff}{stores}")).unwrap();
+    let with = format!(
+        "{stores}  prometheus:\n    enabled: true\n    accounts:\n      - name: p\n        endpoint: {{baseUrl: 'http://p:9090'}}\n"
+    );
+    let file = file.to_str().unwrap();
+    let cases = [
+        (vec!["--config", file], true),
+        (
+            vec!["--config", file, "--prometheus", "http://p:9090"],
+            false,
+        ),
+        (vec![], true),
+    ];
+    for (arguments, is_told) in cases {
+        let told = started(&arguments);
+        let says = told.contains("no account gives series (METRICS_STORE)");
+        assert_eq!(says, is_told, "{arguments:?}: {told}");
+    }
+    std::fs::write(file, with).unwrap();
+    assert!(!started(&["--config", file]).contains("no account gives series"));
+}
+
+#[test]
+fn files_may_begin_with_a_byte_order_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let utf16 = |text: &str| -> Vec<u8> {
+        let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect()
+    };
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let yaml = "kayenta:\n  prometheus:\n    enabled: true\n    accounts:\n      - {name: p, endpoint: {baseUrl: 'http://p:9090'}}\n";
+    let config = include_str!("lint/whole.json");
+    let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let (pairs, judged) = (
+        "[]",
+        json!({"metrics": [], "classifier": {"groupWeights": {}}}),
+    );
+    let judged = judged.to_string();
+    for (name, bytes) in [("utf-8", marked as fn(&str) -> Vec<u8>), ("utf-16", utf16)] {
+        let own = file(&format!("{name}.yml"), &bytes(yaml));
+        let canary = file(&format!("{name}.json"), &bytes(config));
+        let (pairs, judged) = (
+            file(&format!("{name}-pairs.json"), &bytes(pairs)),
+            file(&format!("{name}-judged.json"), &bytes(&judged)),
+        );
+        let commands = [
+            vec!["config", "--config", &own],
+            vec!["canary-config", "lint", "--strict", &canary],
+            vec!["judge", "--config", &judged, "--metric-set-pairs", &pairs],
+        ];
+        for command in commands {
+            let ended = serin(&command, "");
+            assert!(
+                ended.status.success(),
+                "{command:?}: {}",
+                text(&ended.stderr)
+            );
+        }
+    }
+}

@@ -280,7 +280,7 @@ async fn mistakes_are_sentences_before_anything_moves() {
             "confirm-rollout",
             wrong(json!({"endTime": "soon"})),
             400,
-            "Text 'soon' could not be parsed",
+            "'soon' is no value for 'endTime', which wants a time with its zone",
         ),
         (
             "pre-rollout",

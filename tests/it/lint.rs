@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use serin::canary::CanaryClassifierThresholdsConfig;
+use serin::canary::{CanaryClassifierThresholdsConfig, CanaryScope, Pair};
 use serin::config::Config;
 use serin::lint::{Code, Finding, Format, Given, Severity, lint};
 
@@ -59,7 +59,7 @@ const BROKEN: [(&str, Code); 37] = [
 ];
 
 /// Each can be judged by, whatever may be doubtful in it.
-const VALID: [&str; 37] = [
+const VALID: [&str; 50] = [
     "PromQL:max(histogram_quantile(0.99, rate(x_bucket{version=\"${scope}\"}[1m])))",
     "PromQL:histogram_quantile(0.9, sum by (le, job) (rate(x_bucket{version=\"${scope}\"}[1m])))",
     "PromQL:histogram_quantile(0.9, sum(rate(x_bucket{version=\"${scope}\"}[1m])) by (le))",
@@ -97,6 +97,131 @@ const VALID: [&str; 37] = [
     "PromQL:sum(x{version=~\"${scopes:-.*}\",zone=\"${location:-eu}\"})",
     "version=\"${scope}\",code=~\"5..\"",
     "version=\"${scope}\",uri!~\".*/(health|ready)$\"",
+    "PromQL:sum by (\"service.name\") (rate({\"http.requests\",\"service.version\"=\"${scope}\"}[1m]))",
+    "PromQL:sum(rate(x{version=\"${scope}\"}[${window}]))",
+    "PromQL:sum by (${labels}) (${metric}{version=\"${scope}\"})",
+    "PromQL:sum(x{${matchers},version=\"${scope}\"}) ${operator} 2",
+    "PromQL:topk(${k}, sum by (route) (x{version=\"${scope}\"}))",
+    "PromQL:${function}(x{version=\"${scope}\"}[1m])",
+    "PromQL:rate(x{version=\"${scope}\"})",
+    "PromQL:sum(x{version=\"${scope}\"}) default 0",
+    "PromQL:sum(increase(x{version=\"${scope}\"}[1m])) keep_metric_names",
+    "PromQL:range_quantile(0.9, x{version=\"${scope}\"})",
+    "PromQL:sum(foo.bar{version=\"${scope}\"})",
+    "PromQL:sum(x{version=\"${scope}\",text=\"“quoted” – dash\"})",
+    "PromQL:sum(x{version=~\"${scope}-[[:alnum:]]{4}\"})",
+];
+
+/// Queries, of metrics that are else as they should be, and what is to be found.
+const DOUBTFUL: [(&str, Code); 33] = [
+    (
+        "PromQL:sum(rate(x{version=“${scope}”}[1m]))",
+        Code::BrokenQuery,
+    ),
+    (
+        "PromQL:sum(rate(x{version=‘${scope}’}[1m]))",
+        Code::BrokenQuery,
+    ),
+    ("version=”${scope}”", Code::BrokenQuery),
+    (
+        "PromQL:sum(rate(x{version=\"${scope}\"}[1m])) sum(y)",
+        Code::BrokenQuery,
+    ),
+    (
+        "PromQL:sum(x{version=\"${scope}\" zone=\"a\"})",
+        Code::BrokenQuery,
+    ),
+    ("PromQL:sum(x{version=${scope}})", Code::BrokenQuery),
+    ("PromQL:sum(x{version==\"${scope}\"})", Code::BrokenQuery),
+    (
+        "PromQL:sum(x{version=\"${scope}\"}) / / 2",
+        Code::BrokenQuery,
+    ),
+    (
+        "PromQL:sum(x{version=\"${scope}\"}) –\u{a0}1",
+        Code::BrokenQuery,
+    ),
+    (
+        "PromQL:raet(x{version=\"${scope}\"}[1m])",
+        Code::BrokenQuery,
+    ),
+    (
+        "PromQL:sum(x{version=~\"(?!${scope}).*\"})",
+        Code::BrokenQuery,
+    ),
+    ("PromQL:", Code::BrokenQuery),
+    ("version=\"${scope}\" AND code=\"500\"", Code::BrokenQuery),
+    (
+        "SELECT count(*) FROM x WHERE version = '${scope}'",
+        Code::BrokenQuery,
+    ),
+    (
+        "PromQL:sum(rate(x{version=\"${scope}\"}))",
+        Code::DoubtfulQuery,
+    ),
+    (
+        "PromQL:median(x{version=\"${scope}\"})",
+        Code::DoubtfulQuery,
+    ),
+    (
+        "resource.label.pod_name = starts_with(\"${scope}\")",
+        Code::ForeignFilter,
+    ),
+    ("resource.labels.pod_name=\"${scope}\"", Code::ForeignFilter),
+    (
+        "metric.label.version = one_of(\"${scope}\", \"b\")",
+        Code::ForeignFilter,
+    ),
+    (
+        "PromQL:sum(x{a=\"{{args.canary-hash}}\",v=\"${scope}\"})",
+        Code::ForeignVariable,
+    ),
+    (
+        "PromQL:sum(x{a=\"{{ ns | default('x') }}\",v=\"${scope}\"})",
+        Code::ForeignVariable,
+    ),
+    (
+        "PromQL:sum(x{a=\"{{ .Values.ns }}\",v=\"${scope}\"})",
+        Code::ForeignVariable,
+    ),
+    ("PromQL:x{version=\"${scope}\"}", Code::KeptLabel),
+    ("PromQL:rate(x{pod=~\"${scope}-.*\"}[1m])", Code::KeptLabel),
+    (
+        "PromQL:sum by (version) (x{version=\"${scope}\"})",
+        Code::KeptLabel,
+    ),
+    (
+        "PromQL:sum without (pod) (x{version=\"${scope}\"})",
+        Code::KeptLabel,
+    ),
+    (
+        "PromQL:sum by (zone, version) (x{version=\"${version}\"})",
+        Code::KeptLabel,
+    ),
+    (
+        "PromQL:histogram_quantile(95, sum by (le) (rate(x_bucket{v=\"${scope}\"}[1m])))",
+        Code::QuantileOutOfRange,
+    ),
+    (
+        "PromQL:quantile(99, x{version=\"${scope}\"})",
+        Code::QuantileOutOfRange,
+    ),
+    (
+        "PromQL:avg(quantile_over_time(50, x{version=\"${scope}\"}[1m]))",
+        Code::QuantileOutOfRange,
+    ),
+    (
+        "PromQL:sum(x_total{v=\"${scope}\"}) / sum(rate(y_total{v=\"${scope}\"}[1m]))",
+        Code::CounterWithoutRate,
+    ),
+    (
+        "PromQL:sum(x_sum{v=\"${scope}\"}) / sum(x_count{v=\"${scope}\"})",
+        Code::CounterWithoutRate,
+    ),
+    (
+        "PromQL:sum({__name__=\"x_total\",version=\"${scope}\"})",
+        Code::CounterWithoutRate,
+    ),
 ];
 
 /// Only a Prometheus knows.
@@ -160,14 +285,148 @@ fn broken_configs_are_told_by_what_is_wrong_with_them() {
 #[test]
 fn nothing_is_an_error_that_can_be_judged_by() {
     for query in VALID {
-        let mut config: Value = serde_json::from_str(&whole()).unwrap();
-        config["metrics"][0]["query"] =
-            json!({"type": "prometheus", "metricName": "x", "customInlineTemplate": query});
-        let findings = linted(&config.to_string(), &usual());
+        let findings = of_query(query, &usual());
         let errors = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error);
         assert_eq!(errors.count(), 0, "{query}: {findings:#?}");
+    }
+}
+
+fn of_query(query: &str, given: &Given) -> Vec<Finding> {
+    let mut config: Value = serde_json::from_str(&whole()).unwrap();
+    config["metrics"][0]["query"] =
+        json!({"type": "prometheus", "metricName": "x", "customInlineTemplate": query});
+    linted(&config.to_string(), given)
+}
+
+#[test]
+fn queries_are_told_by_what_is_wrong_with_them() {
+    for (query, code) in DOUBTFUL {
+        let findings = of_query(query, &usual());
+        let codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+        assert!(codes.contains(&code), "{query}: {findings:#?}");
+        assert!(!codes.contains(&Code::NoPromqlPrefix), "{query}");
+    }
+    let told = of_query("PromQL:sum(x{a=\"${scope}\"}) sum(y)", &usual());
+    assert_eq!(
+        told[0].sentence,
+        "this is no PromQL: at letter 29, 'sum' cannot follow 'sum(x{a=\"${scope}\"})'"
+    );
+    let told = of_query("resource.label.pod = starts_with(\"${scope}\")", &usual());
+    assert_eq!(told[0].fix, "write pod=~\"${scope}.*\"");
+}
+
+#[test]
+fn nothing_is_wrong_with_the_library() {
+    for template in serin::metrics::library::all() {
+        let mut config: Value = serde_json::from_str(&whole()).unwrap();
+        config["metrics"][0]["query"] =
+            json!({"type": "prometheus", "customFilterTemplate": template.name});
+        let findings = linted(&config.to_string(), &usual());
+        assert_eq!(findings, [], "{}", template.name);
+    }
+}
+
+/// As somebody writes who has read of canaries, and never of Kayenta.
+#[test]
+fn of_many_mistakes_each_is_told() {
+    let first = json!({
+        "name": "checkout canary", "application": "checkout",
+        "metrics": [
+            {"name": "http errors", "query": {"type": "prometheus", "customInlineTemplate": "sum(rate(e[1m]))"},
+                "analysisConfigurations": {"canary": {"direction": "decrease", "nanStrategy": "replace", "mustHaveData": true}}},
+            {"name": "latency", "groups": ["Latency"], "scopeName": "default",
+                "query": {"type": "prometheus", "customInlineTemplate": "PromQL:avg(l{version=\"${scope}\"})"},
+                "analysisConfigurations": {"canary": {"direction": "increase", "effectSize": {"allowedIncrease": 0}}}},
+        ],
+        "classifier": {"groupWeights": {"Errors": 60, "Latency": 40}},
+    });
+    let codes: Vec<Code> = linted(&first.to_string(), &Given::default())
+        .iter()
+        .map(|finding| finding.code)
+        .collect();
+    for code in [
+        Code::BadName,
+        Code::NotStorable,
+        Code::MisspeltMember,
+        Code::NoScopeName,
+        Code::NoPromqlPrefix,
+        Code::MetricWithoutGroup,
+        Code::DoubtfulDirection,
+        Code::IdleMustHaveData,
+        Code::IdleLimit,
+        Code::GroupWithoutMetrics,
+    ] {
+        assert!(codes.contains(&code), "{code:?} is not in {codes:?}");
+    }
+}
+
+#[test]
+fn a_label_tells_apart_only_what_differs() {
+    let given = |control: &str, experiment: &str| {
+        let side = |scope: &str| CanaryScope {
+            scope: Some(scope.to_owned()),
+            location: Some("eu".to_owned()),
+            ..CanaryScope::default()
+        };
+        let scopes = Pair {
+            control: side(control),
+            experiment: side(experiment),
+        };
+        Given {
+            scopes: Some(scopes),
+            ..usual()
+        }
+    };
+    let query = "PromQL:x{version=\"${scope}\",zone=\"${location}\"}";
+    let aggregated = "PromQL:sum by (zone) (x{version=\"${scope}\",zone=\"${location}\"})";
+    let cases = [
+        (query, given("v1", "v2"), true),
+        // The sides are told apart by their times.
+        (query, given("v1", "v1"), false),
+        (aggregated, given("v1", "v2"), false),
+        (aggregated, usual(), false),
+    ];
+    for (query, given, expected) in cases {
+        let findings = of_query(query, &given);
+        let is_told = findings
+            .iter()
+            .any(|finding| finding.code == Code::KeptLabel);
+        assert_eq!(is_told, expected, "{query}: {findings:#?}");
+    }
+}
+
+#[test]
+fn limits_are_ratios_and_lie_in_their_order() {
+    let cases = [
+        // effectSize, path, fix
+        (
+            json!({"allowedIncrease": 10}),
+            Some("write 1.1 if 10 % is meant"),
+        ),
+        (
+            json!({"allowedIncrease": 50.0}),
+            Some("write 1.5 if 50 % is meant"),
+        ),
+        (json!({"allowedIncrease": 2}), None),
+        (json!({"allowedIncrease": 1.5, "criticalIncrease": 3}), None),
+        (
+            json!({"allowedIncrease": 1.5, "criticalIncrease": 1.2}),
+            Some("let criticalIncrease lie beyond allowedIncrease, or take it out"),
+        ),
+        (json!({"criticalIncrease": 10}), None),
+        (json!({"measure": "cles", "allowedIncrease": 0.6}), None),
+    ];
+    for (effect_size, fix) in cases {
+        let mut config: Value = serde_json::from_str(&whole()).unwrap();
+        config["metrics"][0]["analysisConfigurations"]["canary"]["effectSize"] =
+            effect_size.clone();
+        let findings = linted(&config.to_string(), &usual());
+        let told = findings
+            .iter()
+            .find(|finding| finding.code == Code::DoubtfulLimit);
+        assert_eq!(told.map(|told| told.fix.as_str()), fix, "{effect_size}");
     }
 }
 

@@ -7,6 +7,7 @@ mod actions;
 mod admission;
 mod analysis;
 mod architecture;
+mod asked;
 mod buckets;
 mod canary_configs;
 mod ci_docs;

@@ -260,6 +260,86 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
 }
 
 #[tokio::test]
+async fn a_config_is_linted_before_anybody_is_asked() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let metric = |query: &str| format!("--metric=errors={query}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("--canary-config={}", path.display())
+    };
+    let whole = include_str!("lint/whole.json");
+    let config: Value = serde_json::from_str(whole).unwrap();
+    let in_request = json!({"canaryConfig": config, "executionRequest": {}}).to_string();
+    let marked = format!("\u{feff}{whole}");
+    let stage =
+        json!({"type": "kayentaCanary", "canaryConfig": {"canaryConfigId": "x"}}).to_string();
+    let cases = [
+        (
+            metric("sum(x{v=“${scope}”})"),
+            64,
+            "the typographic quote “",
+        ),
+        (
+            metric("sum(x{v=\"${scope}\"}) sum(y)"),
+            64,
+            "'sum' cannot follow",
+        ),
+        (
+            metric("x{v=\"{{args.hash}}\",w=\"${scope}\"}"),
+            64,
+            "foreign-variable",
+        ),
+        (
+            metric("sum(x{v=\"${unknown}\"})"),
+            64,
+            "nothing gives ${unknown} a value",
+        ),
+        (metric("x{v=\"${scope}\"}"), 0, "warning[kept-label]"),
+        (
+            file("broken.json", &whole.replace("[1m])", "[1m]")),
+            64,
+            "broken.json:15:33: error[broken-query]",
+        ),
+        (file("whole.json", whole), 0, "Pass"),
+        (file("marked.json", &marked), 0, "Pass"),
+        (file("request.json", &in_request), 0, "Pass"),
+        (
+            file("stage.json", &stage),
+            64,
+            "a stage of a pipeline that names the canary config 'x'",
+        ),
+    ];
+    for (what, code, part) in cases {
+        let before = prometheus.asked().len();
+        let arguments = [&WINDOW[..], &[&what, "--prometheus", &prometheus.url]].concat();
+        let (exit, told) = run(&arguments, &[], "").await;
+        assert_eq!(exit, code, "{what}: {told}");
+        assert!(told.contains(part), "{what}: {told}");
+        assert_eq!(prometheus.asked().len() == before, code == 64, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_interval_leaves_over_is_judged() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let arguments = [
+        "--metric=errors=sum(x{v=\"${scope}\"})",
+        "--control=v1",
+        "--experiment=v2",
+        "--start=2024-06-01T01:00:00Z",
+        "--end=2024-06-01T02:00:00Z",
+        "--interval=25m",
+        "--prometheus",
+        &prometheus.url,
+    ];
+    let (exit, told) = run(&arguments, &[], "").await;
+    assert_eq!(exit, 0, "{told}");
+    assert!(told.contains("3. Pass, score 100"), "{told}");
+}
+
+#[tokio::test]
 async fn what_a_server_refuses_and_one_that_is_away_are_told() {
     let serin = Serin::start("http://127.0.0.1:1").await;
     let server = serin.service.url.as_str();

@@ -142,9 +142,17 @@ async fn what_will_not_pass_fails_at_once_with_the_words_of_prometheus() {
         (400, bad_data, "bad_data: 1:5: parse error"),
         (422, bad_data, "bad_data: 1:5: parse error"),
         (200, bad_data, "bad_data: 1:5: parse error"),
-        (401, "", "Unauthorized"),
-        (403, "no entry\n", "Forbidden: no entry"),
-        (404, "<html>not here</html>", "Not Found"),
+        (401, "", "Unauthorized, from 'URL'"),
+        (
+            403,
+            "no entry\n",
+            "Forbidden: a text that begins 'no entry' came from 'URL'",
+        ),
+        (
+            404,
+            "<html>not here</html>",
+            "Not Found: a web page that begins '<html>not here</html>' came from 'URL'",
+        ),
         (200, "", "the answer is empty"),
         (
             200,
@@ -153,15 +161,21 @@ async fn what_will_not_pass_fails_at_once_with_the_words_of_prometheus() {
         ),
         (
             200,
-            "not json",
-            "the answer is not what Prometheus sends: expected ident at line 1 column 2",
+            "{not json",
+            "the answer is not what Prometheus sends: key must be a string at line 1 column 2",
+        ),
+        (
+            200,
+            "# HELP up Whether it is up.\nup 1\n",
+            "a text that begins '# HELP up Whether it is up. up 1' came from 'URL' instead of an answer",
         ),
     ];
     for (status, body, expected) in cases {
         let prometheus = ScriptedPrometheus::replying(vec![Reply::text(status, body)]).await;
         let source = source(&config_of(&prometheus));
         let error = Asking::up().fails(&source).await;
-        assert_eq!(error.message, expected);
+        let from = format!("{}/api/v1/query_range", prometheus.url);
+        assert_eq!(error.message, expected.replace("URL", &from));
         assert_eq!(error.status, Some(status));
         assert_eq!(error.method, "GET");
         assert_eq!(
@@ -223,9 +237,13 @@ async fn a_named_time_beyond_the_deadline_is_not_waited_for() {
         let prometheus = ScriptedPrometheus::replying(vec![busy]).await;
         let started = Instant::now();
         let error = Asking::up().fails(&source(&config_of(&prometheus))).await;
+        let too_many = format!(
+            "Too Many Requests, from '{}/api/v1/query_range'",
+            prometheus.url
+        );
         assert_eq!(
             (error.status, error.message.as_str()),
-            (Some(429), "Too Many Requests")
+            (Some(429), too_many.as_str())
         );
         assert!(started.elapsed() < Duration::from_secs(1));
         assert_eq!(prometheus.asked().len(), 1);
@@ -239,7 +257,8 @@ async fn the_deadline_bounds_all_attempts_together() {
         (vec![slow.clone()], "no answer within 0.2 s"),
         (
             vec![Reply::text(500, "oops"), slow],
-            "no answer within 0.2 s; before that: Internal Server Error: oops",
+            "no answer within 0.2 s; before that: Internal Server Error: a text that begins 'oops' \
+             came from 'URL'",
         ),
     ];
     for (replies, expected) in cases {
@@ -248,7 +267,8 @@ async fn the_deadline_bounds_all_attempts_together() {
         config.prometheus.query_deadline = Duration::from_millis(200);
         let started = Instant::now();
         let error = Asking::up().fails(&source(&config)).await;
-        assert_eq!((error.status, error.message.as_str()), (None, expected));
+        let expected = expected.replace("URL", &format!("{}/api/v1/query_range", prometheus.url));
+        assert_eq!((error.status, error.message), (None, expected));
         assert!(started.elapsed() < Duration::from_secs(2));
     }
 }
@@ -297,6 +317,69 @@ async fn headers_do_not_follow_to_another_server() {
         .await
         .unwrap();
     assert_eq!(prometheus.asked()[1].path, "/new");
+}
+
+/// A query that is too long for an address.
+fn long() -> Asking {
+    let query = format!("up{{x=\"{}\"}}", "a".repeat(4000));
+    Asking::promql(&query, "2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z", 60)
+}
+
+#[tokio::test]
+async fn a_post_is_never_made_a_get_without_its_body() {
+    for status in [301, 302, 307, 308] {
+        let moved = Reply::text(status, "").with("location", "/moved/api/v1/query_range");
+        let prometheus = ScriptedPrometheus::replying(vec![moved, nothing()]).await;
+        let mut account = account(&prometheus.url);
+        account.bearer_token = Some("token".into());
+        let source = source(&config(vec![("mine", account)]));
+        long().fetch(&source).await.unwrap();
+        let asked = prometheus.asked();
+        assert_eq!(asked.len(), 2, "{status}");
+        for asked in &asked {
+            assert_eq!(asked.method, "POST", "{status}");
+            assert_eq!(asked.params["query"].len(), 4008, "{status}");
+            assert_eq!(asked.header("authorization"), Some("Bearer token"));
+        }
+        assert_eq!(asked[1].path, "/moved/api/v1/query_range");
+    }
+    let seen = Reply::text(303, "").with("location", "/sign-in?next=secret");
+    let prometheus = ScriptedPrometheus::replying(vec![seen, nothing()]).await;
+    let error = long().fails(&source(&config_of(&prometheus))).await;
+    let told = format!("redirected to '{}/sign-in', which is not", prometheus.url);
+    assert!(error.message.starts_with(&told), "{}", error.message);
+    assert_eq!(prometheus.asked().len(), 1);
+
+    let around = Reply::text(301, "").with("location", "/around");
+    let prometheus = ScriptedPrometheus::replying(vec![around]).await;
+    let error = long().fails(&source(&config_of(&prometheus))).await;
+    assert!(error.message.contains("/around', which is not"));
+    assert_eq!(prometheus.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_told_with_its_place_and_beginning() {
+    let page = "<html><title>Sign in</title></html>";
+    let cases = [
+        (
+            vec![
+                Reply::text(302, "").with("location", "/sign-in"),
+                Reply::text(200, page).with("content-type", "text/html"),
+            ],
+            "a web page (text/html) that begins '<html><title>Sign in</title></html>' came from \
+             'URL/sign-in' instead of an answer",
+        ),
+        (
+            vec![Reply::text(200, vec![0x1b, 0x02, 0x00, 0x80]).with("content-encoding", "br")],
+            "what is encoded as 'br', which nobody asked for, came from 'URL/api/v1/query_range' \
+             instead of an answer",
+        ),
+    ];
+    for (replies, expected) in cases {
+        let prometheus = ScriptedPrometheus::replying(replies).await;
+        let error = Asking::up().fails(&source(&config_of(&prometheus))).await;
+        assert_eq!(error.message, expected.replace("URL", &prometheus.url));
+    }
 }
 
 /// Samples at every step; the series `late` begins in the second half of 2024-06-01.
@@ -469,7 +552,11 @@ async fn health_is_what_prometheus_says() {
     let source = source(&config_of(&prometheus));
     source.health().await.unwrap();
     let error = source.health().await.unwrap_err();
-    assert_eq!(error.to_string(), "Service Unavailable: starting");
+    let told = format!(
+        "Service Unavailable: a text that begins 'starting' came from '{}/-/healthy'",
+        prometheus.url
+    );
+    assert_eq!(error.to_string(), told);
     let paths: Vec<_> = prometheus
         .asked()
         .into_iter()

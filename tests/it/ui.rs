@@ -12,7 +12,7 @@ use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 /// Most bytes of a page.
 const PAGE: usize = 300 * 1024;
 
-async fn page(serin: &Serin, path: &str) -> (u16, String) {
+pub async fn page(serin: &Serin, path: &str) -> (u16, String) {
     let url = format!("{}{path}", serin.client.url);
     let response = serin.client.http.get(url).send().await.unwrap();
     let status = response.status().as_u16();

@@ -10,6 +10,7 @@ use crate::canary::{
 };
 use crate::config::{duration, nearest};
 use crate::error::{Error, Result};
+use crate::run::asked::{Asked, instant};
 
 /// Every key, and the name that Kayenta has for the same.
 const KEYS: [(&str, &str); 23] = [
@@ -77,8 +78,12 @@ impl Described {
     /// None when they name no config.
     ///
     /// # Errors
-    /// `Invalid` when a key or a value is not understood.
-    pub fn read(metadata: &IndexMap<String, String>, target: Target<'_>) -> Result<Option<Self>> {
+    /// `Invalid` when a key or a value is not understood, or can hardly be meant.
+    pub fn read(
+        metadata: &IndexMap<String, String>,
+        target: Target<'_>,
+        now: i64,
+    ) -> Result<Option<Self>> {
         let values = Values::of(metadata)?;
         let config = match (
             values.text("canaryConfigId"),
@@ -93,7 +98,7 @@ impl Described {
                 );
             }
         };
-        let end_time_iso = values.text("endTime");
+        let end_time_iso = values.time("endTime", now)?;
         let location = || {
             values
                 .text("location")
@@ -106,17 +111,19 @@ impl Described {
             control_offset_in_minutes: values.minutes("controlOffset")?.unwrap_or(0),
             experiment_scope: text_or("experimentScope", target.name.to_owned()),
             experiment_location: values.text("experimentLocation").or_else(location),
-            start_time_iso: values.text("startTime"),
+            start_time_iso: values.time("startTime", now)?,
             step: values.seconds("step")?.unwrap_or(60),
             extended_scope_params: values.extended(),
             ..CanaryAnalysisExecutionRequestScope::default()
         };
         let lifetime = values.minutes("lifetime")?;
+        let pass = values.number("pass")?.unwrap_or(PASS);
+        let marginal = values.number("marginal")?;
         let request = CanaryAnalysisExecutionRequest {
             scopes: None,
             thresholds: Some(CanaryClassifierThresholdsConfig {
-                pass: Some(values.number("pass")?.unwrap_or(PASS)),
-                marginal: Some(values.number("marginal")?.unwrap_or(MARGINAL)),
+                pass: Some(pass),
+                marginal: Some(marginal.unwrap_or(MARGINAL.min(pass))),
             }),
             lifetime_duration_mins: match end_time_iso {
                 Some(_) => lifetime,
@@ -125,10 +132,16 @@ impl Described {
             begin_after_mins: values.minutes("beginAfter")?.unwrap_or(0),
             lookback_mins: values.minutes("lookback")?.unwrap_or(0),
             analysis_interval_mins: values.minutes("interval")?,
+            judge_remainder: true,
             site_local: None,
             // Those of the config hold.
             actions: None,
         };
+        let scope = CanaryAnalysisExecutionRequestScope {
+            end_time_iso,
+            ..scope
+        };
+        refuse_doubtful(&request, &scope, now)?;
         Ok(Some(Self {
             start: values.start()?,
             config,
@@ -137,10 +150,7 @@ impl Described {
             storage_account: values.text("storageAccountName"),
             configuration_account: values.text("configurationAccountName"),
             request,
-            scope: CanaryAnalysisExecutionRequestScope {
-                end_time_iso,
-                ..scope
-            },
+            scope,
         }))
     }
 
@@ -157,6 +167,21 @@ impl Described {
             scopes: Some(scopes.collect()),
             ..self.request.clone()
         }
+    }
+}
+
+fn refuse_doubtful(
+    request: &CanaryAnalysisExecutionRequest,
+    scope: &CanaryAnalysisExecutionRequestScope,
+    now: i64,
+) -> Result<()> {
+    let whole = CanaryAnalysisExecutionRequest {
+        scopes: Some(vec![scope.clone()]),
+        ..request.clone()
+    };
+    match whole.notes(now).as_slice() {
+        [] => Ok(()),
+        notes => invalid(notes.join("; ")),
     }
 }
 
@@ -200,6 +225,12 @@ impl<'a> Values<'a> {
         self.parsed(name, "a number", |text| {
             text.parse().ok().filter(|number: &f64| number.is_finite())
         })
+    }
+
+    fn time(&self, name: &str, now: i64) -> Result<Option<String>> {
+        let wanted = "a time with its zone, as in '2024-05-01T10:00:00Z', or 'now-30m'";
+        let time = self.parsed(name, wanted, |text| instant(text, now))?;
+        Ok(time.map(|time| time.to_string()))
     }
 
     fn minutes(&self, name: &str) -> Result<Option<i64>> {
@@ -274,6 +305,9 @@ mod tests {
 
     use super::*;
 
+    /// 2024-06-01T02:00:00Z
+    const NOW: i64 = 1_717_207_200_000;
+
     const TARGET: Target<'_> = Target {
         namespace: "test",
         name: "podinfo",
@@ -281,7 +315,7 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Result<Option<Described>> {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Described::read(&pairs.iter().map(pair).collect(), TARGET)
+        Described::read(&pairs.iter().map(pair).collect(), TARGET, NOW)
     }
 
     /// The request for a config whose metrics name these scopes.
@@ -303,6 +337,7 @@ mod tests {
             json!({"pass": 95.0, "marginal": 75.0})
         );
         assert_eq!(request["lifetimeDurationMins"], 10);
+        assert_eq!(request["judgeRemainder"], true);
         let scopes = request["scopes"].as_array().unwrap();
         assert_eq!(scopes.len(), 2, "{scopes:?}");
         assert_eq!(
@@ -364,11 +399,12 @@ mod tests {
     fn what_is_recorded_needs_no_lifetime() {
         let times = [
             ("canaryConfigId", "c"),
-            ("startTime", "2024-06-01T01:00:00Z"),
+            ("startTime", "now-1h"),
             ("endTimeIso", "2024-06-01T02:00:00Z"),
         ];
         let request = request(&times, &["default"]);
         assert_eq!(request.get("lifetimeDurationMins"), None);
+        assert_eq!(request["scopes"][0]["startTimeIso"], "2024-06-01T01:00:00Z");
         assert_eq!(request["scopes"][0]["endTimeIso"], "2024-06-01T02:00:00Z");
     }
 
@@ -402,6 +438,29 @@ mod tests {
             (
                 &[("canaryConfigId", "c"), ("start", "rollback")],
                 "no value for 'start'",
+            ),
+            (
+                &[("canaryConfigId", "c"), ("marginal", "98")],
+                "the marginal score 98 lies above the pass score 95",
+            ),
+            (
+                &[
+                    ("canaryConfigId", "c"),
+                    ("startTime", "2024-06-01T01:00:00"),
+                ],
+                "a time with its zone",
+            ),
+            (
+                &[
+                    ("canaryConfigId", "c"),
+                    ("startTime", "now-1h"),
+                    ("endTime", "now-2h"),
+                ],
+                "not after its start",
+            ),
+            (
+                &[("canaryConfigId", "c"), ("endTime", "2024-06-01T03:00:00Z")],
+                "still to come",
             ),
             (
                 &[("canaryConfigId", "c"), ("start", "confirm-rollout")],

@@ -10,7 +10,7 @@ pub fn of(analysis: &CanaryAnalysisExecutionStatusResponse) -> (Standing, String
         Outcome::Pass => (Standing::Passed, scored(analysis)),
         Outcome::Fail if is_marginal(analysis) => (Standing::Marginal, scored(analysis)),
         Outcome::Marginal => (Standing::Marginal, scored(analysis)),
-        Outcome::Fail | Outcome::Nodata => (Standing::Failed, scored(analysis)),
+        Outcome::Fail | Outcome::Inconclusive => (Standing::Failed, scored(analysis)),
         Outcome::Error => (
             Standing::Ended,
             without_verdict(analysis.exception.as_ref()),

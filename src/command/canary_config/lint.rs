@@ -1,7 +1,5 @@
 //! `serin canary-config lint`
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +9,12 @@ use clap::ValueEnum;
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::standard_input;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryScope, Instant, Pair};
 use crate::clock::Clock;
 use crate::command::Configured;
 use crate::command::exit::{Exit, Usage};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::lint::{self, Code, Finding, Format, Given, Severity};
 use crate::metrics::{self, MetricSource};
 
@@ -177,14 +176,11 @@ impl Lint {
 /// The text of a canary config, and how it is written.
 pub(super) fn read(file: &Path) -> anyhow::Result<(String, Format)> {
     if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
+        let text = standard_input()?;
         let format = Format::of(&text);
         return Ok((text, format));
     }
-    let text = fs::read_to_string(file);
+    let text = config::text::read(file);
     let text = text.with_context(|| format!("cannot read '{}'", file.display()))?;
     let is_yaml = file
         .extension()
@@ -194,7 +190,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(String, Format)> {
 }
 
 /// As compilers print it: `file:line:column: error[code]: sentence`.
-pub(super) fn told(file: &Path, finding: &Finding) -> String {
+pub fn told(file: &Path, finding: &Finding) -> String {
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

@@ -1,16 +1,15 @@
 //! What is to be judged: a file, with flags and the environment above it.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Run;
+use super::own::Own;
+use crate::command::canary_config::standard_input;
 use crate::command::exit::Usage;
 use crate::config;
 
@@ -218,13 +217,16 @@ impl Plan {
     }
 
     fn one_config(&self) -> anyhow::Result<Option<Value>> {
-        if let Some(config) = &self.canary_config {
-            return Ok(Some(config.clone()));
-        }
-        if let Some(file) = &self.canary_config_file {
-            return read_tree(file).map(Some);
-        }
-        Ok((!self.metrics.is_empty()).then(|| simplest(&self.metrics)))
+        let own = if let Some(config) = &self.canary_config {
+            Own::of_value(config)
+        } else if let Some(file) = &self.canary_config_file {
+            Own::of_file(read_text(file)?, file)
+        } else if self.metrics.is_empty() {
+            return Ok(None);
+        } else {
+            Own::of_value(&simplest(&self.metrics))
+        };
+        own.value(self).map(Some)
     }
 }
 
@@ -252,18 +254,18 @@ fn simplest(metrics: &IndexMap<String, String>) -> Value {
     })
 }
 
-/// YAML, of which JSON is a part; `-` is standard input.
+/// `-` is standard input.
+fn read_text(file: &Path) -> anyhow::Result<String> {
+    if file == Path::new("-") {
+        return standard_input();
+    }
+    let text = config::text::read(file);
+    Ok(text.map_err(|cause| Usage(format!("cannot read '{}': {cause}", file.display())))?)
+}
+
+/// YAML, of which JSON is a part.
 fn read_tree(file: &Path) -> anyhow::Result<Value> {
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-        text
-    } else {
-        fs::read_to_string(file)
-            .map_err(|cause| Usage(format!("cannot read '{}': {cause}", file.display())))?
-    };
+    let text = read_text(file)?;
     let wrong = |cause: yaml_serde::Error| Usage(format!("'{}': {cause}", file.display()));
     let mut yaml: yaml_serde::Value = yaml_serde::from_str(&text).map_err(wrong)?;
     yaml.apply_merge().map_err(wrong)?;

@@ -169,7 +169,7 @@ fn canary_request(plan: &Plan, now: i64) -> Result<Value, Usage> {
     }
     Ok(with_extras(
         plan,
-        json!({"scopes": scopes, "thresholds": thresholds(plan)}),
+        json!({"scopes": scopes, "thresholds": thresholds(plan)?}),
     ))
 }
 
@@ -238,11 +238,12 @@ fn analysis_request(plan: &Plan, analysis: &Analysis, now: i64) -> Result<Value,
     }
     let request = json!({
         "scopes": scopes,
-        "thresholds": thresholds(plan),
+        "thresholds": thresholds(plan)?,
         "lifetimeDurationMins": minutes("lifetime", analysis.lifetime)?,
         "analysisIntervalMins": minutes("interval", analysis.interval)?,
         "beginAfterMins": minutes("beginAfter", analysis.begin_after)?.unwrap_or(0),
         "lookbackMins": minutes("lookback", analysis.lookback)?.unwrap_or(0),
+        "judgeRemainder": true,
     });
     Ok(with_extras(plan, request))
 }
@@ -326,12 +327,16 @@ fn params(plan: &Plan, side: &Side) -> IndexMap<String, String> {
     params
 }
 
-fn thresholds(plan: &Plan) -> Value {
+fn thresholds(plan: &Plan) -> Result<Value, Usage> {
     let given = plan.thresholds;
-    json!({
-        "pass": given.pass.unwrap_or(DEFAULT_PASS),
-        "marginal": given.marginal.unwrap_or(DEFAULT_MARGINAL),
-    })
+    let pass = given.pass.unwrap_or(DEFAULT_PASS);
+    let marginal = given.marginal.unwrap_or(DEFAULT_MARGINAL.min(pass));
+    if pass < marginal {
+        return Err(Usage(format!(
+            "marginal {marginal} lies above pass {pass}: let it be the lower one"
+        )));
+    }
+    Ok(json!({"pass": pass, "marginal": marginal}))
 }
 
 fn title(plan: &Plan, now: i64) -> Result<String, Usage> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::canary::{Instant, iso_from_millis};
 use crate::command::exit::Usage;
 use crate::config;
+use crate::run::asked;
 
 /// How far clocks may differ.
 const TOLERANCE: Duration = Duration::from_mins(1);
@@ -81,22 +82,14 @@ fn length(text: &str) -> Result<Duration, Usage> {
 
 /// `now`, `now-30m`, or RFC 3339.
 pub fn instant(name: &str, text: &str, now: i64) -> Result<i64, Usage> {
-    let text = text.trim();
-    if let Some(before) = text.strip_prefix("now") {
-        let before = before.trim();
-        if before.is_empty() {
-            return Ok(now);
-        }
-        let ago = before.strip_prefix('-').map(str::trim);
-        if let Some(Ok(ago)) = ago.map(config::duration) {
-            return Ok(now.saturating_sub(millis(ago)));
-        }
-    }
-    Instant::parse(text).map(Instant::as_millis).ok_or_else(|| {
-        Usage(format!(
-            "{name}: '{text}' is no time; '2026-05-01T10:00:00Z', 'now' and 'now-30m' are"
-        ))
-    })
+    asked::instant(text, now)
+        .map(Instant::as_millis)
+        .ok_or_else(|| {
+            Usage(format!(
+                "{name}: '{text}' is no time; '2026-05-01T10:00:00Z' with its zone, 'now' and \
+                 'now-30m' are"
+            ))
+        })
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use super::answer;
+use super::came::Came;
 use super::connect::{self, Credentials};
 use super::counts::Counts;
 use super::range::Range;
@@ -30,6 +31,8 @@ const LARGEST_RESERVED: usize = 64 << 10;
 const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The longest wait between two attempts, unless the server names a time.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// What is answered there is a text.
+const HEALTH: &str = "/-/healthy";
 /// Somebody waits in front of a form for these.
 const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -148,7 +151,7 @@ impl Client {
     }
 
     pub async fn health(&self) -> Result<(), FetchError> {
-        self.send_once(&Call::aside("/-/healthy")).await.map(drop)
+        self.send_once(&Call::aside(HEALTH)).await.map(drop)
     }
 
     async fn send_once(&self, call: &Call<'_>) -> Result<Vec<u8>, FetchError> {
@@ -165,28 +168,45 @@ impl Client {
             again,
         };
         let mut url = call.url(&self.base);
-        let request = if is_long(&url) {
-            let form = url.query().unwrap_or_default().to_owned();
-            url.set_query(None);
-            let request = self.http.post(url).body(form);
-            request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        } else {
-            self.http.get(url)
+        let place = connect::place(&url);
+        let broken = |error: reqwest::Error| {
+            let told = told(&error.without_url());
+            failure(None, format!("{told}, at '{place}'"), Again::Later)
         };
-        let request = self.credentials.authorize(request).await;
-        let request = request.map_err(|message| failure(None, message, Again::Never))?;
-        let broken =
-            |error: reqwest::Error| failure(None, told(&error.without_url()), Again::Later);
-        let mut response = request.send().await.map_err(broken)?;
+        let form = is_long(&url).then(|| url.query().unwrap_or_default().to_owned());
+        if form.is_some() {
+            url.set_query(None);
+        }
+        let mut redirects = 0;
+        let mut response = loop {
+            let request = match &form {
+                Some(form) => {
+                    let request = self.http.post(url).body(form.clone());
+                    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                }
+                None => self.http.get(url),
+            };
+            let request = self.credentials.authorize(request).await;
+            let request = request.map_err(|message| failure(None, message, Again::Never))?;
+            let response = request.send().await.map_err(broken)?;
+            // What that leads to is another thing, and no place for a query in a body.
+            let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
+            match connect::redirected_within(&response, &self.base) {
+                Some(there) if redirects < connect::MAX_REDIRECTS && !is_elsewhere => {
+                    (redirects, url) = (redirects + 1, there);
+                }
+                _ => break response,
+            }
+        };
 
-        let status = response.status();
+        let (status, came) = (response.status(), Came::of(&response));
         if !status.is_success() {
             let again = self.again(&response);
             let redirect = connect::redirected_to(&response);
             let body = body(&mut response, MAX_ERROR_BYTES)
                 .await
                 .unwrap_or_default();
-            let message = redirect.unwrap_or_else(|| status_error(status, &body.bytes));
+            let message = redirect.unwrap_or_else(|| came.error(&body.bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
         let body = body(&mut response, room).await.map_err(broken)?;
@@ -199,7 +219,10 @@ impl Client {
             );
             return Err(failure(Some(status.as_u16()), message, Again::Never));
         }
-        Ok(body.bytes)
+        match came.not_json(&body.bytes).filter(|_| call.path != HEALTH) {
+            Some(message) => Err(failure(Some(status.as_u16()), message, Again::Never)),
+            None => Ok(body.bytes),
+        }
     }
 
     fn again(&self, response: &Response) -> Again {
@@ -225,6 +248,7 @@ impl Client {
             url: url.into(),
             query: call.query.to_owned(),
             account: self.account.to_string(),
+            metric: None,
         }
     }
 
@@ -321,20 +345,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let wanted = rfc2822::parse(wanted).ok()?;
     let now = rfc2822::parse(text(DATE)?).ok()?;
     Some(Duration::try_from(wanted.duration_since(&now)).unwrap_or_default())
-}
-
-/// Prometheus's own words, else those of HTTP with what the server wrote, if that is short.
-fn status_error(status: StatusCode, body: &[u8]) -> String {
-    if let Some(text) = answer::error_text(body) {
-        return text;
-    }
-    let reason = status.canonical_reason().unwrap_or("an unknown status");
-    let written = String::from_utf8_lossy(body);
-    let written = written.trim();
-    if written.is_empty() || written.len() > 200 || written.starts_with('<') {
-        return reason.to_owned();
-    }
-    format!("{reason}: {written}")
 }
 
 /// An error with its causes.

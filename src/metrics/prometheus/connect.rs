@@ -9,11 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::client::told;
-use crate::config::PrometheusAccount;
+use crate::config::{PrometheusAccount, text};
 use crate::error::{Error, Result};
 use crate::http;
 
-const MAX_REDIRECTS: usize = 5;
+pub const MAX_REDIRECTS: usize = 5;
 
 pub fn base_url(name: &str, account: &PrometheusAccount) -> Result<Url> {
     let base = Url::parse(&account.base_url).ok();
@@ -41,19 +41,31 @@ pub fn without_credentials(mut base: Url) -> Url {
     base
 }
 
+/// Where something is asked for, or came from: without the query.
+pub fn place(url: &Url) -> String {
+    let mut place = without_credentials(url.clone());
+    place.set_query(None);
+    place.set_fragment(None);
+    place.into()
+}
+
 /// One client, so one pool of connections, an account.
 pub fn client(name: &str, base: &Url, account: &PrometheusAccount) -> Result<reqwest::Client> {
     let builder = http::client()
         .gzip(account.compression)
         .default_headers(headers(name, account)?)
-        .redirect(same_origin())
+        // A client would make a GET without a body of a POST.
+        .redirect(Policy::none())
         .referer(false);
     let certificates = match &account.ca_file {
         Some(path) => {
             let pem = std::fs::read(path);
             let certificates = pem
                 .map_err(|cause| cause.to_string())
-                .and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(|e| e.to_string()))
+                .and_then(|pem| {
+                    Certificate::from_pem_bundle(text::without_mark(&pem))
+                        .map_err(|e| e.to_string())
+                })
                 .map_err(|cause| {
                     let path = path.display();
                     refused(name, &format!("cannot read caFile '{path}': {cause}"))
@@ -89,17 +101,21 @@ fn headers(name: &str, account: &PrometheusAccount) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// Headers may be secrets, and they would go with the request.
-fn same_origin() -> Policy {
-    Policy::custom(|attempt| {
-        let origin = attempt.previous().first().map(Url::origin);
-        let stays = origin.is_some_and(|origin| origin == attempt.url().origin());
-        if stays && attempt.previous().len() <= MAX_REDIRECTS {
-            attempt.follow()
-        } else {
-            attempt.stop()
-        }
-    })
+/// Where the same is to be asked for on the same server: headers may be secrets, and they would go
+/// with the request.
+pub fn redirected_within(response: &Response, base: &Url) -> Option<Url> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let mut there = response.url().join(location).ok()?;
+    if there.origin() != base.origin() {
+        return None;
+    }
+    // Only addresses without a host refuse these.
+    let _ = there.set_username(base.username());
+    let _ = there.set_password(base.password());
+    Some(there)
 }
 
 /// What to do about a redirect that was not followed.
@@ -109,9 +125,13 @@ pub fn redirected_to(response: &Response) -> Option<String> {
     }
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let location = response.url().join(location).ok()?;
+    let mut there = location.origin().ascii_serialization();
+    // Elsewhere, a path may be a secret.
+    if location.origin() == response.url().origin() {
+        there += location.path();
+    }
     Some(format!(
-        "redirected to '{}', which is not followed: the account's baseUrl should lead there",
-        location.origin().ascii_serialization()
+        "redirected to '{there}', which is not followed: the account's baseUrl should lead there"
     ))
 }
 
@@ -154,7 +174,8 @@ impl Credentials {
             }
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Self::File(path) => {
-                let content = tokio::fs::read_to_string(path).await.map_err(|cause| {
+                let content = tokio::fs::read(path).await.and_then(text::of);
+                let content = content.map_err(|cause| {
                     format!(
                         "cannot read usernamePasswordFile '{}': {cause}",
                         path.display()

@@ -15,6 +15,7 @@ use crate::canary::{
 };
 use crate::config::AccountType::{MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
+use crate::run::asked::{self, Asked};
 use crate::run::{Admission, admit};
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
@@ -72,10 +73,16 @@ pub async fn start(
 ) -> Result<Response> {
     let mut trial = Trial::of(&app, &id, &address).await?;
     trial.fill(&fields);
-    let Some(request) = trial.request() else {
+    let now = app.clock.now_millis();
+    let Some(request) = trial.request(now) else {
         trial.problem = Some("see what is marked below".to_owned());
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
     };
+    let notes = request.notes(now);
+    if !notes.is_empty() {
+        trial.problem = Some(notes.join("; "));
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
+    }
     let admitted = match trial.admission(&app, request) {
         Ok(admission) => admit(&app, admission).await,
         Err(error) => Err(error),
@@ -139,11 +146,15 @@ impl Trial {
     }
 
     /// None where a field has a problem; it says which.
-    fn request(&mut self) -> Option<CanaryExecutionRequest> {
+    fn request(&mut self, now: i64) -> Option<CanaryExecutionRequest> {
         let marginal = self.marginal.parsed(score);
         let pass = self.pass.parsed(score);
         // All of them, so that all problems are told at once.
-        let scopes: Vec<_> = self.scopes.iter_mut().map(Scope::pair).collect();
+        let scopes: Vec<_> = self
+            .scopes
+            .iter_mut()
+            .map(|scope| scope.pair(now))
+            .collect();
         let scopes: Option<IndexMap<_, _>> = scopes.into_iter().collect();
         Some(CanaryExecutionRequest {
             scopes: Some(scopes?),
@@ -222,10 +233,10 @@ impl Scope {
         [&mut self.step].into_iter().chain(fields)
     }
 
-    fn pair(&mut self) -> Option<(String, CanaryScopePair)> {
+    fn pair(&mut self, now: i64) -> Option<(String, CanaryScopePair)> {
         let step = self.step.parsed(step);
-        let control = self.sides.control.scope(step);
-        let experiment = self.sides.experiment.scope(step);
+        let control = self.sides.control.scope(step, now);
+        let experiment = self.sides.experiment.scope(step, now);
         step?;
         let pair = CanaryScopePair {
             control_scope: Some(control?),
@@ -236,10 +247,10 @@ impl Scope {
 }
 
 impl Side {
-    fn scope(&mut self, step: Option<i64>) -> Option<CanaryScope> {
+    fn scope(&mut self, step: Option<i64>, now: i64) -> Option<CanaryScope> {
         let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
-        let start = self.start.parsed(instant);
-        let end = self.end.parsed(|text| match instant(text)? {
+        let start = self.start.parsed(|text| instant(text, now));
+        let end = self.end.parsed(|text| match instant(text, now)? {
             end if start.is_some_and(|start| end <= start) => {
                 Err("the end must be after the start".to_owned())
             }
@@ -258,7 +269,7 @@ impl Side {
 }
 
 /// In UTC where nothing else is said; seconds may be left out.
-fn instant(text: &str) -> Result<Instant, String> {
+fn instant(text: &str, now: i64) -> Result<Instant, String> {
     let spelled = text.replacen(' ', "T", 1);
     let spellings = ["", "Z", ":00Z"].map(|rest| format!("{spelled}{rest}"));
     let minutes = spelled
@@ -266,7 +277,10 @@ fn instant(text: &str) -> Result<Instant, String> {
         .map(|spelled| format!("{spelled}:00Z"));
     let mut spellings = spellings.into_iter().chain(minutes);
     let found = spellings.find_map(|spelling| Instant::parse(&spelling));
-    found.ok_or_else(|| format!("'{text}' is no time; one like 2024-05-01T10:00:00Z is wanted"))
+    let found = found.or_else(|| asked::instant(text, now));
+    found.ok_or_else(|| {
+        format!("'{text}' is no time; one like 2024-05-01T10:00:00Z or now-1h is wanted")
+    })
 }
 
 fn step(text: &str) -> Result<i64, String> {
@@ -306,12 +320,15 @@ mod tests {
             ("2024-05-01 10:00", Some("2024-05-01T10:00:00Z")),
             ("2024-05-01T10:00Z", Some("2024-05-01T10:00:00Z")),
             ("2024-05-01T12:00:00+02:00", Some("2024-05-01T10:00:00Z")),
+            ("now-1h", Some("2024-06-01T01:00:00Z")),
             ("2024-05-01", None),
             ("yesterday", None),
             ("", None),
         ];
         for (text, expected) in cases {
-            let read = instant(text).ok().map(|instant| instant.to_string());
+            let read = instant(text, 1_717_207_200_000)
+                .ok()
+                .map(|instant| instant.to_string());
             assert_eq!(read.as_deref(), expected, "{text}");
         }
     }

@@ -174,3 +174,99 @@ async fn a_prometheus_is_asked_whether_each_side_has_series() {
     );
     serin.service.stop().await;
 }
+
+#[tokio::test]
+async fn configs_are_linted_where_they_are_taken_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken: Value = serde_json::from_str(&broken("prefix-missing")).unwrap();
+    let good: Value = serde_json::from_str(&whole()).unwrap();
+    let request =
+        |config: &Value| json!({"canaryConfig": config, "executionRequest": {"scopes": []}});
+    let argo = |body: &Value| {
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate", "spec": {"metrics": [
+            {"name": "m", "provider": {"web": {"url": "u", "jsonBody": body}}}]}})
+    };
+    let mut of_argo = good.clone();
+    of_argo["metrics"][0]["query"]["customInlineTemplate"] =
+        json!("PromQL:sum(x{hash=\"{{args.canary-hash}}\",version=\"${scope}\"})");
+    let named = "apiVersion: flagger.app/v1beta1\nkind: Canary\nspec:\n  analysis:\n    webhooks:\n    \
+                 - metadata: {canaryConfigName: podinfo}\n";
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {
+        "good.json": good.to_string(), "broken.json": broken.to_string()}});
+    let documents = format!(
+        "---\n{named}---\n{}\n",
+        yaml_serde::to_string(&request(&broken)).unwrap()
+    );
+    let at = "error[no-promql-prefix]";
+    let cases = [
+        // file, text, exit code, what is told
+        ("a.json", request(&good).to_string(), 0, ""),
+        (
+            "b.json",
+            request(&broken).to_string(),
+            1,
+            "canaryConfig.metrics[0].query.customInlineTemplate: PromQL",
+        ),
+        (
+            "c.yml",
+            yaml_serde::to_string(&request(&broken)).unwrap(),
+            1,
+            at,
+        ),
+        ("d.yml", documents, 1, at),
+        ("e.json", argo(&request(&of_argo)).to_string(), 0, ""),
+        (
+            "f.json",
+            argo(&request(&broken)).to_string(),
+            1,
+            "spec.metrics[0].provider.web.jsonBody.canaryConfig.",
+        ),
+        (
+            "g.json",
+            map.to_string(),
+            1,
+            "data.broken.json.metrics[0].query",
+        ),
+        (
+            "h.yml",
+            named.to_owned(),
+            1,
+            "a manifest of kind 'Canary' that names the canary config 'podinfo'",
+        ),
+        (
+            "i.json",
+            json!({"type": "kayentaCanary", "canaryConfig": {"canaryConfigId": "x"}}).to_string(),
+            1,
+            "a stage of a pipeline",
+        ),
+        (
+            "j.json",
+            json!({"executionRequest": {}}).to_string(),
+            1,
+            "a request, and there is no canary config in it",
+        ),
+    ];
+    for (name, written, code, part) in cases {
+        let path = folder.path().join(name);
+        std::fs::write(&path, &written).unwrap();
+        let ended = serin(&["canary-config", "lint", path.to_str().unwrap()], "");
+        let told = text(&ended.stdout);
+        assert_eq!(ended.status.code(), Some(code), "{name}: {told}");
+        assert!(told.contains(part), "{name}: {told}");
+        assert!(
+            !told.contains("no-metrics") && !told.contains("unknown-member"),
+            "{name}: {told}"
+        );
+    }
+    let server = Serin::start("").await;
+    let (status, told) = server
+        .client
+        .post("/canaryConfig/lint", &request(&broken))
+        .await;
+    assert_eq!((status, &told["errors"]), (200, &json!(1)), "{told}");
+    assert_eq!(
+        told["findings"][0]["path"],
+        "canaryConfig.metrics[0].query.customInlineTemplate"
+    );
+    server.service.stop().await;
+}

@@ -1,0 +1,167 @@
+//! What came instead of an answer of Prometheus: what it is, from where, and how it begins.
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use reqwest::{Response, StatusCode};
+
+use super::answer;
+use super::connect::place;
+
+/// How much is shown of it.
+const SHOWN: usize = 80;
+
+/// An answer without its body.
+pub struct Came {
+    status: StatusCode,
+    /// Without a query and credentials.
+    from: String,
+    kind: Option<String>,
+    encoding: Option<String>,
+}
+
+impl Came {
+    pub fn of(response: &Response) -> Self {
+        let text = |name: HeaderName| {
+            let text = response.headers().get(name)?.to_str().ok()?;
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        };
+        Self {
+            status: response.status(),
+            from: place(response.url()),
+            kind: text(CONTENT_TYPE),
+            // Of what was asked for, nothing is left to tell.
+            encoding: text(CONTENT_ENCODING).filter(|encoding| encoding != "identity"),
+        }
+    }
+
+    /// Why a body cannot be an answer; none where its reader tells more.
+    pub fn not_json(&self, body: &[u8]) -> Option<String> {
+        if self.encoding.is_none()
+            && matches!(body.trim_ascii_start().first(), None | Some(b'{' | b'['))
+        {
+            return None;
+        }
+        Some(format!("{} instead of an answer", self.told(body)))
+    }
+
+    /// Prometheus's own words, else those of HTTP with what the server wrote.
+    pub fn error(&self, body: &[u8]) -> String {
+        if let Some(text) = answer::error_text(body) {
+            return text;
+        }
+        let status = self.status.as_u16();
+        let reason = self.status.canonical_reason();
+        let reason = reason.map_or_else(|| format!("status {status}"), str::to_owned);
+        if body.trim_ascii().is_empty() && self.encoding.is_none() {
+            return format!("{reason}, from '{}'", self.from);
+        }
+        format!("{reason}: {}", self.told(body))
+    }
+
+    fn told(&self, body: &[u8]) -> String {
+        let what = match (&self.encoding, &self.kind) {
+            (Some(encoding), _) => {
+                return format!(
+                    "what is encoded as '{encoding}', which nobody asked for, came from '{}'",
+                    self.from
+                );
+            }
+            (None, Some(kind)) if kind.contains("html") => format!("a web page ({kind})"),
+            (None, _) if body.trim_ascii_start().starts_with(b"<") => "a web page".to_owned(),
+            (None, Some(kind)) => format!("a text ({kind})"),
+            (None, None) => "a text".to_owned(),
+        };
+        let Some(begin) = beginning(body) else {
+            return format!("what is no text came from '{}'", self.from);
+        };
+        format!("{what} that begins '{begin}' came from '{}'", self.from)
+    }
+}
+
+/// In one line; none of what is no text.
+fn beginning(body: &[u8]) -> Option<String> {
+    let begin = &body[..body.len().min(SHOWN * 8)];
+    let text = String::from_utf8_lossy(begin);
+    let is_odd =
+        |letter: char| letter == '\u{fffd}' || (letter.is_control() && !letter.is_whitespace());
+    let odd = text.chars().filter(|letter| is_odd(*letter)).count();
+    if text.chars().count() < odd * 10 {
+        return None;
+    }
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    let shown: String = line.chars().take(SHOWN).collect();
+    Some(if shown.len() < line.len() || begin.len() < body.len() {
+        format!("{shown}…")
+    } else {
+        shown
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn came(kind: Option<&str>, encoding: Option<&str>) -> Came {
+        Came {
+            status: StatusCode::FORBIDDEN,
+            from: "http://p/q".to_owned(),
+            kind: kind.map(str::to_owned),
+            encoding: encoding.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_came_is_told_with_its_beginning() {
+        let page = "<html>\n  <title>Some Exporter</title>";
+        let long = "x".repeat(100);
+        let cases = [
+            (
+                came(Some("text/html; charset=utf-8"), None),
+                page.as_bytes(),
+                "a web page (text/html; charset=utf-8) that begins '<html> <title>Some \
+                 Exporter</title>' came from 'http://p/q'",
+            ),
+            (
+                came(None, None),
+                page.as_bytes(),
+                "a web page that begins '<html>",
+            ),
+            (
+                came(None, None),
+                b"404 page not found\n",
+                "a text that begins '404 page not found' came",
+            ),
+            (
+                came(Some("text/plain"), None),
+                long.as_bytes(),
+                "a text (text/plain) that begins 'xxxx",
+            ),
+            (
+                came(None, None),
+                b"\x1b\x02\xff\xfe\x00",
+                "what is no text came from 'http://p/q'",
+            ),
+            (
+                came(None, Some("br")),
+                b"\x1b\x02",
+                "what is encoded as 'br', which nobody asked for, came from 'http://p/q'",
+            ),
+        ];
+        for (came, body, expected) in cases {
+            let told = came.not_json(body).unwrap();
+            assert!(told.starts_with(expected), "{told}");
+            let told = came.error(body);
+            assert!(
+                told.starts_with(&format!("Forbidden: {expected}")),
+                "{told}"
+            );
+        }
+        for json in ["{\"status\":", " [1]", ""] {
+            assert_eq!(came(None, None).not_json(json.as_bytes()), None, "{json}");
+        }
+        let error = b"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no\"}";
+        assert_eq!(came(None, None).error(error), "bad_data: no");
+        assert_eq!(came(None, None).error(b" "), "Forbidden, from 'http://p/q'");
+    }
+}
