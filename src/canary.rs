@@ -14,6 +14,7 @@ mod outcome;
 pub mod result;
 pub mod scope;
 mod time;
+mod window;
 
 use std::fmt;
 
@@ -48,6 +49,7 @@ pub use result::{
 };
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
+pub use window::Window;
 
 use crate::error::{Error, Result};
 

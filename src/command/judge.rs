@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair};
 use crate::config;
-use crate::judge::{self, Judgement};
+use crate::judge::{self, Doubting, Judgement};
 
 /// Prints the `CanaryJudgeResult` as JSON. Exits with 0 whatever the verdict is.
 #[derive(clap::Args)]
@@ -54,6 +54,8 @@ impl JudgeFiles {
             },
             pairs: &pairs,
             noise_seed: self.noise_seed,
+            doubting: Doubting::Tell,
+            is_last: true,
         })?;
         println!("{}", serde_json::to_string_pretty(&result)?);
         Ok(ExitCode::SUCCESS)

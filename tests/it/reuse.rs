@@ -223,6 +223,13 @@ async fn analysis(serin: &Serin, body: &Value) -> Vec<Value> {
         for one in judged["results"].as_array_mut().unwrap() {
             one["id"].take();
         }
+        for doubt in judged["summary"]["doubts"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+        {
+            doubt["id"].take();
+        }
         let list = run["metricSetPairListId"].as_str().unwrap();
         let (status, mut pairs) = client.get(&format!("/metricSetPairList/{list}")).await;
         assert_eq!(status, 200, "{pairs}");
