@@ -3,17 +3,22 @@
 pub mod actions;
 pub mod analysis;
 pub mod config;
+mod document;
+mod event;
 pub mod execution;
 pub mod explanation;
 pub mod fault;
 mod gate;
+mod kind;
 mod lenient;
 pub mod metric_set;
 pub mod number;
 mod outcome;
+pub mod reason;
 pub mod result;
 pub mod scope;
 mod time;
+pub mod told;
 
 use std::fmt;
 
@@ -21,9 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use actions::{
-    Action, ActionCall, ActionEvent, ActionMethod, ActionOutcome, ActionRecord, Actions,
-};
+pub use actions::{Action, ActionCall, ActionMethod, ActionOutcome, ActionRecord, Actions};
 pub use analysis::{
     AnalysisStage, CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
     CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionResult,
@@ -33,6 +36,8 @@ pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,
 };
+pub use document::Execution;
+pub use event::Event;
 pub use execution::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
     CanaryResult, ExecutionStatus, StageException,
@@ -40,6 +45,7 @@ pub use execution::{
 pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, Summary};
 pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
+pub use kind::Kind;
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
 pub use result::{
@@ -48,6 +54,7 @@ pub use result::{
 };
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
+pub use told::{Look, Told};
 
 use crate::error::{Error, Result};
 

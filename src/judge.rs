@@ -8,6 +8,7 @@ mod dredd;
 pub mod effect_size;
 mod explain;
 pub mod lookback;
+pub mod looks;
 pub mod mann_whitney;
 pub mod noise;
 pub mod policy;

@@ -37,10 +37,11 @@ pub struct Form {
 
 impl Form {
     /// The verdicts that can be chosen, with their words.
-    pub const VERDICTS: [Outcome; 6] = [
+    pub const VERDICTS: [Outcome; 7] = [
         Outcome::Pass,
         Outcome::Marginal,
         Outcome::Fail,
+        Outcome::Inconclusive,
         Outcome::Error,
         Outcome::Canceled,
         Outcome::Running,

@@ -1,0 +1,302 @@
+//! Why an execution stands as it does, in the same words at every door.
+
+use super::explanation::{DoubtCause, DoubtfulMetric};
+use super::number::{number, score};
+use super::{CanaryJudgeResult, Kind, Outcome, StageException, Told};
+
+/// Metrics that are named where a verdict hangs on many.
+const NAMED: usize = 3;
+
+impl Told<'_> {
+    /// One or two sentences, without a full stop at their end.
+    pub fn reason(&self) -> String {
+        match (self.outcome, self.kind) {
+            (Outcome::Waiting, Kind::Analysis) => "The analysis is about to begin".to_owned(),
+            (Outcome::Waiting, _) => "It waits for its turn".to_owned(),
+            (Outcome::Running, Kind::Analysis) => {
+                let (done, all) = (self.done(), self.looks.len());
+                format!("The analysis is still running, {done} of {all} judgements")
+            }
+            (Outcome::Running, _) => "Its series are being fetched and judged".to_owned(),
+            (Outcome::Canceled, _) => "Canceled before its end".to_owned(),
+            (Outcome::Error, _) => match self.judged.filter(|_| self.exception.is_none()) {
+                Some(judged) => said(judged),
+                None => without_verdict(self.exception),
+            },
+            (Outcome::Inconclusive, _) => self.undecided(),
+            (Outcome::Pass | Outcome::Marginal | Outcome::Fail, _) => self.decided(),
+        }
+    }
+
+    /// In the judge's own words where they say the same: an analysis takes a score at the marginal
+    /// threshold for a failure.
+    fn decided(&self) -> String {
+        if let Some(judged) = self.judged
+            && Outcome::of_judged(judged) == self.outcome
+        {
+            return said(judged);
+        }
+        let thresholds = self.thresholds.unwrap_or_default();
+        let last = match self.score {
+            Some(last) => format!("The last score, {},", score(last)),
+            None => "The last score".to_owned(),
+        };
+        let threshold = |which: &str, value: Option<f64>| {
+            let value = value.map(|value| format!(" of {}", number(value)));
+            format!("the {which} threshold{}", value.unwrap_or_default())
+        };
+        let (pass, marginal) = (
+            threshold("pass", thresholds.pass),
+            threshold("marginal", thresholds.marginal),
+        );
+        match self.outcome {
+            Outcome::Pass => format!("{last} reaches {pass}"),
+            Outcome::Marginal => format!("{last} is above {marginal}, and does not reach {pass}"),
+            _ => format!("{last} is not above {marginal}"),
+        }
+    }
+
+    /// What hangs it: of the judgement that decided, else of those before it.
+    fn undecided(&self) -> String {
+        let last = self.judged.filter(|judged| is_undecided(judged));
+        if let Some(judged) = last {
+            return hanging(judged);
+        }
+        let mut looks = self.looks.iter().enumerate();
+        let earlier = looks.find_map(|(at, look)| {
+            let judged = look.judged().filter(|judged| is_undecided(judged))?;
+            Some((at + 1, judged))
+        });
+        match earlier {
+            Some((number, judged)) => format!(
+                "Judgement {number} of {} was inconclusive: {}",
+                self.looks.len(),
+                hanging(judged)
+            ),
+            None => "What was measured cannot carry a verdict".to_owned(),
+        }
+    }
+}
+
+/// What a judge said of its verdict.
+pub fn said(judged: &CanaryJudgeResult) -> String {
+    let reason = &judged.score.classification_reason;
+    match &judged.summary {
+        Some(summary) => summary.sentence.clone(),
+        None if reason.is_empty() => {
+            let score = score(judged.score.score);
+            format!("{} gave a score of {score}", judged.judge_name)
+        }
+        None => reason.clone(),
+    }
+}
+
+/// Of one judgement, whatever it came to.
+pub fn of_judged(judged: &CanaryJudgeResult) -> String {
+    if is_undecided(judged) {
+        hanging(judged)
+    } else {
+        said(judged)
+    }
+}
+
+/// Why an execution ended without a verdict.
+pub fn without_verdict(exception: Option<&StageException>) -> String {
+    match exception.and_then(StageException::message) {
+        Some(message) => format!("No verdict: {message}"),
+        None => "No verdict: it ended with an error".to_owned(),
+    }
+}
+
+fn is_undecided(judged: &CanaryJudgeResult) -> bool {
+    Outcome::of_judged(judged) == Outcome::Inconclusive
+}
+
+/// The metrics on which a verdict hangs, each with what is wrong with its data.
+fn hanging(judged: &CanaryJudgeResult) -> String {
+    let doubts = judged.summary.iter().flat_map(|summary| &summary.doubts);
+    let hanging: Vec<&DoubtfulMetric> = doubts.filter(|metric| metric.hangs).collect();
+    if hanging.is_empty() {
+        return said(judged);
+    }
+    let named = hanging.iter().take(NAMED);
+    let named: Vec<String> = named
+        .map(|metric| format!("'{}': {}", metric.name, causes(metric, judged)))
+        .collect();
+    let more = match hanging.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        1 => "; and 1 more metric".to_owned(),
+        more => format!("; and {more} more metrics"),
+    };
+    format!("The verdict hangs on {}{more}", named.join("; "))
+}
+
+/// The sentences of its doubts; their names where nothing explains them.
+fn causes(metric: &DoubtfulMetric, judged: &CanaryJudgeResult) -> String {
+    let mut results = judged.results.iter();
+    let result = results.find(|result| result.id == metric.id && result.name == metric.name);
+    let explanation = result.and_then(|result| result.explanation.as_ref());
+    let told = metric.causes.iter().map(|cause| {
+        let mut doubts = explanation.iter().flat_map(|told| &told.doubts);
+        match doubts.find(|doubt| doubt.cause == *cause) {
+            Some(doubt) => doubt.sentence.trim_end_matches('.').to_owned(),
+            None => cause.words().to_owned(),
+        }
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+impl DoubtCause {
+    /// Where there is no sentence with numbers.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::OneSided => "data on one side only",
+            Self::Infinite => "infinite values",
+            Self::Coverage => "data for a part of the window only",
+            Self::Partial => "the source answered in part",
+            Self::Dropped => "samples that could not be read",
+            Self::TooFew => "too few points",
+            Self::Counter => "a counter without rate",
+            Self::RatioOfMeans => "a ratio of means that are not positive",
+            Self::NoData => "no data",
+            Self::NotTested => "it could not be tested",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{CanaryAnalysisExecutionStatusResponse, Execution};
+    use super::*;
+
+    fn look(score: f64, classification: &str, outcome: &str, doubts: &Value) -> Value {
+        json!({"executionId": "c", "executionStatus": "SUCCEEDED", "result": {"judgeResult": {
+            "judgeName": "j", "results": [],
+            "score": {"score": score, "classification": classification},
+            "summary": {"rule": "score", "sentence": format!("the judge says {classification}"),
+                "groups": [], "metrics": 1, "notJudged": 0, "outcome": outcome, "doubts": doubts},
+        }}})
+    }
+
+    fn told(members: &Value) -> (Outcome, String) {
+        let mut whole = json!({"complete": true, "canaryAnalysisExecutionRequest":
+            {"thresholds": {"pass": 95, "marginal": 75}}});
+        for (name, value) in members.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        let document: CanaryAnalysisExecutionStatusResponse =
+            serde_json::from_value(whole).unwrap();
+        let told = document.told();
+        (told.outcome, told.reason())
+    }
+
+    fn ended(status: &str, score: f64, look: &Value) -> Value {
+        json!({"status": status, "canaryAnalysisExecutionResult": {
+            "canaryScores": [score], "canaryExecutionResults": [look]}})
+    }
+
+    #[test]
+    fn every_outcome_of_an_analysis_has_its_sentence() {
+        let stage = |status: &str| json!({"type": "runCanary", "name": "n", "status": status});
+        let errors =
+            json!({"details": {"errors": ["no such metric", "another"], "error": "worse"}});
+        let hangs = json!([
+            {"id": "", "name": "errors", "causes": ["oneSided", "tooFew"], "hangs": true},
+            {"id": "", "name": "latency", "causes": ["coverage"], "hangs": false},
+        ]);
+        let none = json!([]);
+        let cases = [
+            (
+                json!({"status": "not_started", "complete": false}),
+                Outcome::Waiting,
+                "The analysis is about to begin",
+            ),
+            (
+                json!({"status": "running", "complete": false,
+                    "stageStatus": [stage("SUCCEEDED"), stage("RUNNING"), stage("NOT_STARTED")]}),
+                Outcome::Running,
+                "The analysis is still running, 1 of 3 judgements",
+            ),
+            (
+                ended("succeeded", 100.0, &look(100.0, "Pass", "pass", &none)),
+                Outcome::Pass,
+                "the judge says Pass",
+            ),
+            (
+                ended(
+                    "succeeded",
+                    80.0,
+                    &look(80.0, "Marginal", "marginal", &none),
+                ),
+                Outcome::Marginal,
+                "the judge says Marginal",
+            ),
+            (
+                ended("terminal", 75.0, &look(75.0, "Marginal", "marginal", &none)),
+                Outcome::Fail,
+                "The last score, 75, is not above the marginal threshold of 75",
+            ),
+            (
+                ended(
+                    "succeeded",
+                    100.0,
+                    &look(100.0, "Pass", "inconclusive", &hangs),
+                ),
+                Outcome::Inconclusive,
+                "The verdict hangs on 'errors': data on one side only, too few points",
+            ),
+            (
+                json!({"status": "terminal", "exception": errors}),
+                Outcome::Error,
+                "No verdict: no such metric; another",
+            ),
+            (
+                json!({"status": "terminal", "exception": {"details": {}}}),
+                Outcome::Error,
+                "No verdict: it ended with an error",
+            ),
+            // Canceled is asked before an exception.
+            (
+                json!({"status": "canceled", "exception": errors}),
+                Outcome::Canceled,
+                "Canceled before its end",
+            ),
+        ];
+        for (analysis, outcome, reason) in cases {
+            assert_eq!(told(&analysis), (outcome, reason.to_owned()), "{analysis}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_look_may_be_what_hangs_an_analysis() {
+        let hangs = json!([{"id": "", "name": "a", "causes": ["partial"], "hangs": true}]);
+        let run = |id: &str| json!({"type": "runCanary", "name": "n", "status": "SUCCEEDED", "executionId": id});
+        let mut first = look(100.0, "Pass", "inconclusive", &hangs);
+        first["executionId"] = json!("first");
+        let last = look(100.0, "Pass", "pass", &json!([]));
+        let analysis = json!({"status": "succeeded", "outcome": "inconclusive",
+            "stageStatus": [run("first"), run("c")],
+            "canaryAnalysisExecutionResult": {
+                "canaryScores": [100, 100], "canaryExecutionResults": [first, last]}});
+        let reason = "Judgement 1 of 2 was inconclusive: The verdict hangs on 'a': the source answered in part";
+        assert_eq!(told(&analysis), (Outcome::Inconclusive, reason.to_owned()));
+    }
+
+    #[test]
+    fn of_many_metrics_the_first_are_named() {
+        let metric =
+            |name: &str| json!({"id": "", "name": name, "causes": ["noData"], "hangs": true});
+        let hangs = json!(["a", "b", "c", "d"].map(metric));
+        let (_, reason) = told(&ended(
+            "succeeded",
+            0.0,
+            &look(0.0, "Fail", "inconclusive", &hangs),
+        ));
+        assert_eq!(
+            reason,
+            "The verdict hangs on 'a': no data; 'b': no data; 'c': no data; and 1 more metric"
+        );
+    }
+}
