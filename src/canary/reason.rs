@@ -1,8 +1,10 @@
 //! Why an execution stands as it does, in the same words at every door.
 
+use indexmap::IndexSet;
+
 use super::explanation::{DoubtCause, DoubtfulMetric};
 use super::number::{number, score};
-use super::{CanaryJudgeResult, Kind, Outcome, StageException, Told};
+use super::{CanaryAnalysisResult, CanaryJudgeResult, Kind, Outcome, StageException, Told};
 
 /// Metrics that are named where a verdict hangs on many.
 const NAMED: usize = 3;
@@ -112,29 +114,41 @@ fn is_undecided(judged: &CanaryJudgeResult) -> bool {
     Outcome::of_judged(judged) == Outcome::Inconclusive
 }
 
+/// Why the verdict hangs on a metric, if it does.
+pub fn of_metric(result: &CanaryAnalysisResult, judged: &CanaryJudgeResult) -> Option<String> {
+    let mut doubts = judged.summary.iter().flat_map(|summary| &summary.doubts);
+    let metric = doubts.find(|metric| metric.hangs && is_of(metric, result))?;
+    Some(causes(metric, Some(result)))
+}
+
 /// The metrics on which a verdict hangs, each with what is wrong with its data.
 fn hanging(judged: &CanaryJudgeResult) -> String {
     let doubts = judged.summary.iter().flat_map(|summary| &summary.doubts);
-    let hanging: Vec<&DoubtfulMetric> = doubts.filter(|metric| metric.hangs).collect();
-    if hanging.is_empty() {
+    let told = doubts.filter(|metric| metric.hangs).map(|metric| {
+        let mut results = judged.results.iter();
+        let causes = causes(metric, results.find(|result| is_of(metric, result)));
+        format!("'{}': {causes}", metric.name)
+    });
+    // Several series of one metric may lack the same.
+    let told: IndexSet<String> = told.collect();
+    if told.is_empty() {
         return said(judged);
     }
-    let named = hanging.iter().take(NAMED);
-    let named: Vec<String> = named
-        .map(|metric| format!("'{}': {}", metric.name, causes(metric, judged)))
-        .collect();
-    let more = match hanging.len().saturating_sub(NAMED) {
+    let more = match told.len().saturating_sub(NAMED) {
         0 => String::new(),
         1 => "; and 1 more metric".to_owned(),
         more => format!("; and {more} more metrics"),
     };
+    let named: Vec<&str> = told.iter().take(NAMED).map(String::as_str).collect();
     format!("The verdict hangs on {}{more}", named.join("; "))
 }
 
+fn is_of(metric: &DoubtfulMetric, result: &CanaryAnalysisResult) -> bool {
+    metric.id == result.id && metric.name == result.name
+}
+
 /// The sentences of its doubts; their names where nothing explains them.
-fn causes(metric: &DoubtfulMetric, judged: &CanaryJudgeResult) -> String {
-    let mut results = judged.results.iter();
-    let result = results.find(|result| result.id == metric.id && result.name == metric.name);
+fn causes(metric: &DoubtfulMetric, result: Option<&CanaryAnalysisResult>) -> String {
     let explanation = result.and_then(|result| result.explanation.as_ref());
     let told = metric.causes.iter().map(|cause| {
         let mut doubts = explanation.iter().flat_map(|told| &told.doubts);

@@ -119,7 +119,9 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         facts: facts(canary, judged),
         started: told.times.begun().and_then(Moment::of_millis),
         duration: duration(told.times.started, told.times.ended),
-        bar_note: judged.and_then(|judged| bar_note(judged, &groups)),
+        bar_note: judged
+            .filter(|_| told.outcome.has_score())
+            .and_then(|judged| bar_note(judged, &groups)),
         groups: groups.iter().map(group).collect(),
         bar,
         metrics: judged

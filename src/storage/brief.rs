@@ -36,6 +36,9 @@ pub struct Brief {
     /// Of these, which could not be judged.
     #[serde(default)]
     pub not_judged: u64,
+    /// Of these, on which the verdict hangs.
+    #[serde(default)]
+    pub doubtful: u64,
     #[serde(default)]
     pub control: String,
     #[serde(default)]
@@ -51,6 +54,7 @@ impl Brief {
     pub fn of(told: &Told<'_>) -> Self {
         let of_canary = told.judged.filter(|_| told.kind == Kind::Canary);
         let metrics = |wanted: fn(Label) -> bool| of_canary.map_or(0, |it| count(it, wanted));
+        let summary = of_canary.and_then(|judged| judged.summary.as_ref());
         let results = told.looks.iter().filter(|look| look.result.is_some());
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         Self {
@@ -64,6 +68,10 @@ impl Brief {
                 matches!(label, Label::High | Label::Low | Label::NodataFailMetric)
             }),
             not_judged: metrics(|label| matches!(label, Label::Nodata | Label::Error)),
+            doubtful: summary.map_or(0, |summary| {
+                let doubts = summary.doubts.iter();
+                doubts.filter(|metric| metric.hangs).count() as u64
+            }),
             control: text(told.sides.control.scope),
             experiment: text(told.sides.experiment.scope),
             start_time: told.times.started,

@@ -26,7 +26,7 @@ pub struct Form {
     pub applications: Vec<String>,
     pub application: String,
     pub config: String,
-    pub verdict: String,
+    pub outcome: Option<Outcome>,
     pub since: String,
     pub until: String,
     /// Anything is filtered.
@@ -107,7 +107,7 @@ impl Filter {
             applications,
             application: self.application,
             config: self.config,
-            verdict: self.verdict,
+            outcome: Outcome::parse(&self.verdict),
             since: self.since,
             until: self.until,
             mistakes,

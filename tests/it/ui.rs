@@ -244,7 +244,7 @@ async fn what_runs_is_live() {
     says(
         &serin,
         &format!("/ui/runs/{id}"),
-        &["Canceled", "It was canceled"],
+        &["Canceled", "Canceled before its end"],
     )
     .await;
 }

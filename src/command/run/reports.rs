@@ -139,14 +139,15 @@ fn verdict_status(ending: &Ending) -> TestCaseStatus {
 fn metric_status(metric: &MetricView, outcome: Outcome) -> TestCaseStatus {
     let has_failed = matches!(outcome, Outcome::Fail | Outcome::Marginal);
     let kind = match (metric.class, metric.muted, has_failed) {
-        ("pass", _, _) => return TestCaseStatus::success(),
+        ("pass", _, _) if metric.doubt.is_none() => return TestCaseStatus::success(),
         ("fail", false, true) => NonSuccessKind::Failure,
         ("error", false, true) => NonSuccessKind::Error,
         _ => {
             let mut skipped = TestCaseStatus::skipped();
             let muted = if metric.muted { "muted, " } else { "" };
             // Jenkins's schema has no message here.
-            skipped.set_description(format!("{muted}{}: {}", metric.label, metric.sentence));
+            let why = metric.doubt.as_ref().unwrap_or(&metric.sentence);
+            skipped.set_description(format!("{muted}{}: {why}", metric.label));
             return skipped;
         }
     };
@@ -248,18 +249,14 @@ fn markdown(ending: &Ending) -> String {
 }
 
 fn markdown_row(metric: &MetricView) -> String {
-    let marks = match (metric.critical, metric.muted) {
-        (_, true) => " (muted)",
-        (true, false) => " (critical)",
-        (false, false) => "",
-    };
     format!(
-        "| {} | {} | {} | {}{marks} | {} |\n",
+        "| {} | {} | {} | {}{} | {} |\n",
         escaped(&metric.name),
         escaped(&metric.groups),
         metric.change.as_deref().unwrap_or("–"),
         metric.label,
-        escaped(&metric.sentence)
+        metric.marks(),
+        escaped(metric.doubt.as_ref().unwrap_or(&metric.sentence))
     )
 }
 
