@@ -18,7 +18,7 @@ use serin::judge::mann_whitney::{QUANTILE, extremes, invert, search_range};
 use serin::judge::noise::Noise;
 use serin::judge::policy::MetricPolicy;
 use serin::judge::rank_sum::plain_statistic;
-use serin::judge::{DEFAULT_NOISE_SEED, Judgement};
+use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement};
 
 const SIZES: [usize; 3] = [60, 1_440, 10_000];
 
@@ -185,6 +185,8 @@ impl Request {
             },
             pairs: &self.pairs,
             noise_seed: DEFAULT_NOISE_SEED,
+            doubting: Doubting::Tell,
+            is_last: true,
         };
         black_box(judge_on_one_thread(&judgement).expect("nothing in it is wrong"));
     }

@@ -19,6 +19,7 @@ pub mod result;
 pub mod scope;
 mod time;
 pub mod told;
+mod window;
 
 use std::fmt;
 
@@ -55,6 +56,7 @@ pub use result::{
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
 pub use told::{Look, Told};
+pub use window::Window;
 
 use crate::error::{Error, Result};
 

@@ -47,6 +47,8 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// Where actions may go; the first that allows an address counts.
     pub action_hosts: Vec<ActionHost>,
+    /// Whether doubtful metrics count as failed where a canary config does not say.
+    pub fail_doubtful: bool,
     pub log: Log,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,

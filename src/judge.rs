@@ -4,6 +4,7 @@ pub mod aca;
 mod brent;
 pub mod classify;
 pub mod describe;
+mod doubts;
 mod dredd;
 pub mod effect_size;
 mod explain;
@@ -11,14 +12,18 @@ pub mod lookback;
 pub mod looks;
 pub mod mann_whitney;
 pub mod noise;
+mod other;
+mod outcome;
 pub mod policy;
 pub mod rank_sum;
 mod score;
+mod side;
 pub mod transform;
 
-pub use explain::others as explain_others;
-pub use policy::{check, faults, judge_faults};
+pub use other::hear;
+pub use policy::{Doubting, check, faults, judge_faults};
 
+use outcome::Traits;
 use score::Scored;
 
 use crate::canary::{
@@ -40,6 +45,10 @@ pub struct Judgement<'a> {
     pub thresholds: CanaryClassifierThresholdsConfig,
     pub pairs: &'a [MetricSetPair],
     pub noise_seed: i64,
+    /// What becomes of doubtful metrics where the config does not say.
+    pub doubting: Doubting,
+    /// There will be no later judgement of the same: what is to fail by its doubts fails now.
+    pub is_last: bool,
 }
 
 pub trait Judge: Send + Sync {
@@ -87,13 +96,17 @@ impl Judgement<'_> {
 fn conclude(
     judgement: &Judgement<'_>,
     name: &str,
-    results: Vec<CanaryAnalysisResult>,
+    judged: Vec<(CanaryAnalysisResult, Traits)>,
 ) -> Result<CanaryJudgeResult> {
+    let (mut results, traits): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+    let (scored, _) = scored(judgement, &mut results, &traits)?;
     let Scored {
         group_scores,
         score,
-        summary,
-    } = score::score(judgement.config, judgement.thresholds, &results)?;
+        mut summary,
+    } = scored;
+    let verdict = score.classification;
+    outcome::settle(judgement, &results, &traits, verdict, &mut summary)?;
     Ok(CanaryJudgeResult {
         judge_name: name.to_owned(),
         results,
@@ -101,6 +114,23 @@ fn conclude(
         score,
         summary: Some(summary),
     })
+}
+
+/// Scores the results, once those that are to fail by their doubts do; whether any does.
+fn scored(
+    judgement: &Judgement<'_>,
+    results: &mut [CanaryAnalysisResult],
+    traits: &[Traits],
+) -> Result<(Scored, bool)> {
+    let score = |results: &[_]| score::score(judgement.config, judgement.thresholds, results);
+    let has_failed = outcome::fail_doubtful(judgement, results, traits);
+    let scored = score(results)?;
+    if outcome::doubt_missing(scored.summary.rule, results, traits)
+        && outcome::fail_doubtful(judgement, results, traits)
+    {
+        return Ok((score(results)?, true));
+    }
+    Ok((scored, has_failed))
 }
 
 /// The groups of a metric config; a run fills in what is missing before it judges.

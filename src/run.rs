@@ -23,7 +23,7 @@ use tracing::Instrument;
 
 pub use admission::{Admission, Admitted, admit};
 pub use analysis::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
-pub use canary::judge;
+pub use canary::{Question, judge};
 pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};
 pub use pipeline::pipeline;

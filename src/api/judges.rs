@@ -18,7 +18,7 @@ use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Id};
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::error::Result;
 use crate::judge as judges;
-use crate::run::{self, Comparison};
+use crate::run::{self, Comparison, Question};
 
 /// A judge, and whether people should be offered it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,10 +59,13 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJu
         .storage
         .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
         .await?;
-    let config = Arc::new(asked.config);
-    Ok(Json(
-        run::judge(&app, config, Some(asked.thresholds), Arc::new(pairs)).await?,
-    ))
+    let question = Question {
+        config: Arc::new(asked.config),
+        thresholds: asked.thresholds,
+        pairs: Arc::new(pairs),
+        is_last: true,
+    };
+    Ok(Json(run::judge(&app, question).await?))
 }
 
 /// Judge a stored metric set pair list with two judges

@@ -54,6 +54,8 @@ pub enum Rule {
     NoDataFails,
     /// Error: the test could not be computed.
     TestFailed,
+    /// `NodataFailMetric`: the metric is doubtful, and is to fail by that.
+    DoubtFails,
     /// The label is that of a judge that does not explain itself.
     OtherJudge,
 }
@@ -160,6 +162,22 @@ pub enum WarningCode {
     Constant,
     /// The range of a rate is longer than the step: neighbouring points share data.
     SharedData,
+    /// Each value stands many times: the step is shorter than new values come.
+    Repeated,
+    /// A `null` counts as 0.
+    Nulls,
+    /// Of a canary: its groups cannot reach 100 points.
+    LostWeights,
+    OneSided,
+    Infinite,
+    Coverage,
+    Partial,
+    Dropped,
+    TooFew,
+    Counter,
+    RatioOfMeans,
+    NoData,
+    NotTested,
 }
 
 /// Why the data of a metric cannot carry its label.
@@ -194,6 +212,45 @@ pub enum DoubtCause {
     NoData,
     /// The label is `Error`.
     NotTested,
+}
+
+impl DoubtCause {
+    /// Of the warning that says the same.
+    pub const fn code(self) -> WarningCode {
+        match self {
+            Self::OneSided => WarningCode::OneSided,
+            Self::Infinite => WarningCode::Infinite,
+            Self::Coverage => WarningCode::Coverage,
+            Self::Partial => WarningCode::Partial,
+            Self::Dropped => WarningCode::Dropped,
+            Self::TooFew => WarningCode::TooFew,
+            Self::Counter => WarningCode::Counter,
+            Self::RatioOfMeans => WarningCode::RatioOfMeans,
+            Self::NoData => WarningCode::NoData,
+            Self::NotTested => WarningCode::NotTested,
+        }
+    }
+
+    /// As it is written in a document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OneSided => "oneSided",
+            Self::Infinite => "infinite",
+            Self::Coverage => "coverage",
+            Self::Partial => "partial",
+            Self::Dropped => "dropped",
+            Self::TooFew => "tooFew",
+            Self::Counter => "counter",
+            Self::RatioOfMeans => "ratioOfMeans",
+            Self::NoData => "noData",
+            Self::NotTested => "notTested",
+        }
+    }
+
+    /// Whether it says that a difference which was found may be none: else High and Low stand.
+    pub const fn questions_failures(self) -> bool {
+        matches!(self, Self::Counter | Self::RatioOfMeans)
+    }
 }
 
 /// A metric that is doubtful.
@@ -234,6 +291,9 @@ pub struct Summary {
     /// The metrics that are doubtful, in the order of the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<DoubtfulMetric>,
+    /// What should make a reader careful of the score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// What decided the verdict on a canary; there are no others.

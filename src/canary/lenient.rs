@@ -67,21 +67,38 @@ pub mod doubles {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Vec<f64>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of numbers")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut values = Vec::with_capacity(list.size_hint().unwrap_or(0));
-                while let Some(element) = list.next_element::<Option<Element>>()? {
-                    values.push(element.map_or(0.0, |element| element.0));
+        Ok(Series::deserialize(deserializer)?.values)
+    }
+
+    /// A series that still knows which of its values were `null`.
+    pub struct Series {
+        pub values: Vec<f64>,
+        /// Their places, in order.
+        pub nulls: Vec<usize>,
+    }
+
+    impl<'de> Deserialize<'de> for Series {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct List;
+            impl<'de> Visitor<'de> for List {
+                type Value = Series;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a list of numbers")
                 }
-                Ok(values)
+                fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Series, A::Error> {
+                    let mut values = Vec::with_capacity(list.size_hint().unwrap_or(0));
+                    let mut nulls = Vec::new();
+                    while let Some(element) = list.next_element::<Option<Element>>()? {
+                        if element.is_none() {
+                            nulls.push(values.len());
+                        }
+                        values.push(element.map_or(0.0, |element| element.0));
+                    }
+                    Ok(Series { values, nulls })
+                }
             }
+            deserializer.deserialize_seq(List)
         }
-        deserializer.deserialize_seq(List)
     }
 
     /// One number of a list.
@@ -128,31 +145,22 @@ pub mod doubles {
     }
 }
 
-/// A pair of series.
+/// A pair of series, written.
 pub mod doubles_pair {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde::{Serialize, Serializer};
 
     use crate::canary::Pair;
 
-    #[derive(Serialize, Deserialize)]
-    struct Series(#[serde(with = "super::doubles")] Vec<f64>);
-
     #[derive(Serialize)]
-    struct SeriesRef<'a>(#[serde(serialize_with = "super::doubles::serialize")] &'a [f64]);
+    struct Series<'a>(#[serde(serialize_with = "super::doubles::serialize")] &'a [f64]);
 
     pub fn serialize<S: Serializer>(
         pair: &Pair<Vec<f64>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         pair.as_ref()
-            .map(|values| SeriesRef(values))
+            .map(|values| Series(values))
             .serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Pair<Vec<f64>>, D::Error> {
-        Ok(Pair::<Series>::deserialize(deserializer)?.map(|series| series.0))
     }
 }
 

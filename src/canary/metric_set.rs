@@ -63,27 +63,70 @@ impl MetricSet {
 
 /// The series of both sides that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", from = "Recorded")]
 pub struct MetricSetPair {
-    #[serde(deserialize_with = "lenient::text::required")]
     pub name: String,
-    #[serde(default, deserialize_with = "lenient::text::or_empty")]
+    #[serde(default)]
     pub id: String,
-    #[serde(default, deserialize_with = "lenient::text_map::or_empty")]
+    #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub tags: IndexMap<String, String>,
-    #[serde(with = "lenient::doubles_pair")]
+    #[serde(serialize_with = "lenient::doubles_pair::serialize")]
     #[schema(value_type = Pair<Vec<f64>>)]
     pub values: Pair<Vec<f64>>,
+    /// The places of values that came as `null`, which count as 0; Kayenta has no such member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nulls: Option<Pair<Vec<usize>>>,
     /// Epoch milliseconds of the values that were fetched; Kayenta has no such member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Pair<Vec<i64>>>,
-    #[serde(default, deserialize_with = "lenient::without_nulls_or_empty")]
+    #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, MetricSetScope>)]
     pub scopes: IndexMap<String, MetricSetScope>,
-    #[serde(default, deserialize_with = "lenient::text_map::by_name")]
+    #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>)]
     pub attributes: IndexMap<String, IndexMap<String, String>>,
+}
+
+/// A pair as it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recorded {
+    #[serde(deserialize_with = "lenient::text::required")]
+    name: String,
+    #[serde(default, deserialize_with = "lenient::text::or_empty")]
+    id: String,
+    #[serde(default, deserialize_with = "lenient::text_map::or_empty")]
+    tags: IndexMap<String, String>,
+    values: Pair<lenient::doubles::Series>,
+    #[serde(default, deserialize_with = "lenient::if_readable")]
+    nulls: Option<Pair<Vec<usize>>>,
+    #[serde(default)]
+    timestamps: Option<Pair<Vec<i64>>>,
+    #[serde(default, deserialize_with = "lenient::without_nulls_or_empty")]
+    scopes: IndexMap<String, MetricSetScope>,
+    #[serde(default, deserialize_with = "lenient::text_map::by_name")]
+    attributes: IndexMap<String, IndexMap<String, String>>,
+}
+
+impl From<Recorded> for MetricSetPair {
+    fn from(recorded: Recorded) -> Self {
+        let found = recorded.values.as_ref().map(|series| series.nulls.len());
+        let nulls = recorded.values.as_ref().map(|series| series.nulls.clone());
+        Self {
+            name: recorded.name,
+            id: recorded.id,
+            tags: recorded.tags,
+            values: recorded.values.map(|series| series.values),
+            nulls: match found.control + found.experiment {
+                0 => recorded.nulls,
+                _ => Some(nulls),
+            },
+            timestamps: recorded.timestamps,
+            scopes: recorded.scopes,
+            attributes: recorded.attributes,
+        }
+    }
 }
 
 /// Start and step of one side of a pair.

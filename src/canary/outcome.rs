@@ -36,13 +36,18 @@ impl Outcome {
     /// Of one judgement: what its judge made of the doubts, else its classification.
     pub fn of_judged(judged: &CanaryJudgeResult) -> Self {
         let told = judged.summary.as_ref().and_then(|summary| summary.outcome);
-        told.unwrap_or(match judged.score.classification {
+        told.unwrap_or(Self::of_verdict(judged.score.classification))
+    }
+
+    /// Of a verdict without doubts.
+    pub const fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
             Verdict::Pass => Self::Pass,
             Verdict::Marginal => Self::Marginal,
             Verdict::Fail => Self::Fail,
             Verdict::Nodata => Self::Inconclusive,
             Verdict::Error => Self::Error,
-        })
+        }
     }
 
     /// Of the last score of an analysis. As in Kayenta, a score at the marginal threshold is not

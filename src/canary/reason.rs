@@ -2,7 +2,7 @@
 
 use indexmap::IndexSet;
 
-use super::explanation::{DoubtCause, DoubtfulMetric};
+use super::explanation::DoubtfulMetric;
 use super::number::{number, score};
 use super::{CanaryAnalysisResult, CanaryJudgeResult, Kind, Outcome, StageException, Told};
 
@@ -22,7 +22,7 @@ impl Told<'_> {
             (Outcome::Running, _) => "Its series are being fetched and judged".to_owned(),
             (Outcome::Canceled, _) => "Canceled before its end".to_owned(),
             (Outcome::Error, _) => match self.judged.filter(|_| self.exception.is_none()) {
-                Some(judged) => said(judged),
+                Some(judged) => unexplained(judged),
                 None => without_verdict(self.exception),
             },
             (Outcome::Inconclusive, _) => self.undecided(),
@@ -93,6 +93,15 @@ pub fn said(judged: &CanaryJudgeResult) -> String {
     }
 }
 
+/// Of a judge that came to no verdict by itself: what is summed up is its score.
+fn unexplained(judged: &CanaryJudgeResult) -> String {
+    let (judge, reason) = (&judged.judge_name, &judged.score.classification_reason);
+    match (reason.as_str(), judged.score.classification) {
+        ("", classification) => format!("{judge} says {classification:?}"),
+        (reason, _) => reason.to_owned(),
+    }
+}
+
 /// Of one judgement, whatever it came to.
 pub fn of_judged(judged: &CanaryJudgeResult) -> String {
     if is_undecided(judged) {
@@ -118,64 +127,60 @@ fn is_undecided(judged: &CanaryJudgeResult) -> bool {
 pub fn of_metric(result: &CanaryAnalysisResult, judged: &CanaryJudgeResult) -> Option<String> {
     let mut doubts = judged.summary.iter().flat_map(|summary| &summary.doubts);
     let metric = doubts.find(|metric| metric.hangs && is_of(metric, result))?;
-    Some(causes(metric, Some(result)))
+    Some(sentences(metric, result).unwrap_or_else(|| causes(metric)))
 }
 
-/// The metrics on which a verdict hangs, each with what is wrong with its data.
+/// The metrics on which a verdict hangs with their causes, which are told first: there may be no
+/// room for more than that.
 fn hanging(judged: &CanaryJudgeResult) -> String {
     let doubts = judged.summary.iter().flat_map(|summary| &summary.doubts);
-    let told = doubts.filter(|metric| metric.hangs).map(|metric| {
-        let mut results = judged.results.iter();
-        let causes = causes(metric, results.find(|result| is_of(metric, result)));
-        format!("'{}': {causes}", metric.name)
-    });
+    let metrics = doubts.filter(|metric| metric.hangs);
     // Several series of one metric may lack the same.
-    let told: IndexSet<String> = told.collect();
-    if told.is_empty() {
-        return said(judged);
+    let (mut named, mut told) = (IndexSet::new(), IndexSet::new());
+    for metric in metrics {
+        named.insert(format!("{} ({})", metric.name, causes(metric)));
+        let mut results = judged.results.iter();
+        let result = results.find(|result| is_of(metric, result));
+        told.extend(result.and_then(|result| sentences(metric, result)));
     }
-    let more = match told.len().saturating_sub(NAMED) {
+    if named.is_empty() {
+        return unexplained(judged);
+    }
+    let more = match named.len().saturating_sub(NAMED) {
         0 => String::new(),
-        1 => "; and 1 more metric".to_owned(),
-        more => format!("; and {more} more metrics"),
+        more => format!(" and {more} more"),
     };
-    let named: Vec<&str> = told.iter().take(NAMED).map(String::as_str).collect();
-    format!("The verdict hangs on {}{more}", named.join("; "))
+    let named = first(&named, ", ");
+    let told = match first(&told, "; ") {
+        told if told.is_empty() => told,
+        told => format!(": {told}"),
+    };
+    format!("The verdict hangs on {named}{more}{told}")
+}
+
+fn first(texts: &IndexSet<String>, between: &str) -> String {
+    let texts = texts.iter().take(NAMED).map(String::as_str);
+    texts.collect::<Vec<_>>().join(between)
 }
 
 fn is_of(metric: &DoubtfulMetric, result: &CanaryAnalysisResult) -> bool {
     metric.id == result.id && metric.name == result.name
 }
 
-/// The sentences of its doubts; their names where nothing explains them.
-fn causes(metric: &DoubtfulMetric, result: Option<&CanaryAnalysisResult>) -> String {
-    let explanation = result.and_then(|result| result.explanation.as_ref());
-    let told = metric.causes.iter().map(|cause| {
-        let mut doubts = explanation.iter().flat_map(|told| &told.doubts);
-        match doubts.find(|doubt| doubt.cause == *cause) {
-            Some(doubt) => doubt.sentence.trim_end_matches('.').to_owned(),
-            None => cause.words().to_owned(),
-        }
-    });
-    told.collect::<Vec<_>>().join(", ")
+fn causes(metric: &DoubtfulMetric) -> String {
+    let causes = metric.causes.iter().map(|cause| cause.as_str());
+    causes.collect::<Vec<_>>().join(", ")
 }
 
-impl DoubtCause {
-    /// Where there is no sentence with numbers.
-    const fn words(self) -> &'static str {
-        match self {
-            Self::OneSided => "data on one side only",
-            Self::Infinite => "infinite values",
-            Self::Coverage => "data for a part of the window only",
-            Self::Partial => "the source answered in part",
-            Self::Dropped => "samples that could not be read",
-            Self::TooFew => "too few points",
-            Self::Counter => "a counter without rate",
-            Self::RatioOfMeans => "a ratio of means that are not positive",
-            Self::NoData => "no data",
-            Self::NotTested => "it could not be tested",
-        }
-    }
+/// Those of its doubts.
+fn sentences(metric: &DoubtfulMetric, result: &CanaryAnalysisResult) -> Option<String> {
+    let doubts = &result.explanation.as_ref()?.doubts;
+    let doubts = doubts
+        .iter()
+        .filter(|doubt| metric.causes.contains(&doubt.cause));
+    let told = doubts.map(|doubt| doubt.sentence.trim_end_matches('.'));
+    let told = told.collect::<Vec<_>>().join("; ");
+    (!told.is_empty()).then_some(told)
 }
 
 #[cfg(test)]
@@ -259,7 +264,7 @@ mod tests {
                     &look(100.0, "Pass", "inconclusive", &hangs),
                 ),
                 Outcome::Inconclusive,
-                "The verdict hangs on 'errors': data on one side only, too few points",
+                "The verdict hangs on errors (oneSided, tooFew)",
             ),
             (
                 json!({"status": "terminal", "exception": errors}),
@@ -294,7 +299,7 @@ mod tests {
             "stageStatus": [run("first"), run("c")],
             "canaryAnalysisExecutionResult": {
                 "canaryScores": [100, 100], "canaryExecutionResults": [first, last]}});
-        let reason = "Judgement 1 of 2 was inconclusive: The verdict hangs on 'a': the source answered in part";
+        let reason = "Judgement 1 of 2 was inconclusive: The verdict hangs on a (partial)";
         assert_eq!(told(&analysis), (Outcome::Inconclusive, reason.to_owned()));
     }
 
@@ -310,7 +315,7 @@ mod tests {
         ));
         assert_eq!(
             reason,
-            "The verdict hangs on 'a': no data; 'b': no data; 'c': no data; and 1 more metric"
+            "The verdict hangs on a (noData), b (noData), c (noData) and 1 more"
         );
     }
 }

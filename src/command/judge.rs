@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair};
-use crate::judge::{self, Judgement};
+use crate::judge::{self, Doubting, Judgement};
 
 /// Prints the `CanaryJudgeResult` as JSON. Exits with 0 whatever the verdict is.
 #[derive(clap::Args)]
@@ -53,6 +53,8 @@ impl JudgeFiles {
             },
             pairs: &pairs,
             noise_seed: self.noise_seed,
+            doubting: Doubting::Tell,
+            is_last: true,
         })?;
         println!("{}", serde_json::to_string_pretty(&result)?);
         Ok(ExitCode::SUCCESS)

@@ -25,6 +25,7 @@ const SECTIONS: &[&str] = &[
     "retention",
     "notifications",
     "actions",
+    "judge",
     "log",
     "kayenta",
 ];
@@ -124,6 +125,13 @@ pub fn read(
     let retention = root.section("retention", retention)?;
     let channels = root.section("notifications", notifications::read)?;
     let action_hosts = root.section("actions", actions::read)?;
+    let fail_doubtful = root.section("judge", |section| {
+        section.parsed("doubt", |text| match text {
+            "tell" => Ok(false),
+            "fail" => Ok(true),
+            _ => Err("must be 'tell' or 'fail'".to_owned()),
+        })
+    })?;
     let log = root.section("log", log)?;
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
@@ -141,6 +149,7 @@ pub fn read(
         retention,
         channels,
         action_hosts,
+        fail_doubtful,
         log,
         accounts: kayenta.accounts,
         prometheus: kayenta.prometheus,

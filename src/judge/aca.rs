@@ -3,8 +3,11 @@
 use rayon::prelude::*;
 
 use super::classify::{Classification, Workspace};
+use super::doubts::{self, Subject};
 use super::noise::Noise;
-use super::policy::MetricPolicy;
+use super::outcome::Traits;
+use super::policy::{Doubting, MetricPolicy};
+use super::side::{self, Side};
 use super::{Judge, Judgement, conclude, explain, groups_of};
 use crate::canary::explanation::Rule;
 use crate::canary::result::{ResultMetadata, SideMetadata};
@@ -96,10 +99,24 @@ impl Case<'_> {
         self.pair.values.as_ref().map(Vec::as_slice)
     }
 
-    fn judge(self, workspace: &mut Workspace, noise: &mut Noise) -> CanaryAnalysisResult {
+    fn judge(self, workspace: &mut Workspace, noise: &mut Noise) -> (CanaryAnalysisResult, Traits) {
         let found = workspace.classify(&self.policy, self.values(), noise);
-        let explanation = explain::metric(self.pair, &self.policy, &found);
-        CanaryAnalysisResult {
+        let sides = side::of(self.pair);
+        let mut doubts = doubts::of(&Subject {
+            pair: self.pair,
+            sides: &sides,
+            policy: Some(&self.policy),
+            label: found.label,
+            found: Some(&found),
+        });
+        let mut traits = Traits::of(Some(&self.policy), &sides);
+        if self.policy.doubt == Some(Doubting::Ignore) {
+            doubts.clear();
+        } else if let Some(again) = self.without_infinite(&sides, workspace, noise) {
+            traits.fails_as = doubts::fails_without_infinite(&mut doubts, &found, &again);
+        }
+        let explanation = explain::metric(self.pair, &sides, &self.policy, &found, doubts);
+        let result = CanaryAnalysisResult {
             name: self.pair.name.clone(),
             tags: self.pair.tags.clone(),
             id: self.pair.id.clone(),
@@ -116,7 +133,24 @@ impl Case<'_> {
             critical: found.critical,
             muted: self.policy.muted,
             explanation: Some(explanation),
+        };
+        (result, traits)
+    }
+
+    /// What is found where infinite values are none; it takes nothing from the noise of others.
+    fn without_infinite(
+        &self,
+        sides: &Pair<Side<'_>>,
+        workspace: &mut Workspace,
+        noise: &Noise,
+    ) -> Option<Classification> {
+        let infinite = sides.as_ref().map(|side| side.measured.infinite);
+        if infinite.control + infinite.experiment == 0 {
+            return None;
         }
+        let finite = sides.as_ref().map(Side::without_infinite);
+        let finite = finite.as_ref().map(Vec::as_slice);
+        Some(workspace.classify(&self.policy, finite, &mut noise.clone()))
     }
 }
 

@@ -344,6 +344,7 @@ mod tests {
             allowed: neutral,
             critical_effect: neutral,
             outlier_factor: None,
+            doubt: None,
         }
     }
 

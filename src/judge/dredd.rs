@@ -2,7 +2,7 @@
 
 use super::describe::describe;
 use super::noise::Noise;
-use super::{Judge, Judgement, conclude, explain, groups_of};
+use super::{Judge, Judgement, conclude, groups_of, other};
 use crate::canary::result::SideMetadata;
 use crate::canary::{CanaryAnalysisResult, CanaryJudgeResult, Label, MetricSetPair};
 use crate::error::Result;
@@ -25,7 +25,7 @@ impl Judge for DreddJudge {
             .iter()
             .map(|pair| {
                 let stats = describe(pair.values.as_ref().map(Vec::as_slice));
-                Ok(CanaryAnalysisResult {
+                let mut result = CanaryAnalysisResult {
                     name: pair.name.clone(),
                     tags: pair.tags.clone(),
                     id: pair.id.clone(),
@@ -42,12 +42,12 @@ impl Judge for DreddJudge {
                     critical: false,
                     muted: false,
                     explanation: None,
-                })
+                };
+                let traits = other::explain(judgement, self.name(), Some(pair), &mut result);
+                Ok((result, traits))
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut result = conclude(judgement, self.name(), results)?;
-        explain::others(&mut result, judgement.pairs);
-        Ok(result)
+        conclude(judgement, self.name(), results)
     }
 }
 
@@ -78,6 +78,7 @@ mod tests {
 
     use super::*;
     use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig};
+    use crate::judge::Doubting;
 
     fn judge(ids: &[&str]) -> CanaryJudgeResult {
         let config: CanaryConfig = serde_json::from_value(json!({
@@ -100,6 +101,8 @@ mod tests {
             },
             pairs: &pairs,
             noise_seed: 0,
+            doubting: Doubting::Tell,
+            is_last: true,
         };
         DreddJudge.judge(&judgement).unwrap()
     }

@@ -5,66 +5,74 @@ mod warnings;
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use indexmap::IndexMap;
-
 use super::classify::Classification;
+use super::outcome;
 use super::policy::{Direction, MetricPolicy};
 use super::score::Limits;
+use super::side::Side;
 use crate::canary::explanation::{
     EffectMeasure, GroupCost, Points, Rule, SentQuery, SummaryRule, TestNumbers,
 };
 use crate::canary::number::{each, number, percent, together};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeScore, CanaryJudgeStats, Explanation,
-    Label, MetricSetPair, Pair, Summary, Verdict,
+    CanaryAnalysisResult, CanaryJudgeScore, CanaryJudgeStats, Doubt, Explanation, Label,
+    MetricSetPair, Pair, Summary, Verdict,
 };
 
 /// Groups that are named in the sentence of a verdict; the others stand beside it.
 const NAMED_GROUPS: usize = 3;
 
-pub fn metric(pair: &MetricSetPair, policy: &MetricPolicy, found: &Classification) -> Explanation {
+pub fn metric(
+    pair: &MetricSetPair,
+    sides: &Pair<Side<'_>>,
+    policy: &MetricPolicy,
+    found: &Classification,
+    doubts: Vec<Doubt>,
+) -> Explanation {
     Explanation {
         rule: found.rule,
         sentence: sentence(&pair.name, policy, found),
         test: found.test,
         points: found.points,
-        warnings: warnings::of(pair, found),
-        doubts: Vec::new(),
+        warnings: warnings::of(pair, sides, found, &doubts),
+        doubts,
         queries: queries(pair),
     }
 }
 
-/// Fills in what is known of results that their judge did not explain.
-pub fn others(result: &mut CanaryJudgeResult, pairs: &[MetricSetPair]) {
-    let by_id: IndexMap<&str, &MetricSetPair> =
-        pairs.iter().map(|pair| (pair.id.as_str(), pair)).collect();
-    let judge = &result.judge_name;
-    for result in &mut result.results {
-        if result.explanation.is_some() {
-            continue;
-        }
-        let Some(pair) = by_id.get(result.id.as_str()) else {
-            continue;
-        };
-        let label = result.classification;
-        result.explanation = Some(Explanation {
-            rule: Rule::OtherJudge,
-            sentence: format!("{judge} gave {label:?}, and does not tell why"),
-            test: None,
-            points: pair.values.as_ref().map(|values| {
-                let nan = values.iter().filter(|value| value.is_nan()).count();
-                Points {
-                    total: values.len() as u64,
-                    nan: nan as u64,
-                    judged: (values.len() - nan) as u64,
-                    ..Points::default()
-                }
-            }),
-            warnings: warnings::of_series(pair),
-            doubts: Vec::new(),
-            queries: queries(pair),
-        });
+/// Fills in what is known of a result that its judge did not explain; adds to what it did.
+pub fn other(
+    judge: &str,
+    pair: &MetricSetPair,
+    sides: &Pair<Side<'_>>,
+    result: &mut CanaryAnalysisResult,
+    doubts: Vec<Doubt>,
+) {
+    if let Some(told) = &mut result.explanation {
+        let is_new = |doubt: &Doubt| told.doubts.iter().all(|known| known.cause != doubt.cause);
+        let new: Vec<Doubt> = doubts.into_iter().filter(is_new).collect();
+        told.warnings.extend(new.iter().map(outcome::warning));
+        told.doubts.extend(new);
+        return;
     }
+    let label = result.classification;
+    result.explanation = Some(Explanation {
+        rule: Rule::OtherJudge,
+        sentence: format!("{judge} gave {label:?}, and does not tell why"),
+        test: None,
+        points: pair.values.as_ref().map(|values| {
+            let nan = values.iter().filter(|value| value.is_nan()).count();
+            Points {
+                total: values.len() as u64,
+                nan: nan as u64,
+                judged: (values.len() - nan) as u64,
+                ..Points::default()
+            }
+        }),
+        warnings: warnings::of_series(pair, sides, &doubts),
+        doubts,
+        queries: queries(pair),
+    });
 }
 
 fn queries(pair: &MetricSetPair) -> Option<Pair<SentQuery>> {
@@ -216,6 +224,17 @@ fn against_the_means(means: Pair<f64>, estimate: f64) -> String {
     }
 }
 
+/// How many could not be judged.
+pub fn not_judged(results: &[CanaryAnalysisResult]) -> u64 {
+    let is_missing = |result: &&CanaryAnalysisResult| {
+        matches!(
+            result.classification,
+            Label::Nodata | Label::NodataFailMetric | Label::Error
+        )
+    };
+    results.iter().filter(is_missing).count() as u64
+}
+
 pub fn summary(
     rule: SummaryRule,
     score: &CanaryJudgeScore,
@@ -223,13 +242,7 @@ pub fn summary(
     groups: Vec<GroupCost>,
     results: &[CanaryAnalysisResult],
 ) -> Summary {
-    let is_judged = |result: &&CanaryAnalysisResult| {
-        !matches!(
-            result.classification,
-            Label::Nodata | Label::NodataFailMetric | Label::Error
-        )
-    };
-    let not_judged = results.len() - results.iter().filter(is_judged).count();
+    let not_judged = not_judged(results);
     let mut sentence = match rule {
         SummaryRule::CriticalMetric => {
             let metric = results.iter().find(|result| {
@@ -259,14 +272,21 @@ pub fn summary(
             "; {not_judged} of {metrics} metrics could not be judged"
         );
     }
+    let lost = (rule == SummaryRule::Score)
+        .then(|| warnings::lost_weights(&groups))
+        .flatten();
+    if let Some(lost) = &lost {
+        let _ = write!(sentence, "; {}", lost.sentence);
+    }
     Summary {
         rule,
         sentence,
         groups,
         metrics: results.len() as u64,
-        not_judged: not_judged as u64,
+        not_judged,
         outcome: None,
         doubts: Vec::new(),
+        warnings: lost.into_iter().collect(),
     }
 }
 
@@ -302,6 +322,7 @@ mod tests {
     use super::*;
     use crate::judge::classify::Workspace;
     use crate::judge::noise::Noise;
+    use crate::judge::side;
 
     /// What is told of `m`, judged by `analysisConfigurations.canary`.
     fn told(canary: &serde_json::Value, control: &[f64], experiment: &[f64]) -> Explanation {
@@ -322,7 +343,7 @@ mod tests {
             experiment,
         };
         let found = Workspace::default().classify(&policy, values, &mut Noise::new(42));
-        super::metric(&pair, &policy, &found)
+        super::metric(&pair, &side::of(&pair), &policy, &found, Vec::new())
     }
 
     fn around(center: f64) -> Vec<f64> {

@@ -22,6 +22,7 @@ pub const MEMBERS: [(&str, &[&str]); 3] = [
             "muted",
             "effectSize",
             "outliers",
+            "doubt",
         ],
     ),
     (
@@ -38,11 +39,12 @@ pub const MEMBERS: [(&str, &[&str]); 3] = [
 ];
 
 /// The members that are words: the last of each is what any other word is taken for.
-pub const WORDS: [(&str, &[&str]); 4] = [
+pub const WORDS: [(&str, &[&str]); 5] = [
     ("direction", &["increase", "decrease", "either"]),
     ("nanStrategy", &["replace", "remove"]),
     ("effectSize.measure", &["cles", "meanRatio"]),
     ("outliers.strategy", &["remove", "keep"]),
+    ("doubt", &["fail", "ignore", "tell"]),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +61,38 @@ pub struct MetricPolicy {
     pub critical_effect: Effect,
     /// Greater than zero; `None` keeps outliers.
     pub outlier_factor: Option<f64>,
+    /// `None`: as the canary config or the operator says.
+    pub doubt: Option<Doubting>,
+}
+
+/// What becomes of a metric that is doubtful.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Doubting {
+    /// The label stays, the outcome has its doubts.
+    #[default]
+    Tell,
+    /// It counts as failed for everybody.
+    Fail,
+    /// It is never doubtful.
+    Ignore,
+}
+
+impl Doubting {
+    fn parse(word: &Value) -> Option<Self> {
+        match word.as_str()? {
+            "fail" => Some(Self::Fail),
+            "ignore" => Some(Self::Ignore),
+            "tell" => Some(Self::Tell),
+            _ => None,
+        }
+    }
+
+    /// What the config says for all of its metrics.
+    pub fn of(config: &CanaryConfig) -> Option<Self> {
+        let configurations = config.judge.as_ref()?.judge_configurations.as_ref()?;
+        // One metric may be beyond doubt, a canary may not.
+        Self::parse(configurations.get("doubt")?).filter(|doubt| *doubt != Self::Ignore)
+    }
 }
 
 /// Which differences matter.
@@ -128,6 +162,8 @@ impl MetricPolicy {
                 decrease: limit("criticalDecrease")?,
             },
             outlier_factor: outlier_factor(&members)?,
+            // Kayenta knows no such member, so whatever stands there is no fault.
+            doubt: members.get("doubt").and_then(Doubting::parse),
         })
     }
 }
@@ -368,6 +404,7 @@ mod tests {
                 allowed: limits,
                 critical_effect: limits,
                 outlier_factor: None,
+                doubt: None,
             };
             assert_eq!(policy, expected, "{canary}");
         }

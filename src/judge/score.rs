@@ -5,8 +5,8 @@ use indexmap::IndexMap;
 use super::explain;
 use crate::canary::explanation::{GroupCost, SummaryRule};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeGroupScore,
-    CanaryJudgeScore, Label, Summary, Verdict,
+    CanaryAnalysisResult, CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig,
+    CanaryJudgeGroupScore, CanaryJudgeScore, Label, Summary, Verdict,
 };
 use crate::error::{Error, Result};
 
@@ -25,12 +25,9 @@ pub fn score(
     results: &[CanaryAnalysisResult],
 ) -> Result<Scored> {
     let limits = Limits::of(thresholds)?;
-    let classifier = config.classifier.as_ref().ok_or_else(|| {
-        Error::Invalid(
-            "the canary config has no classifier, an object with groupWeights is wanted".into(),
-        )
-    })?;
-    let heard: Vec<&CanaryAnalysisResult> = results.iter().filter(|result| !result.muted).collect();
+    let classifier = classifier_of(config)?;
+    let heard = results.iter().filter(|result| !result.muted);
+    let heard: Vec<Counted<'_>> = heard.map(Counted::as_labeled).collect();
     let groups = tally(&heard);
     let weights = Weights::of(&groups, classifier.group_weights.as_ref());
     let (rule, score, reason) = if let Some((rule, reason)) = failure(&heard) {
@@ -57,6 +54,46 @@ pub fn score(
         summary: explain::summary(rule, &score, &limits, costs, results),
         group_scores,
         score,
+    })
+}
+
+/// A result that is not muted, and how it counts.
+pub struct Counted<'a> {
+    pub result: &'a CanaryAnalysisResult,
+    pub label: Label,
+    pub critical: bool,
+}
+
+impl<'a> Counted<'a> {
+    const fn as_labeled(result: &'a CanaryAnalysisResult) -> Self {
+        Self {
+            result,
+            label: result.classification,
+            critical: result.critical,
+        }
+    }
+}
+
+/// The verdict on results that count like this.
+pub fn rate(
+    config: &CanaryConfig,
+    thresholds: CanaryClassifierThresholdsConfig,
+    counted: &[Counted<'_>],
+) -> Result<Verdict> {
+    let limits = Limits::of(thresholds)?;
+    let groups = tally(counted);
+    let weights = Weights::of(&groups, classifier_of(config)?.group_weights.as_ref());
+    Ok(limits.classify(match failure(counted) {
+        Some(_) => 0.0,
+        None => weigh(&groups, &weights)?,
+    }))
+}
+
+fn classifier_of(config: &CanaryConfig) -> Result<&CanaryClassifierConfig> {
+    config.classifier.as_ref().ok_or_else(|| {
+        Error::Invalid(
+            "the canary config has no classifier, an object with groupWeights is wanted".into(),
+        )
     })
 }
 
@@ -105,12 +142,12 @@ impl Tally {
     }
 }
 
-fn tally<'a>(results: &[&'a CanaryAnalysisResult]) -> IndexMap<&'a str, Tally> {
+fn tally<'a>(counted: &[Counted<'a>]) -> IndexMap<&'a str, Tally> {
     let mut groups: IndexMap<&str, Tally> = IndexMap::new();
-    for result in results {
-        for group in &result.groups {
+    for counted in counted {
+        for group in &counted.result.groups {
             let tally = groups.entry(group).or_default();
-            match result.classification {
+            match counted.label {
                 Label::Pass => tally.passed += 1,
                 Label::High | Label::Low | Label::NodataFailMetric => tally.failed += 1,
                 Label::Nodata | Label::Error => tally.not_judged += 1,
@@ -121,20 +158,20 @@ fn tally<'a>(results: &[&'a CanaryAnalysisResult]) -> IndexMap<&'a str, Tally> {
 }
 
 /// Why the canary fails whatever its groups say.
-fn failure(results: &[&CanaryAnalysisResult]) -> Option<(SummaryRule, String)> {
-    let critical = results
+fn failure(counted: &[Counted<'_>]) -> Option<(SummaryRule, String)> {
+    let critical = counted
         .iter()
-        .find(|result| result.critical && result.classification != Label::Pass);
-    if let Some(result) = critical {
+        .find(|counted| counted.critical && counted.label != Label::Pass);
+    if let Some(Counted { result, .. }) = critical {
         let reason = result.classification_reason.as_deref().unwrap_or_default();
         let reason = format!("Canary Failed: {reason}");
         return Some((SummaryRule::CriticalMetric, reason));
     }
-    let without_data = results
+    let without_data = counted
         .iter()
-        .filter(|result| result.classification == Label::Nodata)
+        .filter(|counted| counted.label == Label::Nodata)
         .count();
-    (!results.is_empty() && results.len() <= 2 * without_data).then(|| {
+    (!counted.is_empty() && counted.len() <= 2 * without_data).then(|| {
         let reason = "Canary Failed: 50% or more metrics returned NODATA";
         (SummaryRule::HalfWithoutData, reason.to_owned())
     })

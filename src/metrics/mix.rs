@@ -128,6 +128,7 @@ fn pair(name: &str, id: String, found: Match<'_>, first: Pair<&MetricSet>) -> Me
             control: values(found.control, first.control),
             experiment: values(found.experiment, first.experiment),
         },
+        nulls: None,
         timestamps: known.then_some(timestamps),
         scopes: by_side(sets.map(scope_of)),
         attributes: by_side(sets.map(|set| set.attributes.clone().unwrap_or_default())),

@@ -245,6 +245,24 @@ fn succeed(analysis: &mut CanaryAnalysisExecutionStatusResponse, at: usize) {
     }
 }
 
+/// Whether no other canary follows on this one, as far as its analysis tells.
+pub async fn is_last_look(app: &App, claim: &Claim) -> Result<bool> {
+    let Some(parent) = &claim.parent else {
+        return Ok(true);
+    };
+    let analysis: Option<CanaryAnalysisExecutionStatusResponse> =
+        app.storage.live(&Id::parse(parent)?).await?;
+    let Some(analysis) = analysis else {
+        return Ok(true);
+    };
+    // Its row may not tell yet that it has stages, or that this canary is one of them.
+    let request = analysis.canary_analysis_execution_request.clone();
+    let now = app.clock.now_millis();
+    let started = analysis.start_time_millis.unwrap_or(now);
+    let plan = Plan::of(&request.unwrap_or_default(), started);
+    Ok(plan.map_or(true, |plan| canary_id(&analysis, plan.runs()) == claim.id))
+}
+
 /// The canary that runs now, or would be started next.
 pub fn canary_under_way(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
     let at = current(analysis)?;

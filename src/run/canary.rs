@@ -8,17 +8,16 @@ use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use uuid::Uuid;
 
-use super::gauges;
-use super::remote_judge;
 use super::stages::{Failure, Stage, Stages};
+use super::{analysis, gauges, remote_judge};
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
     CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, Execution,
-    ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, iso_duration, iso_from_millis,
+    ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
 };
 use crate::error::{Error, Result};
-use crate::judge::{self, Judgement};
+use crate::judge::{self, Doubting, Judgement};
 use crate::metrics::{MetricRequest, mix};
 use crate::storage::Claim;
 
@@ -50,7 +49,7 @@ pub async fn run(
             )),
         })
     } else {
-        steps(app, &mut status, &mut stages, show).await
+        steps(app, claim, &mut status, &mut stages, show).await
     };
 
     let now = app.clock.now_millis();
@@ -78,6 +77,7 @@ pub async fn run(
 
 async fn steps(
     app: &App,
+    claim: &Claim,
     status: &mut CanaryExecutionStatusResponse,
     stages: &mut Stages,
     show: impl Fn(&Stages),
@@ -112,9 +112,19 @@ async fn steps(
             .map_err(at(Stage::Mix))
     };
     let judged = async {
-        judge(app, config, request.thresholds, Arc::clone(&pairs))
-            .await
-            .map_err(at(Stage::Judge))
+        let judged = async {
+            let thresholds = request.thresholds.ok_or_else(|| {
+                Error::Invalid("Execution request must contain thresholds".to_owned())
+            })?;
+            let question = Question {
+                config,
+                thresholds,
+                pairs: Arc::clone(&pairs),
+                is_last: analysis::is_last_look(app, claim).await?,
+            };
+            judge(app, question).await
+        };
+        judged.await.map_err(at(Stage::Judge))
     };
     let (stored, judged) = tokio::join!(stored, judged);
     stored?;
@@ -168,8 +178,9 @@ async fn fetch(
                     metric,
                     scope,
                 };
+                let window = Window::of(scope, app.clock.now_millis());
                 match source.fetch(&asked).await {
-                    Ok(sets) => Ok((stage, sets)),
+                    Ok(sets) => Ok((stage, within(window, sets))),
                     Err(error) => Err(Failure { stage, error }),
                 }
             });
@@ -201,38 +212,70 @@ async fn fetch(
     Ok(sets)
 }
 
+/// Series that tell for what time they were asked.
+fn within(window: Option<Window>, mut sets: Vec<MetricSet>) -> Vec<MetricSet> {
+    for set in &mut sets {
+        if let Some(window) = window {
+            window.tell(set.attributes.get_or_insert_default());
+        }
+    }
+    sets
+}
+
+/// What is to be judged.
+pub struct Question {
+    pub config: Arc<CanaryConfig>,
+    pub thresholds: CanaryClassifierThresholdsConfig,
+    pub pairs: Arc<Vec<MetricSetPair>>,
+    /// No later judgement of the same will come.
+    pub is_last: bool,
+}
+
 /// Judges with the judge that the config names: off the async threads, or over HTTP.
 ///
 /// # Errors
 /// `Invalid` when there is no such judge, or what it was given cannot be judged; `Fetch` when a
 /// judge over HTTP does not answer with a verdict.
-pub async fn judge(
-    app: &App,
-    config: Arc<CanaryConfig>,
-    thresholds: Option<CanaryClassifierThresholdsConfig>,
-    pairs: Arc<Vec<MetricSetPair>>,
-) -> Result<CanaryJudgeResult> {
-    let thresholds = thresholds
-        .ok_or_else(|| Error::Invalid("Execution request must contain thresholds".to_owned()))?;
-    let named = config.judge.as_ref();
+pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
+    let doubting = if app.config.fail_doubtful {
+        Doubting::Fail
+    } else {
+        Doubting::Tell
+    };
+    let named = question.config.judge.as_ref();
     let name = named.and_then(|judge| judge.name.clone());
     if let Some(remote) = &app.config.remote_judge
         && name.as_deref() == Some(remote_judge::NAME)
     {
-        let mut result = remote_judge::judge(remote, &config, thresholds, &pairs).await?;
-        judge::explain_others(&mut result, &pairs);
-        return Ok(result);
+        let judgement = question.judgement(doubting);
+        let Judgement {
+            config,
+            thresholds,
+            pairs,
+            ..
+        } = judgement;
+        let mut judged = remote_judge::judge(remote, config, thresholds, pairs).await?;
+        judge::hear(&judgement, &mut judged)?;
+        return Ok(judged);
     }
     tokio::task::spawn_blocking(move || {
-        judge::resolve(name.as_deref())?.judge(&Judgement {
-            config: &config,
-            thresholds,
-            pairs: &pairs,
-            noise_seed: judge::DEFAULT_NOISE_SEED,
-        })
+        judge::resolve(name.as_deref())?.judge(&question.judgement(doubting))
     })
     .await
     .map_err(|error| Error::Internal(format!("the judge did not answer: {error}")))?
+}
+
+impl Question {
+    fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
+        Judgement {
+            config: &self.config,
+            thresholds: self.thresholds,
+            pairs: &self.pairs,
+            noise_seed: judge::DEFAULT_NOISE_SEED,
+            doubting,
+            is_last: self.is_last,
+        }
+    }
 }
 
 fn scope_of<'a>(

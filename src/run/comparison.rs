@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::admission::new_id;
-use super::judge;
 use super::stages::{Failure, Stage};
+use super::{Question, judge};
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeConfig, CanaryJudgeResult,
@@ -88,12 +88,13 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
                 ..judge.clone()
             };
         }
-        judge(
-            app,
-            Arc::new(config),
-            Some(comparison.thresholds),
-            Arc::clone(&pairs),
-        )
+        let question = Question {
+            config: Arc::new(config),
+            thresholds: comparison.thresholds,
+            pairs: Arc::clone(&pairs),
+            is_last: true,
+        };
+        judge(app, question)
     };
     let [one, two] = &comparison.judges;
     Ok(tokio::join!(asked(one), asked(two)).into())

@@ -50,13 +50,24 @@ fn complaints_of_summary(judged: &Value, thresholds: &Value) -> Vec<String> {
     let heard = || results.iter().filter(|result| result["muted"] == false);
     let without_data = heard().filter(|result| result["classification"] == "Nodata");
     let counts = [heard().count(), without_data.count()];
-    let counts = counts.into_iter().chain(1..groups.len());
+    // Of groups and of doubtful metrics, those that are not named are counted.
+    let counts = counts.into_iter().chain(1..groups.len().max(results.len()));
     let mut numbers: Vec<f64> = counts
         .map(|count| u32::try_from(count).unwrap().into())
         .collect();
     for told in [summary, &judged["score"], thresholds] {
         numbers.extend(numbers_in(told));
     }
+    let with_metrics = groups.iter().filter(|group| {
+        let judged = ["passed", "failed", "notJudged"];
+        judged.iter().any(|member| group[member] != 0)
+    });
+    numbers.push(
+        with_metrics
+            .filter_map(|group| group["weight"].as_f64())
+            .sum(),
+    );
+    numbers.push(100.0);
     // Names may hold numbers, and one name another one.
     let all = groups.iter().chain(results);
     let mut names: Vec<&str> = all.filter_map(|one| one["name"].as_str()).collect();

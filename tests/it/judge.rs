@@ -19,7 +19,7 @@ use serin::judge::noise::Noise;
 use serin::judge::policy::{MetricPolicy, NanStrategy};
 use serin::judge::rank_sum::{order_key, plain_statistic};
 use serin::judge::transform::{Fences, handle_nan};
-use serin::judge::{DEFAULT_NOISE_SEED, Judgement, resolve};
+use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement, resolve};
 
 use crate::explained::{complaints, remove};
 
@@ -69,6 +69,8 @@ fn judge(case: &Value) -> Result<Value, String> {
         thresholds: thresholds.unwrap_or_default(),
         pairs: &pairs,
         noise_seed: case["noiseSeed"].as_i64().unwrap_or(DEFAULT_NOISE_SEED),
+        doubting: Doubting::Tell,
+        is_last: true,
     };
     let judged = |found: serin::error::Result<CanaryJudgeResult>| match found {
         Ok(result) => Ok(serde_json::to_value(result).unwrap()),
@@ -115,6 +117,8 @@ fn judging_in_parallel_changes_nothing() {
         },
         pairs: &pairs,
         noise_seed: 7,
+        doubting: Doubting::Tell,
+        is_last: true,
     };
     let together = resolve(None).unwrap().judge(&judgement).unwrap();
     let alone = judge_on_one_thread(&judgement).unwrap();

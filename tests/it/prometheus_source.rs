@@ -41,6 +41,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
     });
     let second = Duration::from_secs(1);
     Config {
+        fail_doubtful: false,
         accounts: accounts.collect(),
         prometheus: Prometheus {
             scope_label: "instance".to_owned(),

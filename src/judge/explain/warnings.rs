@@ -1,10 +1,13 @@
 //! What should make a reader of a verdict careful.
 
-use crate::canary::explanation::{Warning, WarningCode};
-use crate::canary::{MetricSetPair, MetricSetScope, Pair};
-use crate::judge::ENOUGH_POINTS;
+use crate::canary::explanation::{GroupCost, Warning, WarningCode};
+use crate::canary::number::number;
+use crate::canary::{Doubt, DoubtCause, MetricSetPair, Pair};
 use crate::judge::classify::{Classification, Ties};
+use crate::judge::doubts::labels;
 use crate::judge::lookback::{duration, longest};
+use crate::judge::side::Side;
+use crate::judge::{ENOUGH_POINTS, outcome};
 
 /// Points farther apart than this many steps have a gap between them.
 const GAP_STEPS: f64 = 1.5;
@@ -15,14 +18,26 @@ const FREQUENT_PART: usize = 4;
 /// So does having fewer different values than this part of the points.
 const DISTINCT_PART: usize = 5;
 
+/// So many runs of equal values tell how often a value stands; a few may do so by chance.
+const ENOUGH_RUNS: usize = 6;
+
+/// Of 100 points for all groups.
+const POINTS: f64 = 100.0;
+
 /// Of a metric that was judged here.
-pub fn of(pair: &MetricSetPair, found: &Classification) -> Vec<Warning> {
-    let mut warnings = of_series(pair);
+pub fn of(
+    pair: &MetricSetPair,
+    sides: &Pair<Side<'_>>,
+    found: &Classification,
+    doubts: &[Doubt],
+) -> Vec<Warning> {
+    let mut warnings = of_series(pair, sides, doubts);
     let judged = found.points.map(|points| points.judged);
     if judged.control == 0 || judged.experiment == 0 {
         return warnings;
     }
-    if judged.control.min(judged.experiment) < ENOUGH_POINTS {
+    if judged.control.min(judged.experiment) < ENOUGH_POINTS && !is_told(doubts, DoubtCause::TooFew)
+    {
         warnings.push(warning(
             WarningCode::FewPoints,
             format!(
@@ -32,44 +47,41 @@ pub fn of(pair: &MetricSetPair, found: &Classification) -> Vec<Warning> {
             ),
         ));
     }
-    warnings.extend(sameness(found, judged));
+    warnings.extend(match repeated(sides, found) {
+        None => sameness(found, judged),
+        repeated => repeated,
+    });
     warnings
 }
 
-/// What can be told of the series alone.
-pub fn of_series(pair: &MetricSetPair) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let side = |side: &str| Side {
-        attributes: pair.attributes.get(side),
-        scope: pair.scopes.get(side),
-    };
-    let sides = Pair {
-        control: side("control"),
-        experiment: side("experiment"),
-    };
-    for (name, side, timestamps) in [
-        (
-            "control",
-            &sides.control,
-            pair.timestamps.as_ref().map(|all| all.control.as_slice()),
-        ),
-        (
-            "experiment",
-            &sides.experiment,
-            pair.timestamps
-                .as_ref()
-                .map(|all| all.experiment.as_slice()),
-        ),
-    ] {
+/// What can be told of the series alone, the doubts first.
+pub fn of_series(pair: &MetricSetPair, sides: &Pair<Side<'_>>, doubts: &[Doubt]) -> Vec<Warning> {
+    let mut warnings: Vec<Warning> = doubts.iter().map(outcome::warning).collect();
+    for side in [&sides.control, &sides.experiment] {
+        let Side { name, measured, .. } = side;
         if let Some(told) = side.attribute("warnings") {
             warnings.push(warning(
                 WarningCode::Source,
                 format!("the source said of the {name} side: {told}"),
             ));
         }
-        warnings.extend(timestamps.and_then(|timestamps| gaps(name, timestamps)));
+        if 0 < measured.nulls {
+            warnings.push(warning(
+                WarningCode::Nulls,
+                format!(
+                    "{} of {} values on the {name} side are null, which counts as 0; what is missing \
+                     is \"NaN\"",
+                    measured.nulls, measured.places
+                ),
+            ));
+        }
+        if !is_told(doubts, DoubtCause::Coverage) {
+            warnings.extend(side.timestamps.and_then(|times| gaps(name, times)));
+        }
     }
-    warnings.extend(unpaired(pair));
+    if !is_told(doubts, DoubtCause::OneSided) {
+        warnings.extend(unpaired(pair));
+    }
     let steps = sides.as_ref().map(Side::step);
     if steps.control != steps.experiment && steps.control != 0 && steps.experiment != 0 {
         warnings.push(warning(
@@ -92,42 +104,77 @@ pub fn of_series(pair: &MetricSetPair) -> Vec<Warning> {
                 .to_owned(),
         ));
     }
-    warnings.extend(shared_data(&sides));
+    warnings.extend(shared_data(sides));
     warnings
 }
 
-struct Side<'a> {
-    attributes: Option<&'a indexmap::IndexMap<String, String>>,
-    scope: Option<&'a MetricSetScope>,
+/// Groups that cannot reach 100 points together, whatever their metrics do.
+pub fn lost_weights(groups: &[GroupCost]) -> Option<Warning> {
+    let has_metrics = |group: &&GroupCost| 0 < group.passed + group.failed + group.not_judged;
+    let weights = groups.iter().filter(has_metrics).map(|group| group.weight);
+    let reachable = weights.fold(0.0, |sum, weight| sum + weight);
+    (reachable < POINTS - 0.005).then(|| {
+        warning(
+            WarningCode::LostWeights,
+            format!(
+                "{} of {POINTS} points can be had, for that is what the weights of the groups with \
+                 metrics sum to",
+                number(reachable)
+            ),
+        )
+    })
 }
 
-impl<'a> Side<'a> {
-    fn attribute(&self, name: &str) -> Option<&'a str> {
-        self.attributes?.get(name).map(String::as_str)
-    }
-
-    fn query(&self) -> Option<&'a str> {
-        self.attribute("query")
-    }
-
-    fn start(&self) -> Option<i64> {
-        self.scope.map(|scope| scope.start_time_millis)
-    }
-
-    fn step(&self) -> i64 {
-        self.scope.map_or(0, |scope| scope.step_millis)
-    }
+fn is_told(doubts: &[Doubt], cause: DoubtCause) -> bool {
+    doubts.iter().any(|doubt| doubt.cause == cause)
 }
 
 fn warning(code: WarningCode, sentence: String) -> Warning {
     Warning { code, sentence }
 }
 
+/// Values that stand many times in a row: the test takes them for as many measurements.
+fn repeated(sides: &Pair<Side<'_>>, found: &Classification) -> Option<Warning> {
+    let times = |side: &Side<'_>, ties: Ties| {
+        let measured = side.measured;
+        let runs = measured.runs();
+        if runs < ENOUGH_RUNS {
+            return None;
+        }
+        let are_long = measured.lone * 10 <= runs;
+        // Values that never come back are no coarse ones, so that equal neighbours are one value.
+        let are_one = ties.distinct * 10 >= runs * 9 && 2 * measured.finite >= 3 * runs;
+        (are_long || are_one).then_some((side.name, measured.finite, runs))
+    };
+    let (name, points, runs) = times(&sides.control, found.ties.control)
+        .or_else(|| times(&sides.experiment, found.ties.experiment))?;
+    Some(warning(
+        WarningCode::Repeated,
+        format!(
+            "the {points} points on the {name} side are {runs} values, each of which stands many times \
+             in a row: the step is shorter than new values come, so differences look surer than they \
+             are; a step as long as the scrape interval helps"
+        ),
+    ))
+}
+
 /// Equal values, on which the verdict hangs by the tolerance of the root finder.
 fn sameness(found: &Classification, judged: Pair<u64>) -> Option<Warning> {
-    found.test?;
     let is_constant = found.ties.map(|ties| ties.distinct == 1);
     let constant = match (is_constant.control, is_constant.experiment) {
+        // Nothing happened on either side, as it often is with errors.
+        (true, true) if found.test.is_none() && found.stats.control.mean == 0.0 => return None,
+        (true, true) if found.test.is_none() => {
+            let value = number(found.stats.control.mean);
+            return Some(warning(
+                WarningCode::Constant,
+                format!(
+                    "both sides are constant, at {value}: a quantile beyond the last bucket, or \
+                     another value that cannot change, tells nothing of the canary"
+                ),
+            ));
+        }
+        _ if found.test.is_none() => return None,
         (true, true) => Some("both sides are constant, and were told apart by a little noise"),
         (true, false) => Some("the control side is constant"),
         (false, true) => Some("the experiment side is constant"),
@@ -210,16 +257,11 @@ fn unpaired(pair: &MetricSetPair) -> Option<Warning> {
     if pair.tags.is_empty() {
         return None;
     }
-    let labels: Vec<String> = pair
-        .tags
-        .iter()
-        .map(|(label, value)| format!("{label}=\"{value}\""))
-        .collect();
+    let labels = labels(pair);
     Some(warning(
         WarningCode::UnpairedLabels,
         format!(
-            "the series {{{}}} is there on the {only} side only, so it is compared with nothing",
-            labels.join(", ")
+            "the series {labels} is there on the {only} side only, so it is compared with nothing"
         ),
     ))
 }
@@ -251,10 +293,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::judge::side;
 
     fn codes(pair: &serde_json::Value) -> Vec<WarningCode> {
         let pair: MetricSetPair = serde_json::from_value(pair.clone()).unwrap();
-        of_series(&pair).iter().map(|found| found.code).collect()
+        of_series(&pair, &side::of(&pair), &[])
+            .iter()
+            .map(|found| found.code)
+            .collect()
     }
 
     fn pair(control: &serde_json::Value, experiment: &serde_json::Value) -> serde_json::Value {
@@ -334,7 +380,7 @@ mod tests {
         });
         let parsed: MetricSetPair = serde_json::from_value(pair.clone()).unwrap();
         assert_eq!(
-            of_series(&parsed)[0].sentence,
+            of_series(&parsed, &side::of(&parsed), &[])[0].sentence,
             "the series {pod=\"a\"} is there on the control side only, so it is compared with nothing"
         );
         pair["timestamps"]["experiment"] = json!([0]);

@@ -32,7 +32,6 @@ async fn a_server_that_stumbles_is_asked_again_and_one_that_refuses_is_left_with
 }
 
 #[tokio::test]
-#[ignore = "until the judge tells its doubts"]
 async fn an_analysis_is_waited_for_and_its_judgements_are_told() {
     let prometheus = ScriptedPrometheus::start(as_named).await;
     let of_two = [

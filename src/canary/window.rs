@@ -1,0 +1,122 @@
+//! The time that one side was asked for, as the attributes of its series tell it.
+
+use indexmap::IndexMap;
+
+use super::{CanaryScope, Instant};
+
+const START: &str = "windowStart";
+const END: &str = "windowEnd";
+const STEP: &str = "windowStep";
+const ASKED_AT: &str = "askedAt";
+
+/// In milliseconds. What a series holds does not tell it: Kayenta reads start and step off the points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub start: i64,
+    pub end: i64,
+    /// Above 0.
+    pub step: i64,
+    /// When the source was asked.
+    pub asked_at: i64,
+}
+
+impl Window {
+    /// `None` for a scope that is no window of points.
+    pub fn of(scope: &CanaryScope, asked_at: i64) -> Option<Self> {
+        let window = Self {
+            start: scope.start?.as_millis(),
+            end: scope.end?.as_millis(),
+            step: scope.step?.checked_mul(1000)?,
+            asked_at,
+        };
+        window.is_one().then_some(window)
+    }
+
+    /// What the attributes of a side tell of it.
+    pub fn told(attributes: &IndexMap<String, String>) -> Option<Self> {
+        let time = |name: &str| Some(Instant::parse(attributes.get(name)?)?.as_millis());
+        let seconds: i64 = attributes.get(STEP)?.parse().ok()?;
+        let window = Self {
+            start: time(START)?,
+            end: time(END)?,
+            step: seconds.checked_mul(1000)?,
+            asked_at: time(ASKED_AT)?,
+        };
+        window.is_one().then_some(window)
+    }
+
+    /// Tells it, unless the source has told another one.
+    pub fn tell(self, attributes: &mut IndexMap<String, String>) {
+        if attributes.contains_key(START) {
+            return;
+        }
+        let time = |millis| Instant::from_millis(millis).map(|time| time.to_string());
+        let told = [
+            (START, time(self.start)),
+            (END, time(self.end)),
+            (STEP, Some((self.step / 1000).to_string())),
+            (ASKED_AT, time(self.asked_at)),
+        ];
+        attributes.extend(told.into_iter().filter_map(|(name, value)| {
+            let value = value?;
+            Some((name.to_owned(), value))
+        }));
+    }
+
+    pub const fn length(self) -> i64 {
+        self.end - self.start
+    }
+
+    /// How many points it holds, both ends included.
+    pub fn points(self) -> usize {
+        usize::try_from(self.length() / self.step + 1).unwrap_or(usize::MAX)
+    }
+
+    const fn is_one(self) -> bool {
+        0 < self.step && self.start < self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_window_comes_back_from_what_was_told() {
+        let cases = [
+            (
+                json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:30:00.5Z", "step": 60}),
+                Some(31),
+            ),
+            (
+                json!({"start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:00:59Z", "step": 60}),
+                Some(1),
+            ),
+            (
+                json!({"start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60}),
+                None,
+            ),
+            (
+                json!({"start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:30:00Z"}),
+                None,
+            ),
+            (
+                json!({"start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:30:00Z", "step": 0}),
+                None,
+            ),
+            (json!({"step": 60}), None),
+        ];
+        for (scope, points) in cases {
+            let scope: CanaryScope = serde_json::from_value(scope).unwrap();
+            let window = Window::of(&scope, 1_717_300_000_001);
+            assert_eq!(window.map(Window::points), points, "{scope:?}");
+            let mut attributes = IndexMap::new();
+            if let Some(window) = window {
+                window.tell(&mut attributes);
+            }
+            assert_eq!(Window::told(&attributes), window, "{scope:?}");
+        }
+    }
+}
