@@ -16,13 +16,12 @@ use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
-    ExecutionStatus, Id,
+    ExecutionStatus, Id, Kind,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::{self, Admission, admit};
-use crate::storage::Kind;
 
 /// The id under which an execution can be polled.
 #[derive(Debug, Serialize, ToSchema)]

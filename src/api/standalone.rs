@@ -16,13 +16,13 @@ use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
-    CanaryAnalysisExecutionStatusResponse, Id,
+    CanaryAnalysisExecutionStatusResponse, Id, Kind,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::Result;
 use crate::judge;
 use crate::run::{AnalysisAdmission, admit_analysis};
-use crate::storage::{Found, Kind};
+use crate::storage::Found;
 
 /// The id under which an analysis can be polled.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::request::Query;
 use crate::app::App;
-use crate::canary::Id;
+use crate::canary::{Id, Kind};
 use crate::error::{Error, Result};
+use crate::storage::Found;
 use crate::storage::events::Change;
-use crate::storage::{Found, Kind};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");

@@ -6,10 +6,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::index::{ArchiveRow, Kind, Listing};
+use super::index::{ArchiveRow, Listing};
 use super::objects::ObjectEntry;
-use super::{Record, Storage, does_not_exist, group, not_found, to_bytes};
-use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair, iso_from_millis};
+use super::{Brief, Storage, does_not_exist, group, not_found, to_bytes};
+use crate::canary::{
+    CanaryExecutionStatusResponse, Execution, Id, Kind, MetricSet, MetricSetPair, iso_from_millis,
+};
 use crate::error::{Error, Result};
 
 /// What a listing tells of an object.
@@ -117,7 +119,7 @@ impl Storage {
         self.delete(account, group::CANARY_ARCHIVE, id).await
     }
 
-    pub(super) async fn put_archive<R: Record>(
+    pub(super) async fn put_archive<R: Execution>(
         &self,
         account: &str,
         id: &Id,
@@ -128,21 +130,21 @@ impl Storage {
     }
 
     /// Object first, then row.
-    pub(super) async fn put_archive_body<R: Record>(
+    pub(super) async fn put_archive_body<R: Execution>(
         &self,
         account: &str,
         id: &Id,
         archive: &R,
         body: Bytes,
     ) -> Result<()> {
-        let key = format!("{0}/{id}/{0}.json", R::GROUP);
+        let key = format!("{0}/{id}/{0}.json", R::KIND.group());
         let version = self.put(account, &key, body).await?;
         self.forget(R::KIND, account, id.as_str()).await;
         let row = self.archive_row(id.as_str(), archive, version);
         self.index.put_archive(account, &row).await
     }
 
-    pub(super) fn archive_row<R: Record>(
+    pub(super) fn archive_row<R: Execution>(
         &self,
         id: &str,
         archive: &R,
@@ -260,8 +262,8 @@ fn written_length(pair: &MetricSetPair) -> usize {
 const MOST_INDEXED: usize = 255;
 
 /// What lists show of an execution.
-pub(super) fn listing<R: Record>(document: &R) -> Listing {
-    let brief = document.brief();
+pub(super) fn listing<R: Execution>(document: &R) -> Listing {
+    let brief = Brief::of(&document.told());
     Listing {
         outcome: brief.outcome.as_str().to_owned(),
         // A brief has texts and numbers only, which can be written.

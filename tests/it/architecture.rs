@@ -9,7 +9,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("http", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
-    ("config", &["error"]),
+    ("config", &["canary", "error"]),
     ("judge", &["canary", "error"]),
     ("metrics", &["canary", "config", "error", "http", "clock"]),
     ("storage", &["canary", "config", "error", "clock"]),

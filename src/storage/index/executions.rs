@@ -7,38 +7,8 @@ use sqlx::query::Query;
 use sqlx::{Any, Row};
 
 use super::{Index, Outbox};
-use crate::canary::ExecutionStatus;
+use crate::canary::{ExecutionStatus, Kind};
 use crate::error::Result;
-
-/// What an execution does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Canary,
-    /// A standalone canary analysis: canaries over one window after the other.
-    Analysis,
-    /// Two judges on one list of pairs; its row is written when both have judged.
-    Comparison,
-}
-
-impl Kind {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Canary => "canary",
-            Self::Analysis => "analysis",
-            Self::Comparison => "comparison",
-        }
-    }
-
-    /// `None` for a kind that only a newer version knows: its rows are left alone.
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "canary" => Some(Self::Canary),
-            "analysis" => Some(Self::Analysis),
-            "comparison" => Some(Self::Comparison),
-            _ => None,
-        }
-    }
-}
 
 /// An execution as its row has it.
 #[derive(Clone, Debug)]
@@ -204,10 +174,14 @@ impl Index {
         // As an expression, lest the kind be looked up in an index of all that ever ran.
         let sql = format!(
             "WITH due AS MATERIALIZED (SELECT id FROM execution WHERE due_at <= $3 \
-             AND kind || '' IN ('canary', 'analysis', 'comparison') ORDER BY due_at, id LIMIT $4 {}) \
+             AND kind || '' IN ({}) ORDER BY due_at, id LIMIT $4 {}) \
              UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
              failures = failures + 1 WHERE id IN (SELECT id FROM due) \
              RETURNING kind, id, attempt, failures, storage_account, complete, parent, document",
+            // What only a newer version knows is left to it.
+            Kind::ALL
+                .map(|kind| format!("'{}'", kind.as_str()))
+                .join(", "),
             self.skip_locked()
         );
         let claimed = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -507,6 +481,7 @@ pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// `None` for a kind that only a newer version knows.
 fn execution_row(row: &AnyRow) -> Option<ExecutionRow> {
     let status: String = row.get("status");
     Some(ExecutionRow {

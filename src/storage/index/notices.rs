@@ -6,10 +6,10 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Row};
 
+use super::Index;
 use super::executions::millis;
 use super::outbox::Whose;
-use super::{Index, Kind};
-use crate::config::Event;
+use crate::canary::{Event, Kind};
 use crate::error::Result;
 
 /// One event of an execution that a channel is to be told.
@@ -151,7 +151,7 @@ impl Index {
         let row = self
             .ask("find a chart", found.fetch_optional(&self.read))
             .await?;
-        Ok(row.and_then(|row| {
+        let chart = |row: AnyRow| {
             Some(ChartRow {
                 kind: Kind::parse(row.get("kind"))?,
                 execution_id: row.get("execution_id"),
@@ -160,7 +160,8 @@ impl Index {
                 pair_id: row.get("pair_id"),
                 label: row.get("label"),
             })
-        }))
+        };
+        Ok(row.and_then(chart))
     }
 
     /// Forgets notices that were made before `until`, of executions that do not run any more; and

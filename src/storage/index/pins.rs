@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use sqlx::Row;
 
-use super::{Index, Kind};
+use super::Index;
+use crate::canary::Kind;
 use crate::error::Result;
 
 impl Index {

@@ -4,8 +4,9 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, Row};
 
-use super::{Engine, Index, Kind};
+use super::{Engine, Index};
 use crate::canary::ExecutionStatus;
+use crate::canary::Kind;
 use crate::error::Result;
 
 /// What the executions of one application may become before they are due.
