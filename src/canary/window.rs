@@ -16,18 +16,19 @@ pub struct Window {
     pub end: i64,
     /// Above 0.
     pub step: i64,
-    /// When the source was asked.
+    /// When the source was asked; at its end, if that was over.
     pub asked_at: i64,
 }
 
 impl Window {
     /// `None` for a scope that is no window of points.
     pub fn of(scope: &CanaryScope, asked_at: i64) -> Option<Self> {
+        let end = scope.end?.as_millis();
         let window = Self {
             start: scope.start?.as_millis(),
-            end: scope.end?.as_millis(),
+            end,
             step: scope.step?.checked_mul(1000)?,
-            asked_at,
+            asked_at: asked_at.min(end),
         };
         window.is_one().then_some(window)
     }
@@ -36,11 +37,12 @@ impl Window {
     pub fn told(attributes: &IndexMap<String, String>) -> Option<Self> {
         let time = |name: &str| Some(Instant::parse(attributes.get(name)?)?.as_millis());
         let seconds: i64 = attributes.get(STEP)?.parse().ok()?;
+        let end = time(END)?;
         let window = Self {
             start: time(START)?,
-            end: time(END)?,
+            end,
             step: seconds.checked_mul(1000)?,
-            asked_at: time(ASKED_AT)?,
+            asked_at: time(ASKED_AT).unwrap_or(end),
         };
         window.is_one().then_some(window)
     }
@@ -55,7 +57,11 @@ impl Window {
             (START, time(self.start)),
             (END, time(self.end)),
             (STEP, Some((self.step / 1000).to_string())),
-            (ASKED_AT, time(self.asked_at)),
+            // Not of a window that was over, which is the same whenever it is asked for.
+            (
+                ASKED_AT,
+                time(self.asked_at).filter(|_| self.asked_at < self.end),
+            ),
         ];
         attributes.extend(told.into_iter().filter_map(|(name, value)| {
             let value = value?;
@@ -110,13 +116,15 @@ mod tests {
         ];
         for (scope, points) in cases {
             let scope: CanaryScope = serde_json::from_value(scope).unwrap();
-            let window = Window::of(&scope, 1_717_300_000_001);
-            assert_eq!(window.map(Window::points), points, "{scope:?}");
-            let mut attributes = IndexMap::new();
-            if let Some(window) = window {
-                window.tell(&mut attributes);
+            for asked_at in [1_717_204_000_001, 1_717_300_000_000] {
+                let window = Window::of(&scope, asked_at);
+                assert_eq!(window.map(Window::points), points, "{scope:?}");
+                let mut attributes = IndexMap::new();
+                if let Some(window) = window {
+                    window.tell(&mut attributes);
+                }
+                assert_eq!(Window::told(&attributes), window, "{scope:?}");
             }
-            assert_eq!(Window::told(&attributes), window, "{scope:?}");
         }
     }
 }

@@ -5,15 +5,15 @@ use std::fmt::Write;
 use super::classify::Classification;
 use super::lookback::duration;
 use super::policy::{MetricPolicy, NanStrategy};
-use super::side::Side;
+use super::side::{Point, Side};
 use crate::canary::explanation::{EffectMeasure, Rule};
 use crate::canary::number::each;
-use crate::canary::{Doubt, DoubtCause, Label, MetricSetPair, Pair};
+use crate::canary::{Doubt, DoubtCause, Label, MetricSetPair, Pair, Window};
 
 /// A verdict on fewer points of a side stands on nothing.
 const ENOUGH: usize = 8;
 
-/// The part of the window that a side must cover, of ten.
+/// The tenths of the window that a side must cover.
 const COVERED_TENTHS: usize = 8;
 
 /// A side may begin late or end early by this part of its window, or by so many steps.
@@ -168,13 +168,9 @@ fn uncovered(side: &Side<'_>) -> Option<String> {
     let Some(window) = side.window() else {
         // Without a window, the places of a recorded list are one where somebody wrote `null` for
         // what is missing.
-        let is_short = measured.finite * 10 < measured.places * COVERED_TENTHS;
-        return (measured.nulls > 0 && is_short).then(|| {
-            format!(
-                "only {} of {} values are there on the {name} side",
-                measured.finite, measured.places
-            )
-        });
+        return missing(measured.finite, measured.places)
+            .filter(|_| measured.nulls > 0)
+            .map(|missing| format!("{missing} values are missing on the {name} side"));
     };
     let late = window.end - window.asked_at;
     if late > window.step.max(FUTURE_MILLIS) {
@@ -183,27 +179,38 @@ fn uncovered(side: &Side<'_>) -> Option<String> {
             duration(late)
         ));
     }
-    let points = window.points();
-    if measured.finite * 10 < points * COVERED_TENTHS {
-        return Some(format!(
-            "only {} of the {points} points of the window are there on the {name} side",
-            measured.finite
-        ));
-    }
-    let time = |place: usize| side.timestamps?.get(place).copied();
-    let begins = time(measured.first?.place)? - window.start;
-    let ends = window.end - time(measured.last?.place)?;
-    let edge = (window.length() / EDGE_PART).max(EDGE_STEPS.saturating_mul(window.step));
-    let begins = (edge < begins).then(|| format!("begins {} late", duration(begins)));
-    let ends = (edge < ends).then(|| format!("ends {} early", duration(ends)));
-    let told: Vec<String> = begins.into_iter().chain(ends).collect();
-    (!told.is_empty()).then(|| {
-        format!(
-            "the {name} side {} in a window of {}",
-            told.join(" and "),
+    let edges = edges(side, window).join(" and ");
+    match missing(measured.finite, window.points()) {
+        Some(missing) if edges.is_empty() => Some(format!(
+            "{missing} points of the window are missing on the {name} side"
+        )),
+        Some(missing) => Some(format!(
+            "{missing} points of the window are missing on the {name} side, which {edges}"
+        )),
+        None if edges.is_empty() => None,
+        None => Some(format!(
+            "the {name} side {edges} in a window of {}",
             duration(window.length())
-        )
-    })
+        )),
+    }
+}
+
+/// `12 of 31`, where these are too many.
+fn missing(there: usize, wanted: usize) -> Option<String> {
+    (there * 10 < wanted * COVERED_TENTHS).then(|| format!("{} of {wanted}", wanted - there))
+}
+
+/// How late a side begins and how early it ends.
+fn edges(side: &Side<'_>, window: Window) -> Vec<String> {
+    let time = |point: Option<Point>| side.timestamps?.get(point?.place).copied();
+    let begins = time(side.measured.first).map(|first| first - window.start);
+    let ends = time(side.measured.last).map(|last| window.end - last);
+    let edge = (window.length() / EDGE_PART).max(EDGE_STEPS.saturating_mul(window.step));
+    let begins = begins.filter(|late| edge < *late);
+    let begins = begins.map(|late| format!("begins {} late", duration(late)));
+    let ends = ends.filter(|early| edge < *early);
+    let ends = ends.map(|early| format!("ends {} early", duration(early)));
+    begins.into_iter().chain(ends).collect()
 }
 
 /// What an attribute of the sides says.

@@ -131,7 +131,10 @@ fn pair(name: &str, id: String, found: Match<'_>, first: Pair<&MetricSet>) -> Me
         nulls: None,
         timestamps: known.then_some(timestamps),
         scopes: by_side(sets.map(scope_of)),
-        attributes: by_side(sets.map(|set| set.attributes.clone().unwrap_or_default())),
+        attributes: by_side(Pair {
+            control: attributes(found.control, first.control),
+            experiment: attributes(found.experiment, first.experiment),
+        }),
     }
 }
 
@@ -141,6 +144,19 @@ fn values(found: Option<&MetricSet>, first: &MetricSet) -> Vec<f64> {
     let expected = found.unwrap_or(first).expected_points();
     values.resize(values.len().max(expected), f64::NAN);
     values
+}
+
+/// How a side was asked for; what it lacks of a series that is not there is not told of this one.
+fn attributes(found: Option<&MetricSet>, first: &MetricSet) -> IndexMap<String, String> {
+    let mut attributes = found
+        .unwrap_or(first)
+        .attributes
+        .clone()
+        .unwrap_or_default();
+    if found.is_none() {
+        attributes.shift_remove("dropped");
+    }
+    attributes
 }
 
 fn scope_of(set: &MetricSet) -> MetricSetScope {

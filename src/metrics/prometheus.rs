@@ -79,15 +79,13 @@ impl Prometheus {
         answer: &Answered,
     ) -> IndexMap<String, String> {
         let mut attributes = IndexMap::from([("link".to_owned(), self.link(&query, range))]);
-        let mut told: Vec<&str> = answer
-            .warnings
-            .iter()
-            .chain(&answer.infos)
-            .map(String::as_str)
-            .collect();
-        told.dedup();
-        if !told.is_empty() {
-            attributes.insert("warnings".to_owned(), told.join("; "));
+        for (name, told) in [
+            ("partial", answer.partial()),
+            ("warnings", answer.remarks()),
+        ] {
+            if !told.is_empty() {
+                attributes.insert(name.to_owned(), told.join("; "));
+            }
         }
         attributes.insert("query".to_owned(), query);
         attributes

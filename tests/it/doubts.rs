@@ -52,7 +52,7 @@ fn metric(control: &[Option<f64>], experiment: &[Option<f64>]) -> Metric {
     };
     let window = json!({
         "windowStart": "1970-01-01T00:00:00Z", "windowEnd": "1970-01-01T00:30:00Z",
-        "windowStep": "60", "askedAt": "1970-01-01T00:30:00Z",
+        "windowStep": "60",
     });
     Metric {
         canary: json!({"direction": "increase"}),

@@ -222,25 +222,62 @@ async fn what_was_fresh_or_not_yet_there_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_partial_answer_is_told_and_not_kept() {
-    let prometheus = ScriptedPrometheus::start(|asked| {
-        let reply = answer(asked, &["a"], |_, time| Some(as_double(time)));
-        // The first window ends at 20 minutes.
-        if asked_millis(asked, "end") == HOUR_ONE + 20 * MINUTE {
-            return reply.warning("a store is away");
+async fn an_answer_that_lacks_something_is_told_and_not_kept() {
+    let histogram = json!([[HOUR_ONE / 1000, {"count": "10", "sum": "2.5"}]]);
+    let cases = [
+        (
+            "/warnings",
+            json!(["a store is away"]),
+            "partial",
+            "a store is away",
+        ),
+        ("/isPartial", json!(true), "partial", "isPartial"),
+        (
+            "/infos",
+            json!(["PromQL info: a is no counter"]),
+            "warnings",
+            "PromQL info: a is no counter",
+        ),
+        (
+            "/warnings",
+            json!(["PromQL warning: no le"]),
+            "warnings",
+            "PromQL warning: no le",
+        ),
+        (
+            "/data/result/0/histograms",
+            histogram,
+            "dropped",
+            "1 of 22 are native histograms",
+        ),
+    ];
+    for (pointer, value, attribute, expected) in cases {
+        let saying = move |asked: &Asked| {
+            let reply = answer(asked, &["a"], |_, time| Some(as_double(time)));
+            // The first window ends at 20 minutes.
+            if asked_millis(asked, "end") == HOUR_ONE + 20 * MINUTE {
+                return reply.saying(pointer, value.clone());
+            }
+            reply
+        };
+        let prometheus = ScriptedPrometheus::start(saying).await;
+        let clock = Clock::settable(HOUR_ONE + 60 * MINUTE);
+        let source = source_at(&config_of(&prometheus), &clock);
+        for (grown, told) in [(20, Some(expected)), (30, None), (40, None)] {
+            let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
+            let sets = asking.fetch(&source).await.unwrap();
+            let attributes = sets[0].attributes.as_ref().unwrap();
+            let found = attributes.get(attribute).map(String::as_str);
+            assert_eq!(found, told, "{pointer}");
         }
-        reply
-    })
-    .await;
-    let clock = Clock::settable(HOUR_ONE + 60 * MINUTE);
-    let source = source_at(&config_of(&prometheus), &clock);
-    for (grown, warnings) in [(20, Some("a store is away")), (30, None), (40, None)] {
-        let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
-        let sets = asking.fetch(&source).await.unwrap();
-        let attributes = sets[0].attributes.as_ref().unwrap();
-        assert_eq!(attributes.get("warnings").map(String::as_str), warnings);
+        // What was noticed in the query says nothing of the answer.
+        let again = if pointer == "/infos" { 16 } else { 0 };
+        assert_eq!(
+            windows(&prometheus),
+            [(0, 20), (again, 30), (26, 40)],
+            "{pointer}"
+        );
     }
-    assert_eq!(windows(&prometheus), [(0, 20), (0, 30), (26, 40)]);
 }
 
 #[tokio::test]

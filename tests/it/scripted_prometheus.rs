@@ -120,10 +120,11 @@ impl Reply {
         Self::text(200, body).with("content-type", "application/json")
     }
 
-    /// The same answer, of which the server is not sure.
-    pub fn warning(mut self, warning: &str) -> Self {
+    /// The same answer with one member more.
+    pub fn saying(mut self, pointer: &str, value: Value) -> Self {
         let mut body: Value = serde_json::from_slice(&self.body).unwrap();
-        body["warnings"] = json!([warning]);
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        body.pointer_mut(parent).unwrap()[member] = value;
         self.body = body.to_string().into_bytes();
         self
     }

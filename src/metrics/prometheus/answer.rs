@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::canary::{CanaryScope, Instant, MetricSet, iso_from_millis};
 
@@ -19,6 +20,8 @@ pub struct Series {
     pub labels: Labels,
     /// At least one.
     pub samples: Vec<Sample>,
+    /// Native histograms beside them, which are no numbers.
+    pub histograms: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +40,41 @@ pub struct Answered {
     pub warnings: Vec<String>,
     /// What it noticed in the query.
     pub infos: Vec<String>,
+    /// It said itself that there is more, as `VictoriaMetrics` does.
+    pub is_partial: bool,
+}
+
+/// What Prometheus says of a query, and not of what it was answered from.
+const OF_THE_QUERY: &str = "PromQL ";
+
+impl Answered {
+    /// What says that there is more than was answered.
+    pub fn partial(&self) -> Vec<&str> {
+        let is_partial = |warning: &&str| !warning.starts_with(OF_THE_QUERY);
+        let warnings = self.warnings.iter().map(String::as_str);
+        let told = warnings.filter(is_partial);
+        let itself = self.is_partial.then_some("isPartial");
+        once(told.chain(itself))
+    }
+
+    /// What else it says.
+    pub fn remarks(&self) -> Vec<&str> {
+        let of_the_query = |warning: &&str| warning.starts_with(OF_THE_QUERY);
+        let warnings = self.warnings.iter().map(String::as_str);
+        let infos = self.infos.iter().map(String::as_str);
+        once(warnings.filter(of_the_query).chain(infos))
+    }
+
+    /// Whether the same will be answered for the same time.
+    pub fn is_settled(&self) -> bool {
+        let is_whole = |series: &Series| series.histograms == 0;
+        self.warnings.is_empty() && !self.is_partial && self.series.iter().all(is_whole)
+    }
+}
+
+/// The answers to pieces of a range say the same.
+fn once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    texts.collect::<IndexSet<_>>().into_iter().collect()
 }
 
 /// What an answer holds, or what is wrong with it.
@@ -53,9 +91,10 @@ pub fn read(body: &[u8]) -> Result<Answered, String> {
     };
     let series = data.result.unwrap_or_default().into_iter();
     let series = series.map(|series| match (series.values, series.histograms) {
-        (Some(samples), _) if !samples.is_empty() => Ok(Series {
+        (Some(samples), histograms) if !samples.is_empty() => Ok(Series {
             labels: series.metric,
             samples,
+            histograms: histograms.map_or(0, |histograms| histograms.len()),
         }),
         (_, Some(_)) => Err(
             "the answer holds native histograms, which cannot be judged; \
@@ -68,6 +107,7 @@ pub fn read(body: &[u8]) -> Result<Answered, String> {
         series: series.collect::<Result<_, _>>()?,
         warnings: answer.warnings.unwrap_or_default(),
         infos: answer.infos.unwrap_or_default(),
+        is_partial: answer.is_partial.is_some_and(|partial| partial == true),
     })
 }
 
@@ -97,22 +137,26 @@ pub fn join(mut answers: Vec<Answered>) -> Answered {
         series.push(answer.series);
         joined.warnings.extend(answer.warnings);
         joined.infos.extend(answer.infos);
+        joined.is_partial |= answer.is_partial;
     }
     joined.series = join_series(series);
     joined
 }
 
 fn join_series(answers: Vec<Vec<Series>>) -> Vec<Series> {
-    let mut joined = BTreeMap::<Labels, Vec<Sample>>::new();
+    let mut joined = BTreeMap::<Labels, (Vec<Sample>, usize)>::new();
     for series in answers.into_iter().flatten() {
-        joined
-            .entry(series.labels)
-            .or_default()
-            .extend(series.samples);
+        let (samples, histograms) = joined.entry(series.labels).or_default();
+        samples.extend(series.samples);
+        *histograms += series.histograms;
     }
     joined
         .into_iter()
-        .map(|(labels, samples)| Series { labels, samples })
+        .map(|(labels, (samples, histograms))| Series {
+            labels,
+            samples,
+            histograms,
+        })
         .collect()
 }
 
@@ -160,6 +204,10 @@ fn metric_set(name: &str, attributes: &IndexMap<String, String>, series: &Series
     let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
     let end = start.saturating_add(count.saturating_mul(step));
     let kept = || samples.iter().filter(|sample| sample.value.is_some());
+    let mut attributes = attributes.clone();
+    if let Some(dropped) = dropped(series) {
+        attributes.insert("dropped".to_owned(), dropped);
+    }
     MetricSet {
         name: name.to_owned(),
         start_time_millis: start,
@@ -169,7 +217,7 @@ fn metric_set(name: &str, attributes: &IndexMap<String, String>, series: &Series
         step_millis: step,
         values: kept().filter_map(|sample| sample.value).collect(),
         timestamps: kept().map(|sample| sample.millis()).collect(),
-        attributes: Some(attributes.clone()),
+        attributes: Some(attributes),
         tags: series
             .labels
             .iter()
@@ -177,6 +225,21 @@ fn metric_set(name: &str, attributes: &IndexMap<String, String>, series: &Series
             .map(|(label, value)| (label.clone(), value.clone()))
             .collect(),
     }
+}
+
+/// `41 of 61 are native histograms`
+fn dropped(series: &Series) -> Option<String> {
+    let unreadable = series.samples.iter().filter(|s| s.value.is_none()).count();
+    let all = series.samples.len() + series.histograms;
+    let told = [
+        (series.histograms, "native histograms"),
+        (unreadable, "no numbers"),
+    ];
+    let told = told.into_iter().filter(|(count, _)| 0 < *count);
+    let told: Vec<String> = told
+        .map(|(count, what)| format!("{count} of {all} are {what}"))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 impl Sample {
@@ -225,6 +288,8 @@ struct Answer<'a> {
     data: Option<AnswerData>,
     warnings: Option<Vec<String>>,
     infos: Option<Vec<String>>,
+    #[serde(rename = "isPartial")]
+    is_partial: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -237,7 +302,7 @@ struct AnswerSeries {
     #[serde(default)]
     metric: Labels,
     values: Option<Vec<Sample>>,
-    histograms: Option<IgnoredAny>,
+    histograms: Option<Vec<IgnoredAny>>,
 }
 
 impl<'de> Deserialize<'de> for Sample {
@@ -287,7 +352,7 @@ impl<'de> Deserialize<'de> for Number {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -423,6 +488,7 @@ mod tests {
                     value: Some(1.0),
                 })
                 .collect(),
+            histograms: seconds.len(),
         };
         let (a, b, c) = (
             &[("x", "a")][..],

@@ -63,7 +63,7 @@ impl Fetching {
                 };
                 answers.insert(0, known);
                 let whole = answer::join(answers);
-                if whole.warnings.is_empty() {
+                if whole.is_settled() {
                     place.keep(&whole.series, Some(&head), asked_at).await;
                 }
                 return Ok(whole);
@@ -72,7 +72,7 @@ impl Fetching {
         }
         let whole = self.whole(query, range, deadline).await?;
         // What the server is not sure of is not settled.
-        if whole.warnings.is_empty() {
+        if whole.is_settled() {
             place.keep(&whole.series, None, asked_at).await;
         }
         Ok(whole)

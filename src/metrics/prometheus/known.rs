@@ -237,6 +237,7 @@ impl Span {
             Series {
                 labels: strand.labels.iter().cloned().collect(),
                 samples: samples.collect(),
+                histograms: 0,
             }
         });
         series.filter(|series| !series.samples.is_empty()).collect()
