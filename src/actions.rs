@@ -17,10 +17,11 @@ use render::Variables;
 
 use crate::app::App;
 use crate::canary::actions::MOST_ACTIONS;
-use crate::canary::{Action, ActionCall, ActionEvent, Actions, CanaryConfig, Fault, Path};
-use crate::config::{ActionHost, Config, Event, check_url};
+use crate::canary::{
+    Action, ActionCall, Actions, CanaryConfig, Event, Execution, Fault, Path, Told,
+};
+use crate::config::{ActionHost, Config, check_url};
 use crate::error::{Error, Result};
-use crate::notify::Subject;
 use crate::storage::{NewAction, Turn};
 
 /// The end comes after every interval.
@@ -34,10 +35,10 @@ const TRIED_INTERVALS: u32 = 20;
 
 /// What has become of an execution.
 #[derive(Clone, Copy, Debug)]
-pub enum Happened {
-    Started,
-    Passed(Judgement),
-    Ended(ActionEvent),
+pub struct Happened {
+    pub event: Event,
+    /// That passed.
+    judgement: Option<Judgement>,
 }
 
 /// A judgement of an analysis.
@@ -49,46 +50,50 @@ pub struct Judgement {
 }
 
 impl Happened {
-    const fn event(&self) -> ActionEvent {
-        match self {
-            Self::Started => ActionEvent::Start,
-            Self::Passed(_) => ActionEvent::Interval,
-            Self::Ended(event) => *event,
+    pub const fn of(event: Event) -> Self {
+        Self {
+            event,
+            judgement: None,
+        }
+    }
+
+    pub const fn passed(judgement: Judgement) -> Self {
+        Self {
+            event: Event::Interval,
+            judgement: Some(judgement),
         }
     }
 
     /// Where its actions begin among those of the execution.
     fn place(&self) -> i64 {
-        let turn = match self {
-            Self::Started => 0,
-            Self::Passed(judgement) => i64::from(judgement.number),
-            Self::Ended(_) => END,
+        let turn = match self.judgement {
+            _ if self.event.is_end() => END,
+            Some(judgement) => i64::from(judgement.number),
+            None => 0,
         };
         turn * i64::try_from(MOST_ACTIONS).unwrap_or(i64::MAX / END)
     }
 
     /// It does not vouch for what came before.
     fn takes_back(&self) -> bool {
-        matches!(self, Self::Ended(event) if *event != ActionEvent::Pass)
+        self.event.is_end() && self.event != Event::Pass
+    }
+
+    fn number(&self) -> Option<u32> {
+        self.judgement.map(|judgement| judgement.number)
     }
 }
 
 /// How an execution ended, if it has ended by itself.
-pub fn end<S: Subject>(subject: &S) -> Option<Happened> {
-    Some(Happened::Ended(match subject.end()? {
-        Event::Start => ActionEvent::Start,
-        Event::Pass => ActionEvent::Pass,
-        Event::Marginal => ActionEvent::Marginal,
-        Event::Fail => ActionEvent::Fail,
-        Event::Error => ActionEvent::Error,
-    }))
+pub fn end<S: Execution>(document: &S) -> Option<Happened> {
+    Event::of_end(document.told().outcome).map(Happened::of)
 }
 
 /// What is to be called because of what happened, which is told in its order.
-pub fn turn<S: Subject>(
+pub fn turn<S: Execution>(
     app: &App,
     parent: Option<&str>,
-    subject: &S,
+    document: &S,
     happened: &[Happened],
 ) -> Option<Turn> {
     // Of the canaries of an analysis, the analysis decides.
@@ -97,7 +102,8 @@ pub fn turn<S: Subject>(
     }
     // They were in order when the execution was accepted; a rule that came later is no reason to
     // leave traffic where it is.
-    let actions = of(subject).ok().filter(|actions| !actions.is_empty())?;
+    let told = document.told();
+    let actions = of(&told).ok().filter(|actions| !actions.is_empty())?;
     let last = happened.last()?;
     let happened = if last.takes_back() {
         std::slice::from_ref(last)
@@ -107,7 +113,7 @@ pub fn turn<S: Subject>(
     let at = app.clock.now_millis();
     let new = happened
         .iter()
-        .flat_map(|happened| called(app, subject, &actions, happened, at));
+        .flat_map(|happened| called(app, &told, &actions, happened, at));
     let new: Vec<NewAction> = new.collect();
     // What is not overtaken by an action is still of use, unless it is taken back.
     (!new.is_empty() || last.takes_back()).then_some(Turn {
@@ -122,8 +128,9 @@ pub fn turn<S: Subject>(
 ///
 /// # Errors
 /// `Invalid`, with the place of what is wrong.
-pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
-    let actions = of(subject)?;
+pub fn check<S: Execution>(app: &App, document: &S, intervals: u32) -> Result<()> {
+    let told = document.told();
+    let actions = of(&told)?;
     if actions.is_empty() {
         return Ok(());
     }
@@ -139,36 +146,26 @@ pub fn check<S: Subject>(app: &App, subject: &S, intervals: u32) -> Result<()> {
         *number <= TRIED_INTERVALS || *number == intervals
     });
     let passed = tried.map(|number| {
-        Happened::Passed(Judgement {
+        Happened::passed(Judgement {
             number,
             score: TRIED_SCORE,
         })
     });
-    let ends = [
-        ActionEvent::Pass,
-        ActionEvent::Marginal,
-        ActionEvent::Fail,
-        ActionEvent::Error,
-    ];
-    let all = std::iter::once(Happened::Started)
+    let all = std::iter::once(Happened::of(Event::Start))
         .chain(passed)
-        .chain(ends.map(Happened::Ended));
+        .chain(Event::ENDS.map(Happened::of));
     for happened in all {
-        let event = happened.event();
-        let mut variables = Variables::of(app, subject, &happened);
-        // Only what ends in an error may have none.
-        if matches!(happened, Happened::Ended(end) if end != ActionEvent::Error) {
+        let event = happened.event;
+        let mut variables = Variables::of(app, &told, &happened);
+        // Only what ends without a verdict that stands has none.
+        if matches!(event, Event::Pass | Event::Marginal | Event::Fail) {
             variables.score = Some(TRIED_SCORE);
         }
-        let (named, tried) = match happened {
-            Happened::Passed(judgement) => {
-                (event, format!(" (tried with number {})", judgement.number))
-            }
-            Happened::Ended(_) if actions.named(event).is_none() => (
-                ActionEvent::Fail,
-                format!(" (tried at '{}')", event.as_str()),
-            ),
-            _ => (event, String::new()),
+        let named = actions.stands_at(event).unwrap_or(event);
+        let tried = match happened.number() {
+            Some(number) => format!(" (tried with number {number})"),
+            None if named != event => format!(" (tried at '{}')", event.as_str()),
+            None => String::new(),
         };
         for (at, action) in chosen(&actions, &happened) {
             let place = Path::element(named.as_str(), at);
@@ -196,7 +193,7 @@ pub fn faults(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
         Some(Ok(actions)) => actions,
     };
     let mut faults = Vec::new();
-    for event in ActionEvent::ALL {
+    for event in Event::ALL {
         for (at, action) in actions.named(event).unwrap_or_default().iter().enumerate() {
             let mut found = render::faults(action);
             // Who looks at a config far from its server knows no hosts.
@@ -246,7 +243,7 @@ fn host_of<'a>(hosts: &'a [ActionHost], url: &str) -> Result<(Url, &'a ActionHos
 }
 
 /// The actions of the request, and for the rest those of the config.
-fn of<S: Subject>(subject: &S) -> Result<Actions> {
+fn of(told: &Told<'_>) -> Result<Actions> {
     let read = |value, whose: &str| match Actions::read(value) {
         Ok(actions) => Ok(actions),
         Err(faults) => {
@@ -260,15 +257,12 @@ fn of<S: Subject>(subject: &S) -> Result<Actions> {
             )))
         }
     };
-    let facts = subject.facts();
-    let config = facts.config.and_then(|config| config.actions.as_ref());
+    let config = told.config.and_then(|config| config.actions.as_ref());
     let config = config
         .map(|value| read(value, "canary config"))
         .transpose()?;
-    let request = subject
-        .actions()
-        .map(|value| read(value, "request"))
-        .transpose()?;
+    let request = told.actions.map(|value| read(value, "request"));
+    let request = request.transpose()?;
     Ok(request.unwrap_or_default().over(config.unwrap_or_default()))
 }
 
@@ -277,34 +271,28 @@ fn chosen<'a>(
     actions: &'a Actions,
     happened: &Happened,
 ) -> impl Iterator<Item = (usize, &'a Action)> + use<'a> {
-    let number = match happened {
-        Happened::Passed(judgement) => Some(judgement.number),
-        _ => None,
-    };
-    let listed = actions.at(happened.event()).iter().enumerate();
+    let number = happened.number();
+    let listed = actions.at(happened.event).iter().enumerate();
     listed.filter(move |(_, action)| action.is_for(number))
 }
 
-fn called<S: Subject>(
+fn called(
     app: &App,
-    subject: &S,
+    told: &Told<'_>,
     actions: &Actions,
     happened: &Happened,
     at: i64,
 ) -> Vec<NewAction> {
-    let variables = Variables::of(app, subject, happened);
+    let variables = Variables::of(app, told, happened);
     let budget = render::budget();
     let new = chosen(actions, happened).map(|(index, action)| {
         let call: Result<ActionCall, Fault> = render::call(action, &variables, &budget);
         NewAction {
             place: happened.place() + i64::try_from(index).unwrap_or(0),
-            event: happened.event(),
-            number: match happened {
-                Happened::Passed(judgement) => Some(i64::from(judgement.number)),
-                _ => None,
-            },
+            event: happened.event,
+            number: happened.number().map(i64::from),
             call: call.map_err(|fault| {
-                let fault = fault.within(Path::element(happened.event().as_str(), index));
+                let fault = fault.within(Path::element(happened.event.as_str(), index));
                 format!("{}: {}", fault.path, fault.message)
             }),
             patience: Duration::from_secs(action.patience_seconds().into()),

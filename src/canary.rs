@@ -3,17 +3,22 @@
 pub mod actions;
 pub mod analysis;
 pub mod config;
+mod document;
+mod event;
 pub mod execution;
 pub mod explanation;
 pub mod fault;
 mod gate;
+mod kind;
 mod lenient;
 pub mod metric_set;
 pub mod number;
 mod outcome;
+pub mod reason;
 pub mod result;
 pub mod scope;
 mod time;
+pub mod told;
 mod window;
 
 use std::fmt;
@@ -22,9 +27,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use actions::{
-    Action, ActionCall, ActionEvent, ActionMethod, ActionOutcome, ActionRecord, Actions,
-};
+pub use actions::{Action, ActionCall, ActionMethod, ActionOutcome, ActionRecord, Actions};
 pub use analysis::{
     AnalysisStage, CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
     CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionResult,
@@ -34,6 +37,8 @@ pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,
 };
+pub use document::Execution;
+pub use event::Event;
 pub use execution::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
     CanaryResult, ExecutionStatus, StageException,
@@ -41,6 +46,7 @@ pub use execution::{
 pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, Summary};
 pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
+pub use kind::Kind;
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
 pub use result::{
@@ -49,6 +55,7 @@ pub use result::{
 };
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
+pub use told::{Look, Told};
 pub use window::Window;
 
 use crate::error::{Error, Result};

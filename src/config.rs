@@ -25,7 +25,7 @@ mod tests;
 
 pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, print};
-pub use notifications::{Channel, ChannelKind, Email, Event, Given, SmtpTls, Webhook, check_url};
+pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};
 pub use scalar::{duration, nearest};
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.

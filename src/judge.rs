@@ -9,6 +9,7 @@ mod dredd;
 pub mod effect_size;
 mod explain;
 pub mod lookback;
+pub mod looks;
 pub mod mann_whitney;
 pub mod noise;
 mod other;

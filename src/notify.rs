@@ -7,7 +7,6 @@ mod email;
 mod message;
 mod post;
 mod slack;
-mod subject;
 mod teams;
 mod webhook;
 
@@ -21,17 +20,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use subject::{Facts, Subject};
-
 use message::{Chart, Message, chart_of};
 use webhook::Hook;
 
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id};
-use crate::config::{Channel, ChannelKind, Email, Event, Given};
+use crate::canary::{
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Event, Execution, Id,
+    Kind,
+};
+use crate::config::{Channel, ChannelKind, Email, Given};
 use crate::error::{Error, Result};
 use crate::outbox::{self, Failed, Http, Sender, idempotency, wait_after};
-use crate::storage::{Claim, DueNotice, Kind, Notice};
+use crate::storage::{Claim, DueNotice, Notice};
 
 /// How long one attempt may take.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -45,24 +45,15 @@ const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// How old a notice may become before it is given up.
 const PATIENCE: Duration = Duration::from_hours(24);
 
-/// Whom the start of an execution is to be told.
-pub fn of_start<S: Subject>(app: &App, claim: &Claim, subject: &S) -> Vec<Notice> {
-    notices(app, claim, subject, Some(Event::Start))
-}
-
-/// Whom the end of an execution is to be told.
-pub fn of_end<S: Subject>(app: &App, claim: &Claim, subject: &S) -> Vec<Notice> {
-    notices(app, claim, subject, subject.end())
-}
-
-fn notices<S: Subject>(app: &App, claim: &Claim, subject: &S, event: Option<Event>) -> Vec<Notice> {
+/// Whom an event of an execution is to be told.
+pub fn of<E: Execution>(app: &App, claim: &Claim, document: &E, event: Event) -> Vec<Notice> {
     let channels = &app.config.channels;
     // Of the canaries of an analysis, the analysis tells.
-    let Some(event) = event.filter(|_| !channels.is_empty() && claim.parent.is_none()) else {
+    if channels.is_empty() || claim.parent.is_some() {
         return Vec::new();
-    };
+    }
     let at = app.clock.now_millis();
-    let told = chosen(channels, subject.application(), subject.site_local())
+    let told = chosen(channels, document.application(), document.told().site_local)
         .into_iter()
         .filter(|channel| channel.on.contains(&event))
         .map(|channel| Notice {
@@ -233,15 +224,16 @@ impl Notifier {
     }
 
     /// Everything that is told of an execution, as it stands now.
-    async fn message<S: Subject>(&self, notice: &DueNotice) -> Result<Message> {
+    async fn message<E: Execution>(&self, notice: &DueNotice) -> Result<Message> {
         let storage = &self.app.storage;
         let id = Id::parse(&notice.execution_id)?;
-        let found = storage.execution::<S>(&notice.storage_account, &id).await?;
-        let subject: S = serde_json::from_slice(&found.body)
+        let found = storage.execution::<E>(&notice.storage_account, &id).await?;
+        let document: E = serde_json::from_slice(&found.body)
             .map_err(|cause| Error::Internal(format!("cannot read an execution: {cause}")))?;
         let public_url = self.app.config.server.public_url.as_deref();
-        let mut message = Message::of(notice, &subject, public_url);
-        if let (Some(url), Some((chart, title))) = (public_url, chart_of(notice, &subject)) {
+        let told = document.told();
+        let mut message = Message::of(notice, &told, public_url);
+        if let (Some(url), Some((chart, title))) = (public_url, chart_of(notice, &told)) {
             let token = storage.chart_token(&chart).await?;
             let url = format!("{url}/ui/charts/{token}.png");
             message.chart = Some(Chart { url, title });

@@ -6,6 +6,7 @@ mod canary;
 mod cancel;
 mod comparison;
 pub mod configs;
+mod gauges;
 mod pipeline;
 mod plan;
 mod remote_judge;
@@ -33,12 +34,13 @@ use stages::Stages;
 use crate::actions::{self, Happened};
 use crate::app::App;
 use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Event, Execution,
+    ExecutionStatus, Id, Kind,
 };
 use crate::error::{Error, Result};
-use crate::notify::{self, Subject};
+use crate::notify;
 use crate::storage::events::Change;
-use crate::storage::{Claim, Ended, Kind, Outbox, Record};
+use crate::storage::{Claim, Ended, Outbox};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -115,7 +117,7 @@ async fn execute(app: &App, claim: Claim) {
 }
 
 /// The document of an execution; of one that has ended, only the archive is written.
-async fn unfinished<R: Record>(app: &App, claim: &Claim) -> Option<R> {
+async fn unfinished<R: Execution>(app: &App, claim: &Claim) -> Option<R> {
     let document: R = match serde_json::from_str(&claim.document) {
         Ok(document) => document,
         Err(error) => {
@@ -155,10 +157,10 @@ async fn step_analysis(
         }
     };
     let started = was_new && document.start_time_millis.is_some();
-    let started = started.then_some(Happened::Started);
+    let started = started.then_some(Happened::of(Event::Start));
     let mut happened: Vec<Happened> = started
         .into_iter()
-        .chain(passed.map(Happened::Passed))
+        .chain(passed.map(Happened::passed))
         .collect();
     let written = match advanced {
         Ok(Some(due_at)) => {
@@ -166,8 +168,8 @@ async fn step_analysis(
             app.storage.step(claim, &document, due_at, &outbox).await
         }
         Ok(None) => {
+            told(&document, "analysis ended");
             let status = document.status.as_str();
-            tracing::info!(status, "analysis ended");
             ::metrics::counter!("serin_analyses_total", "status" => status).increment(1);
             happened.extend(actions::end(&document));
             let outbox = outbox(app, claim, &document, &happened);
@@ -199,7 +201,7 @@ async fn leave(app: &App, claim: &Claim, document: &CanaryAnalysisExecutionStatu
 /// queries included.
 async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatusResponse) {
     canary::start(app, &mut document);
-    let outbox_of_start = outbox(app, &claim, &document, &[Happened::Started]);
+    let outbox_of_start = outbox(app, &claim, &document, &[Happened::of(Event::Start)]);
     if !outbox_of_start.is_empty() {
         Box::pin(tell_start(app, &claim, &document, &outbox_of_start)).await;
     }
@@ -221,7 +223,7 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     let happened: Vec<Happened> = actions::end(&document).into_iter().collect();
     let outbox_of_end = outbox(app, &claim, &document, &happened);
     match finish(app, &claim, &document, &outbox_of_end).await {
-        Ok(Ended::Here) => tracing::info!(status = document.status.as_str(), "execution ended"),
+        Ok(Ended::Here) => told(&document, "execution ended"),
         Ok(Ended::Elsewhere) => tracing::info!("execution had ended elsewhere"),
         Err(error) => {
             tracing::error!(%error, "cannot write the end of an execution; it will run again");
@@ -230,6 +232,19 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     if let Err(error) = app.storage.wake_parent(&claim).await {
         tracing::warn!(%error, "an analysis finds out by itself");
     }
+}
+
+/// In the log.
+fn told<S: Execution>(document: &S, what: &str) {
+    let told = document.told();
+    tracing::info!(
+        status = document.status().as_str(),
+        outcome = told.outcome.as_str(),
+        score = told.score,
+        application = told.application,
+        config = told.config_name(),
+        "{what}"
+    );
 }
 
 /// Writes that a canary runs, for those who are to be told.
@@ -246,12 +261,9 @@ async fn tell_start(
 }
 
 /// What is sent outside of serin because of what happened.
-fn outbox<S: Subject>(app: &App, claim: &Claim, subject: &S, happened: &[Happened]) -> Outbox {
-    let notices = happened.iter().flat_map(|happened| match happened {
-        Happened::Started => notify::of_start(app, claim, subject),
-        Happened::Passed(_) => Vec::new(),
-        Happened::Ended(_) => notify::of_end(app, claim, subject),
-    });
+fn outbox<S: Execution>(app: &App, claim: &Claim, subject: &S, happened: &[Happened]) -> Outbox {
+    let notices = happened.iter();
+    let notices = notices.flat_map(|happened| notify::of(app, claim, subject, happened.event));
     Outbox {
         notices: notices.collect(),
         turn: actions::turn(app, claim.parent.as_deref(), subject, happened),
@@ -259,7 +271,7 @@ fn outbox<S: Subject>(app: &App, claim: &Claim, subject: &S, happened: &[Happene
 }
 
 /// Writes an end. While the database does not take it, nobody else can take the execution either.
-async fn finish<R: Record>(
+async fn finish<R: Execution>(
     app: &App,
     claim: &Claim,
     document: &R,

@@ -22,7 +22,6 @@ mod listing;
 mod notices;
 mod outbox;
 mod pins;
-mod record;
 mod retention;
 mod waiting;
 
@@ -43,13 +42,13 @@ pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use flagger::FlaggerRun;
 pub use index::{
-    Attempted, ChartRow, Claim, DueAction, DueNotice, ExecutionRow, FlaggerKey, FlaggerState, Kind,
+    Attempted, ChartRow, Claim, DueAction, DueNotice, ExecutionRow, FlaggerKey, FlaggerState,
     NewAction, Notice, Outbox, Place, Search, Turn,
 };
 pub use listing::Line;
-pub use record::Record;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 
+use crate::canary::Kind;
 use crate::clock::Clock;
 use crate::config::{AccountType, Config, Database, Executions, Retention};
 use crate::error::{Error, Result};
@@ -61,8 +60,8 @@ use waiting::Waiting;
 /// Groups of objects: the first part of every key.
 pub mod group {
     pub const CANARY_CONFIG: &str = "canary_config";
-    pub const CANARY_ARCHIVE: &str = "canary_archive";
-    pub const STANDALONE_CANARY_ARCHIVE: &str = "standalone_canary_archive";
+    pub const CANARY_ARCHIVE: &str = crate::canary::Kind::Canary.group();
+    pub const STANDALONE_CANARY_ARCHIVE: &str = crate::canary::Kind::Analysis.group();
     pub const METRIC_SETS: &str = "metrics";
     pub const METRIC_SET_PAIRS: &str = "metric_pairs";
     pub const PINS: &str = "pin";

@@ -18,9 +18,8 @@ use limits::{admit, frugal};
 use super::Happened;
 use crate::app::App;
 use crate::canary::{
-    Action, ActionCall, ActionEvent, CanaryClassifierThresholdsConfig, Fault, Path, iso_from_millis,
+    Action, ActionCall, CanaryClassifierThresholdsConfig, Event, Fault, Path, Told, iso_from_millis,
 };
-use crate::notify::Subject;
 use crate::outbox::TEMPLATE;
 
 /// How long a body may be.
@@ -46,7 +45,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Variables {
-    event: ActionEvent,
+    event: Event,
     /// Of the interval that passed.
     number: Option<u32>,
     /// The last one.
@@ -69,31 +68,26 @@ pub struct Variables {
 }
 
 impl Variables {
-    pub fn of<S: Subject>(app: &App, subject: &S, happened: &Happened) -> Self {
-        let facts = subject.facts();
-        let (number, score) = match happened {
-            Happened::Started => (None, None),
-            Happened::Passed(judgement) => (Some(judgement.number), Some(judgement.score)),
-            Happened::Ended(_) => (None, facts.judged.map(|judged| judged.score.score)),
-        };
+    pub fn of(app: &App, told: &Told<'_>, happened: &Happened) -> Self {
+        let passed = happened.judgement.map(|judgement| judgement.score);
         let text = |text: Option<&str>| text.map(str::to_owned);
         let public_url = app.config.server.public_url.as_deref();
         Self {
-            event: happened.event(),
-            number,
-            score,
-            kind: facts.kind,
-            execution_id: subject.id().to_owned(),
-            application: subject.application().to_owned(),
-            canary_config_id: subject.canary_config_id().to_owned(),
-            canary_config_name: facts.config.and_then(|config| config.name.clone()),
-            control: text(facts.control),
-            experiment: text(facts.experiment),
-            location: text(facts.location),
-            parameters: facts.parameters.cloned().unwrap_or_default(),
-            thresholds: facts.thresholds,
+            event: happened.event,
+            number: happened.number(),
+            score: passed.or(told.score),
+            kind: told.kind.as_str(),
+            execution_id: told.id.to_owned(),
+            application: told.application.to_owned(),
+            canary_config_id: told.config_id.to_owned(),
+            canary_config_name: told.config.and_then(|config| config.name.clone()),
+            control: text(told.sides.control.scope),
+            experiment: text(told.sides.experiment.scope),
+            location: text(told.sides.experiment.location),
+            parameters: told.parameters.cloned().unwrap_or_default(),
+            thresholds: told.thresholds,
             time: iso_from_millis(app.clock.now_millis()),
-            link: public_url.map(|url| format!("{url}/{}/{}", facts.path, subject.id())),
+            link: public_url.map(|url| format!("{url}{}/{}", told.kind.page(), told.id)),
         }
     }
 }

@@ -295,13 +295,13 @@ impl Sender for Actor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canary::ActionEvent;
+    use crate::canary::Event;
 
     fn due(leased_until: i64) -> DueAction {
         DueAction {
             execution_id: "run".to_owned(),
             place: 0,
-            event: ActionEvent::Fail,
+            event: Event::Fail,
             call: None,
             patience: Duration::from_mins(10),
             created_at: 0,

@@ -7,10 +7,10 @@ use super::problem::Problem;
 use super::request::PathId;
 use crate::app::App;
 use crate::canary::{
-    ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id,
+    ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
+    Id,
 };
 use crate::error::Result;
-use crate::storage::Record;
 
 /// List the actions of a canary
 ///
@@ -38,7 +38,7 @@ pub async fn list_analysis_actions(
     list::<CanaryAnalysisExecutionStatusResponse>(&app, &id).await
 }
 
-async fn list<R: Record>(app: &App, id: &Id) -> Result<Json<Vec<ActionRecord>>> {
+async fn list<R: Execution>(app: &App, id: &Id) -> Result<Json<Vec<ActionRecord>>> {
     // An execution that is not there, or of another kind, is told as everywhere.
     app.storage.execution_of_any::<R>(&app.stores(), id).await?;
     Ok(Json(app.storage.actions(id).await?))

@@ -16,12 +16,13 @@ use super::problem::Problem;
 use super::request::{PathId, Query};
 use crate::app::App;
 use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
+    ExecutionStatus, Id, Kind,
 };
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
+use crate::storage::Found;
 use crate::storage::events::{Change, Waiting};
-use crate::storage::{Found, Kind, Record};
 
 /// Progress is told by nobody: it is found out by looking. An analysis takes its steps in minutes,
 /// and its document grows with each.
@@ -72,7 +73,7 @@ pub async fn watch_analysis(
     watch::<CanaryAnalysisExecutionStatusResponse>(app, id, &query).await
 }
 
-async fn watch<R: Record>(
+async fn watch<R: Execution>(
     app: App,
     id: Id,
     query: &Query,
@@ -120,7 +121,7 @@ enum Phase {
 
 impl Watched {
     /// The next event; `None` when the stream ends.
-    async fn next<R: Record>(&mut self, mut found: Option<Standing>) -> Option<Event> {
+    async fn next<R: Execution>(&mut self, mut found: Option<Standing>) -> Option<Event> {
         match self.phase {
             Phase::Closed => return None,
             Phase::Ended => {
@@ -148,7 +149,7 @@ impl Watched {
     }
 
     /// How it stands after a while; the outer `None` when the process ends or it is gone.
-    async fn later<R: Record>(&mut self) -> Option<Option<Standing>> {
+    async fn later<R: Execution>(&mut self) -> Option<Option<Standing>> {
         let closed = self.app.storage.events.closed();
         tokio::select! {
             () = self.changes.until(Change::Ended, self.id.as_str()) => {}
@@ -166,7 +167,7 @@ impl Watched {
         }
     }
 
-    async fn look<R: Record>(&self) -> Result<Standing> {
+    async fn look<R: Execution>(&self) -> Result<Standing> {
         let storage = &self.app.storage;
         let Found { body, .. } = if let Some(account) = &self.account {
             storage.execution::<R>(account, &self.id).await?

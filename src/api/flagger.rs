@@ -3,7 +3,6 @@
 
 mod hook;
 mod metadata;
-mod standing;
 
 use std::fmt;
 
@@ -22,7 +21,7 @@ use super::request::parse;
 use super::sentence::short;
 use super::stored_config;
 use crate::app::App;
-use crate::canary::CanaryAnalysisExecutionStatusResponse;
+use crate::canary::{CanaryAnalysisExecutionStatusResponse, Execution};
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::config::nearest;
 use crate::error::{Error, Result};
@@ -219,12 +218,12 @@ async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
         }
         found => found?,
     };
-    let analysis = serde_json::from_slice(&found.body)
+    let analysis: CanaryAnalysisExecutionStatusResponse = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an analysis cannot be read: {cause}")))?;
-    let (standing, told) = standing::of(&analysis);
+    let told = analysis.told();
     Ok(Seen {
-        standing,
-        told,
+        standing: Standing::of(told.outcome),
+        told: short(&told.reason()),
         run: Some(run),
     })
 }
@@ -329,7 +328,8 @@ fn key(payload: &FlaggerPayload, metadata: &IndexMap<String, String>) -> Result<
     for (part, text) in parts {
         if text.is_empty() || LONGEST_NAME < text.len() {
             return Err(Error::Invalid(format!(
-                "the member '{part}' must be a text of 1 to {LONGEST_NAME} bytes;                  with name, namespace and checksum Flagger tells which revision it asks for"
+                "the member '{part}' must be a text of 1 to {LONGEST_NAME} bytes; \
+                 with name, namespace and checksum Flagger tells which revision it asks for"
             )));
         }
     }

@@ -7,10 +7,12 @@ use axum::http::StatusCode;
 use super::problem::Problem;
 use super::request::{PathId, Query};
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id};
+use crate::canary::{
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Id,
+};
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
-use crate::storage::{RETENTION_BATCH, Record, RetentionReport};
+use crate::storage::{RETENTION_BATCH, RetentionReport};
 
 /// Tell what is due for deletion
 ///
@@ -116,12 +118,12 @@ pub async fn unpin_analysis(
     unpin::<CanaryAnalysisExecutionStatusResponse>(&app, &id, accounts(&app, &query)?).await
 }
 
-async fn pin<R: Record>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
+async fn pin<R: Execution>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
     app.storage.pin::<R>(&accounts, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn unpin<R: Record>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
+async fn unpin<R: Execution>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
     app.storage.unpin::<R>(&accounts, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::request::Query as Parameters;
-use super::verdict::classification;
 use crate::app::App;
 use crate::canary::CanaryExecutionStatusResponse;
 use crate::error::{Error, Result};
@@ -151,7 +150,7 @@ fn newest(
             ("application", line.application.as_str()),
             ("config", brief.config_name.as_str()),
             ("config_id", brief.config_id.as_str()),
-            ("classification", classification(brief.outcome)),
+            ("classification", brief.outcome.word()),
             ("control", brief.control.as_str()),
             ("experiment", brief.experiment.as_str()),
             ("execution_id", line.id.as_str()),

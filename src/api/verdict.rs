@@ -14,13 +14,13 @@ use super::examples;
 use super::idempotency::{self, Keyed, Replayed, before, replayed};
 use super::problem::Problem;
 use super::request::Query;
-use super::sentence::{short, without_verdict};
+use super::sentence::short;
 use super::stored_config::{self, Named};
 use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryScope,
-    CanaryScopePair, CanaryVerdictRequest, Id, Instant, Outcome,
+    CanaryScopePair, CanaryVerdictRequest, Execution, Id, Instant, Kind, Outcome, Told,
 };
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::config::duration;
@@ -35,11 +35,11 @@ const STEP: i64 = 60;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryVerdictResponse {
-    /// Null while there is none.
+    /// Null unless there is a verdict that stands.
     #[schema(example = 97.5)]
     score: Option<f64>,
-    /// `Pass`, `Marginal`, `Fail` or `Nodata`; `Error` or `Canceled` without a verdict; `Waiting`
-    /// or `Running` before one.
+    /// `Pass`, `Marginal` or `Fail`; `Inconclusive` when what was measured cannot carry a verdict;
+    /// `Error` or `Canceled` without one; `Waiting` or `Running` before it.
     #[schema(example = "Pass")]
     classification: &'static str,
     /// Never true before there is a verdict.
@@ -94,7 +94,7 @@ pub async fn ask_for_verdict(
     let storage = &app.storage;
     let find = || storage.execution::<CanaryExecutionStatusResponse>(account, &id);
     let found = wait::until_ended(&app, &id, wait, find).await?;
-    let canary = serde_json::from_slice(&found.body)
+    let canary: CanaryExecutionStatusResponse = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))?;
     let status = if found.is_complete {
         StatusCode::OK
@@ -102,43 +102,21 @@ pub async fn ask_for_verdict(
         StatusCode::ACCEPTED
     };
     let public = app.config.server.public_url.as_deref();
-    Ok((status, replayed(is_new), Json(flat(&id, &canary, public))))
+    Ok((
+        status,
+        replayed(is_new),
+        Json(flat(&id, &canary.told(), public)),
+    ))
 }
 
-/// The word of an outcome, as Kayenta spells those that it knows.
-pub const fn classification(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Inconclusive => "Inconclusive",
-        other => other.word(),
-    }
-}
-
-fn flat(
-    id: &Id,
-    canary: &CanaryExecutionStatusResponse,
-    public: Option<&str>,
-) -> CanaryVerdictResponse {
-    let outcome = Outcome::of_canary(canary);
-    let result = canary.result.as_ref().filter(|_| canary.complete);
-    let judged = result.and_then(|result| result.judge_result.as_ref());
-    let reason = match (judged, outcome) {
-        (Some(judged), _) => match &judged.summary {
-            Some(summary) => short(&summary.sentence),
-            None => short(&judged.score.classification_reason),
-        },
-        (None, Outcome::Canceled) => "Canceled before its end".to_owned(),
-        (None, outcome) if outcome.is_final() => without_verdict(canary.exception.as_ref()),
-        (None, _) => "There is no verdict yet, the canary goes on".to_owned(),
-    };
+fn flat(id: &Id, told: &Told<'_>, public: Option<&str>) -> CanaryVerdictResponse {
     CanaryVerdictResponse {
-        score: judged
-            .map(|judged| judged.score.score)
-            .filter(|score| score.is_finite()),
-        classification: classification(outcome),
-        pass: outcome == Outcome::Pass,
-        complete: canary.complete,
-        reason,
-        report_url: public.map(|serin| format!("{serin}/ui/runs/{id}")),
+        score: told.score,
+        classification: told.outcome.word(),
+        pass: told.outcome == Outcome::Pass,
+        complete: told.outcome.is_final(),
+        reason: short(&told.reason()),
+        report_url: public.map(|serin| format!("{serin}{}/{id}", Kind::Canary.page())),
         canary_execution_id: id.to_string(),
     }
 }
@@ -382,7 +360,8 @@ mod tests {
             (judged("Pass"), "Pass", true, "because"),
             (judged("Marginal"), "Marginal", false, "because"),
             (judged("Fail"), "Fail", false, "because"),
-            (judged("Nodata"), "Nodata", false, "because"),
+            (judged("Nodata"), "Inconclusive", false, "because"),
+            (judged("Error"), "Error", false, "because"),
             (failed, "Error", false, "No verdict: no data"),
             (
                 json!({"complete": true, "status": "canceled"}),
@@ -394,26 +373,23 @@ mod tests {
                 json!({"status": "running"}),
                 "Running",
                 false,
-                "There is no verdict yet, the canary goes on",
+                "Its series are being fetched and judged",
             ),
             (
                 json!({"status": "not_started"}),
                 "Waiting",
                 false,
-                "There is no verdict yet, the canary goes on",
+                "It waits for its turn",
             ),
         ];
         let id = Id::parse("x").unwrap();
         for (canary, classification, pass, reason) in cases {
-            let canary = serde_json::from_value(canary).unwrap();
-            let told = flat(&id, &canary, Some("https://serin"));
+            let canary: CanaryExecutionStatusResponse = serde_json::from_value(canary).unwrap();
+            let told = flat(&id, &canary.told(), Some("https://serin"));
             assert_eq!((told.classification, told.pass), (classification, pass));
             assert_eq!(told.reason, reason, "{classification}");
-            assert_eq!(
-                told.score.is_some(),
-                reason == "because",
-                "{classification}"
-            );
+            let has_score = ["Pass", "Marginal", "Fail"].contains(&classification);
+            assert_eq!(told.score.is_some(), has_score, "{classification}");
             assert_eq!(told.report_url.as_deref(), Some("https://serin/ui/runs/x"));
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Fault, Path};
+use super::{Event, Fault, Path};
 
 /// How many actions may be taken at one event.
 pub const MOST_ACTIONS: usize = 16;
@@ -32,46 +32,6 @@ const RESERVED_HEADERS: [&str; 8] = [
     "x-serin-signature",
 ];
 
-/// When actions are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ActionEvent {
-    Start,
-    /// A judgement of an analysis passed.
-    Interval,
-    Pass,
-    Marginal,
-    Fail,
-    /// It ended without a verdict, or was canceled.
-    Error,
-}
-
-impl ActionEvent {
-    pub const ALL: [Self; 6] = [
-        Self::Start,
-        Self::Interval,
-        Self::Pass,
-        Self::Marginal,
-        Self::Fail,
-        Self::Error,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Interval => "interval",
-            Self::Pass => "pass",
-            Self::Marginal => "marginal",
-            Self::Fail => "fail",
-            Self::Error => "error",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.as_str() == name)
-    }
-}
-
 /// What is called at which event: one action, or a list of them, which are taken in its order.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +48,9 @@ pub struct Actions {
     pub marginal: Option<Vec<Action>>,
     #[serde(default, deserialize_with = "one_or_many")]
     pub fail: Option<Vec<Action>>,
+    /// What was measured cannot carry a verdict; what `error` says, if not given, else `fail`.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub inconclusive: Option<Vec<Action>>,
     /// It ended without a verdict, or was canceled; what `fail` says, if not given.
     #[serde(default, deserialize_with = "one_or_many")]
     pub error: Option<Vec<Action>>,
@@ -169,42 +132,55 @@ impl Actions {
             pass: self.pass.or(others.pass),
             marginal: self.marginal.or(others.marginal),
             fail: self.fail.or(others.fail),
+            inconclusive: self.inconclusive.or(others.inconclusive),
             error: self.error.or(others.error),
         }
     }
 
-    pub fn at(&self, event: ActionEvent) -> &[Action] {
+    pub fn at(&self, event: Event) -> &[Action] {
         // What did not pass must not keep the traffic that it has, whatever kept it from it.
-        let otherwise = match event {
-            ActionEvent::Marginal | ActionEvent::Error => self.fail.as_deref(),
-            _ => None,
+        let stands_at = self.stands_at(event);
+        stands_at
+            .and_then(|event| self.named(event))
+            .unwrap_or_default()
+    }
+
+    /// The event under which the actions of this one stand.
+    pub fn stands_at(&self, event: Event) -> Option<Event> {
+        let in_turn: &[Event] = match event {
+            Event::Inconclusive => &[Event::Inconclusive, Event::Error, Event::Fail],
+            Event::Error => &[Event::Error, Event::Fail],
+            Event::Marginal => &[Event::Marginal, Event::Fail],
+            Event::Start => &[Event::Start],
+            Event::Interval => &[Event::Interval],
+            Event::Pass => &[Event::Pass],
+            Event::Fail => &[Event::Fail],
         };
-        let named = self.named(event).or(otherwise);
-        named.unwrap_or_default()
+        let mut in_turn = in_turn.iter().copied();
+        in_turn.find(|event| self.named(*event).is_some())
     }
 
     /// What stands under the event itself.
-    pub fn named(&self, event: ActionEvent) -> Option<&[Action]> {
+    pub fn named(&self, event: Event) -> Option<&[Action]> {
         let named = match event {
-            ActionEvent::Start => &self.start,
-            ActionEvent::Interval => &self.interval,
-            ActionEvent::Pass => &self.pass,
-            ActionEvent::Marginal => &self.marginal,
-            ActionEvent::Fail => &self.fail,
-            ActionEvent::Error => &self.error,
+            Event::Start => &self.start,
+            Event::Interval => &self.interval,
+            Event::Pass => &self.pass,
+            Event::Marginal => &self.marginal,
+            Event::Fail => &self.fail,
+            Event::Inconclusive => &self.inconclusive,
+            Event::Error => &self.error,
         };
         named.as_deref()
     }
 
     pub fn is_empty(&self) -> bool {
-        ActionEvent::ALL
-            .iter()
-            .all(|event| self.at(*event).is_empty())
+        Event::ALL.iter().all(|event| self.at(*event).is_empty())
     }
 
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for event in ActionEvent::ALL {
+        for event in Event::ALL {
             let actions = self.named(event).unwrap_or_default();
             if MOST_ACTIONS < actions.len() {
                 let told = format!(
@@ -242,7 +218,7 @@ impl Action {
         self.number.is_none() || self.number == number
     }
 
-    fn faults(&self, event: ActionEvent) -> Vec<Fault> {
+    fn faults(&self, event: Event) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut refuse = |member, told: String| faults.push(Fault::new(Path::of(member), told));
         if self.merge_patch.is_some() && self.method() != ActionMethod::Patch {
@@ -255,7 +231,7 @@ impl Action {
         }
         match self.number {
             Some(0) => refuse("number", "intervals count from 1".to_owned()),
-            Some(_) if event != ActionEvent::Interval => {
+            Some(_) if event != Event::Interval => {
                 let told = format!(
                     "only an 'interval' has a number, and this is '{}'",
                     event.as_str()
@@ -335,7 +311,7 @@ pub struct ActionCall {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionRecord {
-    pub event: ActionEvent,
+    pub event: Event,
     /// Of the interval that had passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<i64>,
@@ -497,15 +473,15 @@ mod tests {
             urls.collect()
         };
         let config = read(json!({"start": {"url": "a"}, "fail": {"url": "b"}}));
-        assert_eq!(urls(&config, ActionEvent::Error), ["b"]);
-        assert_eq!(urls(&config, ActionEvent::Marginal), ["b"]);
+        assert_eq!(urls(&config, Event::Error), ["b"]);
+        assert_eq!(urls(&config, Event::Marginal), ["b"]);
         let request = read(json!({"fail": [], "pass": [{"url": "c"}, {"url": "d"}]}));
         let both = request.over(config.clone());
-        assert_eq!(urls(&both, ActionEvent::Start), ["a"]);
-        assert_eq!(urls(&both, ActionEvent::Pass), ["c", "d"]);
-        assert!(urls(&both, ActionEvent::Error).is_empty());
+        assert_eq!(urls(&both, Event::Start), ["a"]);
+        assert_eq!(urls(&both, Event::Pass), ["c", "d"]);
+        assert!(urls(&both, Event::Error).is_empty());
         let named = read(json!({"error": []})).over(config);
-        assert!(urls(&named, ActionEvent::Error).is_empty());
-        assert_eq!(urls(&named, ActionEvent::Fail), ["b"]);
+        assert!(urls(&named, Event::Error).is_empty());
+        assert_eq!(urls(&named, Event::Fail), ["b"]);
     }
 }

@@ -9,7 +9,7 @@ use super::lenient;
 use super::time::iso_from_millis;
 use super::{
     Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryResult, ExecutionStatus,
-    StageException,
+    Outcome, StageException,
 };
 
 /// What to compare, over which windows, and the thresholds of the verdict.
@@ -203,6 +203,12 @@ pub struct CanaryAnalysisExecutionStatusResponse {
     /// The state in upper case.
     pub execution_status: String,
     pub status: ExecutionStatus,
+    /// What came of it, once it has ended; Kayenta has no such member.
+    #[serde(
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<StageException>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::{
     Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryScopePair,
+    Outcome,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -149,6 +150,19 @@ pub struct StageException {
     pub should_retry: bool,
 }
 
+impl StageException {
+    /// What the stage said when it failed.
+    pub fn message(&self) -> Option<String> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let errors = self.details.get("errors").and_then(Value::as_array);
+        let errors: Vec<String> = errors.into_iter().flatten().filter_map(text).collect();
+        if errors.is_empty() {
+            return self.details.get("error").and_then(text);
+        }
+        Some(errors.join("; "))
+    }
+}
+
 /// What was found, once an execution has succeeded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -192,6 +206,13 @@ pub struct CanaryExecutionStatusResponse {
     pub complete: bool,
     #[serde(default, deserialize_with = "status")]
     pub status: ExecutionStatus,
+    /// What came of it, once it has ended; Kayenta has no such member.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub outcome: Option<Outcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<StageException>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,15 @@ pub fn percent(ratio: f64) -> String {
     format!("{sign}{text} %")
 }
 
+/// A score, with two decimals at most.
+pub fn score(score: f64) -> String {
+    if !score.is_finite() {
+        return "not a number".to_owned();
+    }
+    let text = format!("{score:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn told_apart<const N: usize>(
     values: [f64; N],
     write: impl Fn(usize) -> [String; N],

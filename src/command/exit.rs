@@ -10,8 +10,8 @@ pub enum Exit {
     Pass,
     Fail,
     Marginal,
-    /// There is a verdict, but what it stands on was not there.
-    Undecided,
+    /// What was measured cannot carry a verdict.
+    Inconclusive,
     /// What was typed, or a file that it names, is wrong; as in `sysexits.h`.
     Usage,
     /// Something that is needed does not answer, or could not do its work; as in `sysexits.h`.
@@ -26,7 +26,7 @@ impl Exit {
             Self::Pass => 0,
             Self::Fail => 1,
             Self::Marginal => 2,
-            Self::Undecided => 3,
+            Self::Inconclusive => 3,
             Self::Usage => 64,
             Self::Unavailable => 69,
             Self::Interrupted => 130,

@@ -7,7 +7,6 @@ mod plan;
 mod reports;
 mod request;
 mod times;
-mod verdict;
 mod watch;
 
 use std::io::Write;
@@ -26,11 +25,12 @@ use self::flags::Flags;
 use self::here::Here;
 use self::plan::Plan;
 use self::reports::Format;
-use self::request::{Kind, Start};
+use self::request::Start;
 use super::client::{Client, Remote, filled, path};
 use super::exit::{Exit, Usage, told};
 use super::serve::stop_signal;
 use super::table;
+use crate::canary::Kind;
 use crate::clock::Clock;
 use crate::config::LogFormat;
 
@@ -40,7 +40,7 @@ const CANCEL_WITHIN: Duration = Duration::from_secs(10);
 /// Starts a canary, or an analysis, and waits for its verdict: on a server, or with nothing but a
 /// Prometheus.
 ///
-/// Exits with 0 for pass, 1 for fail, 2 for marginal, 3 when the data could not tell, 64 when what was
+/// Exits with 0 for pass, 1 for fail, 2 for marginal, 3 when what was measured cannot carry a verdict, 64 when what was
 /// typed is wrong, 69 when something did not answer or could not work, 130 after Ctrl-C.
 #[derive(clap::Args)]
 pub struct Run {
@@ -188,7 +188,7 @@ impl Run {
             () = self.write(&ending, &reports, client) => {}
             _ = stopped => {}
         }
-        Ok(ending.decision.exit)
+        Ok(ending.exit())
     }
 
     async fn write(&self, ending: &Ending, reports: &[(Format, PathBuf)], client: &Client) {
@@ -303,7 +303,7 @@ fn tell(ending: &Ending) {
         say(&format!("Failed {}: {}", failure.step, failure.message));
     }
     say(&format!("\n{}", reports::headline(ending)));
-    say(&ending.reason());
+    say(&ending.sentence);
     if let Some(link) = &ending.link {
         say(&format!("Report: {link}"));
     }

@@ -58,17 +58,12 @@ fn warnings(run: &RunView) -> IndexMap<&str, Vec<&str>> {
 
 fn row(metric: &MetricView) -> [String; 6] {
     let mean = metric.numbers.iter().find(|row| row.name == "Mean");
-    let marks = match (metric.critical, metric.muted) {
-        (_, true) => " (muted)",
-        (true, false) => " (critical)",
-        (false, false) => "",
-    };
     [
         metric.name.clone(),
         metric.groups.clone(),
         mean.map(|row| row.control.clone()).unwrap_or_default(),
         mean.map(|row| row.experiment.clone()).unwrap_or_default(),
         metric.change.clone().unwrap_or_else(|| "–".to_owned()),
-        format!("{}{marks}", metric.label),
+        format!("{}{}", metric.label, metric.marks()),
     ]
 }

@@ -5,47 +5,11 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use minijinja::Environment;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::section::Section;
 use super::{Error, Result};
-
-/// What a channel may be told of an execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Event {
-    Start,
-    Pass,
-    Marginal,
-    Fail,
-    /// It ended without a verdict.
-    Error,
-}
-
-impl Event {
-    pub const ALL: [Self; 5] = [
-        Self::Start,
-        Self::Pass,
-        Self::Marginal,
-        Self::Fail,
-        Self::Error,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Pass => "pass",
-            Self::Marginal => "marginal",
-            Self::Fail => "fail",
-            Self::Error => "error",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.as_str() == name)
-    }
-}
+use crate::canary::Event;
 
 #[derive(Clone, Debug)]
 pub struct Channel {
@@ -125,10 +89,11 @@ fn channel(section: &mut Section<'_>) -> Result<Channel> {
         "email" => Ok(email as _),
         _ => Err("must be 'slack', 'teams', 'webhook' or 'email'".to_owned()),
     })?;
-    let on = match section.each("on", event)? {
-        on if on.is_empty() => vec![Event::Marginal, Event::Fail, Event::Error],
-        on => on,
-    };
+    let on = heard(&section.each("on", wish)?);
+    if on.is_empty() {
+        let path = section.path_of("on");
+        return Err(Error(format!("{path} leaves nothing to be told")));
+    }
     let shown: Vec<&str> = on.iter().map(|event| event.as_str()).collect();
     section.effective.insert("on".to_owned(), shown.into());
     Ok(Channel {
@@ -139,9 +104,38 @@ fn channel(section: &mut Section<'_>) -> Result<Channel> {
     })
 }
 
-fn event(text: &str) -> Result<Event, String> {
-    Event::parse(text)
-        .ok_or_else(|| "must be 'start', 'pass', 'marginal', 'fail' or 'error'".to_owned())
+/// What a list asks for: an event, or with `-` before it, not that one.
+fn wish(text: &str) -> Result<(bool, Event), String> {
+    let (is_wanted, name) = match text.strip_prefix('-') {
+        Some(name) => (false, name),
+        None => (true, text),
+    };
+    let event = Event::parse(name).filter(|event| *event != Event::Interval);
+    event.map(|event| (is_wanted, event)).ok_or_else(|| {
+        "must be 'start', 'pass', 'marginal', 'fail', 'inconclusive' or 'error', or one of them \
+         behind a '-', to leave it out"
+            .to_owned()
+    })
+}
+
+/// A list that names no event begins with what did not pass. Who hears of a failure or an error
+/// hears of what could not be told, too, as before it had a name of its own.
+fn heard(wishes: &[(bool, Event)]) -> Vec<Event> {
+    let named = |wanted: bool, event| wishes.contains(&(wanted, event));
+    let names_none = wishes.iter().all(|(is_wanted, _)| !is_wanted);
+    let usual = [
+        Event::Marginal,
+        Event::Fail,
+        Event::Inconclusive,
+        Event::Error,
+    ];
+    let is_heard = |event: &Event| {
+        let follows = *event == Event::Inconclusive
+            && (named(true, Event::Fail) || named(true, Event::Error));
+        let is_usual = names_none && usual.contains(event);
+        !named(false, *event) && (named(true, *event) || follows || is_usual)
+    };
+    Event::ALL.into_iter().filter(is_heard).collect()
 }
 
 fn slack(section: &mut Section<'_>) -> Result<ChannelKind> {
@@ -279,5 +273,33 @@ pub(super) fn given(
             "{} and {file_key} are both given; one is enough",
             section.path_of(key)
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_hears_what_it_names_and_what_could_not_be_told_with_failures() {
+        let cases = [
+            (&[][..], "marginal fail inconclusive error"),
+            (&["fail"], "fail inconclusive"),
+            (&["error", "pass"], "pass inconclusive error"),
+            (&["pass", "marginal"], "pass marginal"),
+            (&["inconclusive"], "inconclusive"),
+            (&["fail", "-inconclusive"], "fail"),
+            (&["-inconclusive"], "marginal fail error"),
+            (&["-inconclusive", "inconclusive"], ""),
+        ];
+        for (list, expected) in cases {
+            let wishes: Vec<_> = list.iter().map(|text| wish(text).unwrap()).collect();
+            let heard = heard(&wishes);
+            let names: Vec<&str> = heard.iter().map(|event| event.as_str()).collect();
+            assert_eq!(names.join(" "), expected, "{list:?}");
+        }
+        for text in ["interval", "-", "--fail", "Fail", "nodata"] {
+            assert!(wish(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! What is told of an execution: the same facts for every channel.
 
 use serde::Serialize;
-use serde_json::Value;
 
-use super::subject::{Facts, Subject};
+use crate::canary::number::score;
 use crate::canary::{
-    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryJudgeResult, Label,
-    StageException,
+    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryJudgeResult, Event, Label, Told,
+    iso_from_millis,
 };
-use crate::config::Event;
 use crate::storage::{ChartRow, DueNotice};
 
 /// What a channel is told; a template and the body of a webhook have these names.
@@ -73,37 +71,40 @@ impl Chart {
 
 impl Message {
     /// `public_url` is that of serin; without it there are no links.
-    pub fn of<S: Subject>(notice: &DueNotice, subject: &S, public_url: Option<&str>) -> Self {
-        let facts = subject.facts();
-        let (application, event) = (subject.application(), notice.event);
-        let has_ended = event != Event::Start;
-        let judged = facts.judged.filter(|_| has_ended);
+    pub fn of(notice: &DueNotice, told: &Told<'_>, public_url: Option<&str>) -> Self {
+        let (application, event) = (told.application, notice.event);
+        let judged = told.judged.filter(|_| event.is_end());
         let summary = judged.and_then(|judged| judged.summary.as_ref());
-        let config_name = facts.config.and_then(|config| config.name.clone());
+        let text = |text: Option<&str>| text.map(str::to_owned);
         Self {
             id: message_id(notice),
             event,
             channel: notice.channel.clone(),
-            kind: facts.kind,
+            kind: told.kind.as_str(),
             execution_id: notice.execution_id.clone(),
             application: application.to_owned(),
-            canary_config_id: subject.canary_config_id().to_owned(),
-            canary_config_name: config_name.filter(|name| !name.is_empty()),
-            title: format!("{application}: {} {}", facts.noun, became(event)),
-            sentence: sentence(event, &facts),
-            score: judged.map(|judged| judged.score.score),
-            thresholds: facts.thresholds,
-            control: facts.control.map(str::to_owned),
-            experiment: facts.experiment.map(str::to_owned),
+            canary_config_id: told.config_id.to_owned(),
+            canary_config_name: text(Some(told.config_name()).filter(|name| !name.is_empty())),
+            title: format!("{application}: {} {}", told.kind.noun(), became(event)),
+            sentence: sentence(event, told),
+            score: told.score.filter(|_| event.is_end()),
+            thresholds: told.thresholds,
+            control: text(told.sides.control.scope),
+            experiment: text(told.sides.experiment.scope),
             metrics: summary.map_or_else(
                 || judged.map_or(0, |judged| judged.results.len() as u64),
                 |summary| summary.metrics,
             ),
             not_judged: summary.map_or(0, |summary| summary.not_judged),
             failed: judged.map(failed).unwrap_or_default(),
-            start_time: facts.start_time.map(str::to_owned),
-            end_time: facts.end_time.filter(|_| has_ended).map(str::to_owned),
-            link: public_url.map(|url| format!("{url}/{}/{}", facts.path, notice.execution_id)),
+            start_time: told.times.started.map(iso_from_millis),
+            end_time: told
+                .times
+                .ended
+                .filter(|_| event.is_end())
+                .map(iso_from_millis),
+            link: public_url
+                .map(|url| format!("{url}{}/{}", told.kind.page(), notice.execution_id)),
             chart: None,
         }
     }
@@ -118,7 +119,7 @@ impl Message {
             groups: vec!["Latency".to_owned()],
             sentence: odd.to_owned(),
         };
-        let has_verdict = !matches!(event, Event::Start | Event::Error);
+        let has_verdict = matches!(event, Event::Pass | Event::Marginal | Event::Fail);
         Self {
             id: "c2ab9a8e-6b8a-5d0e-9e0c-0f2f4c1d9a11".to_owned(),
             event,
@@ -167,11 +168,10 @@ impl Message {
 }
 
 /// The chart that goes with a message: of the first of its failed metrics.
-pub fn chart_of<S: Subject>(notice: &DueNotice, subject: &S) -> Option<(ChartRow, String)> {
-    let facts = subject.facts();
-    let first = facts.judged.and_then(|judged| first_failed(judged).next());
-    let (result, list_id) = (first?, facts.list_id?);
-    if notice.event == Event::Start || result.id.is_empty() {
+pub fn chart_of(notice: &DueNotice, told: &Told<'_>) -> Option<(ChartRow, String)> {
+    let first = told.judged.and_then(|judged| first_failed(judged).next());
+    let (result, list_id) = (first?, told.list_id?);
+    if !notice.event.is_end() || result.id.is_empty() {
         return None;
     }
     let chart = ChartRow {
@@ -199,52 +199,22 @@ fn message_id(notice: &DueNotice) -> String {
 const fn became(event: Event) -> &'static str {
     match event {
         Event::Start => "started",
+        Event::Interval => "goes on",
         Event::Pass => "passed",
         Event::Marginal => "is marginal",
         Event::Fail => "failed",
+        Event::Inconclusive => "is inconclusive",
         Event::Error => "ended with an error",
     }
 }
 
-fn sentence(event: Event, facts: &Facts<'_>) -> String {
-    if event == Event::Start {
-        let [experiment, control] =
-            [facts.experiment, facts.control].map(Option::unwrap_or_default);
-        return format!("'{experiment}' is compared with '{control}'");
+fn sentence(event: Event, told: &Told<'_>) -> String {
+    if event.is_end() {
+        return told.reason();
     }
-    let told = facts.judged.map(|judged| match &judged.summary {
-        Some(summary) => summary.sentence.clone(),
-        None => with_reason(
-            &format!("{:?}", judged.score.classification),
-            &judged.score.classification_reason,
-        ),
-    });
-    let cause = facts.exception.and_then(cause);
-    let remark = facts.remark.map(str::to_owned);
-    let parts = match event {
-        Event::Error => [cause, remark.filter(|_| told.is_some()), told],
-        _ => [remark, told, None],
-    };
-    let parts: Vec<String> = parts
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect();
-    if parts.is_empty() {
-        return "it ended without a verdict".to_owned();
-    }
-    parts.join(" ")
-}
-
-/// What a stage said when it failed.
-fn cause(exception: &StageException) -> Option<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let errors = exception.details.get("errors").and_then(Value::as_array);
-    let errors: Vec<String> = errors.into_iter().flatten().filter_map(text).collect();
-    if errors.is_empty() {
-        return exception.details.get("error").and_then(text);
-    }
-    Some(errors.join("; "))
+    let [experiment, control] =
+        [told.sides.experiment, told.sides.control].map(|side| side.scope.unwrap_or_default());
+    format!("'{experiment}' is compared with '{control}'")
 }
 
 fn failed(judged: &CanaryJudgeResult) -> Vec<FailedMetric> {
@@ -304,19 +274,37 @@ pub fn shortened(text: &str, most: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// A score with no more digits than it has.
-pub fn score(score: f64) -> String {
-    format!("{score:.2}")
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::subject::tests::{canary, judged};
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::storage::Kind;
+    use crate::canary::{CanaryExecutionStatusResponse, Execution, Kind};
+
+    /// Judged by a judge that explains nothing.
+    fn canary() -> CanaryExecutionStatusResponse {
+        let stats = json!({"count": 1, "mean": 1, "min": 1, "std": 0, "max": 1});
+        let side = json!({"stats": stats});
+        let metric = |name: &str, label: &str, critical: bool, muted: bool| -> Value {
+            json!({"name": name, "id": name, "classification": label, "critical": critical,
+                "muted": muted, "classificationReason": "as it seems", "groups": ["g"],
+                "experimentMetadata": side, "controlMetadata": side})
+        };
+        let judged = json!({"judgeResult": {
+            "judgeName": "other",
+            "results": [
+                metric("fine", "Pass", false, false),
+                metric("high", "High", false, false),
+                metric("quiet", "High", false, true),
+                metric("gone", "Nodata", false, false),
+                metric("vital", "Nodata", true, false),
+            ],
+            "score": {"score": 50, "classification": "Fail", "classificationReason": "too low"},
+        }});
+        let canary = json!({"pipelineId": "run", "application": "web", "status": "succeeded",
+            "complete": true, "metricSetPairListId": "list", "result": judged});
+        serde_json::from_value(canary).unwrap()
+    }
 
     fn notice(event: Event) -> DueNotice {
         DueNotice {
@@ -332,10 +320,11 @@ mod tests {
 
     #[test]
     fn a_judge_that_explains_nothing_is_told_by_its_labels_and_reasons() {
-        let canary = canary("succeeded", &judged("Fail"));
-        let message = Message::of(&notice(Event::Fail), &canary, Some("http://serin"));
+        let canary = canary();
+        let told = canary.told();
+        let message = Message::of(&notice(Event::Fail), &told, Some("http://serin"));
         assert_eq!(message.title, "web: canary failed");
-        assert_eq!(message.sentence, "Fail: too low");
+        assert_eq!(message.sentence, "too low");
         assert_eq!(message.link.as_deref(), Some("http://serin/ui/runs/run"));
         let failed = message.failed.iter();
         let failed: Vec<_> = failed
@@ -346,12 +335,12 @@ mod tests {
             ("high", "High: as it seems"),
         ];
         assert_eq!(failed, expected);
-        let (chart, _) = chart_of(&notice(Event::Fail), &canary).unwrap();
+        let (chart, _) = chart_of(&notice(Event::Fail), &told).unwrap();
         assert_eq!(
             (chart.list_id.as_str(), chart.pair_id.as_str()),
             ("list", "vital")
         );
-        assert!(chart_of(&notice(Event::Start), &canary).is_none());
+        assert!(chart_of(&notice(Event::Start), &told).is_none());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Message, score, shortened};
-use crate::config::Event;
+use super::message::{Message, shortened};
+use crate::canary::Event;
+use crate::canary::number::score;
 
 /// Slack takes 50 blocks; nobody reads as many.
 const METRICS: usize = 10;
@@ -78,10 +79,11 @@ fn escaped(text: &str, most: usize) -> String {
 
 const fn sign(event: Event) -> &'static str {
     match event {
-        Event::Start => "▶️",
+        Event::Start | Event::Interval => "▶️",
         Event::Pass => "✅",
         Event::Marginal => "⚠️",
         Event::Fail => "❌",
+        Event::Inconclusive => "❔",
         Event::Error => "⛔",
     }
 }

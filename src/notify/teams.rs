@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::message::{Message, shortened};
-use crate::config::Event;
+use crate::canary::Event;
 
 /// Teams takes 28 KB.
 const METRICS: usize = 10;
@@ -76,9 +76,11 @@ fn escaped(text: &str, most: usize) -> String {
 
 const fn color(event: Event) -> &'static str {
     match event {
-        Event::Start => "Accent",
+        Event::Start | Event::Interval => "Accent",
         Event::Pass => "Good",
         Event::Marginal => "Warning",
+        // Neither red nor green.
+        Event::Inconclusive => "Default",
         Event::Fail | Event::Error => "Attention",
     }
 }

@@ -118,7 +118,8 @@ fn told(cause: &minijinja::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ChannelKind, Event, Given};
+    use crate::canary::Event;
+    use crate::config::{ChannelKind, Given};
 
     fn hook(template: &str, headers: &[(&str, &str)]) -> Result<Hook> {
         let webhook = Webhook {

@@ -1,10 +1,10 @@
 //! One standalone analysis as it is shown: its judgements on a line of time.
 
 use super::view::{self, Fact, FailureView, Moment, Thresholds};
-use crate::canary::number::number;
+use crate::canary::number::{number, score};
 use crate::canary::{
-    AnalysisStage, CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionStatusResponse,
-    CanaryExecutionResult, CanaryExecutionStatusResponse, ExecutionStatus, Outcome,
+    CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionStatusResponse,
+    CanaryExecutionStatusResponse, Execution, Look, Outcome, Told, reason,
 };
 
 /// Of the drawings; pages give them their real size.
@@ -76,17 +76,11 @@ pub fn analysis(
     analysis: &CanaryAnalysisExecutionStatusResponse,
     canaries: &[CanaryExecutionStatusResponse],
 ) -> AnalysisView {
-    let outcome = Outcome::of_analysis(analysis);
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let config = analysis.canary_config.as_ref();
-    let result = analysis.canary_analysis_execution_result.as_ref();
-    let request = analysis.canary_analysis_execution_request.as_ref();
-    let limits = request.and_then(|request| request.thresholds);
-    let runs = analysis.stage_status.iter().filter(|stage| stage.is_run());
-    let (begun, to_come): (Vec<_>, Vec<_>) = runs.partition(|stage| stage.execution_id.is_some());
-    let known = begun
-        .into_iter()
-        .map(|stage| known(analysis, stage, canaries));
+    let told = analysis.told();
+    let limits = told.thresholds;
+    let looks = told.looks.iter();
+    let (begun, to_come): (Vec<_>, Vec<_>) = looks.partition(|look| look.run.is_some());
+    let known = begun.into_iter().map(|look| known(look, canaries));
     let known: Vec<Known> = known.collect();
     let windows = known.iter().filter_map(|known| known.window);
     let frame = windows.reduce(|(from, until), (start, end)| (from.min(start), until.max(end)));
@@ -96,84 +90,41 @@ pub fn analysis(
         .map(|(index, known)| judgement(index + 1, known, frame))
         .collect();
     AnalysisView {
-        id: text(&analysis.pipeline_id),
-        application: text(&analysis.application),
-        config_name: config
-            .and_then(|config| config.name.clone())
-            .unwrap_or_default(),
-        config_id: view::stored_config(analysis.canary_config_id.as_deref()),
-        outcome,
-        score: result
-            .and_then(|result| result.canary_scores.last())
-            .map(|score| view::number_of_score(*score)),
-        sentence: sentence(analysis, outcome),
+        id: told.id.to_owned(),
+        application: told.application.to_owned(),
+        config_name: told.config_name().to_owned(),
+        config_id: view::stored_config(Some(told.config_id)),
+        outcome: told.outcome,
+        score: told.score.map(score),
+        sentence: told.reason(),
         failure: analysis.exception.as_ref().map(view::failure),
         to_come: to_come.len(),
         pass_y: limits.and_then(|limits| limits.pass).map(score_y),
         marginal_y: limits.and_then(|limits| limits.marginal).map(score_y),
         thresholds: limits.and_then(view::thresholds_of),
-        started: analysis
-            .start_time_millis
-            .or(analysis.build_time_millis)
-            .and_then(Moment::of_millis),
-        duration: view::duration(analysis.start_time_millis, analysis.end_time_millis),
+        started: told.times.begun().and_then(Moment::of_millis),
+        duration: view::duration(told.times.started, told.times.ended),
         line: line(&judgements),
         from: frame.and_then(|(from, _)| Moment::of_millis(from)),
         until: frame.and_then(|(_, until)| Moment::of_millis(until)),
         judgements,
-        now: now(analysis),
-        facts: facts(analysis),
+        now: told.stage.map(str::to_owned),
+        facts: facts(analysis, &told),
     }
 }
 
-fn sentence(analysis: &CanaryAnalysisExecutionStatusResponse, outcome: Outcome) -> String {
-    let result = analysis.canary_analysis_execution_result.as_ref();
-    match (outcome, result) {
-        (Outcome::Waiting, _) => "It waits for its turn".to_owned(),
-        (Outcome::Running, _) => "Its windows are judged one after the other".to_owned(),
-        (Outcome::Canceled, _) => "It was canceled, and has no verdict".to_owned(),
-        (_, Some(result)) if !result.canary_score_message.is_empty() => {
-            result.canary_score_message.clone()
-        }
-        _ => "It has no verdict".to_owned(),
-    }
-}
-
-fn known(
-    analysis: &CanaryAnalysisExecutionStatusResponse,
-    stage: &AnalysisStage,
-    canaries: &[CanaryExecutionStatusResponse],
-) -> Known {
-    let run = stage.execution_id.clone();
+/// Of its own document, else of what the analysis tells.
+fn known(look: &Look<'_>, canaries: &[CanaryExecutionStatusResponse]) -> Known {
     let canary = canaries
         .iter()
-        .find(|canary| run.is_some() && canary.pipeline_id == run);
-    if let Some(canary) = canary {
-        return of_document(canary, run);
-    }
-    let results = analysis.canary_analysis_execution_result.iter();
-    let mut results = results.flat_map(|result| &result.canary_execution_results);
-    let result = results.find(|result| Some(&result.execution_id) == run.as_ref());
-    if let Some(result) = result {
-        return of_result(result, run);
-    }
-    Known {
-        outcome: match ExecutionStatus::parse(&stage.status) {
-            Some(status) => Outcome::of_status(status),
-            None => Outcome::Waiting,
-        },
-        run,
-        score: None,
-        window: None,
-        sentence: String::new(),
+        .find(|canary| look.run.is_some() && canary.pipeline_id.as_deref() == look.run);
+    match canary {
+        Some(canary) => of_document(canary),
+        None => of_look(look),
     }
 }
 
-fn of_document(canary: &CanaryExecutionStatusResponse, run: Option<String>) -> Known {
-    let judged = canary
-        .result
-        .as_ref()
-        .and_then(|result| result.judge_result.as_ref());
+fn of_document(canary: &CanaryExecutionStatusResponse) -> Known {
     let scopes = canary.canary_execution_request.as_ref();
     let scopes = scopes.and_then(|request| request.scopes.as_ref()?.values().next());
     let window = scopes.and_then(|pair| {
@@ -183,38 +134,36 @@ fn of_document(canary: &CanaryExecutionStatusResponse, run: Option<String>) -> K
             .or(pair.control_scope.as_ref())?;
         Some((scope.start?.as_millis(), scope.end?.as_millis()))
     });
-    let told = view::run(canary, None);
+    let told = canary.told();
     Known {
-        run,
+        run: Some(told.id.to_owned()),
         outcome: told.outcome,
-        score: judged.map(|judged| judged.score.score),
+        score: told.score,
         window,
-        sentence: told
-            .failure
-            .map_or(told.sentence, |failure| failure.message),
+        sentence: told.reason(),
     }
 }
 
-fn of_result(result: &CanaryExecutionResult, run: Option<String>) -> Known {
-    let judged = result
-        .result
-        .as_ref()
-        .and_then(|result| result.judge_result.as_ref());
-    let status = ExecutionStatus::parse(&result.execution_status).unwrap_or_default();
-    let window = result
-        .judgement_start_time_millis
-        .zip(result.judgement_end_time_millis);
+fn of_look(look: &Look<'_>) -> Known {
+    let judged = look.judged();
+    let window = look.result.and_then(|result| {
+        let start = result.judgement_start_time_millis?;
+        Some((start, result.judgement_end_time_millis?))
+    });
     Known {
-        run,
-        outcome: judged.map_or(Outcome::of_status(status), |judged| {
-            Outcome::of_verdict(judged.score.classification)
-        }),
-        score: judged.map(|judged| judged.score.score),
+        run: look.run.map(str::to_owned),
+        outcome: look.outcome,
+        score: judged
+            .map(|judged| judged.score.score)
+            .filter(|_| look.outcome.has_score()),
         window,
-        sentence: judged.map_or_else(String::new, |judged| match &judged.summary {
-            Some(summary) => summary.sentence.clone(),
-            None => judged.score.classification_reason.clone(),
-        }),
+        sentence: match (judged, look.outcome) {
+            (Some(judged), _) => reason::of_judged(judged),
+            (None, Outcome::Error) => {
+                reason::without_verdict(look.result.and_then(|result| result.exception.as_ref()))
+            }
+            (None, _) => String::new(),
+        },
     }
 }
 
@@ -227,7 +176,7 @@ fn judgement(number: usize, known: Known, frame: Option<(i64, i64)>) -> Judgemen
         number,
         run: known.run,
         outcome: known.outcome,
-        score: known.score.map(view::number_of_score),
+        score: known.score.map(score),
         dot: known
             .score
             .filter(|score| score.is_finite() && known.window.is_some())
@@ -267,14 +216,7 @@ fn line(judgements: &[Judgement]) -> String {
     format!("M{}", points.join("L"))
 }
 
-/// The stage that is under way.
-fn now(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
-    let mut stages = analysis.stage_status.iter();
-    let stage = stages.find(|stage| stage.is_running() && stage.kind != AnalysisStage::SETUP)?;
-    Some(stage.name.clone())
-}
-
-fn facts(analysis: &CanaryAnalysisExecutionStatusResponse) -> Vec<Fact> {
+fn facts(analysis: &CanaryAnalysisExecutionStatusResponse, told: &Told<'_>) -> Vec<Fact> {
     let request = analysis.canary_analysis_execution_request.as_ref();
     let minutes = |minutes: i64| (0 < minutes).then(|| format!("{minutes} min"));
     let side = |scope: &Option<String>, location: &Option<String>| {
@@ -297,15 +239,13 @@ fn facts(analysis: &CanaryAnalysisExecutionStatusResponse) -> Vec<Fact> {
         ),
         (
             "Thresholds",
-            request
-                .and_then(|request| request.thresholds)
-                .and_then(|limits| {
-                    Some(format!(
-                        "pass {}, marginal {}",
-                        number(limits.pass?),
-                        number(limits.marginal?)
-                    ))
-                }),
+            told.thresholds.and_then(|limits| {
+                Some(format!(
+                    "pass {}, marginal {}",
+                    number(limits.pass?),
+                    number(limits.marginal?)
+                ))
+            }),
         ),
         (
             "Lasts",

@@ -6,15 +6,15 @@ mod words;
 
 pub use groups::{GroupView, Segment};
 pub use metric::{MetricView, QueryView, Row, pair_of};
-pub use words::{Fact, Moment, duration, number_of_score};
+pub use words::{Fact, Moment, duration};
 
 use self::groups::{bar, bar_note, group, groups};
 use self::metric::metrics;
 use self::words::fact;
-use crate::canary::number::number;
+use crate::canary::number::{number, score};
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryExecutionStatusResponse, CanaryJudgeResult,
-    CanaryScope, MetricSetPair, Outcome, StageException,
+    CanaryScope, Execution, MetricSetPair, Outcome, StageException,
 };
 
 /// All that is told of one run.
@@ -92,28 +92,21 @@ pub struct StepView {
 
 /// Without `pairs`, a run is told without its series.
 pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair]>) -> RunView {
-    let judged = canary
-        .result
-        .as_ref()
-        .and_then(|result| result.judge_result.as_ref());
-    let outcome = Outcome::of_canary(canary);
-    let config = canary.config.as_ref();
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let told = canary.told();
+    let judged = told.judged;
     let summary = judged.and_then(|judged| judged.summary.as_ref());
     let groups = judged
         .map(|judged| groups(canary, judged))
         .unwrap_or_default();
     let bar = bar(&groups);
     RunView {
-        id: text(&canary.pipeline_id),
-        application: text(&canary.application),
-        config_name: config
-            .and_then(|config| config.name.clone())
-            .unwrap_or_default(),
-        config_id: stored_config(canary.canary_config_id.as_deref()),
-        outcome,
-        score: judged.map(|judged| number_of_score(judged.score.score)),
-        sentence: sentence(canary, judged, outcome),
+        id: told.id.to_owned(),
+        application: told.application.to_owned(),
+        config_name: told.config_name().to_owned(),
+        config_id: stored_config(Some(told.config_id)),
+        outcome: told.outcome,
+        score: told.score.map(score),
+        sentence: told.reason(),
         not_judged: summary
             .filter(|summary| 0 < summary.not_judged)
             .map(|summary| {
@@ -121,15 +114,14 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
                 format!("{some} of {all} metrics could not be judged")
             }),
         failure: canary.exception.as_ref().map(failure),
-        thresholds: thresholds(canary),
+        thresholds: told.thresholds.and_then(thresholds_of),
         scopes: scopes(canary),
         facts: facts(canary, judged),
-        started: canary
-            .start_time_millis
-            .or(canary.build_time_millis)
-            .and_then(Moment::of_millis),
-        duration: duration(canary.start_time_millis, canary.end_time_millis),
-        bar_note: judged.and_then(|judged| bar_note(judged, &groups)),
+        started: told.times.begun().and_then(Moment::of_millis),
+        duration: duration(told.times.started, told.times.ended),
+        bar_note: judged
+            .filter(|_| told.outcome.has_score())
+            .and_then(|judged| bar_note(judged, &groups)),
         groups: groups.iter().map(group).collect(),
         bar,
         metrics: judged
@@ -146,31 +138,6 @@ pub fn stored_config(id: Option<&str>) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn sentence(
-    canary: &CanaryExecutionStatusResponse,
-    judged: Option<&CanaryJudgeResult>,
-    outcome: Outcome,
-) -> String {
-    if let Some(judged) = judged {
-        if let Some(summary) = &judged.summary {
-            return summary.sentence.clone();
-        }
-        let reason = &judged.score.classification_reason;
-        if !reason.is_empty() {
-            return reason.clone();
-        }
-        let score = number_of_score(judged.score.score);
-        return format!("{} gave a score of {score}", judged.judge_name);
-    }
-    match outcome {
-        Outcome::Waiting => "It waits for its turn".to_owned(),
-        Outcome::Running => "Its series are being fetched and judged".to_owned(),
-        Outcome::Canceled => "It was canceled, and has no verdict".to_owned(),
-        _ if canary.exception.is_some() => "It could not be judged, and has no verdict".to_owned(),
-        _ => "It has no verdict".to_owned(),
-    }
-}
-
 /// What went wrong, by the step in which it did.
 pub fn failure(exception: &StageException) -> FailureView {
     let step = match exception.operation.as_deref().unwrap_or_default() {
@@ -182,16 +149,7 @@ pub fn failure(exception: &StageException) -> FailureView {
         _ => "while it ran",
     };
     let details = &exception.details;
-    let texts = details.get("errors").and_then(|errors| errors.as_array());
-    let texts = texts
-        .into_iter()
-        .flatten()
-        .filter_map(|error| error.as_str());
-    let mut message = texts.collect::<Vec<_>>().join("\n");
-    if message.is_empty() {
-        let error = details.get("error").and_then(|error| error.as_str());
-        error.unwrap_or("no more is known").clone_into(&mut message);
-    }
+    let message = exception.message();
     let fact = |name: &str, member: &str| {
         let value = match details.get(member)? {
             serde_json::Value::String(text) if text.is_empty() => return None,
@@ -211,13 +169,9 @@ pub fn failure(exception: &StageException) -> FailureView {
     ];
     FailureView {
         step,
-        message,
+        message: message.unwrap_or_else(|| "no more is known".to_owned()),
         facts: facts.into_iter().flatten().collect(),
     }
-}
-
-fn thresholds(canary: &CanaryExecutionStatusResponse) -> Option<Thresholds> {
-    thresholds_of(canary.canary_execution_request.as_ref()?.thresholds?)
 }
 
 pub fn thresholds_of(thresholds: CanaryClassifierThresholdsConfig) -> Option<Thresholds> {

@@ -15,10 +15,11 @@ use crate::app::App;
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionResult,
     CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionResult,
-    CanaryExecutionStatusResponse, ExecutionStatus, Id, Instant, StageException, Verdict,
-    iso_from_millis,
+    CanaryExecutionStatusResponse, Execution, ExecutionStatus, Id, Instant, Outcome,
+    StageException, iso_from_millis,
 };
 use crate::error::{Error, Result};
+use crate::judge::looks::{self, Look, Windows};
 use crate::storage::{Begun, Claim, FlaggerKey, IdempotencyKey};
 
 const SETUP: &str = "Sets up and executes the wait, run and monitor canary task chain.";
@@ -318,18 +319,16 @@ async fn canary(
     app.storage.archive(account, &id).await
 }
 
-/// Whether the next canary may run: the score must be above marginal, not at it.
+/// Whether the next canary may run.
 fn goes_on(canary: &CanaryExecutionStatusResponse, plan: &Plan) -> bool {
-    score_of(canary).is_some_and(|score| score > plan.marginal())
+    score_of(canary).is_some_and(|score| looks::goes_on(score, plan.marginal()))
 }
 
-/// The judgement of a canary, if it is a pass.
+/// The judgement of a canary, if it is a pass that stands.
 fn judgement(canary: &CanaryExecutionStatusResponse, number: u32) -> Option<Judgement> {
-    let score = &canary.result.as_ref()?.judge_result.as_ref()?.score;
-    (score.classification == Verdict::Pass).then_some(Judgement {
-        number,
-        score: score.score,
-    })
+    let told = canary.told();
+    let score = told.score.filter(|_| told.outcome == Outcome::Pass)?;
+    Some(Judgement { number, score })
 }
 
 fn score_of(canary: &CanaryExecutionStatusResponse) -> Option<f64> {
@@ -395,10 +394,31 @@ async fn end(
     let mut generated = AnalysisStage::new(AnalysisStage::GENERATE_RESULT, GENERATE_RESULT);
     generated.set(ExecutionStatus::Succeeded);
     analysis.stage_status.push(generated);
+    let judged = outcome(analysis, &ran);
+    analysis.outcome = Some(exception.as_ref().map_or(judged, |_| Outcome::Error));
     analysis.canary_analysis_execution_result = Some(result(analysis, ran));
     analysis.exception = exception;
     analysis.end(status, app.clock.now_millis());
     Ok(())
+}
+
+/// What the judgements come to.
+fn outcome(
+    analysis: &CanaryAnalysisExecutionStatusResponse,
+    ran: &[CanaryExecutionStatusResponse],
+) -> Outcome {
+    let request = analysis.canary_analysis_execution_request.as_ref();
+    let thresholds = request.and_then(|request| request.thresholds);
+    let windows = match request.map_or(0, |request| request.lookback_mins) {
+        0 => Windows::Growing,
+        _ => Windows::Sliding,
+    };
+    let look = |canary: &CanaryExecutionStatusResponse| Look {
+        score: score_of(canary).unwrap_or(0.0),
+        outcome: canary.told().outcome,
+    };
+    let looks: Vec<Look> = ran.iter().map(look).collect();
+    looks::outcome(&looks, thresholds.unwrap_or_default(), windows)
 }
 
 fn result(

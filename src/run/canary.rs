@@ -9,12 +9,12 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use uuid::Uuid;
 
 use super::stages::{Failure, Stage, Stages};
-use super::{analysis, remote_judge};
+use super::{analysis, gauges, remote_judge};
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
-    CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, ExecutionStatus,
-    Id, MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
+    CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, Execution,
+    ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::judge::{self, Doubting, Judgement};
@@ -56,7 +56,6 @@ pub async fn run(
     match outcome {
         Ok(result) => {
             stages.complete();
-            record_scores(&status, &result);
             status.status = ExecutionStatus::Succeeded;
             status.result = Some(result);
         }
@@ -71,6 +70,8 @@ pub async fn run(
     status.stage_status = stages.status();
     status.end_time_millis = Some(now);
     status.end_time_iso = Some(iso_from_millis(now));
+    status.outcome = Some(status.told().outcome);
+    gauges::tell(&status.told());
     status
 }
 
@@ -315,21 +316,4 @@ fn common_duration(request: &CanaryExecutionRequest) -> Option<String> {
     durations
         .all(|duration| duration == Some(first))
         .then(|| iso_duration(first))
-}
-
-fn record_scores(status: &CanaryExecutionStatusResponse, result: &CanaryResult) {
-    let Some(judged) = &result.judge_result else {
-        return;
-    };
-    let application = status.application.clone().unwrap_or_default();
-    let config = status
-        .config
-        .as_ref()
-        .and_then(|config| config.name.clone());
-    ::metrics::gauge!(
-        "serin_canary_score",
-        "application" => application,
-        "config" => config.unwrap_or_else(|| "ad-hoc".to_owned()),
-    )
-    .set(judged.score.score);
 }

@@ -3,11 +3,11 @@
 use crate::actions::{self, Happened};
 use crate::app::App;
 use crate::canary::{
-    ActionEvent, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Event, Execution, Id,
+    Kind,
 };
 use crate::error::{Error, Result};
-use crate::notify::Subject;
-use crate::storage::{ExecutionRow, Kind, Outbox};
+use crate::storage::{ExecutionRow, Outbox};
 
 /// Ends an execution of any kind; of an analysis, its canary too.
 ///
@@ -46,14 +46,14 @@ pub async fn cancel_orphan(app: &App, analysis: &Id, canary: &Id) -> Result<()> 
 }
 
 /// The document as it was before, unless it was complete.
-async fn end<S: Subject>(app: &App, id: &Id) -> Result<Option<S>> {
+async fn end<S: Execution>(app: &App, id: &Id) -> Result<Option<S>> {
     let outbox = |row: &ExecutionRow, subject: &S| Outbox {
         // Who cancels knows; traffic does not.
         turn: actions::turn(
             app,
             row.parent.as_deref(),
             subject,
-            &[Happened::Ended(ActionEvent::Error)],
+            &[Happened::of(Event::Error)],
         ),
         ..Outbox::default()
     };

@@ -4,39 +4,37 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::comparison;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse};
+use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Kind};
 use crate::error::{Error, Result};
-use crate::storage::{ExecutionRow, Kind};
+use crate::storage::ExecutionRow;
 
 /// The execution as `GET /pipelines/{id}` tells it. There are no tasks, and the times of a stage
 /// are those of the execution: serin keeps neither.
 pub fn pipeline(row: &ExecutionRow) -> Result<Value> {
-    let (name, suffix, times, stages) = match row.kind {
+    let (suffix, times, stages) = match row.kind {
         Kind::Canary => {
             let document: CanaryExecutionStatusResponse = read(row)?;
             let times = (document.start_time_millis, document.end_time_millis);
             let stages = canary_stages(row, &document);
-            ("Standard Canary Pipeline", "standard-canary", times, stages)
+            ("standard-canary", times, stages)
         }
         Kind::Analysis => {
             let document: CanaryAnalysisExecutionStatusResponse = read(row)?;
             let times = (document.start_time_millis, document.end_time_millis);
             let stages = analysis_stages(row, &document);
-            let name = "Standalone Canary Analysis Pipeline";
-            (name, "canary-analysis-referee", times, stages)
+            ("canary-analysis-referee", times, stages)
         }
         Kind::Comparison => {
             let times = (Some(row.build_time), Some(row.build_time));
             let stages = comparison_stages(row, &read(row)?);
-            // Kayenta gives it the name of a canary's: only by a missing stage can it be told apart.
-            ("Standard Canary Pipeline", "standard-canary", times, stages)
+            ("standard-canary", times, stages)
         }
     };
     let mut pipeline = json!({
         "type": "PIPELINE",
         "id": row.id,
         "application": row.application,
-        "name": name,
+        "name": row.kind.pipeline(),
         "buildTime": row.build_time,
         "canceled": row.status.as_str() == "canceled",
         "limitConcurrent": false,

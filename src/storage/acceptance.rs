@@ -1,10 +1,10 @@
 //! Accepting an execution: once, within what may wait, and durably.
 
+use super::Storage;
 use super::events::Change;
 use super::executions::to_text;
 use super::index::{ExecutionRow, KeyRow};
-use super::{Record, Storage};
-use crate::canary::Id;
+use crate::canary::{Execution, Id};
 use crate::error::{Error, Result};
 
 /// How long a key stands for what it started.
@@ -44,7 +44,7 @@ impl Storage {
     ///
     /// # Errors
     /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
-    pub async fn begin<R: Record>(
+    pub async fn begin<R: Execution>(
         &self,
         document: &R,
         key: Option<&IdempotencyKey>,
@@ -82,7 +82,7 @@ impl Storage {
     }
 
     /// Accepts a canary for which an analysis waits; the analysis was admitted with it.
-    pub async fn begin_for<R: Record>(&self, document: &R, parent: &str) -> Result<()> {
+    pub async fn begin_for<R: Execution>(&self, document: &R, parent: &str) -> Result<()> {
         let row = accepted(document, Some(parent))?;
         self.index.insert_execution(&row).await?;
         self.accept(&row.id).await
@@ -96,7 +96,7 @@ impl Storage {
 }
 
 /// The row of an execution that is about to be accepted.
-pub(super) fn accepted<R: Record>(document: &R, parent: Option<&str>) -> Result<ExecutionRow> {
+pub(super) fn accepted<R: Execution>(document: &R, parent: Option<&str>) -> Result<ExecutionRow> {
     Ok(ExecutionRow {
         kind: R::KIND,
         id: document.id().to_owned(),

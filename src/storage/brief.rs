@@ -2,15 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, CanaryJudgeResult, Label,
-    Outcome,
-};
+use crate::canary::{CanaryJudgeResult, Kind, Label, Outcome, Told};
+
+/// By which rules a line was read off a document. The first version told no analysis as marginal or
+/// inconclusive, and gave one in error a score.
+const VERSION: u32 = 2;
+
+/// How the text of such a line begins.
+pub const BEGINNING: &str = "{\"version\":2,";
 
 /// One line of a list. Members may come; those of an older version are absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Brief {
+    /// Comes first.
+    #[serde(default)]
+    version: u32,
     pub outcome: Outcome,
     /// Empty for a config that is not stored.
     #[serde(default)]
@@ -29,6 +36,9 @@ pub struct Brief {
     /// Of these, which could not be judged.
     #[serde(default)]
     pub not_judged: u64,
+    /// Of these, on which the verdict hangs.
+    #[serde(default)]
+    pub doubtful: u64,
     #[serde(default)]
     pub control: String,
     #[serde(default)]
@@ -41,71 +51,61 @@ pub struct Brief {
 }
 
 impl Brief {
-    pub fn of_canary(canary: &CanaryExecutionStatusResponse) -> Self {
-        let judged = canary
-            .result
-            .as_ref()
-            .and_then(|result| result.judge_result.as_ref());
-        let request = canary.canary_execution_request.as_ref();
-        let scopes = request.and_then(|request| request.scopes.as_ref()?.values().next());
-        let name = canary
-            .config
-            .as_ref()
-            .and_then(|config| config.name.clone());
-        let labels = |wanted: fn(Label) -> bool| judged.map_or(0, |judged| count(judged, wanted));
+    pub fn of(told: &Told<'_>) -> Self {
+        let of_canary = told.judged.filter(|_| told.kind == Kind::Canary);
+        let metrics = |wanted: fn(Label) -> bool| of_canary.map_or(0, |it| count(it, wanted));
+        let summary = of_canary.and_then(|judged| judged.summary.as_ref());
+        let results = told.looks.iter().filter(|look| look.result.is_some());
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         Self {
-            outcome: Outcome::of_canary(canary),
-            config_id: canary.canary_config_id.clone().unwrap_or_default(),
-            config_name: name.unwrap_or_default(),
-            score: judged
-                .map(|judged| judged.score.score)
-                .filter(|score| score.is_finite()),
-            judged: judged.map_or(0, |judged| judged.results.len() as u64),
-            failed: labels(|label| {
+            version: VERSION,
+            outcome: told.outcome,
+            config_id: told.config_id.to_owned(),
+            config_name: told.config_name().to_owned(),
+            score: told.score,
+            judged: metrics(|_| true) + results.count() as u64,
+            failed: metrics(|label| {
                 matches!(label, Label::High | Label::Low | Label::NodataFailMetric)
             }),
-            not_judged: labels(|label| matches!(label, Label::Nodata | Label::Error)),
-            control: scopes
-                .and_then(|pair| pair.control_scope.as_ref()?.scope.clone())
-                .unwrap_or_default(),
-            experiment: scopes
-                .and_then(|pair| pair.experiment_scope.as_ref()?.scope.clone())
-                .unwrap_or_default(),
-            start_time: canary.start_time_millis,
-            end_time: canary.end_time_millis,
+            not_judged: metrics(|label| matches!(label, Label::Nodata | Label::Error)),
+            doubtful: summary.map_or(0, |summary| {
+                let doubts = summary.doubts.iter();
+                doubts.filter(|metric| metric.hangs).count() as u64
+            }),
+            control: text(told.sides.control.scope),
+            experiment: text(told.sides.experiment.scope),
+            start_time: told.times.started,
+            end_time: told.times.ended,
         }
     }
 
-    pub fn of_analysis(analysis: &CanaryAnalysisExecutionStatusResponse) -> Self {
-        let result = analysis.canary_analysis_execution_result.as_ref();
-        let request = analysis.canary_analysis_execution_request.as_ref();
-        let scope = request.and_then(|request| request.scopes.as_ref()?.first());
-        let name = analysis
-            .canary_config
-            .as_ref()
-            .and_then(|config| config.name.clone());
-        let ran = result.map_or(0, |result| result.canary_execution_results.len() as u64);
-        Self {
-            outcome: Outcome::of_analysis(analysis),
-            config_id: analysis.canary_config_id.clone().unwrap_or_default(),
-            config_name: name.unwrap_or_default(),
-            score: result.and_then(|result| result.canary_scores.last().copied()),
-            judged: ran,
-            failed: 0,
-            not_judged: 0,
-            control: scope
-                .and_then(|scope| scope.control_scope.clone())
-                .unwrap_or_default(),
-            experiment: scope
-                .and_then(|scope| scope.experiment_scope.clone())
-                .unwrap_or_default(),
-            start_time: analysis.start_time_millis,
-            end_time: analysis.end_time_millis,
-        }
+    /// Whether it says what this version would say of a document of that kind.
+    pub const fn is_current(&self, kind: Kind) -> bool {
+        VERSION <= self.version || matches!(kind, Kind::Canary)
     }
 }
 
 fn count(judged: &CanaryJudgeResult, wanted: fn(Label) -> bool) -> u64 {
     let labels = judged.results.iter().map(|result| result.classification);
     labels.filter(|label| wanted(*label)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::canary::{CanaryAnalysisExecutionStatusResponse, Execution};
+
+    #[test]
+    fn a_line_of_an_older_version_is_read_and_known_for_it() {
+        let analysis = CanaryAnalysisExecutionStatusResponse::default();
+        let current = Brief::of(&analysis.told());
+        let text = serde_json::to_string(&current).unwrap();
+        assert!(text.starts_with(BEGINNING), "{text}");
+        assert!(current.is_current(Kind::Analysis));
+        let older: Brief = serde_json::from_value(json!({"outcome": "nodata"})).unwrap();
+        assert_eq!(older.outcome, Outcome::Inconclusive);
+        assert!(!older.is_current(Kind::Analysis));
+    }
 }

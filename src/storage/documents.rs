@@ -6,10 +6,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::index::{ArchiveRow, Kind, Listing};
+use super::index::{ArchiveRow, Listing};
 use super::objects::ObjectEntry;
-use super::{Record, Storage, does_not_exist, group, not_found, to_bytes};
-use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair, iso_from_millis};
+use super::{Brief, Storage, does_not_exist, group, not_found, to_bytes};
+use crate::canary::{
+    CanaryExecutionStatusResponse, Execution, Id, Kind, MetricSet, MetricSetPair, iso_from_millis,
+};
 use crate::error::{Error, Result};
 
 /// What a listing tells of an object.
@@ -116,13 +118,13 @@ impl Storage {
     }
 
     /// Object first, then row.
-    pub(super) async fn put_archive<R: Record>(
+    pub(super) async fn put_archive<R: Execution>(
         &self,
         account: &str,
         id: &Id,
         archive: &R,
     ) -> Result<()> {
-        let key = format!("{0}/{id}/{0}.json", R::GROUP);
+        let key = format!("{0}/{id}/{0}.json", R::KIND.group());
         let body = to_bytes(archive)?;
         let version = self.put(account, &key, body).await?;
         self.forget(R::KIND, account, id.as_str()).await;
@@ -130,7 +132,7 @@ impl Storage {
         self.index.put_archive(account, &row).await
     }
 
-    pub(super) fn archive_row<R: Record>(
+    pub(super) fn archive_row<R: Execution>(
         &self,
         id: &str,
         archive: &R,
@@ -242,8 +244,8 @@ impl Storage {
 const MOST_INDEXED: usize = 255;
 
 /// What lists show of an execution.
-pub(super) fn listing<R: Record>(document: &R) -> Listing {
-    let brief = document.brief();
+pub(super) fn listing<R: Execution>(document: &R) -> Listing {
+    let brief = Brief::of(&document.told());
     Listing {
         outcome: brief.outcome.as_str().to_owned(),
         // A brief has texts and numbers only, which can be written.

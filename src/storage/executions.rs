@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::documents::listing;
 use super::events::{self, Change, Event};
-use super::index::{Claim, ExecutionRow, Kind, NOTIFICATION_BYTES, Outbox};
-use super::{Record, Storage, not_found, to_bytes};
+use super::index::{Claim, ExecutionRow, NOTIFICATION_BYTES, Outbox};
+use super::{Storage, not_found, to_bytes};
 use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, ExecutionStatus, Id,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
+    ExecutionStatus, Id, Kind,
 };
 use crate::error::{Error, Result};
 
@@ -81,7 +82,7 @@ impl Storage {
     }
 
     /// Shows how far an execution is, and tells it; without effect when the claim is lost.
-    pub async fn progress<R: Record>(
+    pub async fn progress<R: Execution>(
         &self,
         claim: &Claim,
         document: &R,
@@ -96,7 +97,7 @@ impl Storage {
     }
 
     /// Brings an execution forward and gives it back until `due_at`, in epoch milliseconds.
-    pub async fn step<R: Record>(
+    pub async fn step<R: Execution>(
         &self,
         claim: &Claim,
         document: &R,
@@ -118,7 +119,7 @@ impl Storage {
 
     /// Ends an execution, then archives it. A store that does not take the archive is asked again
     /// later; the end stands all the same.
-    pub async fn finish<R: Record>(
+    pub async fn finish<R: Execution>(
         &self,
         claim: &Claim,
         document: &R,
@@ -145,7 +146,7 @@ impl Storage {
     }
 
     /// Archives an execution that has ended; later, when its store does not take it.
-    pub async fn write_archive<R: Record>(&self, claim: &Claim, document: &R) -> Result<()> {
+    pub async fn write_archive<R: Execution>(&self, claim: &Claim, document: &R) -> Result<()> {
         if self.archive {
             let id = Id::parse(&claim.id)?;
             let archived = self
@@ -201,7 +202,7 @@ impl Storage {
 
     /// Ends an execution as canceled, whoever works on it, with what is to be sent because of it. The
     /// document as it was before, unless it was complete.
-    pub async fn cancel<R: Record>(
+    pub async fn cancel<R: Execution>(
         &self,
         id: &Id,
         outbox: impl Fn(&ExecutionRow, &R) -> Outbox,
@@ -242,7 +243,7 @@ impl Storage {
     }
 
     /// The document of an execution, while it is in the index.
-    pub async fn live<R: Record>(&self, id: &Id) -> Result<Option<R>> {
+    pub async fn live<R: Execution>(&self, id: &Id) -> Result<Option<R>> {
         let row = self.index.execution(id.as_str()).await?;
         row.filter(|row| row.kind == R::KIND)
             .map(|row| from_text(&row.document))
@@ -253,7 +254,7 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when there is neither; `Invalid` when the id is of an execution of another kind.
-    pub async fn execution<R: Record>(&self, account: &str, id: &Id) -> Result<Found> {
+    pub async fn execution<R: Execution>(&self, account: &str, id: &Id) -> Result<Found> {
         let cached = (R::KIND, account.to_owned(), id.to_string());
         if let Some(body) = self.finished.get(&cached).await {
             return Ok(Found::complete(body));
@@ -282,7 +283,11 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when there is none; `Invalid` when the id is of an execution of another kind.
-    pub async fn execution_of_any<R: Record>(&self, accounts: &[String], id: &Id) -> Result<Found> {
+    pub async fn execution_of_any<R: Execution>(
+        &self,
+        accounts: &[String],
+        id: &Id,
+    ) -> Result<Found> {
         let known = self.index.archive_accounts(R::KIND, id.as_str()).await?;
         for account in known.iter().chain(accounts) {
             match self.execution::<R>(account, id).await {
@@ -293,9 +298,9 @@ impl Storage {
         Err(Error::NotFound(format!("No pipeline found for {id}")))
     }
 
-    async fn archived_execution<R: Record>(&self, account: &str, id: &Id) -> Result<Bytes> {
+    async fn archived_execution<R: Execution>(&self, account: &str, id: &Id) -> Result<Bytes> {
         let (key, body) = self
-            .newest(account, R::GROUP, id)
+            .newest(account, R::KIND.group(), id)
             .await?
             .ok_or_else(|| not_found(id.as_str()))?;
         // What Kayenta wrote is told as serin tells it.
@@ -384,7 +389,7 @@ impl Storage {
     }
 
     /// Documents of an application's executions, newest first; one that cannot be read is left out.
-    pub async fn executions<R: Record>(
+    pub async fn executions<R: Execution>(
         &self,
         account: &str,
         application: &str,
@@ -428,18 +433,10 @@ impl Storage {
 
 /// Kayenta's words for an execution of another kind, to the letter.
 fn wrong_kind(wanted: Kind, got: Kind, id: &Id) -> Error {
-    let (wanted, response) = match wanted {
-        Kind::Analysis => (
-            "Standalone Canary Analysis Pipeline",
-            "CanaryAnalysisExecutionStatusResponse",
-        ),
-        _ => ("Standard Canary Pipeline", "CanaryExecutionStatusResponse"),
-    };
-    let got = match got {
-        Kind::Canary => "Standard Canary Pipeline",
-        Kind::Analysis => "Standalone Canary Analysis Pipeline",
-        Kind::Comparison => return without_stage("mixMetrics", id),
-    };
+    if got == Kind::Comparison {
+        return without_stage("mixMetrics", id);
+    }
+    let (wanted, response, got) = (wanted.pipeline(), wanted.response(), got.pipeline());
     Error::Invalid(format!(
         "Only named pipelines of '{wanted}' can be converted to a {response} object, '{got}' received"
     ))
@@ -452,12 +449,12 @@ fn without_stage(stage: &str, id: &Id) -> Error {
     ))
 }
 
-pub(super) fn to_text<R: Record>(document: &R) -> Result<String> {
+pub(super) fn to_text<R: Execution>(document: &R) -> Result<String> {
     serde_json::to_string(document)
         .map_err(|cause| Error::Internal(format!("cannot write a document: {cause}")))
 }
 
-fn from_text<R: Record>(text: &str) -> Result<R> {
+fn from_text<R: Execution>(text: &str) -> Result<R> {
     serde_json::from_str(text)
         .map_err(|cause| Error::Internal(format!("cannot read an execution: {cause}")))
 }

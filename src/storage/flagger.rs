@@ -2,8 +2,8 @@
 
 use super::acceptance::accepted;
 use super::index::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
-use super::{Begun, Record, Storage};
-use crate::canary::Id;
+use super::{Begun, Storage};
+use crate::canary::{Execution, Id};
 use crate::error::Result;
 
 /// How long a run stays known after it was closed.
@@ -30,7 +30,7 @@ impl Storage {
     ///
     /// # Errors
     /// `Unavailable` when enough wait already.
-    pub async fn begin_for_flagger<R: Record>(
+    pub async fn begin_for_flagger<R: Execution>(
         &self,
         document: &R,
         key: &FlaggerKey,

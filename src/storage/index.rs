@@ -25,7 +25,7 @@ use sqlx::AnyPool;
 pub use actions::{ActionRow, Attempted, DueAction, NewAction, Turn};
 pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
-pub use executions::{Claim, ExecutionRow, Kind, Listed};
+pub use executions::{Claim, ExecutionRow, Listed};
 pub use flagger::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 pub use keys::KeyRow;
 pub use listing::{ListedRow, Listing, Place, Search};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::index::{ListedRow, Search};
-use super::{Brief, Record, Storage};
-use crate::canary::Id;
+use super::{Brief, Storage};
+use crate::canary::{Execution, Id};
 use crate::error::Result;
 
 /// One line of a list.
@@ -26,7 +26,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 impl Storage {
     /// The executions that are searched for; one whose document cannot be read is left out.
-    pub async fn search<R: Record>(&self, search: &Search) -> Result<Vec<Line<R>>> {
+    pub async fn search<R: Execution>(&self, search: &Search) -> Result<Vec<Line<R>>> {
         let accounts = search.accounts.iter();
         let first = join_all(accounts.map(|account| self.reconcile_once(account)));
         // A page is looked at again; a store that is down must not keep everybody waiting.
@@ -37,21 +37,25 @@ impl Storage {
     }
 
     /// The applications that have executions of a kind, in their order.
-    pub async fn applications<R: Record>(&self, accounts: &[String]) -> Result<Vec<String>> {
+    pub async fn applications<R: Execution>(&self, accounts: &[String]) -> Result<Vec<String>> {
         self.index.applications(R::KIND, accounts).await
     }
 
-    async fn line<R: Record>(&self, row: ListedRow) -> Option<Line<R>> {
-        let known = row
-            .brief
-            .as_deref()
-            .and_then(|brief| serde_json::from_str(brief).ok());
-        let document = match (&known, &row.document) {
-            (Some(_), _) => None,
-            (None, Some(document)) => serde_json::from_str(document).ok(),
-            (None, None) => self.read_listed::<R>(&row).await,
+    async fn line<R: Execution>(&self, row: ListedRow) -> Option<Line<R>> {
+        let text = row.brief.as_deref();
+        let known: Option<Brief> = text.and_then(|brief| serde_json::from_str(brief).ok());
+        let is_current = known
+            .as_ref()
+            .is_some_and(|brief| brief.is_current(R::KIND));
+        let document: Option<R> = match (is_current, &row.document) {
+            (true, _) => None,
+            (false, Some(document)) => serde_json::from_str(document).ok(),
+            (false, None) => self.read_listed(&row).await,
         };
-        let brief = known.or_else(|| document.as_ref().map(R::brief))?;
+        let read = document
+            .as_ref()
+            .map(|document| Brief::of(&document.told()));
+        let brief = read.or(known)?;
         Some(Line {
             id: row.id,
             application: row.application,
@@ -62,7 +66,7 @@ impl Storage {
     }
 
     /// A row of an older version does not tell; its document does.
-    async fn read_listed<R: Record>(&self, row: &ListedRow) -> Option<R> {
+    async fn read_listed<R: Execution>(&self, row: &ListedRow) -> Option<R> {
         let id = Id::parse(&row.id).ok()?;
         let read = self.execution::<R>(&row.account, &id).await;
         let found = read

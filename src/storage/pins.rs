@@ -6,8 +6,8 @@
 use serde_json::json;
 
 use super::reconcile::MARGIN;
-use super::{Kind, Record, Storage, group, not_found, to_bytes};
-use crate::canary::{Id, iso_from_millis};
+use super::{Storage, group, not_found, to_bytes};
+use crate::canary::{Execution, Id, Kind, iso_from_millis};
 use crate::error::{Error, Result};
 
 impl Storage {
@@ -15,7 +15,7 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when there is no such execution.
-    pub async fn pin<R: Record>(&self, accounts: &[String], id: &Id) -> Result<()> {
+    pub async fn pin<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
         let account = self.home::<R>(accounts, id).await?;
         let account = account.ok_or_else(|| not_found(id.as_str()))?;
         let objects = self.objects(&account)?;
@@ -35,7 +35,7 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when there is neither such an execution nor a pin of it.
-    pub async fn unpin<R: Record>(&self, accounts: &[String], id: &Id) -> Result<()> {
+    pub async fn unpin<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
         let home = self.home::<R>(accounts, id).await?;
         let mut is_known = home.is_some();
         for account in home.iter().chain(accounts) {
@@ -52,7 +52,7 @@ impl Storage {
     }
 
     /// The account that has the archive of an execution, or will have it.
-    async fn home<R: Record>(&self, accounts: &[String], id: &Id) -> Result<Option<String>> {
+    async fn home<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<Option<String>> {
         let row = self.index.execution(id.as_str()).await?;
         if let Some(row) = row.filter(|row| row.kind == R::KIND) {
             return Ok(Some(row.storage_account));
@@ -63,7 +63,7 @@ impl Storage {
         }
         for account in accounts {
             // Others may have put it there since the index was last compared with the store.
-            if let Some((key, body)) = self.newest(account, R::GROUP, id).await? {
+            if let Some((key, body)) = self.newest(account, R::KIND.group(), id).await? {
                 let archive: R = serde_json::from_slice(&body).map_err(|cause| {
                     Error::storage(format!("the document '{key}' cannot be read"), cause)
                 })?;

@@ -8,9 +8,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use super::objects::ObjectEntry;
-use super::{Record, Storage, group};
+use super::{Storage, group};
 use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionStatusResponse,
+    CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionStatusResponse, Execution,
 };
 use crate::error::{Error, Result};
 
@@ -153,7 +153,7 @@ impl Storage {
         Ok(())
     }
 
-    async fn reconcile_archives<R: Record>(&self, account: &str) -> Result<()> {
+    async fn reconcile_archives<R: Execution>(&self, account: &str) -> Result<()> {
         let until = self.clock.now_millis() - MARGIN;
         let mut known = HashMap::new();
         let note = |id: &str, version: &str| {
@@ -162,7 +162,7 @@ impl Storage {
         self.index
             .each_archive_version(account, R::KIND, note)
             .await?;
-        let (changed, gone) = self.compare(account, R::GROUP, known).await?;
+        let (changed, gone) = self.compare(account, R::KIND.group(), known).await?;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
                 let noted = self.note_archive::<R>(account, &id, entries).await;
@@ -195,7 +195,7 @@ impl Storage {
         Ok(())
     }
 
-    async fn note_archive<R: Record>(
+    async fn note_archive<R: Execution>(
         &self,
         account: &str,
         id: &str,

@@ -9,10 +9,10 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::index::{DueRow, Kind, Limit, Limits};
+use super::index::{DueRow, Limit, Limits};
 use super::pins::pin_key;
 use super::{Storage, group};
-use crate::canary::{Id, iso_from_millis};
+use crate::canary::{Id, Kind, iso_from_millis};
 use crate::config::{Retention, RetentionRule};
 use crate::error::Result;
 
@@ -253,11 +253,7 @@ impl Storage {
             self.remove_all(account, group::METRIC_SET_PAIRS, &pairs)
                 .await?;
         }
-        let archive = match due.kind {
-            Kind::Analysis => group::STANDALONE_CANARY_ARCHIVE,
-            Kind::Canary | Kind::Comparison => group::CANARY_ARCHIVE,
-        };
-        self.remove_all(account, archive, &id).await?;
+        self.remove_all(account, due.kind.group(), &id).await?;
         tracing::info!(
             execution.id = due.id,
             kind = due.kind.as_str(),

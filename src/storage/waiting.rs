@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Kind, Storage};
+use super::Storage;
+use crate::canary::Kind;
 use crate::error::{Error, Result};
 
 /// How old a count may be. Replicas count for themselves between, so that a fleet may accept a

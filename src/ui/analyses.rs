@@ -10,7 +10,7 @@ use super::list::{List, Subject};
 use super::page::Page;
 use crate::app::App;
 use crate::canary::{
-    ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
+    ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
 };
 use crate::error::Result;
 use crate::report::analysis::{AnalysisView, analysis};
@@ -39,11 +39,7 @@ pub async fn list(State(app): State<App>, filter: Filter) -> Result<Page<Analyse
 /// How many judgements, or what is under way.
 fn note(line: &Line<CanaryAnalysisExecutionStatusResponse>) -> String {
     match (&line.live, line.brief.judged) {
-        (Some(analysis), _) => {
-            let mut stages = analysis.stage_status.iter();
-            let running = stages.find(|stage| stage.is_running());
-            running.map_or_else(String::new, |stage| stage.name.clone())
-        }
+        (Some(analysis), _) => analysis.told().stage.unwrap_or_default().to_owned(),
         (None, 0) => String::new(),
         (None, 1) => "1 judgement".to_owned(),
         (None, judged) => format!("{judged} judgements"),

@@ -26,7 +26,7 @@ pub struct Form {
     pub applications: Vec<String>,
     pub application: String,
     pub config: String,
-    pub verdict: String,
+    pub outcome: Option<Outcome>,
     pub since: String,
     pub until: String,
     /// Anything is filtered.
@@ -37,10 +37,11 @@ pub struct Form {
 
 impl Form {
     /// The verdicts that can be chosen, with their words.
-    pub const VERDICTS: [Outcome; 6] = [
+    pub const VERDICTS: [Outcome; 7] = [
         Outcome::Pass,
         Outcome::Marginal,
         Outcome::Fail,
+        Outcome::Inconclusive,
         Outcome::Error,
         Outcome::Canceled,
         Outcome::Running,
@@ -106,7 +107,7 @@ impl Filter {
             applications,
             application: self.application,
             config: self.config,
-            verdict: self.verdict,
+            outcome: Outcome::parse(&self.verdict),
             since: self.since,
             until: self.until,
             mistakes,

@@ -1,14 +1,11 @@
 //! Finding what a page is about.
 
-use serde::de::DeserializeOwned;
-
 use crate::app::App;
-use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, Id, MetricSetPair};
+use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, Execution, Id, MetricSetPair};
 use crate::error::{Error, Result};
-use crate::storage::Record;
 
 /// An execution by its id alone, whichever account has it.
-pub async fn execution<R: Record + DeserializeOwned>(app: &App, id: &str, what: &str) -> Result<R> {
+pub async fn execution<R: Execution>(app: &App, id: &str, what: &str) -> Result<R> {
     let none = || Error::NotFound(format!("no {what} with id '{id}'"));
     let id = Id::parse(id).map_err(|_| none())?;
     let found = app.storage.execution_of_any::<R>(&app.stores(), &id).await;

@@ -2,10 +2,11 @@
 
 use super::filter::{Filter, Form};
 use crate::app::App;
-use crate::canary::Outcome;
+use crate::canary::number::score;
+use crate::canary::{Execution, Outcome};
 use crate::error::Result;
-use crate::report::view::{self, Moment, number_of_score};
-use crate::storage::{self, Record};
+use crate::report::view::{self, Moment};
+use crate::storage;
 
 /// Lines of a page.
 const LINES: usize = 50;
@@ -49,7 +50,7 @@ pub struct Line {
 
 impl List {
     /// A page of it; `note` says of each how it went.
-    pub async fn of<R: Record>(
+    pub async fn of<R: Execution>(
         app: &App,
         filter: Filter,
         subject: Subject,
@@ -83,7 +84,7 @@ fn line<R>(note: String, found: storage::Line<R>) -> Line {
         config_id: view::stored_config(Some(&brief.config_id)).unwrap_or_default(),
         config_name: brief.config_name,
         outcome: brief.outcome,
-        score: brief.score.map(number_of_score),
+        score: brief.score.map(score),
         note,
         sides: match (brief.control.as_str(), brief.experiment.as_str()) {
             ("", "") => String::new(),

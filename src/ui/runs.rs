@@ -36,6 +36,7 @@ fn note(line: &Line<CanaryExecutionStatusResponse>) -> String {
     let parts = [
         counted(brief.failed, "failed"),
         counted(brief.not_judged, "not judged"),
+        counted(brief.doubtful, "doubtful"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     match (&line.live, parts.is_empty()) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::crash::{Process, free_port};
+use crate::economy;
 use crate::executions::{config, series};
 use crate::harness::{Client, Serin, golden_lines, service};
 use crate::scripted_prometheus::{Reply, ScriptedPrometheus};
@@ -167,10 +168,13 @@ async fn recorded_analyses_come_to_the_recorded_results() {
 #[tokio::test]
 async fn a_score_that_is_not_above_marginal_ends_the_analysis() {
     let prometheus = ScriptedPrometheus::start(|asked| {
-        series(if asked.params["query"].contains("v2") {
+        let level = if asked.params["query"].contains("v2") {
             9.0
         } else {
             1.0
+        };
+        economy::answer(asked, &["a"], |_, time| {
+            Some(level + f64::from(u8::try_from(time / 60_000 % 3).unwrap()) / 10.0)
         })
     })
     .await;

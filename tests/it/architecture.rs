@@ -8,7 +8,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
-    ("config", &["error"]),
+    ("config", &["canary", "error"]),
     ("judge", &["canary", "error"]),
     ("metrics", &["canary", "config", "error", "clock"]),
     ("storage", &["canary", "config", "error", "clock"]),

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::harness::{Serin, bucket_keys};
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
-/// Six points around a level, under the time asked for.
+/// The points of an hour around a level, whatever time is asked for: enough for a verdict.
 pub fn series(level: f64) -> Reply {
-    let values: Vec<Value> = (0..6)
+    let values: Vec<Value> = (0..=60)
         .map(|index| {
             let value = level + f64::from(index % 3) / 10.0;
             json!([1_717_203_600 + 60 * index, value.to_string()])
@@ -123,7 +123,7 @@ async fn a_canary_ends_in_a_report_at_kayentas_keys() {
     let results = done["result"]["judgeResult"]["results"].as_array().unwrap();
     for (pair, result) in pairs.as_array().unwrap().iter().zip(results) {
         assert_eq!(pair["id"], result["id"]);
-        assert_eq!(pair["values"]["control"].as_array().unwrap().len(), 6);
+        assert_eq!(pair["values"]["control"].as_array().unwrap().len(), 61);
         assert_eq!(pair["timestamps"]["control"][0], 1_717_203_600_000_i64);
     }
     let one = pairs[1]["id"].as_str().unwrap();

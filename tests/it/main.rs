@@ -12,6 +12,7 @@ mod canary_configs;
 mod ci_docs;
 mod command;
 mod crash;
+mod doors;
 mod doubts;
 mod economy;
 mod end_to_end;

@@ -223,18 +223,18 @@ async fn analysis(serin: &Serin, body: &Value) -> Vec<Value> {
         for one in judged["results"].as_array_mut().unwrap() {
             one["id"].take();
         }
-        for doubt in judged["summary"]["doubts"]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-        {
-            doubt["id"].take();
+        let doubts = judged["summary"].get_mut("doubts");
+        for one in doubts.and_then(Value::as_array_mut).into_iter().flatten() {
+            one["id"].take();
         }
         let list = run["metricSetPairListId"].as_str().unwrap();
         let (status, mut pairs) = client.get(&format!("/metricSetPairList/{list}")).await;
         assert_eq!(status, 200, "{pairs}");
         for pair in pairs.as_array_mut().unwrap() {
             pair["id"].take();
+            for side in ["control", "experiment"] {
+                pair["attributes"][side]["askedAt"].take();
+            }
         }
         told.push(json!({"judged": judged, "pairs": pairs}));
     }

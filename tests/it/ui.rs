@@ -244,7 +244,7 @@ async fn what_runs_is_live() {
     says(
         &serin,
         &format!("/ui/runs/{id}"),
-        &["Canceled", "It was canceled"],
+        &["Canceled", "Canceled before its end"],
     )
     .await;
 }
@@ -274,7 +274,7 @@ async fn an_analysis_is_a_line_of_judgements() {
     let link = format!("/ui/runs/{}", canary.as_str().unwrap());
     let wanted = [
         "Pass",
-        "met or exceeded the pass score threshold",
+        "A score of 100 reaches the pass threshold of 95",
         &link,
         "2024-06-01 01:30:00",
         "2024-06-01 02:00:00",

@@ -4,7 +4,7 @@ use super::*;
 
 fn variables() -> Variables {
     Variables {
-        event: ActionEvent::Interval,
+        event: Event::Interval,
         number: Some(2),
         score: Some(97.5),
         kind: "analysis",

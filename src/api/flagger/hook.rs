@@ -1,5 +1,7 @@
 //! The hooks of Flagger, and what each is answered. Pure.
 
+use crate::canary::Outcome;
+
 /// When Flagger asks. In the order of a rollout, as far as they may start an analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
@@ -29,6 +31,8 @@ pub enum Standing {
     Passed,
     /// Above the marginal threshold, below that of a pass.
     Marginal,
+    /// What was measured cannot carry a verdict.
+    Inconclusive,
     Failed,
     /// Without a verdict: an error, or somebody canceled it.
     Ended,
@@ -50,6 +54,20 @@ pub enum Deed {
     Close,
     /// The same, but `rollback` keeps its answer for a while.
     RollBack,
+}
+
+impl Standing {
+    /// Of the analysis of a revision.
+    pub const fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Waiting | Outcome::Running => Self::Running,
+            Outcome::Pass => Self::Passed,
+            Outcome::Marginal => Self::Marginal,
+            Outcome::Inconclusive => Self::Inconclusive,
+            Outcome::Fail => Self::Failed,
+            Outcome::Error | Outcome::Canceled => Self::Ended,
+        }
+    }
 }
 
 impl Hook {
@@ -102,27 +120,31 @@ impl Hook {
 /// The table of `docs/flagger.md`. What a hook starts is running.
 pub const fn decide(hook: Hook, standing: Standing) -> (Answer, Deed) {
     use Answer::{No, Yes};
-    use Standing::{Ended, Failed, Marginal, None, Passed, RolledBack, Running};
+    use Standing::{Ended, Failed, Inconclusive, Marginal, None, Passed, RolledBack, Running};
     match hook {
         Hook::Event | Hook::ConfirmRollout => (Yes, Deed::Nothing),
         // An analysis needs traffic: who waited for its end here would wait for ever.
         Hook::PreRollout | Hook::ConfirmTrafficIncrease | Hook::Rollout => match standing {
             None | Running | Passed | RolledBack => (Yes, Deed::Nothing),
-            Marginal | Failed | Ended => (No, Deed::Nothing),
+            Marginal | Inconclusive | Failed | Ended => (No, Deed::Nothing),
         },
         Hook::ConfirmPromotion => match standing {
             Passed => (Yes, Deed::Nothing),
-            None | Running | Marginal | Failed | Ended | RolledBack => (No, Deed::Nothing),
+            None | Running | Marginal | Inconclusive | Failed | Ended | RolledBack => {
+                (No, Deed::Nothing)
+            }
         },
         Hook::Rollback => match standing {
             Failed => (Yes, Deed::RollBack),
             // Its answer may have been lost, or Flagger may not have been able to roll back.
             RolledBack => (Yes, Deed::Nothing),
-            None | Running | Passed | Marginal | Ended => (No, Deed::Nothing),
+            None | Running | Passed | Marginal | Inconclusive | Ended => (No, Deed::Nothing),
         },
         Hook::PostRollout => match standing {
             None => (Yes, Deed::Nothing),
-            Running | Passed | Marginal | Failed | Ended | RolledBack => (Yes, Deed::Close),
+            Running | Passed | Marginal | Inconclusive | Failed | Ended | RolledBack => {
+                (Yes, Deed::Close)
+            }
         },
     }
 }
@@ -133,18 +155,27 @@ mod tests {
 
     #[test]
     fn every_hook_is_answered_in_every_state() {
-        use Standing::{Ended, Failed, Marginal, None, Passed, RolledBack, Running};
-        let states = [None, Running, Passed, Marginal, Failed, Ended, RolledBack];
-        let go_on = "y y y n n n y";
+        use Standing::{Ended, Failed, Inconclusive, Marginal, None, Passed, RolledBack, Running};
+        let states = [
+            None,
+            Running,
+            Passed,
+            Marginal,
+            Inconclusive,
+            Failed,
+            Ended,
+            RolledBack,
+        ];
+        let go_on = "y y y n n n n y";
         let cases = [
-            (Hook::ConfirmRollout, "y y y y y y y"),
+            (Hook::ConfirmRollout, "y y y y y y y y"),
             (Hook::PreRollout, go_on),
             (Hook::ConfirmTrafficIncrease, go_on),
             (Hook::Rollout, go_on),
-            (Hook::ConfirmPromotion, "n n y n n n n"),
-            (Hook::Rollback, "n n n n r n y"),
-            (Hook::PostRollout, "y c c c c c c"),
-            (Hook::Event, "y y y y y y y"),
+            (Hook::ConfirmPromotion, "n n y n n n n n"),
+            (Hook::Rollback, "n n n n n r n y"),
+            (Hook::PostRollout, "y c c c c c c c"),
+            (Hook::Event, "y y y y y y y y"),
         ];
         for (hook, expected) in cases {
             let answers = states.map(|standing| match decide(hook, standing) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Source;
 use super::scenario::{CONFIG_ID, CONTROL, Release};
 use crate::canary::number::number;
-use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Verdict};
+use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Outcome};
 use crate::command::table;
 use crate::report::view;
 
@@ -47,20 +47,26 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
     let groups: Vec<String> = result
         .group_scores
         .iter()
-        .map(|group| format!("{} {}", group.name, number(group.score)))
+        .map(|group| {
+            let mut views = run.groups.iter();
+            let is_unjudged = views.any(|view| view.name == group.name && view.is_unjudged);
+            let earned = if is_unjudged {
+                "not judged".to_owned()
+            } else {
+                number(group.score)
+            };
+            format!("{} {earned}", group.name)
+        })
         .collect();
     println!("groups: {}", groups.join(" · "));
-    let score = &result.score;
-    let mark = match score.classification {
-        Verdict::Pass => "✓",
-        Verdict::Marginal => "~",
+    let mark = match run.outcome {
+        Outcome::Pass => "✓",
+        Outcome::Marginal => "~",
+        Outcome::Inconclusive => "?",
         _ => "✗",
     };
-    println!(
-        "score:  {} → {mark} {:?}",
-        number(score.score),
-        score.classification
-    );
+    let score = run.score.as_deref().unwrap_or("–");
+    println!("score:  {score} → {mark} {}", run.outcome.word());
     println!("{}", run.sentence);
     Ok(())
 }

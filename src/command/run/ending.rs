@@ -3,10 +3,9 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::request::{Kind, Start};
-use super::verdict::{self, Decision};
+use super::request::Start;
 use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Outcome,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Kind, Outcome,
 };
 use crate::command::client::Client;
 use crate::command::exit::Exit;
@@ -14,7 +13,6 @@ use crate::report::analysis::{AnalysisView, analysis};
 use crate::report::view::{self, FailureView, RunView, Thresholds};
 
 pub struct Ending {
-    pub decision: Decision,
     pub id: String,
     pub application: String,
     pub config_name: String,
@@ -43,9 +41,10 @@ impl Ending {
         link: Option<String>,
         document: Value,
     ) -> anyhow::Result<Self> {
+        let title = start.title.clone();
         let ending = match start.kind {
-            Kind::Canary => Self::of_canary(start.title.clone(), document)?,
-            Kind::Analysis => Self::of_analysis(client, start.title.clone(), document).await?,
+            Kind::Analysis => Self::of_analysis(client, title, document).await?,
+            Kind::Canary | Kind::Comparison => Self::of_canary(title, document)?,
         };
         Ok(Self { link, ..ending })
     }
@@ -55,7 +54,6 @@ impl Ending {
             serde_json::from_value(document.clone()).context("the execution cannot be read")?;
         let run = view::run(&canary, None);
         Ok(Self {
-            decision: verdict::of_canary(&canary),
             id: run.id.clone(),
             application: run.application.clone(),
             config_name: run.config_name.clone(),
@@ -75,10 +73,8 @@ impl Ending {
     async fn of_analysis(client: &Client, title: String, document: Value) -> anyhow::Result<Self> {
         let whole: CanaryAnalysisExecutionStatusResponse =
             serde_json::from_value(document.clone()).context("the analysis cannot be read")?;
-        let runs = whole.stage_status.iter().rev();
-        let last = runs
-            .filter(|stage| stage.is_run())
-            .find_map(|stage| stage.execution_id.clone());
+        let told = whole.told();
+        let last = told.looks.iter().rev().find_map(|look| look.run);
         let last: Option<CanaryExecutionStatusResponse> = match last {
             Some(id) => {
                 let found = client.get(&format!("{}/{id}", Kind::Canary.path())).await?;
@@ -88,7 +84,6 @@ impl Ending {
         };
         let shown = analysis(&whole, last.as_slice());
         Ok(Self {
-            decision: verdict::of_analysis(&whole),
             id: shown.id.clone(),
             application: shown.application.clone(),
             config_name: shown.config_name.clone(),
@@ -105,22 +100,16 @@ impl Ending {
         })
     }
 
-    /// The verdict in one word; a pass that stands on nothing is none.
-    pub fn word(&self) -> &'static str {
-        match self.decision.exit {
-            Exit::Pass => "Pass",
-            Exit::Marginal => "Marginal",
-            Exit::Fail => "Fail",
-            Exit::Undecided => "Could not tell",
-            Exit::Usage | Exit::Unavailable | Exit::Interrupted => self.outcome.word(),
-        }
-    }
-
-    /// The sentence of the verdict, behind what makes it none.
-    pub fn reason(&self) -> String {
-        match &self.decision.why {
-            Some(why) => format!("{why}. {}", self.sentence),
-            None => self.sentence.clone(),
+    /// What the end means for a pipeline.
+    pub const fn exit(&self) -> Exit {
+        match self.outcome {
+            Outcome::Pass => Exit::Pass,
+            Outcome::Marginal => Exit::Marginal,
+            Outcome::Fail => Exit::Fail,
+            Outcome::Inconclusive => Exit::Inconclusive,
+            Outcome::Waiting | Outcome::Running | Outcome::Error | Outcome::Canceled => {
+                Exit::Unavailable
+            }
         }
     }
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::ending::Ending;
-use super::request::Kind;
+use crate::canary::{Kind, Outcome};
 use crate::command::client::Client;
-use crate::command::exit::{Exit, Usage};
+use crate::command::exit::Usage;
 use crate::report::view::MetricView;
 
 /// What GitHub takes for a comment.
@@ -100,7 +100,7 @@ fn junit(ending: &Ending) -> Report {
     verdict.set_classname(name);
     suite.add_test_case(verdict);
     for metric in ending.run.iter().flat_map(|run| &run.metrics) {
-        let mut case = TestCase::new(&metric.name, metric_status(metric, ending.decision.exit));
+        let mut case = TestCase::new(&metric.name, metric_status(metric, ending.outcome));
         case.set_classname(match metric.groups.as_str() {
             "" => name,
             groups => groups,
@@ -113,30 +113,41 @@ fn junit(ending: &Ending) -> Report {
 }
 
 fn verdict_status(ending: &Ending) -> TestCaseStatus {
-    let kind = match ending.decision.exit {
-        Exit::Pass => return TestCaseStatus::success(),
-        Exit::Fail | Exit::Marginal => NonSuccessKind::Failure,
+    let link = ending.link.as_deref().unwrap_or_default();
+    let why = format!("{}\n{link}", ending.sentence);
+    let kind = match ending.outcome {
+        Outcome::Pass => return TestCaseStatus::success(),
+        Outcome::Inconclusive => {
+            let mut skipped = TestCaseStatus::skipped();
+            // Jenkins's schema has no message here.
+            skipped.set_description(format!("{}\n{why}", headline(ending)));
+            return skipped;
+        }
+        Outcome::Fail | Outcome::Marginal => NonSuccessKind::Failure,
         _ => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_message(headline(ending)).set_type(ending.word());
-    let link = ending.link.as_deref().unwrap_or_default();
-    status.set_description(format!("{}\n{link}", ending.reason()));
+    status
+        .set_message(headline(ending))
+        .set_type(ending.outcome.word())
+        .set_description(why);
     status
 }
 
 /// Tools call a build bad that has a failure in it: a metric that failed within a canary that
-/// passed is left out by them, with its reason.
-fn metric_status(metric: &MetricView, exit: Exit) -> TestCaseStatus {
-    let kind = match (metric.class, metric.muted, exit) {
-        ("pass", _, _) => return TestCaseStatus::success(),
-        ("fail", false, Exit::Fail | Exit::Marginal | Exit::Undecided) => NonSuccessKind::Failure,
-        ("error", false, Exit::Fail | Exit::Marginal | Exit::Undecided) => NonSuccessKind::Error,
+/// did not is left out by them, with its reason.
+fn metric_status(metric: &MetricView, outcome: Outcome) -> TestCaseStatus {
+    let has_failed = matches!(outcome, Outcome::Fail | Outcome::Marginal);
+    let kind = match (metric.class, metric.muted, has_failed) {
+        ("pass", _, _) if metric.doubt.is_none() => return TestCaseStatus::success(),
+        ("fail", false, true) => NonSuccessKind::Failure,
+        ("error", false, true) => NonSuccessKind::Error,
         _ => {
             let mut skipped = TestCaseStatus::skipped();
             let muted = if metric.muted { "muted, " } else { "" };
             // Jenkins's schema has no message here.
-            skipped.set_description(format!("{muted}{}: {}", metric.label, metric.sentence));
+            let why = metric.doubt.as_ref().unwrap_or(&metric.sentence);
+            skipped.set_description(format!("{muted}{}: {why}", metric.label));
             return skipped;
         }
     };
@@ -152,7 +163,7 @@ fn metric_status(metric: &MetricView, exit: Exit) -> TestCaseStatus {
 
 /// `Fail: checkout, score 42 of 95`.
 pub fn headline(ending: &Ending) -> String {
-    let mut line = ending.word().to_owned();
+    let mut line = ending.outcome.word().to_owned();
     let of = [&ending.application, &ending.config_name];
     let of: Vec<&str> = of
         .into_iter()
@@ -176,14 +187,15 @@ pub fn headline(ending: &Ending) -> String {
 }
 
 fn markdown(ending: &Ending) -> String {
-    let mark = match ending.decision.exit {
-        Exit::Pass => "✅",
-        Exit::Marginal => "🟡",
-        Exit::Fail => "❌",
-        _ => "❔",
+    let mark = match ending.outcome {
+        Outcome::Pass => "✅",
+        Outcome::Marginal => "🟡",
+        Outcome::Fail => "❌",
+        Outcome::Inconclusive => "❔",
+        _ => "⛔",
     };
     let mut text = format!("### {mark} {}\n\n", escaped(&headline(ending)));
-    let _ = writeln!(text, "{}\n", escaped(&ending.reason()));
+    let _ = writeln!(text, "{}\n", escaped(&ending.sentence));
     let _ = writeln!(text, "{}\n", escaped(&ending.title));
     if let Some(failure) = &ending.failure {
         let message: String = failure.message.chars().take(MESSAGE_CHARACTERS).collect();
@@ -237,18 +249,14 @@ fn markdown(ending: &Ending) -> String {
 }
 
 fn markdown_row(metric: &MetricView) -> String {
-    let marks = match (metric.critical, metric.muted) {
-        (_, true) => " (muted)",
-        (true, false) => " (critical)",
-        (false, false) => "",
-    };
     format!(
-        "| {} | {} | {} | {}{marks} | {} |\n",
+        "| {} | {} | {} | {}{} | {} |\n",
         escaped(&metric.name),
         escaped(&metric.groups),
         metric.change.as_deref().unwrap_or("–"),
         metric.label,
-        escaped(&metric.sentence)
+        metric.marks(),
+        escaped(metric.doubt.as_ref().unwrap_or(&metric.sentence))
     )
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Analysis, Plan, Side, Sides};
 use super::times::{self, Window};
-use crate::canary::iso_from_millis;
+use crate::canary::{Kind, iso_from_millis};
 use crate::command::client::Client;
 use crate::command::exit::Usage;
 
@@ -16,38 +16,6 @@ const DEFAULT_STEP: i64 = 60;
 const DEFAULT_PASS: f64 = 95.0;
 const DEFAULT_MARGINAL: f64 = 75.0;
 const DEFAULT_SCOPE: &str = "default";
-
-/// What is started: one judgement, or one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Canary,
-    Analysis,
-}
-
-impl Kind {
-    /// Where executions of the kind begin, and are found.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Canary => "/canary",
-            Self::Analysis => "/standalone_canary_analysis",
-        }
-    }
-
-    /// Which member of the answer to a start is the id.
-    pub const fn id_member(self) -> &'static str {
-        match self {
-            Self::Canary => "canaryExecutionId",
-            Self::Analysis => "canaryAnalysisExecutionId",
-        }
-    }
-
-    pub const fn page(self) -> &'static str {
-        match self {
-            Self::Canary => "/ui/runs",
-            Self::Analysis => "/ui/analyses",
-        }
-    }
-}
 
 /// A POST that starts what the plan says.
 #[derive(Debug)]

@@ -6,9 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::request::Kind;
 use crate::canary::{
-    AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
+    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Kind,
 };
 use crate::command::client::{Client, Failure};
 use crate::report::view;
@@ -34,7 +33,7 @@ pub async fn until_end(
 
 fn how_far(kind: Kind, document: &Value) -> String {
     let text = match kind {
-        Kind::Canary => serde_json::from_value(document.clone())
+        Kind::Canary | Kind::Comparison => serde_json::from_value(document.clone())
             .ok()
             .and_then(|canary| step_of_canary(&canary)),
         Kind::Analysis => serde_json::from_value(document.clone())
@@ -57,15 +56,9 @@ fn step_of_canary(canary: &CanaryExecutionStatusResponse) -> Option<String> {
 }
 
 fn step_of_analysis(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
-    let runs = analysis.stage_status.iter().filter(|stage| stage.is_run());
-    let (of, done) = runs.fold((0, 0), |(of, done), stage| {
-        (of + 1, done + u32::from(stage.status == "SUCCEEDED"))
-    });
-    let is_shown = |stage: &&AnalysisStage| {
-        stage.is_running() && (stage.is_run() || stage.kind == AnalysisStage::WAIT)
-    };
-    let running = analysis.stage_status.iter().find(is_shown)?;
-    Some(format!("{} ({done} of {of} judged)", running.name))
+    let told = analysis.told();
+    let (done, all) = (told.done(), told.looks.len());
+    Some(format!("{} ({done} of {all} judged)", told.stage?))
 }
 
 /// A line that moves on a terminal; in a log, a line whenever something has changed.

@@ -77,7 +77,7 @@ fn a_mistake_in_a_channel_is_named_with_its_place() {
         ),
         (
             "type: slack, url: 'http://a', on: [passed]",
-            "on[0] (in serin.yml) is 'passed': must be 'start', 'pass', 'marginal', 'fail' or 'error'",
+            "on[0] (in serin.yml) is 'passed': must be 'start', 'pass', 'marginal', 'fail', 'inconclusive' or 'error', or one of them behind a '-', to leave it out",
         ),
         (
             "type: webhook, url: 'http://a', method: GET",

@@ -1,8 +1,8 @@
 //! The score as the sum of its groups.
 
-use super::words::{hundredth, number_of_score};
+use super::words::hundredth;
 use crate::canary::explanation::GroupCost;
-use crate::canary::number::number;
+use crate::canary::number::{number, score as number_of_score};
 use crate::canary::{CanaryExecutionStatusResponse, CanaryJudgeResult, Label};
 
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::words::{Fact, duration, fact};
 use crate::canary::explanation::{EffectMeasure, Points, TestNumbers};
 use crate::canary::number::{number, percent};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeStats, Label, MetricSetPair, Pair,
+    CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeStats, Label, MetricSetPair, Pair, reason,
 };
 use crate::report::interval::{self, Interval};
 use crate::report::series::{self, Series};
@@ -26,6 +26,8 @@ pub struct MetricView {
     pub class: &'static str,
     pub critical: bool,
     pub muted: bool,
+    /// Why the verdict hangs on it.
+    pub doubt: Option<String>,
     pub sentence: String,
     pub change: Option<String>,
     pub interval: Option<Interval>,
@@ -37,6 +39,19 @@ pub struct MetricView {
     pub test: Vec<Fact>,
     pub warnings: Vec<String>,
     pub queries: Vec<QueryView>,
+}
+
+impl MetricView {
+    /// What stands beside its label in a table of text.
+    pub const fn marks(&self) -> &'static str {
+        match (self.muted, self.doubt.is_some(), self.critical) {
+            (true, _, _) => " (muted)",
+            (false, true, true) => " (critical, doubtful)",
+            (false, true, false) => " (doubtful)",
+            (false, false, true) => " (critical)",
+            (false, false, false) => "",
+        }
+    }
 }
 
 /// A number of both sides.
@@ -60,7 +75,10 @@ pub fn metrics(judged: &CanaryJudgeResult, pairs: Option<&[MetricSetPair]>) -> V
     ordered.sort_by_key(|(index, result)| (rank(result), *index));
     ordered
         .into_iter()
-        .map(|(index, result)| metric(index, result, pair_of(index, result, pairs)))
+        .map(|(index, result)| MetricView {
+            doubt: reason::of_metric(result, judged),
+            ..metric(index, result, pair_of(index, result, pairs))
+        })
         .collect()
 }
 
@@ -129,6 +147,7 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
         },
         critical: result.critical,
         muted: result.muted,
+        doubt: None,
         sentence: match (told, &result.classification_reason) {
             (Some(told), _) => told.sentence.clone(),
             (None, Some(reason)) if !reason.is_empty() => reason.clone(),
@@ -225,10 +244,15 @@ fn shift_note(sides: &Pair<Series>) -> Option<String> {
 }
 
 fn numbers(stats: Pair<CanaryJudgeStats>, points: Option<Pair<Points>>) -> Vec<Row> {
+    // Of no data there is no mean: Kayenta's 0 would be the best that an error rate can be.
+    let told = |side: &CanaryJudgeStats, of: fn(&CanaryJudgeStats) -> f64| match side.count {
+        0 => "–".to_owned(),
+        _ => number(of(side)),
+    };
     let row = |name, of: fn(&CanaryJudgeStats) -> f64| Row {
         name,
-        control: number(of(&stats.control)),
-        experiment: number(of(&stats.experiment)),
+        control: told(&stats.control, of),
+        experiment: told(&stats.experiment, of),
     };
     let mut rows = vec![
         Row {

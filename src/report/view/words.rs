@@ -50,15 +50,6 @@ pub fn duration(start: Option<i64>, end: Option<i64>) -> Option<String> {
     })
 }
 
-/// Two decimals at most.
-pub fn number_of_score(score: f64) -> String {
-    if !score.is_finite() {
-        return "not a number".to_owned();
-    }
-    let text = format!("{score:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 pub fn hundredth(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

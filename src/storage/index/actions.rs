@@ -9,7 +9,7 @@ use sqlx::{Any, Row};
 use super::Index;
 use super::executions::millis;
 use super::outbox::Whose;
-use crate::canary::{ActionCall, ActionEvent, ActionOutcome};
+use crate::canary::{ActionCall, ActionOutcome, Event};
 use crate::error::Result;
 
 /// What is called at one turn of an execution.
@@ -26,7 +26,7 @@ pub struct Turn {
 pub struct NewAction {
     /// Actions of one execution are taken in the order of their places.
     pub place: i64,
-    pub event: ActionEvent,
+    pub event: Event,
     /// Of an interval.
     pub number: Option<i64>,
     /// Or why it cannot be written.
@@ -41,7 +41,7 @@ pub struct NewAction {
 pub struct DueAction {
     pub execution_id: String,
     pub place: i64,
-    pub event: ActionEvent,
+    pub event: Event,
     /// None, when no version of serin that this one knows wrote it.
     pub call: Option<ActionCall>,
     pub patience: Duration,
@@ -70,7 +70,7 @@ pub struct Attempted {
 #[derive(Clone, Debug)]
 pub struct ActionRow {
     pub place: i64,
-    pub event: ActionEvent,
+    pub event: Event,
     pub number: Option<i64>,
     pub call: Option<ActionCall>,
     pub outcome: ActionOutcome,
@@ -257,7 +257,7 @@ fn due_action(row: &AnyRow) -> Option<DueAction> {
     Some(DueAction {
         execution_id: row.get("execution_id"),
         place: row.get("place"),
-        event: ActionEvent::parse(row.get("event"))?,
+        event: Event::parse(row.get("event"))?,
         call: call(row),
         patience: Duration::from_millis(u64::try_from(patience).unwrap_or(0)),
         created_at: row.get("created_at"),
@@ -271,7 +271,7 @@ fn due_action(row: &AnyRow) -> Option<DueAction> {
 fn action_row(row: &AnyRow) -> Option<ActionRow> {
     Some(ActionRow {
         place: row.get("place"),
-        event: ActionEvent::parse(row.get("event"))?,
+        event: Event::parse(row.get("event"))?,
         number: row.get("number"),
         call: call(row),
         outcome: ActionOutcome::parse(row.get("outcome"))?,

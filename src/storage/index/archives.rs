@@ -3,8 +3,10 @@
 use futures::{TryStreamExt, future};
 use sqlx::Row;
 
-use super::{Index, Kind, Listing};
+use super::{Index, Listing};
+use crate::canary::Kind;
 use crate::error::Result;
+use crate::storage::brief;
 
 /// What a listing of executions needs of an archived one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct ArchiveRow {
 
 impl Index {
     /// Id and version of every archive of an account; no version of a row that does not tell what
-    /// lists show, so that its object is read once more.
+    /// lists show as this version does, so that its object is read once more.
     pub async fn each_archive_version(
         &self,
         account: &str,
@@ -31,11 +33,12 @@ impl Index {
     ) -> Result<()> {
         // Row by row: all rows of many archives at once are much larger than what is kept of them.
         let rows = sqlx::query(
-            "SELECT id, CASE WHEN brief IS NULL THEN '' ELSE version END \
-             FROM archive WHERE account = $1 AND kind = $2",
+            "SELECT id, CASE WHEN brief IS NULL OR ($2 = 'analysis' AND brief NOT LIKE $3) \
+             THEN '' ELSE version END FROM archive WHERE account = $1 AND kind = $2",
         )
         .bind(account)
         .bind(kind.as_str())
+        .bind(format!("{}%", brief::BEGINNING))
         .fetch(&self.read)
         .try_for_each(|row| {
             note(&row.get::<String, _>(0), &row.get::<String, _>(1));

@@ -7,36 +7,8 @@ use sqlx::query::Query;
 use sqlx::{Any, Row};
 
 use super::{Index, Outbox};
-use crate::canary::ExecutionStatus;
+use crate::canary::{ExecutionStatus, Kind};
 use crate::error::Result;
-
-/// What an execution does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Canary,
-    /// A standalone canary analysis: canaries over one window after the other.
-    Analysis,
-    /// Two judges on one list of pairs; its row is written when both have judged.
-    Comparison,
-}
-
-impl Kind {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Canary => "canary",
-            Self::Analysis => "analysis",
-            Self::Comparison => "comparison",
-        }
-    }
-
-    pub(super) fn parse(name: &str) -> Self {
-        match name {
-            "analysis" => Self::Analysis,
-            "comparison" => Self::Comparison,
-            _ => Self::Canary,
-        }
-    }
-}
 
 /// An execution as its row has it.
 #[derive(Clone, Debug)]
@@ -159,7 +131,7 @@ impl Index {
                 .fetch_optional(&self.read),
             )
             .await?;
-        Ok(row.as_ref().map(execution_row))
+        Ok(row.as_ref().and_then(execution_row))
     }
 
     /// The executions that have been due for longest, `most` at most; they are nobody else's until
@@ -173,10 +145,14 @@ impl Index {
     ) -> Result<Vec<Claim>> {
         let sql = format!(
             "WITH due AS MATERIALIZED (SELECT id FROM execution WHERE due_at <= $3 \
-             ORDER BY due_at, id LIMIT $4 {}) \
+             AND kind IN ({}) ORDER BY due_at, id LIMIT $4 {}) \
              UPDATE execution SET lease_owner = $1, due_at = $2, attempt = attempt + 1, \
              failures = failures + 1 WHERE id IN (SELECT id FROM due) \
              RETURNING kind, id, attempt, failures, storage_account, complete, parent, document",
+            // What only a newer version knows is left to it.
+            Kind::ALL
+                .map(|kind| format!("'{}'", kind.as_str()))
+                .join(", "),
             self.skip_locked()
         );
         let claimed = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -187,7 +163,7 @@ impl Index {
         let rows = self
             .tell("claim an execution", claimed.fetch_all(&self.write))
             .await?;
-        Ok(rows.iter().map(claim).collect())
+        Ok(rows.iter().filter_map(claim).collect())
     }
 
     /// Whether the claim still holds; if so, for another lease.
@@ -439,9 +415,9 @@ fn of_row<'q>(sql: &'static str, row: &'q ExecutionRow) -> Query<'q, Any, AnyArg
         .bind(row.build_time)
 }
 
-fn claim(row: &AnyRow) -> Claim {
-    Claim {
-        kind: Kind::parse(row.get("kind")),
+fn claim(row: &AnyRow) -> Option<Claim> {
+    Some(Claim {
+        kind: Kind::parse(row.get("kind"))?,
         id: row.get("id"),
         attempt: row.get("attempt"),
         failures: row.get("failures"),
@@ -449,17 +425,18 @@ fn claim(row: &AnyRow) -> Claim {
         complete: row.get::<i64, _>("complete") != 0,
         parent: row.get("parent"),
         document: row.get("document"),
-    }
+    })
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn execution_row(row: &AnyRow) -> ExecutionRow {
+/// `None` for a kind that only a newer version knows.
+fn execution_row(row: &AnyRow) -> Option<ExecutionRow> {
     let status: String = row.get("status");
-    ExecutionRow {
-        kind: Kind::parse(row.get("kind")),
+    Some(ExecutionRow {
+        kind: Kind::parse(row.get("kind"))?,
         id: row.get("id"),
         application: row.get("application"),
         canary_config_id: row.get("canary_config_id"),
@@ -471,7 +448,7 @@ fn execution_row(row: &AnyRow) -> ExecutionRow {
         attempt: row.get("attempt"),
         parent: row.get("parent"),
         document: row.get("document"),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -182,9 +182,9 @@ fn flagger_row(row: &AnyRow) -> FlaggerRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canary::ExecutionStatus;
+    use crate::canary::{ExecutionStatus, Kind};
+    use crate::storage::index::Outbox;
     use crate::storage::index::tests::{on_each, waiting};
-    use crate::storage::index::{Kind, Outbox};
 
     fn key(checksum: &str) -> FlaggerKey {
         FlaggerKey {

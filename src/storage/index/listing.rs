@@ -2,8 +2,8 @@
 
 use sqlx::Row;
 
-use super::{Index, Kind};
-use crate::canary::Outcome;
+use super::Index;
+use crate::canary::{Kind, Outcome};
 use crate::error::Result;
 
 /// What a list is to hold.
@@ -192,8 +192,13 @@ fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, S
         }
         Some(outcome) => {
             let at = add(Value::Text(outcome.as_str()));
-            live.push(format!("outcome = ${at}"));
-            ended.push(format!("outcome = ${at}"));
+            let told = match outcome {
+                // As versions before this one wrote it.
+                Outcome::Inconclusive => format!("outcome IN (${at}, 'nodata')"),
+                _ => format!("outcome = ${at}"),
+            };
+            live.push(told.clone());
+            ended.push(told);
         }
     }
     let accounts = search.accounts.iter();
@@ -261,6 +266,8 @@ mod tests {
                 ("one", archived("b", "web", 20, "fail")),
                 ("two", archived("c", "shop", 20, "pass")),
                 ("hidden", archived("d", "web", 30, "pass")),
+                ("two", archived("n", "old", 2, "nodata")),
+                ("two", archived("i", "old", 1, "inconclusive")),
             ] {
                 index.put_archive(account, &row).await.unwrap();
             }
@@ -278,18 +285,19 @@ mod tests {
                 Some(Place { build_time, id })
             };
             #[rustfmt::skip]
-            let cases: [(&str, Search, &[&str]); 12] = [
-                ("all", all(), &["e", "c", "b", "a"]),
+            let cases: [(&str, Search, &[&str]); 13] = [
+                ("all", all(), &["e", "c", "b", "a", "n", "i"]),
                 ("two", Search { limit: 2, ..all() }, &["e", "c"]),
-                ("the next", Search { after: place(20, "c"), ..all() }, &["b", "a"]),
-                ("after the last", Search { after: place(10, "a"), ..all() }, &[]),
+                ("the next", Search { after: place(20, "c"), limit: 2, ..all() }, &["b", "a"]),
+                ("after the last", Search { after: place(1, "i"), ..all() }, &[]),
                 ("application", Search { application: text("shop"), ..all() }, &["c"]),
                 ("config by id", Search { config: text("web-id"), ..all() }, &["e", "b", "a"]),
                 ("config by name", Search { config: text("web-name"), ..all() }, &["b", "a"]),
                 ("passed", Search { outcome: Some(Outcome::Pass), ..all() }, &["c", "a"]),
+                ("inconclusive", Search { outcome: Some(Outcome::Inconclusive), ..all() }, &["n", "i"]),
                 ("running", Search { outcome: Some(Outcome::Running), ..all() }, &["e"]),
                 ("since", Search { since: Some(20), ..all() }, &["e", "c", "b"]),
-                ("until", Search { until: Some(20), ..all() }, &["a"]),
+                ("until", Search { until: Some(20), since: Some(5), ..all() }, &["a"]),
                 ("no account", Search { accounts: Vec::new(), ..all() }, &["e"]),
             ];
             for (name, search, expected) in cases {
@@ -297,7 +305,7 @@ mod tests {
             }
             let accounts = all().accounts;
             let applications = index.applications(Kind::Canary, &accounts).await.unwrap();
-            assert_eq!(applications, ["shop", "web"]);
+            assert_eq!(applications, ["old", "shop", "web"]);
         })
         .await;
     }

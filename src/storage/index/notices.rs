@@ -6,10 +6,10 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Row};
 
+use super::Index;
 use super::executions::millis;
 use super::outbox::Whose;
-use super::{Index, Kind};
-use crate::config::Event;
+use crate::canary::{Event, Kind};
 use crate::error::Result;
 
 /// One event of an execution that a channel is to be told.
@@ -143,18 +143,25 @@ impl Index {
     }
 
     pub async fn chart(&self, token: &str) -> Result<Option<ChartRow>> {
-        let found = sqlx::query("SELECT * FROM chart WHERE token = $1").bind(token);
+        let found = sqlx::query(
+            "SELECT kind, execution_id, storage_account, list_id, pair_id, label \
+             FROM chart WHERE token = $1",
+        )
+        .bind(token);
         let row = self
             .ask("find a chart", found.fetch_optional(&self.read))
             .await?;
-        Ok(row.map(|row| ChartRow {
-            kind: Kind::parse(row.get("kind")),
-            execution_id: row.get("execution_id"),
-            storage_account: row.get("storage_account"),
-            list_id: row.get("list_id"),
-            pair_id: row.get("pair_id"),
-            label: row.get("label"),
-        }))
+        let chart = |row: AnyRow| {
+            Some(ChartRow {
+                kind: Kind::parse(row.get("kind"))?,
+                execution_id: row.get("execution_id"),
+                storage_account: row.get("storage_account"),
+                list_id: row.get("list_id"),
+                pair_id: row.get("pair_id"),
+                label: row.get("label"),
+            })
+        };
+        Ok(row.and_then(chart))
     }
 
     /// Forgets notices that were made before `until`, of executions that do not run any more; and
@@ -193,10 +200,10 @@ pub(super) fn insert<'q>(whose: Whose<'q>, notice: &'q Notice) -> Query<'q, Any,
     .bind(notice.at)
 }
 
-/// `None` for an event that only a newer version knows; its lease ends some time.
+/// `None` for a kind or an event that only a newer version knows; its lease ends some time.
 fn due_notice(row: &AnyRow) -> Option<DueNotice> {
     Some(DueNotice {
-        kind: Kind::parse(row.get("kind")),
+        kind: Kind::parse(row.get("kind"))?,
         execution_id: row.get("execution_id"),
         storage_account: row.get("storage_account"),
         channel: row.get("channel"),

@@ -4,7 +4,8 @@ use sqlx::Any;
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 
-use super::{Claim, ExecutionRow, Index, Kind, Notice, Turn, actions, notices};
+use super::{Claim, ExecutionRow, Index, Notice, Turn, actions, notices};
+use crate::canary::Kind;
 use crate::error::Result;
 
 /// Written in the transaction of what happened.

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use sqlx::Row;
 
-use super::{Index, Kind};
+use super::Index;
+use crate::canary::Kind;
 use crate::error::Result;
 
 impl Index {
@@ -67,8 +68,8 @@ impl Index {
     pub async fn pins(&self, account: &str) -> Result<HashSet<(Kind, String)>> {
         let asked = sqlx::query("SELECT kind, id FROM pin WHERE account = $1").bind(account);
         let rows = self.ask("list pins", asked.fetch_all(&self.read)).await?;
-        let pin = |row: &sqlx::any::AnyRow| (Kind::parse(row.get(0)), row.get(1));
-        Ok(rows.iter().map(pin).collect())
+        let pin = |row: &sqlx::any::AnyRow| Some((Kind::parse(row.get(0))?, row.get(1)));
+        Ok(rows.iter().filter_map(pin).collect())
     }
 }
 

@@ -4,8 +4,9 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, Row};
 
-use super::{Engine, Index, Kind};
+use super::{Engine, Index};
 use crate::canary::ExecutionStatus;
+use crate::canary::Kind;
 use crate::error::Result;
 
 /// What the executions of one application may become before they are due.
@@ -77,14 +78,16 @@ impl Index {
         let asked = bind(sqlx::query(sqlx::AssertSqlSafe(sql)), accounts, limits);
         let asked = asked.bind(most).bind(offset).fetch_all(&self.read);
         let rows = self.ask("find what is due for deletion", asked).await?;
-        let row = |row: &sqlx::any::AnyRow| DueRow {
-            account: row.get(0),
-            kind: Kind::parse(row.get(1)),
-            id: row.get(2),
-            application: row.get(3),
-            build_time: row.get(4),
+        let row = |row: &sqlx::any::AnyRow| {
+            Some(DueRow {
+                account: row.get(0),
+                kind: Kind::parse(row.get(1))?,
+                id: row.get(2),
+                application: row.get(3),
+                build_time: row.get(4),
+            })
         };
-        Ok(rows.iter().map(row).collect())
+        Ok(rows.iter().filter_map(row).collect())
     }
 
     pub async fn count_due(&self, accounts: &[String], limits: &Limits) -> Result<i64> {

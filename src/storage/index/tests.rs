@@ -6,8 +6,9 @@ use sqlx::{Connection, Executor, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Claim, ExecutionRow, Index, Kind};
+use super::{Claim, ExecutionRow, Index};
 use crate::canary::ExecutionStatus;
+use crate::canary::Kind;
 use crate::config::Database;
 
 /// Runs a test on a new SQLite, and on a new database of PostgreSQL where there is one: without it

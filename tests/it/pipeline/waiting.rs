@@ -47,7 +47,11 @@ async fn an_analysis_is_waited_for_and_its_judgements_are_told() {
     for (metric, code, part) in [
         (r#"m=good{version="${scope}"}"#, 0, "2. Pass, score 100"),
         (r#"m=bad{version="${scope}"}"#, 1, "1. Fail, score 0"),
-        (r#"m=silent{version="${scope}"}"#, 3, "Could not tell"),
+        (
+            r#"m=silent{version="${scope}"}"#,
+            3,
+            "1. Inconclusive, score –",
+        ),
         ("m=broken", 69, "no such function"),
     ] {
         let arguments = [&of_two[..], &[metric]].concat();
@@ -127,11 +131,11 @@ async fn a_token_goes_with_every_request_and_into_no_log() {
     std::fs::write(&file, "hush\n").unwrap();
     let arguments = [&WINDOW[..], &["--server", &door.url, "--metric", "m=x"]].concat();
     for (environment, code, part) in [
-        (vec![("SERIN_TOKEN", "hush")], 69, "It was canceled"),
+        (vec![("SERIN_TOKEN", "hush")], 69, "Canceled before its end"),
         (
             vec![("SERIN_TOKEN_FILE", file.to_str().unwrap())],
             69,
-            "It was canceled",
+            "Canceled before its end",
         ),
         (vec![("SERIN_TOKEN", "shout")], 64, "who are you?"),
     ] {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::canary::{ActionMethod, ExecutionStatus};
+use crate::canary::{ActionMethod, ExecutionStatus, Kind};
 use crate::storage::index::tests::{claimed, on_each};
-use crate::storage::index::{Claim, Kind, Outbox};
+use crate::storage::index::{Claim, Outbox};
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -12,7 +12,7 @@ async fn execution(index: &Index, id: &str) -> Claim {
 fn turn(places: &[i64]) -> Outbox {
     let action = |place: &i64| NewAction {
         place: *place,
-        event: ActionEvent::Start,
+        event: Event::Start,
         number: None,
         call: Ok(ActionCall {
             method: ActionMethod::Put,
