@@ -96,9 +96,8 @@ impl Judgement<'_> {
 fn conclude(
     judgement: &Judgement<'_>,
     name: &str,
-    judged: Vec<(CanaryAnalysisResult, Traits)>,
+    (mut results, traits): (Vec<CanaryAnalysisResult>, Vec<Traits>),
 ) -> Result<CanaryJudgeResult> {
-    let (mut results, traits): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
     let (scored, _) = scored(judgement, &mut results, &traits)?;
     let Scored {
         group_scores,

@@ -88,11 +88,11 @@ pub mod doubles {
                 fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Series, A::Error> {
                     let mut values = Vec::with_capacity(list.size_hint().unwrap_or(0));
                     let mut nulls = Vec::new();
-                    while let Some(element) = list.next_element::<Option<Element>>()? {
-                        if element.is_none() {
+                    while let Some(Read(value)) = list.next_element()? {
+                        if value.is_none() {
                             nulls.push(values.len());
                         }
-                        values.push(element.map_or(0.0, |element| element.0));
+                        values.push(value.unwrap_or(0.0));
                     }
                     Ok(Series { values, nulls })
                 }
@@ -110,31 +110,37 @@ pub mod doubles {
         }
     }
 
-    impl<'de> Deserialize<'de> for Element {
+    /// An element as it is read: `null` and `""` are none.
+    struct Read(Option<f64>);
+
+    impl<'de> Deserialize<'de> for Read {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             struct Number;
             impl Visitor<'_> for Number {
-                type Value = Element;
+                type Value = Read;
                 fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                     f.write_str("a number, \"NaN\", \"Infinity\" or \"-Infinity\"")
                 }
-                fn visit_f64<E>(self, value: f64) -> Result<Element, E> {
-                    Ok(Element(value))
+                fn visit_unit<E>(self) -> Result<Read, E> {
+                    Ok(Read(None))
+                }
+                fn visit_f64<E>(self, value: f64) -> Result<Read, E> {
+                    Ok(Read(Some(value)))
                 }
                 #[expect(clippy::cast_precision_loss, reason = "JSON integers become doubles")]
-                fn visit_i64<E>(self, value: i64) -> Result<Element, E> {
-                    Ok(Element(value as f64))
+                fn visit_i64<E>(self, value: i64) -> Result<Read, E> {
+                    Ok(Read(Some(value as f64)))
                 }
                 #[expect(clippy::cast_precision_loss, reason = "JSON integers become doubles")]
-                fn visit_u64<E>(self, value: u64) -> Result<Element, E> {
-                    Ok(Element(value as f64))
+                fn visit_u64<E>(self, value: u64) -> Result<Read, E> {
+                    Ok(Read(Some(value as f64)))
                 }
-                fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Element, E> {
+                fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Read, E> {
                     if text.trim().is_empty() {
-                        return Ok(Element(0.0));
+                        return Ok(Read(None));
                     }
                     parse_text(text)
-                        .map(Element)
+                        .map(|value| Read(Some(value)))
                         .ok_or_else(|| E::custom(format!("'{text}' is not a number")))
                 }
             }

@@ -2,12 +2,12 @@
 
 use indexmap::IndexMap;
 
-use super::{CanaryScope, Instant};
+use super::CanaryScope;
 
-const START: &str = "windowStart";
-const END: &str = "windowEnd";
-const STEP: &str = "windowStep";
-const ASKED_AT: &str = "askedAt";
+const START: &str = "windowStartMillis";
+const END: &str = "windowEndMillis";
+const STEP: &str = "windowStepMillis";
+const ASKED_AT: &str = "askedAtMillis";
 
 /// In milliseconds. What a series holds does not tell it: Kayenta reads start and step off the points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +35,22 @@ impl Window {
 
     /// What the attributes of a side tell of it.
     pub fn told(attributes: &IndexMap<String, String>) -> Option<Self> {
-        let time = |name: &str| Some(Instant::parse(attributes.get(name)?)?.as_millis());
-        let seconds: i64 = attributes.get(STEP)?.parse().ok()?;
-        let end = time(END)?;
+        let (mut start, mut end, mut step, mut asked_at) = (None, None, None, None);
+        for (name, text) in attributes {
+            let place = match name.as_str() {
+                START => &mut start,
+                END => &mut end,
+                STEP => &mut step,
+                ASKED_AT => &mut asked_at,
+                _ => continue,
+            };
+            *place = text.parse().ok();
+        }
         let window = Self {
-            start: time(START)?,
-            end,
-            step: seconds.checked_mul(1000)?,
-            asked_at: time(ASKED_AT).unwrap_or(end),
+            start: start?,
+            end: end?,
+            step: step?,
+            asked_at: asked_at.or(end)?,
         };
         window.is_one().then_some(window)
     }
@@ -52,21 +60,11 @@ impl Window {
         if attributes.contains_key(START) {
             return;
         }
-        let time = |millis| Instant::from_millis(millis).map(|time| time.to_string());
-        let told = [
-            (START, time(self.start)),
-            (END, time(self.end)),
-            (STEP, Some((self.step / 1000).to_string())),
-            // Not of a window that was over, which is the same whenever it is asked for.
-            (
-                ASKED_AT,
-                time(self.asked_at).filter(|_| self.asked_at < self.end),
-            ),
-        ];
-        attributes.extend(told.into_iter().filter_map(|(name, value)| {
-            let value = value?;
-            Some((name.to_owned(), value))
-        }));
+        // Not of a window that was over, which is the same whenever it is asked for.
+        let asked_at = (self.asked_at < self.end).then_some((ASKED_AT, self.asked_at));
+        let told = [(START, self.start), (END, self.end), (STEP, self.step)];
+        let told = told.into_iter().chain(asked_at);
+        attributes.extend(told.map(|(name, millis)| (name.to_owned(), millis.to_string())));
     }
 
     pub const fn length(self) -> i64 {

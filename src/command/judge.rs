@@ -8,11 +8,15 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 
-use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair};
+use crate::canary::{
+    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair, Outcome,
+    Summary,
+};
 use crate::config;
 use crate::judge::{self, Doubting, Judgement};
 
-/// Prints the `CanaryJudgeResult` as JSON. Exits with 0 whatever the verdict is.
+/// Prints the `CanaryJudgeResult` as JSON, and its outcome with its doubts to standard error. Exits
+/// with 0 whatever the verdict is.
 #[derive(clap::Args)]
 pub struct JudgeFiles {
     /// Canary config as JSON; `-` for standard input.
@@ -58,7 +62,23 @@ impl JudgeFiles {
             is_last: true,
         })?;
         println!("{}", serde_json::to_string_pretty(&result)?);
+        if let Some(summary) = &result.summary {
+            tell(summary, &result.results);
+        }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What a person wants to know before all else.
+fn tell(summary: &Summary, results: &[CanaryAnalysisResult]) {
+    let outcome = summary.outcome.map_or("", Outcome::as_str);
+    eprintln!("{outcome}: {}", summary.sentence);
+    for result in results {
+        let explanation = result.explanation.as_ref();
+        for doubt in explanation.into_iter().flat_map(|told| &told.doubts) {
+            let cause = doubt.cause.as_str();
+            eprintln!("{} is doubtful ({cause}): {}", result.name, doubt.sentence);
+        }
     }
 }
 

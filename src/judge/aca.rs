@@ -38,7 +38,7 @@ impl Judge for NetflixAcaJudge {
             .map_init(Workspace::default, |workspace, (case, mut noise)| {
                 case.judge(workspace, &mut noise)
             })
-            .collect();
+            .unzip();
         conclude(judgement, NetflixAcaJudge.name(), results)
     }
 }
@@ -53,7 +53,7 @@ pub fn judge_on_one_thread(judgement: &Judgement<'_>) -> Result<CanaryJudgeResul
     let results = cases(judgement)?
         .into_iter()
         .map(|case| case.judge(&mut workspace, &mut noise))
-        .collect();
+        .unzip();
     conclude(judgement, NetflixAcaJudge.name(), results)
 }
 

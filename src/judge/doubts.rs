@@ -52,16 +52,20 @@ pub fn of(subject: &Subject<'_>) -> Vec<Doubt> {
         ),
         (
             DoubtCause::Partial,
-            told(
-                subject.sides,
-                "partial",
-                "the source answered the",
-                "in part",
-            ),
+            told(subject.sides, |side| {
+                let text = side.told.partial?;
+                Some(format!(
+                    "the source answered the {} side in part: {text}",
+                    side.name
+                ))
+            }),
         ),
         (
             DoubtCause::Dropped,
-            told(subject.sides, "dropped", "the", "lacks samples"),
+            told(subject.sides, |side| {
+                let text = side.told.dropped?;
+                Some(format!("the {} side lacks samples: {text}", side.name))
+            }),
         ),
         (
             DoubtCause::TooFew,
@@ -158,14 +162,13 @@ fn coverage(sides: &Pair<Side<'_>>) -> Option<String> {
     if both(sides).any(|side| side.measured.finite == 0) {
         return None;
     }
-    let told: Vec<String> = both(sides).filter_map(uncovered).collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    told(sides, uncovered)
 }
 
 /// What of its window a side lacks.
 fn uncovered(side: &Side<'_>) -> Option<String> {
     let Side { name, measured, .. } = side;
-    let Some(window) = side.window() else {
+    let Some(window) = side.told.window else {
         // Without a window, the places of a recorded list are one where somebody wrote `null` for
         // what is missing.
         return missing(measured.finite, measured.places)
@@ -213,14 +216,9 @@ fn edges(side: &Side<'_>, window: Window) -> Vec<String> {
     begins.into_iter().chain(ends).collect()
 }
 
-/// What an attribute of the sides says.
-fn told(sides: &Pair<Side<'_>>, attribute: &str, before: &str, after: &str) -> Option<String> {
-    let told: Vec<String> = both(sides)
-        .filter_map(|side| {
-            let text = side.attribute(attribute)?;
-            Some(format!("{before} {} side {after}: {text}", side.name))
-        })
-        .collect();
+/// What is told of either side.
+fn told(sides: &Pair<Side<'_>>, tell: fn(&Side<'_>) -> Option<String>) -> Option<String> {
+    let told: Vec<String> = both(sides).filter_map(tell).collect();
     (!told.is_empty()).then(|| told.join("; "))
 }
 
@@ -239,13 +237,13 @@ fn too_few(sides: &Pair<Side<'_>>) -> Option<String> {
 }
 
 fn counter(sides: &Pair<Side<'_>>) -> Option<String> {
-    let is_rated = both(sides).any(|side| {
-        let query = side.query().unwrap_or_default();
-        NO_COUNTER.iter().any(|function| query.contains(function))
-    });
     let only_rise =
         both(sides).all(|side| side.measured.only_rises() && ENOUGH <= side.measured.finite);
-    if is_rated || !only_rise {
+    let is_rated = |side: &Side<'_>| {
+        let query = side.told.query.unwrap_or_default();
+        NO_COUNTER.iter().any(|function| query.contains(function))
+    };
+    if !only_rise || both(sides).any(is_rated) {
         return None;
     }
     let ends = |side: &Side<'_>| {

@@ -46,7 +46,7 @@ impl Judge for DreddJudge {
                 let traits = other::explain(judgement, self.name(), Some(pair), &mut result);
                 Ok((result, traits))
             })
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<Result<(Vec<_>, Vec<_>)>>()?;
         conclude(judgement, self.name(), results)
     }
 }

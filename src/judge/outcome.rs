@@ -432,7 +432,7 @@ mod tests {
             is_last: true,
         };
         let judged = metrics.iter().enumerate();
-        let judged = judged.map(|(at, metric)| metric.judged(at)).collect();
+        let judged = judged.map(|(at, metric)| metric.judged(at)).unzip();
         let judged = crate::judge::conclude(&judgement, "j", judged).unwrap();
         judged.summary.unwrap().outcome.unwrap()
     }

@@ -10,9 +10,42 @@ pub struct Side<'a> {
     values: &'a [f64],
     /// Of the values; those beyond are missing at the end.
     pub timestamps: Option<&'a [i64]>,
-    attributes: Option<&'a IndexMap<String, String>>,
+    pub told: Told<'a>,
     scope: Option<&'a MetricSetScope>,
     pub measured: Measured,
+}
+
+/// What the attributes of a side say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told<'a> {
+    pub query: Option<&'a str>,
+    /// The source noticed something in the query.
+    pub warnings: Option<&'a str>,
+    /// There is more than was answered.
+    pub partial: Option<&'a str>,
+    /// Some samples are no numbers.
+    pub dropped: Option<&'a str>,
+    pub window: Option<Window>,
+}
+
+impl<'a> Told<'a> {
+    fn by(attributes: &'a IndexMap<String, String>) -> Self {
+        let mut told = Self {
+            window: Window::told(attributes),
+            ..Self::default()
+        };
+        for (name, text) in attributes {
+            let place = match name.as_str() {
+                "query" => &mut told.query,
+                "warnings" => &mut told.warnings,
+                "partial" => &mut told.partial,
+                "dropped" => &mut told.dropped,
+                _ => continue,
+            };
+            *place = Some(text);
+        }
+        told
+    }
 }
 
 /// Counted over the values, from the first to the last.
@@ -30,7 +63,7 @@ pub struct Measured {
     pub rises: usize,
     pub falls: usize,
     pub has_negative: bool,
-    /// Between the first and the last run of equal ones: the runs of a single value.
+    /// Values unlike both of their neighbours.
     pub lone: usize,
 }
 
@@ -48,7 +81,7 @@ pub fn of(pair: &MetricSetPair) -> Pair<Side<'_>> {
         name,
         values,
         timestamps,
-        attributes: pair.attributes.get(name),
+        told: pair.attributes.get(name).map(Told::by).unwrap_or_default(),
         scope: pair.scopes.get(name),
         measured: Measured::of(values, nulls),
     };
@@ -69,18 +102,6 @@ pub fn of(pair: &MetricSetPair) -> Pair<Side<'_>> {
 }
 
 impl Side<'_> {
-    pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes?.get(name).map(String::as_str)
-    }
-
-    pub fn query(&self) -> Option<&str> {
-        self.attribute("query")
-    }
-
-    pub fn window(&self) -> Option<Window> {
-        Window::told(self.attributes?)
-    }
-
     pub fn start(&self) -> Option<i64> {
         self.scope.map(|scope| scope.start_time_millis)
     }
@@ -96,44 +117,63 @@ impl Side<'_> {
     }
 }
 
+/// Of numbers.
+const fn differ(a: f64, b: f64) -> bool {
+    a < b || b < a
+}
+
 impl Measured {
     /// `nulls` are places, in order.
     fn of(values: &[f64], nulls: &[usize]) -> Self {
-        let mut counted = Self {
-            places: values.len(),
-            ..Self::default()
+        let is_measured = |place: usize, value: f64| {
+            value.is_finite() && (nulls.is_empty() || nulls.binary_search(&place).is_err())
         };
-        let mut nulls = nulls.iter().copied().peekable();
-        let mut before = f64::NAN;
-        let mut run = 0_usize;
-        for (place, value) in values.iter().copied().enumerate() {
-            if nulls.next_if_eq(&place).is_some() {
-                counted.nulls += 1;
-                continue;
-            }
-            if !value.is_finite() {
-                counted.infinite += usize::from(value.is_infinite());
-                continue;
-            }
-            let rises = before < value;
-            let falls = value < before;
-            if rises || falls {
-                // The first run may have begun, and the last may end, outside of the window.
-                let is_inner = counted.rises + counted.falls > 0;
-                counted.lone += usize::from(is_inner && run == 1);
-                run = 0;
-            }
-            counted.rises += usize::from(rises);
-            counted.falls += usize::from(falls);
-            counted.has_negative |= value < 0.0;
-            counted.finite += 1;
-            let point = Point { place, value };
-            counted.first.get_or_insert(point);
-            counted.last = Some(point);
-            before = value;
-            run += 1;
+        if nulls.is_empty() && values.iter().fold(true, |all, v| all & v.is_finite()) {
+            return Self::of_finite(values);
         }
-        counted
+        let measured = values.iter().copied().enumerate();
+        let measured: Vec<Point> = measured
+            .filter(|(place, value)| is_measured(*place, *value))
+            .map(|(place, value)| Point { place, value })
+            .collect();
+        let finite: Vec<f64> = measured.iter().map(|point| point.value).collect();
+        Self {
+            places: values.len(),
+            nulls: nulls.len(),
+            infinite: values.iter().filter(|value| value.is_infinite()).count(),
+            first: measured.first().copied(),
+            last: measured.last().copied(),
+            ..Self::of_finite(&finite)
+        }
+    }
+
+    /// Loops without a branch: this is done for every judgement.
+    fn of_finite(values: &[f64]) -> Self {
+        let count = |is: fn(f64, f64) -> bool| -> usize {
+            let pairs = values.iter().zip(values.iter().skip(1));
+            pairs.map(|(a, b)| usize::from(is(*a, *b))).sum()
+        };
+        let inner = values
+            .iter()
+            .zip(values.iter().skip(1).zip(values.iter().skip(2)));
+        let point = |place: usize| {
+            let value = *values.get(place)?;
+            Some(Point { place, value })
+        };
+        Self {
+            places: values.len(),
+            nulls: 0,
+            infinite: 0,
+            finite: values.len(),
+            first: point(0),
+            last: point(values.len().wrapping_sub(1)),
+            rises: count(|a, b| a < b),
+            falls: count(|a, b| b < a),
+            has_negative: values.iter().copied().fold(0.0, f64::min) < 0.0,
+            lone: inner
+                .map(|(a, (b, c))| usize::from(differ(*a, *b) & differ(*b, *c)))
+                .sum(),
+        }
     }
 
     pub const fn has_data(&self) -> bool {

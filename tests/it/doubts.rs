@@ -51,8 +51,7 @@ fn metric(control: &[Option<f64>], experiment: &[Option<f64>]) -> Metric {
         times
     };
     let window = json!({
-        "windowStart": "1970-01-01T00:00:00Z", "windowEnd": "1970-01-01T00:30:00Z",
-        "windowStep": "60",
+        "windowStartMillis": "0", "windowEndMillis": "1800000", "windowStepMillis": "60000",
     });
     Metric {
         canary: json!({"direction": "increase"}),
@@ -284,15 +283,16 @@ fn a_metric_is_doubtful_where_its_data_cannot_carry_its_label() {
 
 #[test]
 fn a_window_in_the_future_is_not_covered() {
-    let asked_at = |time: &str| {
-        let sides = ["control", "experiment"];
-        let tell =
-            |metric: Metric, side| metric.with(&format!("/attributes/{side}/askedAt"), json!(time));
-        let judged = Asked::default().judge(&[sides.into_iter().fold(good(), tell)]);
-        causes(&judged, 0)
+    let asked_at = |minutes: i64| {
+        let at = json!((minutes * STEP).to_string());
+        let tell = |metric: Metric, side| {
+            metric.with(&format!("/attributes/{side}/askedAtMillis"), at.clone())
+        };
+        let metric = ["control", "experiment"].into_iter().fold(good(), tell);
+        causes(&Asked::default().judge(&[metric]), 0)
     };
-    assert_eq!(asked_at("1970-01-01T00:29:30Z"), []);
-    assert_eq!(asked_at("1970-01-01T00:10:00Z"), [Coverage]);
+    assert_eq!(asked_at(29), []);
+    assert_eq!(asked_at(10), [Coverage]);
 }
 
 #[test]
@@ -569,4 +569,27 @@ fn good_canaries_that_start_late_and_miss_a_scrape_are_hardly_ever_inconclusive(
         "of 1000 good canaries {pass} pass, {inconclusive} are inconclusive, {other} are not good"
     );
     assert!(inconclusive <= 10, "{inconclusive} of 1000");
+}
+
+#[test]
+fn every_cause_stands_in_the_table() {
+    let document = include_str!("../../docs/explain.md");
+    let causes = [
+        OneSided,
+        Infinite,
+        Coverage,
+        Partial,
+        Dropped,
+        TooFew,
+        Counter,
+        RatioOfMeans,
+        NoData,
+        NotTested,
+    ];
+    for cause in causes {
+        assert_eq!(json!(cause), cause.as_str());
+        assert_eq!(json!(cause.code()), cause.as_str());
+        let row = format!("| `{}` |", cause.as_str());
+        assert!(document.contains(&row), "{row}");
+    }
 }

@@ -59,7 +59,7 @@ pub fn of_series(pair: &MetricSetPair, sides: &Pair<Side<'_>>, doubts: &[Doubt])
     let mut warnings: Vec<Warning> = doubts.iter().map(outcome::warning).collect();
     for side in [&sides.control, &sides.experiment] {
         let Side { name, measured, .. } = side;
-        if let Some(told) = side.attribute("warnings") {
+        if let Some(told) = side.told.warnings {
             warnings.push(warning(
                 WarningCode::Source,
                 format!("the source said of the {name} side: {told}"),
@@ -69,7 +69,7 @@ pub fn of_series(pair: &MetricSetPair, sides: &Pair<Side<'_>>, doubts: &[Doubt])
             warnings.push(warning(
                 WarningCode::Nulls,
                 format!(
-                    "{} of {} values on the {name} side are null, which counts as 0; what is missing \
+                    "{} of {} values on the {name} side are null or empty, which counts as 0; what is missing \
                      is \"NaN\"",
                     measured.nulls, measured.places
                 ),
@@ -93,8 +93,8 @@ pub fn of_series(pair: &MetricSetPair, sides: &Pair<Side<'_>>, doubts: &[Doubt])
             ),
         ));
     }
-    let is_equal = sides.control.query().is_some()
-        && sides.control.query() == sides.experiment.query()
+    let is_equal = sides.control.told.query.is_some()
+        && sides.control.told.query == sides.experiment.told.query
         && sides.control.start() == sides.experiment.start();
     if is_equal {
         warnings.push(warning(
@@ -273,7 +273,7 @@ fn shared_data(sides: &Pair<Side<'_>>) -> Option<Warning> {
         .into_iter()
         .find_map(|side| {
             let step = side.step();
-            let longest = longest(side.query()?)?;
+            let longest = longest(side.told.query?)?;
             (0 < step && step < longest).then(|| {
                 warning(
                     WarningCode::SharedData,
