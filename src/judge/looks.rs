@@ -35,13 +35,15 @@ pub fn outcome(
     if !last.outcome.has_score() {
         return last.outcome;
     }
-    let any = |outcome| looks.iter().any(|look| look.outcome == outcome);
+    let scored = |look: &Look| Outcome::of_score(look.score, thresholds);
+    let is_undecided = |look: &Look| look.outcome == Outcome::Inconclusive;
+    // By its doubts alone: it has the score of a pass.
+    let has_failed = |look: &Look| look.outcome == Outcome::Fail && scored(look) != Outcome::Fail;
     let is_sliding = windows == Windows::Sliding;
-    // What failed by its doubts alone has the score of a pass.
-    match (Outcome::of_score(last.score, thresholds), last.outcome) {
+    match (scored(last), last.outcome) {
         (_, Outcome::Fail) => Outcome::Fail,
-        (Outcome::Pass, _) if is_sliding && any(Outcome::Fail) => Outcome::Fail,
-        (Outcome::Pass, _) if is_sliding && any(Outcome::Inconclusive) => Outcome::Inconclusive,
+        (Outcome::Pass, _) if is_sliding && looks.iter().any(has_failed) => Outcome::Fail,
+        (Outcome::Pass, _) if is_sliding && looks.iter().any(is_undecided) => Outcome::Inconclusive,
         (Outcome::Pass, Outcome::Marginal) => Outcome::Marginal,
         (scored, _) => scored,
     }
