@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::told::{Look, Side, Times, Told, judged_in};
 use super::{
     AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
-    ExecutionStatus, Kind, Outcome, Pair, iso_from_millis,
+    CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, iso_from_millis,
 };
 
 /// An execution of either kind.
@@ -85,9 +85,7 @@ impl Execution for CanaryExecutionStatusResponse {
             parameters: experiment.and_then(|scope| scope.extended_scope_params.as_ref()),
             thresholds: request.and_then(|request| request.thresholds),
             outcome,
-            score: judged
-                .map(|judged| judged.score.score)
-                .filter(|score| outcome.has_score() && score.is_finite()),
+            score: judged.and_then(|judged| score_of(judged, outcome)),
             judged,
             list_id: self.metric_set_pair_list_id.as_deref(),
             looks: Vec::new(),
@@ -179,7 +177,10 @@ impl Execution for CanaryAnalysisExecutionStatusResponse {
             parameters: scope.map(|scope| &scope.extended_scope_params),
             thresholds: request.and_then(|request| request.thresholds),
             outcome,
-            score: last_score.filter(|score| outcome.has_score() && score.is_finite()),
+            score: match last.and_then(judged_in) {
+                Some(judged) if Outcome::is_turned(judged) => None,
+                _ => last_score.filter(|score| outcome.has_score() && score.is_finite()),
+            },
             judged: last.and_then(judged_in),
             list_id: last.and_then(|run| run.metric_set_pair_list_id.as_deref()),
             looks: self.looks(),
@@ -215,9 +216,10 @@ impl CanaryAnalysisExecutionStatusResponse {
             }
             let result = self.canary_analysis_execution_result.as_ref()?;
             if let Some(last) = result.canary_execution_results.last() {
-                let judged = Outcome::of_judged(judged_in(last)?);
-                if !judged.has_score() {
-                    return Some(judged);
+                let judged = judged_in(last)?;
+                let outcome = Outcome::of_judged(judged);
+                if !outcome.has_score() || Outcome::is_turned(judged) {
+                    return Some(outcome);
                 }
             }
             let request = self.canary_analysis_execution_request.as_ref();
@@ -258,4 +260,10 @@ impl CanaryAnalysisExecutionStatusResponse {
         })
         .collect()
     }
+}
+
+/// The score of a verdict that stands by it.
+fn score_of(judged: &CanaryJudgeResult, outcome: Outcome) -> Option<f64> {
+    let score = Some(judged.score.score).filter(|score| score.is_finite());
+    score.filter(|_| outcome.has_score() && !Outcome::is_turned(judged))
 }

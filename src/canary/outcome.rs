@@ -39,6 +39,11 @@ impl Outcome {
         told.unwrap_or(Self::of_verdict(judged.score.classification))
     }
 
+    /// Its doubts made it another verdict than its score tells: that of infinite values is a pass.
+    pub fn is_turned(judged: &CanaryJudgeResult) -> bool {
+        Self::of_judged(judged) != Self::of_verdict(judged.score.classification)
+    }
+
     /// Of a verdict without doubts.
     pub const fn of_verdict(verdict: Verdict) -> Self {
         match verdict {

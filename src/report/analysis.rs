@@ -154,8 +154,8 @@ fn of_look(look: &Look<'_>) -> Known {
         run: look.run.map(str::to_owned),
         outcome: look.outcome,
         score: judged
-            .map(|judged| judged.score.score)
-            .filter(|_| look.outcome.has_score()),
+            .filter(|judged| look.outcome.has_score() && !Outcome::is_turned(judged))
+            .map(|judged| judged.score.score),
         window,
         sentence: match (judged, look.outcome) {
             (Some(judged), _) => reason::of_judged(judged),

@@ -413,9 +413,10 @@ fn outcome(
         0 => Windows::Growing,
         _ => Windows::Sliding,
     };
-    let look = |canary: &CanaryExecutionStatusResponse| Look {
-        score: score_of(canary).unwrap_or(0.0),
-        outcome: canary.told().outcome,
+    let look = |canary: &CanaryExecutionStatusResponse| {
+        let told = canary.told();
+        told.judged
+            .map_or_else(|| Look::without_verdict(told.outcome), Look::of)
     };
     let looks: Vec<Look> = ran.iter().map(look).collect();
     looks::outcome(&looks, thresholds.unwrap_or_default(), windows)
