@@ -108,7 +108,7 @@ fn one_sided(subject: &Subject<'_>) -> Option<String> {
     }
     let labels = labels(subject.pair);
     Some(format!(
-        "the series {labels} is there on the {name} side only, so it is compared with nothing"
+        "{labels} has data on the {name} side only, which may be the very difference"
     ))
 }
 

@@ -124,3 +124,82 @@ pub fn explain(
     explain::other(judge, pair, &sides, result, doubts);
     Traits::of(policy.as_ref(), &sides)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, Outcome};
+
+    /// The outcome of a verdict on a good metric and on one with data on one side.
+    fn heard(labels: [&str; 2], score: f64, verdict: &str, doubting: Doubting) -> (Outcome, f64) {
+        let config: CanaryConfig = serde_json::from_value(json!({
+            "metrics": [{"name": "good"}, {"name": "doubtful"}],
+            "classifier": {"groupWeights": {}},
+        }))
+        .unwrap();
+        let values: Vec<u32> = (0..20).map(|at| at % 3).collect();
+        let pairs: Vec<MetricSetPair> = serde_json::from_value(json!([
+            {"name": "good", "id": "0", "values": {"control": values, "experiment": values}},
+            {"name": "doubtful", "id": "1", "values": {"control": values, "experiment": []}},
+        ]))
+        .unwrap();
+        let side = json!({"stats": {"count": 1, "mean": 1, "min": 1, "max": 1, "std": 0}});
+        let results = ["good", "doubtful"].into_iter().zip(labels).enumerate();
+        let results = results.map(|(id, (name, label))| {
+            json!({"name": name, "id": id.to_string(), "classification": label, "groups": ["g"],
+                "experimentMetadata": side, "controlMetadata": side})
+        });
+        let mut judged: CanaryJudgeResult = serde_json::from_value(json!({
+            "judgeName": "other", "results": results.collect::<Vec<_>>(),
+            "score": {"score": score, "classification": verdict},
+        }))
+        .unwrap();
+        let judgement = Judgement {
+            config: &config,
+            thresholds: CanaryClassifierThresholdsConfig {
+                pass: Some(95.0),
+                marginal: Some(75.0),
+            },
+            pairs: &pairs,
+            noise_seed: 0,
+            doubting,
+            is_last: true,
+        };
+        hear(&judgement, &mut judged).unwrap();
+        let summary = judged.summary.unwrap();
+        assert!(!summary.sentence.is_empty());
+        (summary.outcome.unwrap(), judged.score.score)
+    }
+
+    #[test]
+    fn a_pass_of_another_judge_stands_where_no_doubt_can_turn_it() {
+        use Doubting::{Fail, Tell};
+        use Outcome::Inconclusive;
+        let cases = [
+            // By the rule of serin's own judge.
+            (["Pass", "Pass"], 100.0, "Pass", Tell, Inconclusive, 100.0),
+            (["High", "Pass"], 50.0, "Fail", Tell, Outcome::Fail, 50.0),
+            (["Pass", "High"], 50.0, "Fail", Tell, Outcome::Fail, 50.0),
+            (["Pass", "Nodata"], 0.0, "Fail", Tell, Inconclusive, 0.0),
+            (["Pass", "Pass"], 100.0, "Pass", Fail, Outcome::Fail, 50.0),
+            // By a rule of its own.
+            (["Pass", "Pass"], 97.0, "Pass", Tell, Inconclusive, 97.0),
+            (["Pass", "High"], 97.0, "Pass", Tell, Outcome::Pass, 97.0),
+            (["Pass", "Pass"], 80.0, "Marginal", Tell, Inconclusive, 80.0),
+            (["Pass", "Pass"], 10.0, "Fail", Tell, Outcome::Fail, 10.0),
+            (["Pass", "Pass"], 100.0, "Nodata", Tell, Inconclusive, 100.0),
+            (["Pass", "Pass"], 0.0, "Error", Tell, Outcome::Error, 0.0),
+            (["Pass", "Pass"], 97.0, "Pass", Fail, Outcome::Fail, 0.0),
+        ];
+        for (labels, score, verdict, doubting, outcome, told) in cases {
+            let found = heard(labels, score, verdict, doubting);
+            assert_eq!(
+                found,
+                (outcome, told),
+                "{labels:?} {score} {verdict} {doubting:?}"
+            );
+        }
+    }
+}

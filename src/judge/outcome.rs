@@ -163,15 +163,18 @@ pub fn settle(
         summary
             .sentence
             .push_str("; inconclusive: nothing that counts could be judged");
-    } else if outcome == Outcome::Fail && verdict != Verdict::Fail {
-        let failed = results
-            .iter()
-            .zip(traits)
-            .filter(|(result, traits)| !result.muted && traits.fails_as.is_some());
-        let failed: Vec<&str> = failed.map(|(result, _)| result.name.as_str()).collect();
+    } else if outcome != Outcome::Inconclusive && outcome != Outcome::of_verdict(verdict) {
+        let heard = results.iter().zip(traits).filter(|(r, _)| !r.muted);
+        let failed: Vec<String> = heard
+            .filter_map(|(result, traits)| {
+                let (label, _) = traits.fails_as?;
+                Some(format!("{} is {label:?}", result.name))
+            })
+            .collect();
         let _ = write!(
             summary.sentence,
-            "; fails all the same, for without its infinite values {} does",
+            "; {} all the same: without infinite values, {}",
+            outcome.as_str(),
             listed(&failed)
         );
     }

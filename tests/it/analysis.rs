@@ -454,3 +454,39 @@ async fn an_analysis_survives_a_kill_while_it_waits_and_while_it_runs() {
         .await;
     assert_eq!((status, found), (200, done));
 }
+
+#[tokio::test]
+async fn doubts_that_are_to_fail_fail_at_the_last_look() {
+    // One sample of every look is infinite.
+    let prometheus = ScriptedPrometheus::start(|asked| {
+        economy::answer(asked, &["a"], |_, time| {
+            let minute = (time - economy::HOUR_ONE) / 60_000;
+            Some(if minute % 20 == 10 {
+                f64::INFINITY
+            } else {
+                100.0 + f64::from(u8::try_from(minute % 7).unwrap_or_default())
+            })
+        })
+    })
+    .await;
+    let serin = Serin::start(&prometheus.url).await;
+    let mut body = retrospective(20);
+    body["executionRequest"]["beginAfterMins"] = json!(0);
+    let mut found = Vec::new();
+    for doubt in ["tell", "fail"] {
+        body["canaryConfig"]["judge"] =
+            json!({"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {"doubt": doubt}});
+        let id = start(&serin.client, "/standalone_canary_analysis", &body).await;
+        let done = poll(&serin.client, &id, Duration::from_secs(20)).await;
+        let runs = &done["canaryAnalysisExecutionResult"]["canaryExecutionResults"];
+        let runs = runs.as_array().unwrap().iter();
+        let labels =
+            runs.map(|run| run["result"]["judgeResult"]["results"][0]["classification"].clone());
+        found.push((json!(labels.collect::<Vec<_>>()), done["outcome"].clone()));
+    }
+    let expected = [
+        (json!(["Pass", "Pass", "Pass"]), json!("inconclusive")),
+        (json!(["Pass", "Pass", "NodataFailMetric"]), json!("fail")),
+    ];
+    assert_eq!(found, expected);
+}

@@ -465,7 +465,7 @@ fn what_should_make_a_reader_careful_is_told() {
         ("six points", metric(&about(100.0, 1)[..6], &about(100.0, 2)[..6]).without_window(), vec!["tooFew"]),
         ("a gap", metric(&about(100.0, 1), &[&about(100.0, 2)[..9], &[None, None], &about(100.0, 3)[..20]].concat()), vec!["gaps"]),
         ("a long gap", metric(&about(100.0, 1), &[&about(100.0, 2)[..9], &[None; 10], &about(100.0, 3)[..12]].concat()), vec!["coverage"]),
-        ("a series of one side", only_experiment().with("/tags", json!({"code": "500"})), vec!["oneSided"]),
+        ("a series of one side", only_experiment().with("/tags", json!({"code": "500"})), vec!["oneSided", "unpairedLabels"]),
     ];
     for (name, metric, expected) in cases {
         let judged = Asked::default().judge(&[metric]);

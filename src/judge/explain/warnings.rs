@@ -79,9 +79,7 @@ pub fn of_series(pair: &MetricSetPair, sides: &Pair<Side<'_>>, doubts: &[Doubt])
             warnings.extend(side.timestamps.and_then(|times| gaps(name, times)));
         }
     }
-    if !is_told(doubts, DoubtCause::OneSided) {
-        warnings.extend(unpaired(pair));
-    }
+    warnings.extend(unpaired(pair));
     let steps = sides.as_ref().map(Side::step);
     if steps.control != steps.experiment && steps.control != 0 && steps.experiment != 0 {
         warnings.push(warning(
