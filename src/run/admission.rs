@@ -92,7 +92,7 @@ fn begin(
 ) {
     if let Some((place, claim)) = taken {
         super::in_place(app, place, claim, |app, claim| async move {
-            super::run_canary(&app, claim, document).await;
+            Box::pin(super::run_canary(&app, claim, document)).await;
         });
     }
 }

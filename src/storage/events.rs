@@ -62,11 +62,11 @@ impl Events {
         if let Some(outbox) = &self.outbox {
             let _ = outbox.send(event.clone());
         }
-        self.hear(event);
+        self.hear(&event);
     }
 
     /// Tells this process.
-    pub fn hear(&self, event: Event) {
+    pub fn hear(&self, event: &Event) {
         if event.change == Change::Due {
             self.due.notify_waiters();
             return;

@@ -98,7 +98,7 @@ impl Storage {
                 heard = listener.next() => {
                     heard_at = Instant::now();
                     match heard {
-                        Ok(Some(text)) => events::read(&text).into_iter().for_each(|event| self.events.hear(event)),
+                        Ok(Some(text)) => events::read(&text).iter().for_each(|event| self.events.hear(event)),
                         // Whatever happened meanwhile may have been anything.
                         Ok(None) => self.hear_anything(),
                         Err(error) => {
@@ -115,7 +115,7 @@ impl Storage {
     fn hear_anything(&self) {
         for change in [Change::Due, Change::Canceled, Change::Ended] {
             let id = String::new();
-            self.events.hear(Event { change, id });
+            self.events.hear(&Event { change, id });
         }
     }
 }
