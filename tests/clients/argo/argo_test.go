@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 			metric("errors", "PromQL:vector(${scope} + time() % 77)"))
 	}
 	store(account, "argo-history", metric("cpu_usage", `version="${scope}",namespace="${location}"`))
+	store(account, "argo-silent", metric("silent", `PromQL:nothing_like_this{version="${scope}"}`))
 	store(account, "argo-broken", metric("broken", "PromQL:sum("))
 	os.Exit(m.Run())
 }
@@ -86,7 +87,7 @@ func TestAScoreBetweenBothConditionsOfTheWebProviderIsInconclusive(t *testing.T)
 }
 
 func TestTheVerdictEndpointReachesTheWebProvider(t *testing.T) {
-	const success, failure = `result.pass`, `result.classification in ["Fail", "Nodata"]`
+	const success, failure = `result.pass`, `result.classification == "Fail"`
 	for _, verdict := range []struct {
 		name, experiment string
 		members          map[string]any
@@ -95,6 +96,7 @@ func TestTheVerdictEndpointReachesTheWebProvider(t *testing.T) {
 		{"pass", "0", nil, v1alpha1.AnalysisPhaseSuccessful},
 		{"marginal", "100", map[string]any{"thresholds": thresholds(90, 50)}, v1alpha1.AnalysisPhaseInconclusive},
 		{"fail", "100", nil, v1alpha1.AnalysisPhaseFailed},
+		{"inconclusive", "0", map[string]any{"canaryConfigName": "argo-silent"}, v1alpha1.AnalysisPhaseInconclusive},
 		{"error", "0", map[string]any{"canaryConfigName": "argo-broken"}, v1alpha1.AnalysisPhaseInconclusive},
 		{"mistake", "0", map[string]any{"thresholds": nil}, v1alpha1.AnalysisPhaseError},
 	} {
@@ -114,7 +116,7 @@ func TestAVerdictThatIsNotThereYetIsInconclusiveAndAskedForAgain(t *testing.T) {
 	body := verdictBody("0", map[string]any{"wait": "1s", "key": fmt.Sprint("argo ", time.Now().UnixNano())})
 	var ids []string
 	for range 2 {
-		measured := ask(t, "unreachable", body, "{$}", `result.pass`, `result.classification in ["Fail", "Nodata"]`)
+		measured := ask(t, "unreachable", body, "{$}", `result.pass`, `result.classification == "Fail"`)
 		expect(t, measured, v1alpha1.AnalysisPhaseInconclusive, "")
 		var told struct{ Classification, CanaryExecutionID string }
 		if err := json.Unmarshal([]byte(measured.Value), &told); err != nil {
