@@ -44,11 +44,12 @@ async fn measure() {
         judge_all(&wires, first, 20, metrics, AT_ONCE).await;
         settle().await;
 
-        let mut database = PgConnection::connect(&database).await.expect("PostgreSQL");
-        let before = Taken::until_now(&mut database, &requests).await;
+        let name = database.rsplit('/').next().unwrap_or_default();
+        let mut server = PgConnection::connect(&server).await.expect("PostgreSQL");
+        let before = Taken::until_now(&mut server, name, &requests).await;
         judge_all(&wires, first + 20, CANARIES, metrics, AT_ONCE).await;
         settle().await;
-        let after = Taken::until_now(&mut database, &requests).await;
+        let after = Taken::until_now(&mut server, name, &requests).await;
 
         let each = |before: f64, after: f64| (after - before) / f64::from(CANARIES);
         println!(
@@ -89,23 +90,27 @@ struct Taken {
 }
 
 impl Taken {
-    async fn until_now(database: &mut PgConnection, requests: &str) -> Self {
+    async fn until_now(server: &mut PgConnection, database: &str, requests: &str) -> Self {
         let rows = sqlx::query(
             "SELECT left(regexp_replace(query, '\\s+', ' ', 'g'), 70), calls::float8 \
              FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid \
-             WHERE d.datname = current_database() AND query NOT LIKE '%pg_stat_statements%'",
+             WHERE d.datname = $1",
         );
-        let rows = rows.fetch_all(&mut *database).await.expect("statements");
+        let rows = rows
+            .bind(database)
+            .fetch_all(&mut *server)
+            .await
+            .expect("statements");
         let mut texts = BTreeMap::new();
         for row in rows {
             *texts.entry(row.get::<String, _>(0)).or_insert(0.0) += row.get::<f64, _>(1);
         }
         let log = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8";
-        let log = sqlx::query(log).fetch_one(database).await;
+        let log = sqlx::query(log).fetch_one(server).await;
         let log_bytes = log.expect("the log").get(0);
         let told = std::fs::read_to_string(requests).unwrap_or_default();
-        let objects = told.lines().filter(|line| line.contains("OBJECT"));
-        let puts = told.lines().filter(|line| line.contains("PUT.OBJECT"));
+        let objects = told.lines().filter(|line| line.contains(" s3_"));
+        let puts = told.lines().filter(|line| line.contains(" s3_PutObject "));
         Self {
             statements: texts.values().sum(),
             log_bytes,
@@ -118,10 +123,7 @@ impl Taken {
 
 /// The size of the object, from a line of an access log of S3.
 fn object_bytes(line: &str) -> f64 {
-    // … "PUT /bucket/key HTTP/1.1" status error bytes-sent object-size …
-    let after = line
-        .rsplit_once("HTTP/1.1\"")
-        .map_or("", |(_, after)| after);
-    let size = after.split_whitespace().nth(3);
+    // … requester request operation key address status error bytes-sent object-size …
+    let size = line.split_whitespace().nth(13);
     size.and_then(|size| size.parse().ok()).unwrap_or(0.0)
 }
