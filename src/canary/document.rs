@@ -26,38 +26,47 @@ pub trait Execution: Serialize + DeserializeOwned + Send + Sync {
     fn end_canceled(&mut self, now_millis: i64);
 }
 
+/// Both documents have these members under the same names.
+macro_rules! named_alike {
+    () => {
+        fn id(&self) -> &str {
+            self.pipeline_id.as_deref().unwrap_or_default()
+        }
+
+        fn application(&self) -> &str {
+            self.application.as_deref().unwrap_or_default()
+        }
+
+        fn canary_config_id(&self) -> &str {
+            self.canary_config_id.as_deref().unwrap_or_default()
+        }
+
+        fn storage_account(&self) -> &str {
+            self.storage_account_name.as_deref().unwrap_or_default()
+        }
+
+        fn status(&self) -> ExecutionStatus {
+            self.status
+        }
+
+        fn build_time(&self) -> i64 {
+            self.build_time_millis.unwrap_or(0)
+        }
+    };
+}
+
 impl Execution for CanaryExecutionStatusResponse {
     const KIND: Kind = Kind::Canary;
 
-    fn id(&self) -> &str {
-        self.pipeline_id.as_deref().unwrap_or_default()
-    }
-
-    fn application(&self) -> &str {
-        self.application.as_deref().unwrap_or_default()
-    }
-
-    fn canary_config_id(&self) -> &str {
-        self.canary_config_id.as_deref().unwrap_or_default()
-    }
-
-    fn storage_account(&self) -> &str {
-        self.storage_account_name.as_deref().unwrap_or_default()
-    }
-
-    fn status(&self) -> ExecutionStatus {
-        self.status
-    }
-
-    fn build_time(&self) -> i64 {
-        self.build_time_millis.unwrap_or(0)
-    }
+    named_alike!();
 
     fn told(&self) -> Told<'_> {
         let request = self.canary_execution_request.as_ref();
-        let scopes = request.and_then(|request| request.scopes.as_ref()?.values().next());
-        let control = scopes.and_then(|pair| pair.control_scope.as_ref());
-        let experiment = scopes.and_then(|pair| pair.experiment_scope.as_ref());
+        let pair = request.and_then(|request| request.scopes.as_ref()?.values().next());
+        let scopes = Pair {
+            control: pair.and_then(|pair| pair.control_scope.as_ref()),
+            experiment: pair.and_then(|pair| pair.experiment_scope.as_ref()),
+        };
         let result = self.result.as_ref();
         let result = result.filter(|_| self.complete && self.exception.is_none());
         let judged = result.and_then(|result| result.judge_result.as_ref());
@@ -72,17 +81,15 @@ impl Execution for CanaryExecutionStatusResponse {
             application: self.application(),
             config_id: self.canary_config_id(),
             config: self.config.as_ref(),
-            sides: Pair {
-                control: control.map_or_else(Side::default, |scope| Side {
+            sides: scopes.map(|scope| {
+                scope.map_or_else(Side::default, |scope| Side {
                     scope: scope.scope.as_deref(),
                     location: scope.location.as_deref(),
-                }),
-                experiment: experiment.map_or_else(Side::default, |scope| Side {
-                    scope: scope.scope.as_deref(),
-                    location: scope.location.as_deref(),
-                }),
-            },
-            parameters: experiment.and_then(|scope| scope.extended_scope_params.as_ref()),
+                })
+            }),
+            parameters: scopes
+                .experiment
+                .and_then(|scope| scope.extended_scope_params.as_ref()),
             thresholds: request.and_then(|request| request.thresholds),
             outcome,
             score: judged.and_then(|judged| score_of(judged, outcome)),
@@ -120,29 +127,7 @@ impl Execution for CanaryExecutionStatusResponse {
 impl Execution for CanaryAnalysisExecutionStatusResponse {
     const KIND: Kind = Kind::Analysis;
 
-    fn id(&self) -> &str {
-        self.pipeline_id.as_deref().unwrap_or_default()
-    }
-
-    fn application(&self) -> &str {
-        self.application.as_deref().unwrap_or_default()
-    }
-
-    fn canary_config_id(&self) -> &str {
-        self.canary_config_id.as_deref().unwrap_or_default()
-    }
-
-    fn storage_account(&self) -> &str {
-        self.storage_account_name.as_deref().unwrap_or_default()
-    }
-
-    fn status(&self) -> ExecutionStatus {
-        self.status
-    }
-
-    fn build_time(&self) -> i64 {
-        self.build_time_millis.unwrap_or(0)
-    }
+    named_alike!();
 
     fn told(&self) -> Told<'_> {
         let request = self.canary_analysis_execution_request.as_ref();
