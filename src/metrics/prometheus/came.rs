@@ -2,6 +2,7 @@
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Response, StatusCode};
+use url::Url;
 
 use super::answer;
 use super::connect::place;
@@ -9,27 +10,26 @@ use super::connect::place;
 /// How much is shown of it.
 const SHOWN: usize = 80;
 
-/// An answer without its body.
-pub struct Came {
+/// An answer without its body. Borrowed: of nearly all, there is nothing to tell.
+pub struct Came<'a> {
     status: StatusCode,
-    /// Without a query and credentials.
-    from: String,
-    kind: Option<String>,
-    encoding: Option<String>,
+    url: &'a Url,
+    kind: Option<&'a str>,
+    encoding: Option<&'a str>,
 }
 
-impl Came {
-    pub fn of(response: &Response) -> Self {
+impl<'a> Came<'a> {
+    pub fn of(response: &'a Response) -> Self {
         let text = |name: HeaderName| {
-            let text = response.headers().get(name)?.to_str().ok()?;
-            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+            let text = response.headers().get(name)?.to_str().ok()?.trim();
+            Some(text).filter(|text| !text.is_empty())
         };
         Self {
             status: response.status(),
-            from: place(response.url()),
+            url: response.url(),
             kind: text(CONTENT_TYPE),
             // Of what was asked for, nothing is left to tell.
-            encoding: text(CONTENT_ENCODING).filter(|encoding| encoding != "identity"),
+            encoding: text(CONTENT_ENCODING).filter(|encoding| *encoding != "identity"),
         }
     }
 
@@ -52,17 +52,17 @@ impl Came {
         let reason = self.status.canonical_reason();
         let reason = reason.map_or_else(|| format!("status {status}"), str::to_owned);
         if body.trim_ascii().is_empty() && self.encoding.is_none() {
-            return format!("{reason}, from '{}'", self.from);
+            return format!("{reason}, from '{}'", place(self.url));
         }
         format!("{reason}: {}", self.told(body))
     }
 
     fn told(&self, body: &[u8]) -> String {
-        let what = match (&self.encoding, &self.kind) {
+        let from = place(self.url);
+        let what = match (self.encoding, self.kind) {
             (Some(encoding), _) => {
                 return format!(
-                    "what is encoded as '{encoding}', which nobody asked for, came from '{}'",
-                    self.from
+                    "what is encoded as '{encoding}', which nobody asked for, came from '{from}'"
                 );
             }
             (None, Some(kind)) if kind.contains("html") => format!("a web page ({kind})"),
@@ -71,9 +71,9 @@ impl Came {
             (None, None) => "a text".to_owned(),
         };
         let Some(begin) = beginning(body) else {
-            return format!("what is no text came from '{}'", self.from);
+            return format!("what is no text came from '{from}'");
         };
-        format!("{what} that begins '{begin}' came from '{}'", self.from)
+        format!("{what} that begins '{begin}' came from '{from}'")
     }
 }
 
@@ -102,17 +102,15 @@ fn beginning(body: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn came(kind: Option<&str>, encoding: Option<&str>) -> Came {
-        Came {
-            status: StatusCode::FORBIDDEN,
-            from: "http://p/q".to_owned(),
-            kind: kind.map(str::to_owned),
-            encoding: encoding.map(str::to_owned),
-        }
-    }
-
     #[test]
     fn what_came_is_told_with_its_beginning() {
+        let url = Url::parse("http://u:p@p/q?query=up").unwrap();
+        let came = |kind, encoding| Came {
+            status: StatusCode::FORBIDDEN,
+            url: &url,
+            kind,
+            encoding,
+        };
         let page = "<html>\n  <title>Some Exporter</title>";
         let long = "x".repeat(100);
         let cases = [

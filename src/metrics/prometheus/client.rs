@@ -168,9 +168,11 @@ impl Client {
             again,
         };
         let mut url = call.url(&self.base);
-        let place = connect::place(&url);
         let broken = |error: reqwest::Error| {
-            let told = told(&error.without_url());
+            let (told, place) = (
+                told(&error.without_url()),
+                connect::place(&call.url(&self.base)),
+            );
             failure(None, format!("{told}, at '{place}'"), Again::Later)
         };
         let form = is_long(&url).then(|| url.query().unwrap_or_default().to_owned());
@@ -199,14 +201,14 @@ impl Client {
             }
         };
 
-        let (status, came) = (response.status(), Came::of(&response));
+        let status = response.status();
         if !status.is_success() {
             let again = self.again(&response);
             let redirect = connect::redirected_to(&response);
             let body = body(&mut response, MAX_ERROR_BYTES)
                 .await
                 .unwrap_or_default();
-            let message = redirect.unwrap_or_else(|| came.error(&body.bytes));
+            let message = redirect.unwrap_or_else(|| Came::of(&response).error(&body.bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
         let body = body(&mut response, room).await.map_err(broken)?;
@@ -219,6 +221,7 @@ impl Client {
             );
             return Err(failure(Some(status.as_u16()), message, Again::Never));
         }
+        let came = Came::of(&response);
         match came.not_json(&body.bytes).filter(|_| call.path != HEALTH) {
             Some(message) => Err(failure(Some(status.as_u16()), message, Again::Never)),
             None => Ok(body.bytes),
