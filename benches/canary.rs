@@ -100,20 +100,23 @@ async fn costs(prometheus: &str) {
         println!("| {what} | – | {} |", each(of_source() - before));
     }
     println!();
-    let samples = samples(&wires[0]).await / f64::from(3 * (COUNTED + 100));
+    let told = wires[0].get("/metrics").await;
+    let told = String::from_utf8_lossy(&told);
+    let fetched = |name, label| counted(&told, name, label) / f64::from(3 * (COUNTED + 100));
     row(
-        "samples that a canary of 10 metrics fetches",
-        &format!("{samples:.0}"),
+        "samples and bytes that a canary of 10 metrics fetches",
+        &format!(
+            "{:.0}; {:.0}",
+            fetched("serin_samples_total", "source=\"prometheus\""),
+            fetched("serin_answer_bytes_total", "")
+        ),
     );
 }
 
-/// That serin counts as fetched.
-async fn samples(serin: &Wire) -> f64 {
-    let told = serin.get("/metrics").await;
-    let told = String::from_utf8_lossy(&told).into_owned();
-    let lines = told.lines().filter(|line| {
-        line.starts_with("serin_samples_total") && line.contains("source=\"prometheus\"")
-    });
+/// The sum of the counters of that name with such a label.
+fn counted(told: &str, name: &str, label: &str) -> f64 {
+    let lines = told.lines();
+    let lines = lines.filter(|line| line.starts_with(name) && line.contains(label));
     let counts = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     counts.sum()
 }
