@@ -10,6 +10,7 @@ mod flagger;
 mod journal;
 mod keys;
 mod listing;
+mod migrations;
 mod notices;
 mod open;
 mod outbox;

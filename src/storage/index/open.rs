@@ -6,21 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor};
 
 use super::journal::Journal;
+use super::migrations::migrations;
 use super::{Engine, Index, failed, postgres};
 use crate::config::Database;
 use crate::error::{Error, Result};
-
-/// Every migration leaves what older replicas need: they may still run, and may start again.
-fn migrations() -> Migrator {
-    let mut migrations = sqlx::migrate!();
-    migrations.set_ignore_missing(true);
-    migrations
-}
 
 impl Index {
     /// Opens the database, creates it if it is a file and not there, and brings it up to date.
