@@ -1,6 +1,7 @@
 //! The loop that claims the next execution and does what it waits for.
 
 mod admission;
+mod alone;
 mod analysis;
 pub mod asked;
 mod canary;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -48,12 +50,17 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How often to look for executions that are due, should nobody tell.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Their documents are in memory before any of them has begun.
+const MOST_CLAIMED: usize = 32;
+
 /// Claims and runs executions until `shutdown`, then waits for those that run. What is accepted
 /// here meanwhile begins at once, if there is a place for it.
 pub async fn work(app: App, shutdown: CancellationToken) {
     let places = &app.places;
     places.add_permits(app.config.executions.max_running);
+    let mut suspects = alone::Suspects::default();
     while !shutdown.is_cancelled() {
+        suspects.look(&app, &shutdown).await;
         let woken = app.storage.events.due.notified();
         let free = tokio::select! {
             free = free_places(places) => free,
@@ -62,7 +69,7 @@ pub async fn work(app: App, shutdown: CancellationToken) {
         let Some(mut free) = free else {
             break;
         };
-        let claims = next(&app, free.num_permits()).await;
+        let claims = next(&app, free.num_permits().min(MOST_CLAIMED)).await;
         if claims.is_empty() {
             drop(free);
             tokio::select! {
@@ -74,9 +81,7 @@ pub async fn work(app: App, shutdown: CancellationToken) {
         }
         for claim in claims {
             if let Some(place) = free.split(1) {
-                in_place(&app, place, claim, |app, claim| async move {
-                    execute(&app, claim).await;
-                });
+                in_place(&app, place, claim, execute);
             }
         }
     }
@@ -95,20 +100,30 @@ async fn free_places(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Some(free)
 }
 
-/// Runs a claimed execution, and gives its place back.
+/// Runs a claimed execution, then gives its place back.
 fn in_place<F: Future<Output = ()> + Send + 'static>(
     app: &App,
     place: OwnedSemaphorePermit,
     claim: Claim,
     run: impl FnOnce(App, Claim) -> F,
 ) {
-    let span =
-        tracing::info_span!("execution", "execution.id" = %claim.id, attempt = claim.attempt);
-    let run = Box::pin(run(app.clone(), claim)).instrument(span);
-    app.running.spawn(async move {
+    let (id, attempt) = (claim.id.clone(), claim.attempt);
+    let run = run(app.clone(), claim);
+    spawn(app, &id, attempt, async move {
         run.await;
         drop(place);
     });
+}
+
+/// Runs a claimed execution.
+fn spawn(
+    app: &App,
+    id: &str,
+    attempt: i64,
+    run: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let span = tracing::info_span!("execution", "execution.id" = id, attempt);
+    app.running.spawn(Box::pin(run).instrument(span))
 }
 
 async fn next(app: &App, most: usize) -> Vec<Claim> {
@@ -125,16 +140,16 @@ async fn next(app: &App, most: usize) -> Vec<Claim> {
 }
 
 /// Does what a claimed execution waits for.
-async fn execute(app: &App, claim: Claim) {
+async fn execute(app: App, claim: Claim) {
     match claim.kind {
         Kind::Canary => {
-            if let Some(document) = unfinished(app, &claim).await {
-                Box::pin(run_canary(app, claim, document)).await;
+            if let Some(document) = unfinished(&app, &claim).await {
+                Box::pin(run_canary(&app, claim, document)).await;
             }
         }
         Kind::Analysis => {
-            if let Some(document) = unfinished(app, &claim).await {
-                step_analysis(app, &claim, document).await;
+            if let Some(document) = unfinished(&app, &claim).await {
+                step_analysis(&app, &claim, document).await;
             }
         }
         // Its row is written when both judges have judged; nothing is ever due.
@@ -149,7 +164,7 @@ async fn unfinished<R: Execution>(app: &App, claim: &Claim) -> Option<R> {
         Err(error) => {
             // No version of serin wrote this row; perhaps a newer one can go on with it.
             tracing::error!(%error, "an execution cannot be read");
-            if claim.failures > app.config.executions.max_attempts
+            if claim.is_hopeless(app.config.executions.max_attempts)
                 && let Err(error) = app.storage.give_up(claim).await
             {
                 tracing::error!(%error, "cannot give an execution up");

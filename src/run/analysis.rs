@@ -149,7 +149,7 @@ pub async fn advance(
 ) -> Result<Option<i64>> {
     let now = app.clock.now_millis();
     let attempts = app.config.executions.max_attempts;
-    if claim.failures > attempts {
+    if claim.is_hopeless(attempts) {
         let error = Error::Invalid(format!(
             "a step of the analysis was started {attempts} times and never came to an end; it is given up"
         ));

@@ -44,12 +44,12 @@ pub async fn run(
     show: impl Fn(&Stages),
 ) -> CanaryExecutionStatusResponse {
     let mut stages = Stages::new(status.config.as_ref().map_or(0, metric_count));
-    let outcome = if claim.failures > app.config.executions.max_attempts {
+    let outcome = if claim.is_hopeless(app.config.executions.max_attempts) {
         Err(Failure {
             stage: Stage::Setup,
             error: Error::Invalid(format!(
                 "the execution was started {} times and never came to an end; it is given up",
-                claim.failures - 1
+                claim.failures + 1
             )),
         })
     } else {

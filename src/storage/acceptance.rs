@@ -124,7 +124,7 @@ impl Storage {
             kind: row.kind,
             id: row.id,
             attempt: 1,
-            failures: 1,
+            failures: 0,
             storage_account: row.storage_account,
             complete: false,
             parent: row.parent,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::documents::listing;
 use super::events::{self, Change, Event};
-use super::index::{Claim, ExecutionRow, NOTIFICATION_BYTES, Outbox};
+use super::index::{Claim, Company, ExecutionRow, NOTIFICATION_BYTES, Outbox};
 use super::{Storage, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
@@ -73,6 +73,24 @@ impl Storage {
         self.index
             .claim(&self.owner, self.clock.now_millis(), lease, most)
             .await
+    }
+
+    /// How often the next of those was claimed that were under way when their process died.
+    pub async fn next_suspect(&self) -> Result<Option<i64>> {
+        self.index.next_suspect(self.clock.now_millis()).await
+    }
+
+    /// The next of those.
+    pub async fn claim_suspect(&self, lease: Duration, company: Company) -> Result<Option<Claim>> {
+        let now = self.clock.now_millis();
+        self.index
+            .claim_suspect(&self.owner, now, lease, company)
+            .await
+    }
+
+    /// Notes that others run beside what ran alone.
+    pub async fn joined_by_others(&self, id: &str, attempt: i64) -> Result<()> {
+        self.index.joined_by_others(id, attempt, &self.owner).await
     }
 
     /// Whether the claim still holds; if so, for another lease.

@@ -10,6 +10,11 @@ async fn claim_one(index: &Index, owner: &str, now: i64) -> Option<Claim> {
     claims.pop()
 }
 
+async fn claim_suspect(index: &Index, owner: &str, now: i64, company: Company) -> Option<Claim> {
+    let claimed = index.claim_suspect(owner, now, LEASE, company);
+    claimed.await.unwrap()
+}
+
 fn row(id: &str, build_time: i64) -> ExecutionRow {
     ExecutionRow {
         document: format!("{{\"pipelineId\":\"{id}\"}}"),
@@ -49,8 +54,14 @@ async fn a_worker_that_lost_its_lease_cannot_write() {
         index.insert_execution(&row("e", 0), None).await.unwrap();
         let first = claim_one(&index, "one", 0).await.unwrap();
         assert!(index.renew(&first, 5_000, LEASE).await.unwrap());
-        assert!(claim_one(&index, "two", 14_999).await.is_none());
-        let second = claim_one(&index, "two", 15_000).await.unwrap();
+        assert!(
+            claim_suspect(&index, "two", 14_999, Company::Others)
+                .await
+                .is_none()
+        );
+        assert!(claim_one(&index, "two", 15_000).await.is_none());
+        let second = claim_suspect(&index, "two", 15_000, Company::Others);
+        let second = second.await.unwrap();
         assert_eq!((first.attempt, second.attempt), (1, 2));
 
         let (status, now) = (ExecutionStatus::Succeeded, 16_000);
@@ -209,11 +220,93 @@ async fn what_is_accepted_with_a_lease_is_nobody_elses_until_it_ends() {
         );
         assert!(index.is_under_way(Kind::Canary, "e").await.unwrap());
         assert!(!index.is_under_way(Kind::Analysis, "e").await.unwrap());
-        assert!(claim_one(&index, "two", 9_999).await.is_none());
-        let claim = claim_one(&index, "two", 10_000).await.unwrap();
-        assert_eq!((claim.attempt, claim.failures), (2, 2));
+        let suspect = |now| claim_suspect(&index, "two", now, Company::Alone);
+        assert!(suspect(9_999).await.is_none());
+        let claim = suspect(10_000).await.unwrap();
+        assert_eq!((claim.attempt, claim.failures), (2, 0));
     })
     .await;
+}
+
+/// Of those under way when their process died, one kills it whenever it runs.
+#[tokio::test]
+async fn only_who_was_alone_when_its_process_died_is_blamed() {
+    on_each(async |index| {
+        for id in ["poison", "slow", "good"] {
+            index.insert_execution(&row(id, 0), None).await.unwrap();
+        }
+        assert_eq!(index.claim("one", 0, LEASE, 10).await.unwrap().len(), 3);
+        index.insert_execution(&row("new", 0), None).await.unwrap();
+        let later = |claims: i64| 10_000 * claims;
+        // What nobody had begun is claimed as ever.
+        let fresh = index.claim("two", later(1), LEASE, 10).await.unwrap();
+        let fresh: Vec<_> = fresh.iter().map(|claim| claim.id.as_str()).collect();
+        assert_eq!(fresh, ["new"]);
+        index.archived(&["new".to_owned()]).await.unwrap();
+
+        let mut claimed = Vec::new();
+        for claims in 1..12 {
+            let suspect = claim_suspect(&index, "two", later(claims), Company::Alone);
+            let Some(claim) = suspect.await else { break };
+            claimed.push((claim.id.clone(), claim.failures));
+            match claim.id.as_str() {
+                // It is long until it ends: others begin beside it, and kill the process.
+                "slow" if claim.attempt < 4 => {
+                    let joined = index.joined_by_others("slow", claim.attempt, "two");
+                    joined.await.unwrap();
+                }
+                "poison" if claim.failures < 4 => {}
+                _ => index.archived(&[claim.id]).await.unwrap(),
+            }
+        }
+        let of = |id: &str| -> Vec<i64> {
+            let its = claimed.iter().filter(|(claimed, _)| claimed == id);
+            its.map(|(_, failures)| *failures).collect()
+        };
+        assert_eq!(of("good"), [0]);
+        assert_eq!(of("slow"), [0, 0, 0]);
+        assert_eq!(of("poison"), [0, 1, 2, 3, 4]);
+        assert_eq!(index.next_suspect(i64::MAX).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_given_back_is_no_suspect() {
+    on_each(async |index| {
+        index.insert_execution(&row("e", 0), None).await.unwrap();
+        claim_one(&index, "one", 0).await.unwrap();
+        let alone = claim_suspect(&index, "two", 10_000, Company::Alone);
+        assert_eq!(alone.await.unwrap().attempt, 2);
+        assert_eq!(index.give_back("one", 11_000).await.unwrap(), 0);
+        assert_eq!(index.give_back("two", 11_000).await.unwrap(), 1);
+        assert_eq!(index.next_suspect(11_000).await.unwrap(), None);
+        let claim = claim_one(&index, "three", 11_000).await.unwrap();
+        assert_eq!(claim.failures, 0);
+    })
+    .await;
+}
+
+#[test]
+fn the_first_time_and_those_alone_are_counted() {
+    let hopeless = |failures, most| {
+        let row = waiting(Kind::Canary, "e", 0);
+        let claim = Claim {
+            kind: row.kind,
+            id: row.id,
+            attempt: 9,
+            failures,
+            storage_account: row.storage_account,
+            complete: false,
+            parent: None,
+            document: row.document,
+        };
+        claim.is_hopeless(most)
+    };
+    let cases = [(0, 1, false), (1, 1, true), (3, 5, false), (4, 5, true)];
+    for (failures, most, expected) in cases {
+        assert_eq!(hopeless(failures, most), expected, "{failures} of {most}");
+    }
 }
 
 #[tokio::test]
