@@ -15,6 +15,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use futures::StreamExt;
 use serde_json::json;
+use serin::budget::Budget;
 use serin::canary::CanaryScope;
 use serin::clock::Clock;
 use serin::config::{LoadOptions, load_from};
@@ -101,7 +102,8 @@ async fn fetch(source: &Arc<dyn MetricSource>, index: usize, end: i64) -> u64 {
         metric: &metric,
         scope: &scope,
     };
-    let sets = source.fetch(&request).await.expect("an answer");
+    let share = Budget::new(None, 160 << 20).share();
+    let sets = source.fetch(&request, &share).await.expect("an answer");
     sets.iter().map(|set| set.values.len() as u64).sum()
 }
 

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{Account, AccountKind, AccountType, Config};
 use crate::error::{Error, Result};
@@ -27,6 +28,8 @@ pub struct Parts {
     pub clock: Clock,
     pub storage: Storage,
     pub metric_sources: IndexMap<String, Arc<dyn MetricSource>>,
+    /// The memory of executions.
+    pub budget: Budget,
     /// Of the judge over HTTP, made when it is first asked.
     pub judge_client: OnceCell<reqwest::Client>,
     /// The metrics of this process.
@@ -57,11 +60,13 @@ impl App {
         let telemetry = telemetry()?;
         let storage = Storage::open(&config, clock.clone()).await?;
         let metric_sources = metrics::open(&config, &clock)?;
+        let budget = Budget::new(config.limits.memory, config.limits.execution);
         Ok(Self(Arc::new(Parts {
             config,
             clock,
             storage,
             metric_sources,
+            budget,
             judge_client: OnceCell::new(),
             telemetry,
             places: Arc::new(Semaphore::new(0)),

@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod analysis;
+mod attributes;
 pub mod config;
 mod document;
 mod event;
@@ -33,6 +34,7 @@ pub use analysis::{
     CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionResult,
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionResult,
 };
+pub use attributes::Attributes;
 pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,

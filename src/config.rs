@@ -43,6 +43,7 @@ pub struct Config {
     pub database: Database,
     pub storage: Storage,
     pub executions: Executions,
+    pub limits: Limits,
     pub retention: Retention,
     /// Who is told what, outside of serin.
     pub channels: Vec<Channel>,
@@ -128,6 +129,10 @@ pub struct Storage {
 pub struct Executions {
     /// How many run at once.
     pub max_running: usize,
+    /// How many metrics a canary may have.
+    pub max_metrics: usize,
+    /// How long an execution may run.
+    pub deadline: Duration,
     /// How many of a kind may be accepted and not ended; beyond, nothing is accepted.
     pub max_waiting: u64,
     /// Of their documents, as they were accepted.
@@ -138,6 +143,23 @@ pub struct Executions {
     pub max_attempts: i64,
     /// How long a finished execution stays in the index after it has been archived.
     pub retention: Duration,
+}
+
+/// What one query, one execution and all of them together may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of all executions that run here; half of what the process may use, if it is not given.
+    pub memory: Option<usize>,
+    /// Of one execution.
+    pub execution: usize,
+    /// Bytes of the text of a query.
+    pub query_text: usize,
+    /// Of a query.
+    pub series: usize,
+    /// Of a series.
+    pub labels: usize,
+    /// Of a query.
+    pub samples: usize,
 }
 
 /// Which archived executions are deleted for good, and when.

@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod api;
 pub mod app;
+pub mod budget;
 pub mod canary;
 pub mod clock;
 pub mod command;

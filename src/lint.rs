@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 pub use code::{Code, Severity};
 pub use text::Format;
 
+use crate::budget::Budget;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, Pair, Path, Position, fault,
 };
@@ -120,6 +121,7 @@ pub async fn lint_with_series(
     format: Format,
     given: &Given,
     source: &dyn MetricSource,
+    budget: &Budget,
 ) -> Result<Vec<Finding>> {
     let texts = match Text::read(written, format) {
         Err(finding) => return Ok(vec![finding]),
@@ -130,7 +132,7 @@ pub async fn lint_with_series(
         let (canary, mut found) = examined(own, &text);
         if let Some(canary) = &canary {
             found.extend(checks(own, canary, given));
-            found.extend(series::check(canary, given, source).await?);
+            found.extend(series::check(canary, given, source, budget).await?);
         }
         findings.extend(placed(&text, found));
     }

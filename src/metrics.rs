@@ -13,15 +13,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 
+use crate::budget::Share;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use crate::clock::Clock;
 use crate::config::{AccountKind, Config};
 use crate::error::Result;
 
-pub use prometheus::query_text;
 use prometheus::{Known, Prometheus};
+pub use prometheus::{cost_of_padding, query_text, too_large};
 pub use shown::shown_query;
-pub use template::{Variable, custom_filter, of as template_of, variables};
+pub use template::{Variable, custom_filter, least_length, of as template_of, too_long, variables};
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +42,12 @@ pub trait MetricSource: Send + Sync {
     /// The text that `fetch` would send.
     fn query(&self, request: &MetricRequest<'_>) -> Result<String>;
 
-    /// The series of one side; one without values when there are none.
-    async fn fetch(&self, request: &MetricRequest<'_>) -> Result<Vec<MetricSet>>;
+    /// The series of one side; one without values when there are none. The share pays for them.
+    async fn fetch(
+        &self,
+        request: &MetricRequest<'_>,
+        share: &Arc<Share>,
+    ) -> Result<Vec<MetricSet>>;
 
     /// The names of all metrics, as they were a moment ago.
     async fn metric_names(&self) -> Result<Arc<Vec<String>>>;

@@ -242,6 +242,7 @@ async fn leave(app: &App, claim: &Claim, document: &CanaryAnalysisExecutionStatu
 /// Runs a canary while its lease is renewed; a lost lease or a cancel drops it where it stands,
 /// queries included.
 async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatusResponse) {
+    let share = app.budget.share();
     canary::start(app, &mut document);
     let outbox_of_start = outbox(app, &claim, &document, &[Happened::of(Event::Start)]);
     if !outbox_of_start.is_empty() {
@@ -249,7 +250,7 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     }
     let shown = document.clone();
     let (progress, seen) = watch::channel(None);
-    let run = canary::run(app, &claim, document, |stages| {
+    let run = canary::run(app, &claim, document, &share, |stages| {
         progress.send_replace(Some(stages.clone()));
     });
     let document = tokio::select! {

@@ -42,8 +42,8 @@ pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use flagger::FlaggerRun;
 pub use index::{
-    Attempted, ChartRow, Claim, DueAction, DueNotice, ExecutionRow, FlaggerKey, FlaggerState,
-    NewAction, Notice, Outbox, Place, Search, Turn,
+    Attempted, ChartRow, Claim, Company, DueAction, DueNotice, ExecutionRow, FlaggerKey,
+    FlaggerState, NewAction, Notice, Outbox, Place, Search, Turn,
 };
 pub use listing::Line;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};

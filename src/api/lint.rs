@@ -69,7 +69,15 @@ pub async fn lint_canary_config(
         account => {
             let given = at(body.given, app.clock.now_millis());
             let source = app.metric_source(account)?;
-            lint::lint_with_series(&app.config, text, format, &given, source.as_ref()).await?
+            lint::lint_with_series(
+                &app.config,
+                text,
+                format,
+                &given,
+                source.as_ref(),
+                &app.budget,
+            )
+            .await?
         }
     };
     let is_error = |finding: &&Finding| finding.severity == Severity::Error;

@@ -116,7 +116,7 @@ pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Re
     if query.is_true("dryRun") {
         return Ok(Json(json!({"query": source.query(&request)?})).into_response());
     }
-    let sets = source.fetch(&request).await?;
+    let sets = source.fetch(&request, &app.budget.share()).await?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
     app.storage.put_metric_sets(store, &id, &sets).await?;
     Ok(Json(MetricSetListResponse {

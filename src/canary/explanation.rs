@@ -1,5 +1,7 @@
 //! Why a verdict is what it is. Kayenta has nothing of this; its clients pass over these members.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -267,10 +269,12 @@ pub struct DoubtfulMetric {
 /// The query of one side, as it was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SentQuery {
-    pub text: String,
+    #[schema(value_type = String)]
+    pub text: Arc<str>,
     /// Opens it in the source's own pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub link: Option<Arc<str>>,
 }
 
 /// Why a canary got its verdict.

@@ -304,17 +304,6 @@ pub mod text_map {
     ) -> Result<IndexMap<String, String>, D::Error> {
         Ok(deserialize(deserializer)?.unwrap_or_default())
     }
-
-    /// Text maps by name.
-    pub fn by_name<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<IndexMap<String, IndexMap<String, String>>, D::Error> {
-        #[derive(Deserialize)]
-        struct Texts(#[serde(deserialize_with = "or_empty")] IndexMap<String, String>);
-
-        let maps = super::without_nulls::<Texts, D>(deserializer)?.unwrap_or_default();
-        Ok(maps.into_iter().map(|(name, map)| (name, map.0)).collect())
-    }
 }
 
 /// A map without its members that are `null`; `null` is absent.

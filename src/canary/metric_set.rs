@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Pair, lenient};
+use super::{Attributes, Pair, lenient};
 
 /// One series of one side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -41,13 +41,9 @@ pub struct MetricSet {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamps: Vec<i64>,
     /// How the series was found: `query` is the text that was sent.
-    #[serde(
-        default,
-        deserialize_with = "lenient::text_map::deserialize",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
-    pub attributes: Option<IndexMap<String, String>>,
+    pub attributes: Option<Attributes>,
 }
 
 impl MetricSet {
@@ -56,8 +52,8 @@ impl MetricSet {
         if self.step_millis == 0 {
             return 0;
         }
-        usize::try_from((self.end_time_millis - self.start_time_millis) / self.step_millis)
-            .unwrap_or(0)
+        let length = self.end_time_millis.saturating_sub(self.start_time_millis);
+        usize::try_from(length.saturating_div(self.step_millis)).unwrap_or(0)
     }
 }
 
@@ -85,7 +81,7 @@ pub struct MetricSetPair {
     pub scopes: IndexMap<String, MetricSetScope>,
     #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>)]
-    pub attributes: IndexMap<String, IndexMap<String, String>>,
+    pub attributes: IndexMap<String, Attributes>,
 }
 
 /// A pair as it is read.
@@ -105,8 +101,8 @@ struct Recorded {
     timestamps: Option<Pair<Vec<i64>>>,
     #[serde(default, deserialize_with = "lenient::without_nulls_or_empty")]
     scopes: IndexMap<String, MetricSetScope>,
-    #[serde(default, deserialize_with = "lenient::text_map::by_name")]
-    attributes: IndexMap<String, IndexMap<String, String>>,
+    #[serde(default, deserialize_with = "lenient::without_nulls_or_empty")]
+    attributes: IndexMap<String, Attributes>,
 }
 
 impl From<Recorded> for MetricSetPair {

@@ -1,8 +1,6 @@
 //! The time that one side was asked for, as the attributes of its series tell it.
 
-use indexmap::IndexMap;
-
-use super::CanaryScope;
+use super::{Attributes, CanaryScope};
 
 const START: &str = "windowStartMillis";
 const END: &str = "windowEndMillis";
@@ -34,10 +32,10 @@ impl Window {
     }
 
     /// What the attributes of a side tell of it.
-    pub fn told(attributes: &IndexMap<String, String>) -> Option<Self> {
+    pub fn told(attributes: &Attributes) -> Option<Self> {
         let (mut start, mut end, mut step, mut asked_at) = (None, None, None, None);
-        for (name, text) in attributes {
-            let place = match name.as_str() {
+        for (name, text) in attributes.iter() {
+            let place = match name {
                 START => &mut start,
                 END => &mut end,
                 STEP => &mut step,
@@ -56,15 +54,16 @@ impl Window {
     }
 
     /// Tells it, unless the source has told another one.
-    pub fn tell(self, attributes: &mut IndexMap<String, String>) {
-        if attributes.contains_key(START) {
+    pub fn tell(self, attributes: &mut Attributes) {
+        if attributes.get(START).is_some() {
             return;
         }
         // Not of a window that was over, which is the same whenever it is asked for.
         let asked_at = (self.asked_at < self.end).then_some((ASKED_AT, self.asked_at));
         let told = [(START, self.start), (END, self.end), (STEP, self.step)];
-        let told = told.into_iter().chain(asked_at);
-        attributes.extend(told.map(|(name, millis)| (name.to_owned(), millis.to_string())));
+        for (name, millis) in told.into_iter().chain(asked_at) {
+            attributes.insert(name, millis.to_string());
+        }
     }
 
     pub const fn length(self) -> i64 {
@@ -117,7 +116,7 @@ mod tests {
             for asked_at in [1_717_204_000_001, 1_717_300_000_000] {
                 let window = Window::of(&scope, asked_at);
                 assert_eq!(window.map(Window::points), points, "{scope:?}");
-                let mut attributes = IndexMap::new();
+                let mut attributes = Attributes::default();
                 if let Some(window) = window {
                     window.tell(&mut attributes);
                 }

@@ -12,7 +12,7 @@ use super::context::{Context, origin, warn_unserved};
 use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
-    Config, Database, Error, Executions, Log, LogFormat, Prometheus, RemoteJudge, Result,
+    Config, Database, Error, Executions, Limits, Log, LogFormat, Prometheus, RemoteJudge, Result,
     Retention, RetentionRule, Retry, Reuse, Server, Storage, TestControllerDefaults,
 };
 use super::{actions, notifications};
@@ -22,6 +22,7 @@ const SECTIONS: &[&str] = &[
     "database",
     "storage",
     "executions",
+    "limits",
     "retention",
     "notifications",
     "actions",
@@ -122,6 +123,7 @@ pub fn read(
     })?;
     let database = root.section("database", |section| database(section, &storage))?;
     let executions = root.section("executions", executions)?;
+    let limits = root.section("limits", limits)?;
     let retention = root.section("retention", retention)?;
     let channels = root.section("notifications", notifications::read)?;
     let action_hosts = root.section("actions", actions::read)?;
@@ -146,6 +148,7 @@ pub fn read(
         database,
         storage,
         executions,
+        limits,
         retention,
         channels,
         action_hosts,
@@ -203,6 +206,8 @@ fn database(section: &mut Section<'_>, storage: &Storage) -> Result<Database> {
 fn executions(section: &mut Section<'_>) -> Result<Executions> {
     Ok(Executions {
         max_running: section.integer("maxRunning", 1..=10_000_usize)?,
+        max_metrics: section.integer("maxMetrics", 1..=1_000_000_usize)?,
+        deadline: section.duration("deadline", Duration::from_secs(1))?,
         max_waiting: section.integer("maxWaiting", 1..=10_000_000_u64)?,
         max_waiting_bytes: section.parsed("maxWaitingBytes", |text| match scalar::size(text)? {
             0 => Err("must be at least 1".to_owned()),
@@ -211,6 +216,23 @@ fn executions(section: &mut Section<'_>) -> Result<Executions> {
         lease: section.duration("lease", Duration::from_secs(1))?,
         max_attempts: section.integer("maxAttempts", 1..=1_000_i64)?,
         retention: section.duration("retention", Duration::ZERO)?,
+    })
+}
+
+fn limits(section: &mut Section<'_>) -> Result<Limits> {
+    let at_least = |least: usize| {
+        move |text: &str| match scalar::size(text)? {
+            size if size < least => Err(format!("must be at least {least} bytes")),
+            size => Ok(size),
+        }
+    };
+    Ok(Limits {
+        memory: section.parsed_if_given("memory", at_least(16 << 20))?,
+        execution: section.parsed("execution", at_least(1 << 20))?,
+        query_text: section.parsed("queryText", at_least(1))?,
+        series: section.integer("series", 1..=10_000_000_usize)?,
+        labels: section.integer("labels", 1..=1_000_000_usize)?,
+        samples: section.integer("samples", 1..=1_000_000_000_usize)?,
     })
 }
 

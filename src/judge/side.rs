@@ -1,8 +1,6 @@
 //! What one side of a metric holds as it came, before it is cleaned.
 
-use indexmap::IndexMap;
-
-use crate::canary::{MetricSetPair, MetricSetScope, Pair, Window};
+use crate::canary::{Attributes, MetricSetPair, MetricSetScope, Pair, Window};
 
 pub struct Side<'a> {
     /// `control` or `experiment`.
@@ -29,13 +27,13 @@ pub struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn by(attributes: &'a IndexMap<String, String>) -> Self {
+    fn by(attributes: &'a Attributes) -> Self {
         let mut told = Self {
             window: Window::told(attributes),
             ..Self::default()
         };
-        for (name, text) in attributes {
-            let place = match name.as_str() {
+        for (name, text) in attributes.iter() {
+            let place = match name {
                 "query" => &mut told.query,
                 "warnings" => &mut told.warnings,
                 "partial" => &mut told.partial,

@@ -21,6 +21,7 @@ pub enum Code {
     Unreadable,
     NoConfig,
     NoMetrics,
+    TooLarge,
     NoMetricName,
     DuplicateMetric,
     NoQuery,
@@ -80,6 +81,7 @@ impl Code {
             Self::Unreadable
             | Self::NoConfig
             | Self::NoMetrics
+            | Self::TooLarge
             | Self::NoMetricName
             | Self::DuplicateMetric
             | Self::NoQuery

@@ -37,6 +37,14 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
     match members[..] {
         ["name"] if is_given(&canary.name) => Code::BadName,
         ["name" | "applications"] => Code::NotStorable,
+        ["metrics"]
+            if canary
+                .metrics
+                .as_ref()
+                .is_some_and(|metrics| !metrics.is_empty()) =>
+        {
+            Code::TooLarge
+        }
         ["metrics"] => Code::NoMetrics,
         ["metrics", "name"] => {
             let metric = at.and_then(|at| canary.metrics.as_ref()?.get(at));
@@ -45,7 +53,10 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
                 _ => Code::NoMetricName,
             }
         }
-        ["metrics", "query"] => Code::NoQuery,
+        ["metrics", "query"] => match at.and_then(|at| canary.metrics.as_ref()?.get(at)) {
+            Some(metric) if metric.query.is_some() => Code::TooLarge,
+            _ => Code::NoQuery,
+        },
         ["metrics", "query", "type"] => Code::OtherSource,
         ["metrics", "scopeName"] => Code::NoScopeName,
         ["classifier"] => Code::NoWeights,
@@ -63,6 +74,7 @@ fn fix(code: Code) -> &'static str {
             "give it a name and applications, unless it is only sent with requests"
         }
         Code::NoMetrics => "add a metric with a name, a query and a group",
+        Code::TooLarge => "make several canaries of it, or shorter queries; or raise the bound",
         Code::DuplicateMetric => "give each metric a name of its own",
         Code::NoMetricName => "give the metric a name",
         Code::NoQuery => "add a query, as in {\"type\": \"prometheus\", …}",

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::try_join;
 
 use super::{Code, Found, Given};
+use crate::budget::Budget;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet, Pair, Path};
 use crate::error::{Error, Result};
 use crate::metrics::{self, MetricRequest, MetricSource};
@@ -15,6 +16,7 @@ pub async fn check(
     canary: &CanaryConfig,
     given: &Given,
     source: &dyn MetricSource,
+    budget: &Budget,
 ) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     let Some(scopes) = &given.scopes else {
@@ -26,7 +28,7 @@ pub async fn check(
             continue;
         }
         let path = Path::element("metrics", at).member("query");
-        found.extend(of_metric(&path, canary, metric, scopes, source).await?);
+        found.extend(of_metric(&path, canary, metric, scopes, source, budget).await?);
     }
     Ok(found)
 }
@@ -37,15 +39,17 @@ async fn of_metric(
     metric: &CanaryMetricConfig,
     scopes: &Pair<CanaryScope>,
     source: &dyn MetricSource,
+    budget: &Budget,
 ) -> Result<Vec<Found>> {
+    let share = budget.share();
     let request = scopes.as_ref().map(|scope| MetricRequest {
         config,
         metric,
         scope,
     });
     let fetched = try_join(
-        source.fetch(&request.control),
-        source.fetch(&request.experiment),
+        source.fetch(&request.control, &share),
+        source.fetch(&request.experiment, &share),
     );
     let (control, experiment) = match fetched.await {
         Ok(fetched) => fetched,

@@ -4,46 +4,97 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use crate::canary::{CanaryConfig, MetricSet, MetricSetPair, MetricSetScope, Pair};
+use crate::canary::{Attributes, CanaryConfig, MetricSet, MetricSetPair, MetricSetScope, Pair};
 use crate::error::{Error, Result};
 
-/// Pairs the series of every metric; `sets` has one list for each metric of the config.
-pub fn mix(
-    config: &CanaryConfig,
-    sets: Pair<Vec<Vec<MetricSet>>>,
-    mut new_id: impl FnMut() -> String,
-) -> Result<Vec<MetricSetPair>> {
+/// The series of both sides of one metric, and which of them belong together.
+pub struct Matched {
+    name: String,
+    sets: Pair<Vec<MetricSet>>,
+    matches: Vec<Match>,
+}
+
+/// Places in the lists of both sides; one of them at least is there.
+type Match = Pair<Option<usize>>;
+
+/// Matches the series of every metric; `sets` has one list for each metric of the config.
+pub fn matched(config: &CanaryConfig, sets: Pair<Vec<Vec<MetricSet>>>) -> Result<Vec<Matched>> {
     let metrics = config.metrics.as_deref().unwrap_or_default();
     let mut control = sets.control.into_iter();
     let mut experiment = sets.experiment.into_iter();
-    let mut pairs = Vec::with_capacity(metrics.len());
+    let mut all = Vec::with_capacity(metrics.len());
     for metric in metrics {
         let name = metric.name.as_deref().unwrap_or_default();
         let sets = Pair {
             control: control.next().unwrap_or_default(),
             experiment: experiment.next().unwrap_or_default(),
         };
-        let first = Pair {
-            control: first_of("control", name, &sets.control)?,
-            experiment: first_of("experiment", name, &sets.experiment)?,
-        };
+        check_side("control", name, &sets.control)?;
+        check_side("experiment", name, &sets.experiment)?;
         check_tag_keys(&sets)?;
-        let matched = match_by_tags(&sets);
-        pairs.extend(
-            matched
-                .into_iter()
-                .map(|found| pair(name, new_id(), found, first)),
-        );
+        all.push(Matched {
+            name: name.to_owned(),
+            matches: match_by_tags(&sets),
+            sets,
+        });
     }
-    Ok(pairs)
+    Ok(all)
 }
 
-fn first_of<'a>(side: &str, name: &str, sets: &'a [MetricSet]) -> Result<&'a MetricSet> {
-    sets.first().ok_or_else(|| {
-        Error::Invalid(format!(
+impl Matched {
+    /// How many values its pairs will hold that no series has: what is missing is made up to the length
+    /// that it should have.
+    pub fn padding(&self) -> usize {
+        let side = |sets: &[MetricSet], place: fn(&Match) -> Option<usize>| {
+            let missing = |found: &Match| match place(found) {
+                Some(at) => sets[at]
+                    .expected_points()
+                    .saturating_sub(sets[at].values.len()),
+                None => sets.first().map_or(0, MetricSet::expected_points),
+            };
+            let missing = self.matches.iter().map(missing);
+            missing.fold(0_usize, usize::saturating_add)
+        };
+        let control = side(&self.sets.control, |found| found.control);
+        control.saturating_add(side(&self.sets.experiment, |found| found.experiment))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The pairs of all metrics, in their order.
+pub fn mix(matched: Vec<Matched>, mut new_id: impl FnMut() -> String) -> Vec<MetricSetPair> {
+    let mut pairs = Vec::with_capacity(matched.iter().map(|one| one.matches.len()).sum());
+    for Matched {
+        name,
+        sets,
+        matches,
+    } in matched
+    {
+        let firsts = sets.as_ref().map(|sets| sets.first().map(First::of));
+        let firsts = firsts.map(Option::unwrap_or_default);
+        // Every series belongs to one pair at most, which takes it.
+        let mut sets = sets.map(|sets| sets.into_iter().map(Some).collect::<Vec<_>>());
+        for found in matches {
+            let found = Pair {
+                control: found.control.and_then(|at| sets.control[at].take()),
+                experiment: found.experiment.and_then(|at| sets.experiment[at].take()),
+            };
+            pairs.push(pair(&name, new_id(), found, &firsts));
+        }
+    }
+    pairs
+}
+
+fn check_side(side: &str, name: &str, sets: &[MetricSet]) -> Result<()> {
+    if sets.is_empty() {
+        return Err(Error::Invalid(format!(
             "No {side} metrics found for {name} and the metric service did not create a placeholder."
-        ))
-    })
+        )));
+    }
+    Ok(())
 }
 
 fn check_tag_keys(sets: &Pair<Vec<MetricSet>>) -> Result<()> {
@@ -64,42 +115,39 @@ fn tag_keys(sets: &[MetricSet]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// At least one side of every match is there.
-type Match<'a> = Pair<Option<&'a MetricSet>>;
-
-fn match_by_tags(sets: &Pair<Vec<MetricSet>>) -> Vec<Match<'_>> {
+fn match_by_tags(sets: &Pair<Vec<MetricSet>>) -> Vec<Match> {
     let untagged = sets
         .as_ref()
         .map(|sets| sets.iter().any(|set| set.tags.is_empty()));
     // Kayenta means placeholders here, but looks at the tags alone: what the untagged side holds
     // is dropped, be it real.
     match (untagged.control, untagged.experiment) {
-        (true, false) => alone(&sets.experiment, |set| Pair {
+        (true, false) => alone(&sets.experiment, |at| Pair {
             control: None,
-            experiment: Some(set),
+            experiment: Some(at),
         }),
-        (false, true) => alone(&sets.control, |set| Pair {
-            control: Some(set),
+        (false, true) => alone(&sets.control, |at| Pair {
+            control: Some(at),
             experiment: None,
         }),
         (true, true) | (false, false) => both(sets),
     }
 }
 
-fn alone<'a>(sets: &'a [MetricSet], place: fn(&'a MetricSet) -> Match<'a>) -> Vec<Match<'a>> {
-    sets.iter().map(place).collect()
+fn alone(sets: &[MetricSet], place: fn(usize) -> Match) -> Vec<Match> {
+    (0..sets.len()).map(place).collect()
 }
 
 /// In the order of appearance; of several sets of one side with equal tags the first is taken.
-fn both(sets: &Pair<Vec<MetricSet>>) -> Vec<Match<'_>> {
-    let mut matches = IndexMap::<BTreeMap<&str, &str>, Match<'_>>::new();
-    for set in &sets.control {
+fn both(sets: &Pair<Vec<MetricSet>>) -> Vec<Match> {
+    let mut matches = IndexMap::<BTreeMap<&str, &str>, Match>::new();
+    for (at, set) in sets.control.iter().enumerate() {
         let found = matches.entry(tags_of(set)).or_default();
-        found.control.get_or_insert(set);
+        found.control.get_or_insert(at);
     }
-    for set in &sets.experiment {
+    for (at, set) in sets.experiment.iter().enumerate() {
         let found = matches.entry(tags_of(set)).or_default();
-        found.experiment.get_or_insert(set);
+        found.experiment.get_or_insert(at);
     }
     matches.into_values().collect()
 }
@@ -111,52 +159,95 @@ fn tags_of(set: &MetricSet) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// A missing side is made of what is known of the first set of that side.
-fn pair(name: &str, id: String, found: Match<'_>, first: Pair<&MetricSet>) -> MetricSetPair {
-    let tags = found.control.or(found.experiment).map(|set| &set.tags);
-    let sets = Pair {
-        control: found.control.unwrap_or(first.control),
-        experiment: found.experiment.unwrap_or(first.experiment),
+/// What is known of the first set of a side: a missing partner is made of it.
+#[derive(Default)]
+struct First {
+    scope: MetricSetScope,
+    attributes: Attributes,
+    expected_points: usize,
+}
+
+impl First {
+    fn of(set: &MetricSet) -> Self {
+        let mut attributes = set.attributes.clone().unwrap_or_default();
+        // What it lacks is not told of a series that is not there.
+        attributes.remove("dropped");
+        Self {
+            scope: scope_of(set),
+            attributes,
+            expected_points: set.expected_points(),
+        }
+    }
+}
+
+/// What one side of a pair is made of.
+struct Side {
+    values: Vec<f64>,
+    timestamps: Vec<i64>,
+    scope: MetricSetScope,
+    attributes: Attributes,
+}
+
+fn pair(
+    name: &str,
+    id: String,
+    found: Pair<Option<MetricSet>>,
+    firsts: &Pair<First>,
+) -> MetricSetPair {
+    let Pair {
+        control: mut found_control,
+        experiment: mut found_experiment,
+    } = found;
+    let tags = match (&mut found_control, &mut found_experiment) {
+        (Some(set), _) | (None, Some(set)) => std::mem::take(&mut set.tags),
+        (None, None) => IndexMap::new(),
     };
-    let timestamps = found.map(|set| set.map(|set| set.timestamps.clone()).unwrap_or_default());
-    let known = !timestamps.control.is_empty() || !timestamps.experiment.is_empty();
+    let control = side(found_control, &firsts.control);
+    let experiment = side(found_experiment, &firsts.experiment);
+    let known = !control.timestamps.is_empty() || !experiment.timestamps.is_empty();
     MetricSetPair {
         name: name.to_owned(),
         id,
-        tags: tags.cloned().unwrap_or_default(),
+        tags,
         values: Pair {
-            control: values(found.control, first.control),
-            experiment: values(found.experiment, first.experiment),
+            control: control.values,
+            experiment: experiment.values,
         },
         nulls: None,
-        timestamps: known.then_some(timestamps),
-        scopes: by_side(sets.map(scope_of)),
-        attributes: by_side(Pair {
-            control: attributes(found.control, first.control),
-            experiment: attributes(found.experiment, first.experiment),
+        timestamps: known.then_some(Pair {
+            control: control.timestamps,
+            experiment: experiment.timestamps,
         }),
+        scopes: by_side(control.scope, experiment.scope),
+        attributes: by_side(control.attributes, experiment.attributes),
     }
 }
 
-/// NaN for every point that the window should hold beyond those that are there.
-fn values(found: Option<&MetricSet>, first: &MetricSet) -> Vec<f64> {
-    let mut values = found.map(|set| set.values.clone()).unwrap_or_default();
-    let expected = found.unwrap_or(first).expected_points();
-    values.resize(values.len().max(expected), f64::NAN);
-    values
-}
-
-/// How a side was asked for; what it lacks of a series that is not there is not told of this one.
-fn attributes(found: Option<&MetricSet>, first: &MetricSet) -> IndexMap<String, String> {
-    let mut attributes = found
-        .unwrap_or(first)
-        .attributes
-        .clone()
-        .unwrap_or_default();
-    if found.is_none() {
-        attributes.shift_remove("dropped");
+/// With NaN for every point that the window should hold beyond those that are there.
+fn side(found: Option<MetricSet>, first: &First) -> Side {
+    match found {
+        Some(set) => {
+            let expected = set.expected_points().max(set.values.len());
+            let mut values = set.values;
+            values.resize(expected, f64::NAN);
+            Side {
+                values,
+                timestamps: set.timestamps,
+                scope: MetricSetScope {
+                    start_time_iso: set.start_time_iso,
+                    start_time_millis: set.start_time_millis,
+                    step_millis: set.step_millis,
+                },
+                attributes: set.attributes.unwrap_or_default(),
+            }
+        }
+        None => Side {
+            values: vec![f64::NAN; first.expected_points],
+            timestamps: Vec::new(),
+            scope: first.scope.clone(),
+            attributes: first.attributes.clone(),
+        },
     }
-    attributes
 }
 
 fn scope_of(set: &MetricSet) -> MetricSetScope {
@@ -167,10 +258,10 @@ fn scope_of(set: &MetricSet) -> MetricSetScope {
     }
 }
 
-fn by_side<T>(pair: Pair<T>) -> IndexMap<String, T> {
+fn by_side<T>(control: T, experiment: T) -> IndexMap<String, T> {
     IndexMap::from([
-        ("control".to_owned(), pair.control),
-        ("experiment".to_owned(), pair.experiment),
+        ("control".to_owned(), control),
+        ("experiment".to_owned(), experiment),
     ])
 }
 
@@ -194,7 +285,7 @@ mod tests {
             step_millis: 60_000,
             values: values.to_vec(),
             timestamps: (0..count).map(|i| start + i * 60_000).collect(),
-            attributes: Some(IndexMap::from([("query".to_owned(), "q".to_owned())])),
+            attributes: Some([("query", "q")].into_iter().collect()),
             ..MetricSet::default()
         }
     }
@@ -210,7 +301,62 @@ mod tests {
             experiment: vec![experiment],
         };
         let mut ids = 0..;
-        mix(&config(&["m"]), sets, || ids.next().unwrap().to_string())
+        let matched = matched(&config(&["m"]), sets)?;
+        let (fetched, padding) = (held(&matched[0].sets), matched[0].padding());
+        let pairs = mix(matched, || ids.next().unwrap().to_string());
+        let values = pairs.iter().map(|pair| &pair.values);
+        let values: usize = values
+            .map(|values| values.control.len() + values.experiment.len())
+            .sum();
+        assert!(
+            values <= fetched + padding,
+            "{values} > {fetched} + {padding}"
+        );
+        Ok(pairs)
+    }
+
+    fn held(sets: &Pair<Vec<MetricSet>>) -> usize {
+        let sets = sets.control.iter().chain(&sets.experiment);
+        sets.map(|set| set.values.len()).sum()
+    }
+
+    #[test]
+    fn what_is_made_up_is_known_before_it_is_made() {
+        let (ns1, ns2) = (&[("ns", "1")][..], &[("ns", "2")][..]);
+        let cases = [
+            (
+                "nothing",
+                vec![set(&[], &[1.0], 1)],
+                vec![set(&[], &[2.0], 1)],
+                0,
+            ),
+            (
+                "an end",
+                vec![set(&[], &[1.0], 3)],
+                vec![set(&[], &[2.0], 1)],
+                2,
+            ),
+            (
+                "a placeholder for each",
+                vec![set(&[], &[], 1_000_000)],
+                vec![set(ns1, &[1.0], 1), set(ns2, &[1.0], 1)],
+                2_000_000,
+            ),
+            (
+                "more than there is memory",
+                vec![set(&[], &[], i64::MAX / 100_000_000_000)],
+                vec![set(&[], &[], 0)],
+                92_233_720,
+            ),
+        ];
+        for (name, control, experiment, expected) in cases {
+            let sets = Pair {
+                control: vec![control],
+                experiment: vec![experiment],
+            };
+            let matched = matched(&config(&["m"]), sets).unwrap();
+            assert_eq!(matched[0].padding(), expected, "{name}");
+        }
     }
 
     /// Tags and values of both sides, as text: NaN equals NaN there.
@@ -339,7 +485,7 @@ mod tests {
         for side in ["control", "experiment"] {
             assert_eq!(pair.scopes[side].start_time_millis, 1_717_203_600_000);
             assert_eq!(pair.scopes[side].step_millis, 60_000);
-            assert_eq!(pair.attributes[side]["query"], "q");
+            assert_eq!(**pair.attributes[side].get("query").unwrap(), *"q");
         }
     }
 
@@ -350,7 +496,7 @@ mod tests {
             control: vec![list(1.0), list(2.0)],
             experiment: vec![list(3.0), list(4.0)],
         };
-        let pairs = mix(&config(&["b", "a"]), sets, String::new).unwrap();
+        let pairs = mix(matched(&config(&["b", "a"]), sets).unwrap(), String::new);
         let names: Vec<_> = pairs.iter().map(|pair| pair.name.as_str()).collect();
         assert_eq!(names, ["b", "a"]);
         assert_eq!(shown(&pairs), [" [1.0] [3.0]", " [2.0] [4.0]"]);

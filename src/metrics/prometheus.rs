@@ -4,47 +4,62 @@ mod answer;
 mod came;
 mod client;
 mod connect;
+mod cost;
 mod counts;
 mod fetching;
 mod flight;
 mod known;
+mod parse;
 mod pointwise;
 mod query;
 mod range;
+mod turns;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use indexmap::IndexMap;
 use moka::future::Cache;
 use url::form_urlencoded;
 
-use super::{MetricRequest, MetricSource};
-use crate::canary::{CanaryMetricSetQueryConfig, MetricSet, iso_from_millis};
+use super::{MetricRequest, MetricSource, template};
+use crate::budget::{Refused, Share};
+use crate::canary::{Attributes, CanaryMetricSetQueryConfig, MetricSet, iso_from_millis};
 use crate::clock::Clock;
 use crate::config::{Config, PrometheusAccount};
 use crate::error::{Error, FetchError, Result};
 
 use answer::Answered;
-use client::Client;
+use client::{Client, Unanswered};
+pub use cost::padding as cost_of_padding;
 use fetching::Fetching;
 use flight::Flights;
 pub use known::Known;
 use range::Range;
+use turns::Turns;
 
 pub const KIND: &str = "prometheus";
 
 /// One account.
 pub struct Prometheus {
     fetching: Arc<Fetching>,
-    flights: Flights<(String, Range), Fetched>,
+    turns: Arc<Turns>,
+    flights: Flights<Asked, Fetched>,
     scope_label: String,
     public_url: String,
     names: Cache<(), Arc<Vec<String>>>,
 }
 
+/// A query over a range; whether who asks waits for no memory. Who does must not be waited for by who does
+/// not: both would wait for ever.
+type Asked = (String, Range, bool);
+
 /// Shared by all who asked.
-type Fetched = Result<Arc<Answered>, FetchError>;
+type Fetched = Result<Arc<Answered>, Unanswered>;
+
+/// A link that is longer is refused by most servers, and opened by nobody.
+const LONGEST_LINK: usize = 8 << 10;
+/// What a query takes while it is asked: its text, as it is sent, and in the answers.
+const QUERY_COPIES: usize = 4;
 
 impl Prometheus {
     /// `known` is that of all accounts.
@@ -60,7 +75,9 @@ impl Prometheus {
                 client: Client::open(name, account, config)?,
                 known,
                 clock,
+                limits: config.limits,
             }),
+            turns: Arc::new(Turns::new(account.max_concurrent_queries)),
             flights: Flights::new(),
             scope_label: config.prometheus.scope_label.clone(),
             public_url: account.public_url.clone(),
@@ -74,23 +91,19 @@ impl Prometheus {
 
 impl Prometheus {
     /// What is told of a series beside its points.
-    fn attributes(
-        &self,
-        query: String,
-        range: &Range,
-        answer: &Answered,
-    ) -> IndexMap<String, String> {
-        let mut attributes = IndexMap::from([("link".to_owned(), self.link(&query, range))]);
-        for (name, told) in [
+    fn attributes(&self, query: String, range: &Range, answer: &Answered) -> Attributes {
+        let link = self.link(&query, range);
+        let link = (link.len() <= LONGEST_LINK).then_some(("link", link));
+        let told = [
             ("partial", answer.partial()),
             ("warnings", answer.remarks()),
-        ] {
-            if !told.is_empty() {
-                attributes.insert(name.to_owned(), told.join("; "));
-            }
-        }
-        attributes.insert("query".to_owned(), query);
-        attributes
+        ];
+        let told = told.into_iter().filter(|(_, texts)| !texts.is_empty());
+        let told = told.map(|(name, texts)| (name, texts.join("; ")));
+        link.into_iter()
+            .chain(told)
+            .chain([("query", query)])
+            .collect()
     }
 
     /// Opens the query in Prometheus' own page.
@@ -121,27 +134,59 @@ impl MetricSource for Prometheus {
         query_text(request, &self.scope_label)
     }
 
-    async fn fetch(&self, request: &MetricRequest<'_>) -> Result<Vec<MetricSet>> {
+    async fn fetch(
+        &self,
+        request: &MetricRequest<'_>,
+        share: &Arc<Share>,
+    ) -> Result<Vec<MetricSet>> {
         query_of(request)?;
         let range = Range::of(request.scope)?;
-        let query = self.query(request)?;
-        let flight = self.flights.join((query.clone(), range), || {
-            let (fetching, query) = (Arc::clone(&self.fetching), query.clone());
-            async move { fetching.answer(&query, &range).await.map(Arc::new) }
-        });
         let name = request.metric.name.as_deref().unwrap_or_default();
-        match flight.await {
-            Ok(answer) => {
-                let attributes = self.attributes(query, &range, &answer);
-                let series = &answer.series;
-                Ok(answer::metric_sets(
-                    name,
-                    &attributes,
-                    request.scope,
-                    series,
-                ))
+        loop {
+            let query = self.query(request)?;
+            let limit = self.fetching.limits.query_text;
+            if limit < query.len() {
+                return Err(Error::Invalid(template::too_long(limit)));
             }
-            Err(error) => Err(Error::Fetch(Box::new(error))),
+            let _text = match share.hold(query.len() * QUERY_COPIES) {
+                Ok(held) => held,
+                Err(refused) => {
+                    or_never(refused, share).await?;
+                    continue;
+                }
+            };
+            let mut is_own = false;
+            let asked = (query.clone(), range, share.has_turn());
+            let flight = self.flights.join(asked, || {
+                is_own = true;
+                let (fetching, turns) = (Arc::clone(&self.fetching), Arc::clone(&self.turns));
+                let (query, share) = (query.clone(), Arc::clone(share));
+                async move {
+                    let _turn = turns.take(share.number).await;
+                    fetching.answer(&query, &range, &share).await.map(Arc::new)
+                }
+            });
+            let answer = match flight.await {
+                Ok(answer) => answer,
+                Err(Unanswered::Later { wanted }) => {
+                    share.wait(wanted).await;
+                    continue;
+                }
+                // It was too large beside what the other one has.
+                Err(Unanswered::TooLarge(_)) if !is_own => continue,
+                Err(Unanswered::Failed(error) | Unanswered::TooLarge(error)) => {
+                    return Err(Error::Fetch(error));
+                }
+            };
+            let attributes = self.attributes(query, &range, &answer);
+            let series = &answer.series;
+            if let Err(refused) = share.take(cost::kept(name, &attributes, series)) {
+                drop(answer);
+                or_never(refused, share).await?;
+                continue;
+            }
+            let scope = request.scope;
+            return Ok(answer::metric_sets(name, &attributes, scope, series));
         }
     }
 
@@ -158,6 +203,26 @@ impl MetricSource for Prometheus {
         let health = self.fetching.client.health().await;
         health.map_err(|error| Error::Fetch(Box::new(error)))
     }
+}
+
+/// Waits until there is memory.
+async fn or_never(refused: Refused, share: &Share) -> Result<()> {
+    match refused {
+        Refused::Later { wanted } => {
+            share.wait(wanted).await;
+            Ok(())
+        }
+        Refused::TooMany { most } => Err(too_large(most)),
+    }
+}
+
+/// What an execution fetched is more than it may have.
+pub fn too_large(most: usize) -> Error {
+    Error::Invalid(format!(
+        "the series of the execution take more memory than the {} MiB that it may have (limits.execution): \
+         a larger step, a shorter range, fewer series or shorter queries are wanted",
+        most >> 20
+    ))
 }
 
 /// The text that any account would be sent.

@@ -6,7 +6,8 @@ use super::{MetricRequest, library};
 use crate::canary::{CanaryConfig, CanaryMetricConfig};
 use crate::error::{Error, Result};
 
-/// Values that refer to each other can double with every step; no filter needs this much.
+/// Values that refer to each other can double with every step; no filter needs this much, whatever the
+/// configuration says.
 const MAX_EXPANDED_BYTES: usize = 1 << 20;
 
 /// The expanded template of a metric, inline or named; empty without one.
@@ -67,6 +68,23 @@ fn named(config: &CanaryConfig, name: &str) -> Result<String> {
 pub struct Variable<'a> {
     pub name: &'a str,
     pub default: Option<&'a str>,
+}
+
+/// What a query whose text is longer than `limit` is told.
+pub fn too_long(limit: usize) -> String {
+    format!("the text of the query is longer than {limit} bytes (limits.queryText)")
+}
+
+/// At least as long is what a template expands to, whatever its variables stand for.
+pub fn least_length(template: &str) -> usize {
+    let variables = variables(template);
+    let without = variables.fold(template.len(), |left, variable| {
+        let default = variable.default.map_or(0, |default| 2 + default.len());
+        left - "${}".len() - variable.name.len() - default
+    });
+    // `$${` stands for `${`, and `PromQL:` is not sent.
+    let escapes = template.matches("$${").count();
+    without.saturating_sub(escapes + "PromQL:".len())
 }
 
 /// What a scope must give a value to, or may.
@@ -248,6 +266,24 @@ mod tests {
                 .map(|variable| (variable.name, variable.default))
                 .collect();
             assert_eq!(found, expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_at_least_as_long_as_what_stands_in_it() {
+        let cases = [
+            ("", 0),
+            ("PromQL:up", 2),
+            ("PromQL:up{a=\"${scope}\",b=\"${w:-1m}\"}", 13),
+            ("PromQL:$${x}", 4),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(least_length(template), expected, "{template}");
+            let sent = expanded(template);
+            let sent = sent.as_deref().map_or(usize::MAX, |sent| {
+                sent.len() - "PromQL:".len().min(sent.len())
+            });
+            assert!(expected <= sent, "{template}: {sent}");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
     ExecutionStatus, Fault, Id, Path, iso_from_millis,
 };
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::storage::{Begun, Claim, IdempotencyKey};
@@ -44,7 +45,7 @@ pub struct Admitted {
 /// `Invalid` when config and request do not fit together, `Unavailable` when enough wait already,
 /// `Reused` when the key came with another request.
 pub async fn admit(app: &App, mut admission: Admission) -> Result<Admitted> {
-    check(&admission.config, &admission.request)?;
+    check(&app.config, &admission.config, &admission.request)?;
     let now = app.clock.now_millis();
     let id = new_id(now);
     let key = admission.key.take();
@@ -73,7 +74,7 @@ pub(super) async fn admit_for(
     id: &str,
     admission: Admission,
 ) -> Result<()> {
-    check(&admission.config, &admission.request)?;
+    check(&app.config, &admission.config, &admission.request)?;
     let document = document(id, app.clock.now_millis(), admission);
     let place = app.free_place();
     let lease = place.as_ref().map(|_| app.config.executions.lease);
@@ -133,9 +134,14 @@ pub(super) fn new_id(millis: i64) -> String {
     Ulid::from_parts(u64::try_from(millis).unwrap_or(0), random).to_string()
 }
 
-/// The checks of Kayenta, in its order.
-pub(super) fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> Result<()> {
-    if let Some(fault) = without_metrics(config) {
+/// The checks of Kayenta, in its order, after those of serin's own bounds.
+pub(super) fn check(
+    own: &Config,
+    config: &CanaryConfig,
+    request: &CanaryExecutionRequest,
+) -> Result<()> {
+    let beyond = beyond(own, config).into_iter().next();
+    if let Some(fault) = beyond.or_else(|| without_metrics(config)) {
         return Err(fault.into());
     }
     let metrics = config.metrics.as_deref().unwrap_or_default();
@@ -180,6 +186,29 @@ pub(super) fn check(config: &CanaryConfig, request: &CanaryExecutionRequest) -> 
         Some(fault) => Err(fault.into()),
         None => Ok(()),
     }
+}
+
+/// What is more than an execution may have.
+pub(super) fn beyond(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
+    let metrics = config.metrics.as_deref().unwrap_or_default();
+    let most = own.executions.max_metrics;
+    if most < metrics.len() {
+        let told = format!(
+            "The canary config has {} metrics; {most} are the most that are judged (executions.maxMetrics).",
+            metrics.len()
+        );
+        return vec![Fault::new(Path::of("metrics"), told)];
+    }
+    let longest = own.limits.query_text;
+    let too_long = metrics.iter().enumerate().filter_map(|(at, metric)| {
+        // What is wrong with it beside that is told when it is asked for.
+        let template = metrics::template_of(config, metric).ok()??;
+        (longest < metrics::least_length(&template)).then(|| {
+            let told = metrics::too_long(longest);
+            Fault::new(Path::of("query"), told).within(Path::element("metrics", at))
+        })
+    });
+    too_long.collect()
 }
 
 /// Why no request could start a canary with a config that is otherwise in order.

@@ -66,7 +66,7 @@ pub struct ForFlagger {
 /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
 pub async fn admit_analysis(app: &App, mut admission: AnalysisAdmission) -> Result<Admitted> {
     let now = app.clock.now_millis();
-    let plan = planned(&admission, now)?;
+    let plan = planned(app, &admission, now)?;
     let (flagger, key) = (admission.flagger.take(), admission.key.take());
     let id = admission::new_id(now);
     let document = document(&id, now, admission);
@@ -102,13 +102,13 @@ pub async fn admit_analysis(app: &App, mut admission: AnalysisAdmission) -> Resu
 /// `Invalid` when config and request do not fit together, or the windows make no sense.
 pub fn check_analysis(app: &App, admission: &AnalysisAdmission) -> Result<()> {
     let now = app.clock.now_millis();
-    let plan = planned(admission, now)?;
+    let plan = planned(app, admission, now)?;
     actions::check(app, &document("", now, admission.clone()), plan.runs())
 }
 
-fn planned(admission: &AnalysisAdmission, now: i64) -> Result<Plan> {
+fn planned(app: &App, admission: &AnalysisAdmission, now: i64) -> Result<Plan> {
     let plan = Plan::of(&admission.request, now)?;
-    admission::check(&admission.config, &plan.request(1))?;
+    admission::check(&app.config, &admission.config, &plan.request(1))?;
     Ok(plan)
 }
 

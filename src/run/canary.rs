@@ -1,29 +1,38 @@
 //! One canary in four steps: fetch, mix, judge, report.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use futures::FutureExt;
-use futures::stream::{FuturesUnordered, StreamExt};
+use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
 use super::stages::{Failure, Stage, Stages};
 use super::{analysis, gauges, remote_judge};
 use crate::app::App;
+use crate::budget::{Refused, Share};
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
+    Attributes, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
     CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, Execution,
     ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::judge::{self, Doubting, Judgement};
-use crate::metrics::{MetricRequest, mix};
+use crate::metrics::{self, MetricRequest, mix};
 use crate::storage::Claim;
 
 /// As many are judged in less time than another thread takes to begin.
 const POINTS_AT_ONCE: usize = 5_000;
+
+/// How often the document of an execution is there while it runs: as it came, as it was read, as it is shown
+/// and written.
+const DOCUMENT_COPIES: usize = 8;
+
+/// More than an account is asked at once; what waits beyond has no text yet.
+const QUERIES_AT_ONCE: usize = 256;
 
 /// How long a canary waits for a store that does not take its pairs.
 const STORE_PATIENCE: Duration = Duration::from_mins(5);
@@ -41,6 +50,7 @@ pub async fn run(
     app: &App,
     claim: &Claim,
     mut status: CanaryExecutionStatusResponse,
+    share: &Arc<Share>,
     show: impl Fn(&Stages),
 ) -> CanaryExecutionStatusResponse {
     let mut stages = Stages::new(status.config.as_ref().map_or(0, metric_count));
@@ -53,7 +63,18 @@ pub async fn run(
             )),
         })
     } else {
-        steps(app, claim, &mut status, &mut stages, show).await
+        let limit = app.config.executions.deadline;
+        let steps = steps(app, claim, &mut status, &mut stages, share, show);
+        match tokio::time::timeout(limit, steps).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure {
+                stage: stages.current(),
+                error: Error::Invalid(format!(
+                    "the execution did not end within {} s (executions.deadline); it is given up",
+                    limit.as_secs_f64()
+                )),
+            }),
+        }
     };
 
     let now = app.clock.now_millis();
@@ -84,9 +105,13 @@ async fn steps(
     claim: &Claim,
     status: &mut CanaryExecutionStatusResponse,
     stages: &mut Stages,
+    share: &Arc<Share>,
     show: impl Fn(&Stages),
 ) -> Result<CanaryResult, Failure> {
     let at = |stage| move |error| Failure { stage, error };
+    take(share, claim.document.len() * DOCUMENT_COPIES)
+        .await
+        .map_err(at(Stage::Setup))?;
     let (Some(config), Some(request)) = (&status.config, &status.canary_execution_request) else {
         return Err(at(Stage::Setup)(Error::Internal(
             "the execution holds no canary config or no request".to_owned(),
@@ -95,17 +120,22 @@ async fn steps(
     let (config, request) = (Arc::new(config.clone()), request.clone());
     let duration = common_duration(&request);
 
-    let sets = fetch(app, status, &config, &request, stages, show).await?;
+    let sets = fetch(app, status, &config, &request, stages, share, show).await?;
 
     stages.mixing();
     let execution = status.pipeline_id.clone().unwrap_or_default();
     let list_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, execution.as_bytes());
     let mut count = 0_u32;
-    let pairs = mix::mix(&config, sets, || {
+    let matched = mix::matched(&config, sets).map_err(at(Stage::Mix))?;
+    let padding = matched.iter().map(mix::Matched::padding);
+    let padding = padding.fold(0_usize, usize::saturating_add);
+    take(share, metrics::cost_of_padding(padding))
+        .await
+        .map_err(at(Stage::Mix))?;
+    let pairs = mix::mix(matched, || {
         count += 1;
         Uuid::new_v5(&list_id, &count.to_be_bytes()).to_string()
-    })
-    .map_err(at(Stage::Mix))?;
+    });
 
     let pairs = Arc::new(pairs);
     let list = Id::parse(&list_id.to_string()).map_err(at(Stage::Mix))?;
@@ -140,6 +170,14 @@ async fn steps(
     })
 }
 
+/// Takes memory from the share, when it is its turn.
+async fn take(share: &Share, bytes: usize) -> Result<()> {
+    let taken = share.take_in_turn(bytes).await;
+    taken.map_err(|refused| match refused {
+        Refused::TooMany { most } | Refused::Later { wanted: most } => metrics::too_large(most),
+    })
+}
+
 /// What was fetched is not given up because the store is down for a while.
 async fn put_pairs(app: &App, store: &str, list: &Id, pairs: &[MetricSetPair]) -> Result<()> {
     let waits = ExponentialBuilder::default()
@@ -154,13 +192,14 @@ async fn put_pairs(app: &App, store: &str, list: &Id, pairs: &[MetricSetPair]) -
         .await
 }
 
-/// Every metric of both sides at once; the account bounds how many queries are under way.
+/// The metrics of both sides at once; the account bounds how many queries are under way, and who is next.
 async fn fetch(
     app: &App,
     status: &CanaryExecutionStatusResponse,
     config: &CanaryConfig,
     request: &CanaryExecutionRequest,
     stages: &mut Stages,
+    share: &Arc<Share>,
     show: impl Fn(&Stages),
 ) -> Result<Pair<Vec<Vec<MetricSet>>>, Failure> {
     let metrics = config.metrics.as_deref().unwrap_or_default();
@@ -172,27 +211,27 @@ async fn fetch(
         })?;
     // Who polls must not read `not_started` for as long as the first query takes.
     show(stages);
-    let mut queries = FuturesUnordered::new();
-    for (index, metric) in metrics.iter().enumerate() {
-        for stage in [Stage::FetchControl(index), Stage::FetchExperiment(index)] {
-            queries.push(async move {
-                let scope = scope_of(request, metric.scope_name.as_deref(), stage)?;
-                let asked = MetricRequest {
-                    config,
-                    metric,
-                    scope,
-                };
-                let window = Window::of(scope, app.clock.now_millis());
-                match source.fetch(&asked).await {
-                    Ok(sets) => Ok((stage, within(window, sets))),
-                    Err(error) => {
-                        let error = error.of_metric(metric.name.as_deref());
-                        Err(Failure { stage, error })
-                    }
-                }
-            });
+    let all = (0..metrics.len()).flat_map(|index| {
+        [Stage::FetchControl(index), Stage::FetchExperiment(index)].map(|stage| (index, stage))
+    });
+    let queries = all.map(|(index, stage)| async move {
+        let metric = &metrics[index];
+        let scope = scope_of(request, metric.scope_name.as_deref(), stage)?;
+        let asked = MetricRequest {
+            config,
+            metric,
+            scope,
+        };
+        let window = Window::of(scope, app.clock.now_millis());
+        match source.fetch(&asked, share).await {
+            Ok(sets) => Ok((stage, within(window, sets))),
+            Err(error) => {
+                let error = error.of_metric(metric.name.as_deref());
+                Err(Failure { stage, error })
+            }
         }
-    }
+    });
+    let mut queries = pin!(stream::iter(queries).buffer_unordered(QUERIES_AT_ONCE));
     let mut sets = Pair::default().map(|(): ()| vec![Vec::new(); metrics.len()]);
     while let Some(fetched) = queries.next().await {
         let (stage, fetched) = match fetched {
@@ -221,9 +260,20 @@ async fn fetch(
 
 /// Series that tell for what time they were asked.
 fn within(window: Option<Window>, mut sets: Vec<MetricSet>) -> Vec<MetricSet> {
+    let Some(window) = window else {
+        return sets;
+    };
+    // What all share is told once.
+    let mut told: Option<(Attributes, Attributes)> = None;
     for set in &mut sets {
-        if let Some(window) = window {
-            window.tell(set.attributes.get_or_insert_default());
+        let attributes = set.attributes.get_or_insert_default();
+        match &told {
+            Some((before, after)) if before.is_same(attributes) => *attributes = after.clone(),
+            _ => {
+                let before = attributes.clone();
+                window.tell(attributes);
+                told = Some((before, attributes.clone()));
+            }
         }
     }
     sets

@@ -145,6 +145,24 @@ impl Stages {
         }
     }
 
+    /// The one that is under way; of those that are fetched, the first.
+    pub fn current(&self) -> Stage {
+        let first = |fetched: &[bool]| fetched.iter().position(|done| !done);
+        match self.reached {
+            Reached::Fetching => match (
+                first(&self.fetched.control),
+                first(&self.fetched.experiment),
+            ) {
+                (Some(at), _) => Stage::FetchControl(at),
+                (None, Some(at)) => Stage::FetchExperiment(at),
+                (None, None) => Stage::Mix,
+            },
+            Reached::Mixing => Stage::Mix,
+            Reached::Judging | Reached::End => Stage::Judge,
+            Reached::Failed(stage) => stage,
+        }
+    }
+
     pub const fn mixing(&mut self) {
         self.reached = Reached::Mixing;
     }

@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("error", &[]),
+    ("budget", &[]),
     ("http", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
     ("config", &["canary", "error"]),
     ("judge", &["canary", "error"]),
-    ("metrics", &["canary", "config", "error", "http", "clock"]),
+    (
+        "metrics",
+        &["budget", "canary", "config", "error", "http", "clock"],
+    ),
     ("storage", &["canary", "config", "error", "clock"]),
-    ("app", &["config", "storage", "metrics", "clock", "error"]),
+    (
+        "app",
+        &["budget", "config", "storage", "metrics", "clock", "error"],
+    ),
     ("report", &["canary", "error"]),
     ("outbox", &["app", "config", "error", "http"]),
     (
@@ -29,13 +36,15 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     (
         "run",
         &[
-            "app", "actions", "notify", "storage", "metrics", "judge", "canary", "config", "error",
-            "http", "clock",
+            "app", "actions", "notify", "storage", "metrics", "budget", "judge", "canary",
+            "config", "error", "http", "clock",
         ],
     ),
     (
         "lint",
-        &["run", "metrics", "judge", "canary", "config", "error"],
+        &[
+            "run", "metrics", "budget", "judge", "canary", "config", "error",
+        ],
     ),
     (
         "ui",
@@ -55,7 +64,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
         "command",
         &[
             "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
-            "judge", "canary", "config", "error", "http", "clock",
+            "budget", "judge", "canary", "config", "error", "http", "clock",
         ],
     ),
     ("main", &["command"]),

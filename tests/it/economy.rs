@@ -268,7 +268,7 @@ async fn an_answer_that_lacks_something_is_told_and_not_kept() {
             let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);
             let sets = asking.fetch(&source).await.unwrap();
             let attributes = sets[0].attributes.as_ref().unwrap();
-            let found = attributes.get(attribute).map(String::as_str);
+            let found = attributes.get(attribute).map(|text| &**text);
             assert_eq!(found, told, "{pointer}");
         }
         // What was noticed in the query says nothing of the answer.
@@ -297,7 +297,7 @@ async fn a_link_opens_the_query_where_people_reach_prometheus() {
     .await
     .unwrap();
     assert_eq!(
-        sets[0].attributes.as_ref().unwrap()["link"],
+        &**sets[0].attributes.as_ref().unwrap().get("link").unwrap(),
         "https://prometheus.example.com/p/graph?g0.expr=a%7Bb%3D%22c+d%22%7D&g0.tab=0&g0.range_input=1800s\
          &g0.end_input=2024-06-01T01%3A30%3A00Z&g0.step_input=60"
     );

@@ -88,7 +88,7 @@ async fn pairs_are_those_that_kayenta_recorded() {
         };
         let config: CanaryConfig =
             serde_json::from_value(json!({"metrics": case["metrics"]})).unwrap();
-        let pairs = mix::mix(&config, sets, || "id".to_owned()).unwrap();
+        let pairs = mix::mix(mix::matched(&config, sets).unwrap(), || "id".to_owned());
 
         // The order of Kayenta's pairs is that of a hash.
         let by_tags = |mut pairs: Vec<Value>| {

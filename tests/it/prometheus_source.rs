@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
+use serin::budget::Budget;
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
-    Account, AccountKind, AccountType, Config, Database, Executions, Log, LogFormat, Prometheus,
-    PrometheusAccount, Retention, Retry, Reuse, Server, Storage, TestControllerDefaults,
+    Account, AccountKind, AccountType, Config, Database, Executions, Limits, Log, LogFormat,
+    Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Storage,
+    TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -28,6 +30,17 @@ pub fn account(base_url: &str) -> PrometheusAccount {
         ca_file: None,
         max_concurrent_queries: 16,
         compression: false,
+    }
+}
+
+pub const fn limits() -> Limits {
+    Limits {
+        memory: Some(256 << 20),
+        execution: 160 << 20,
+        query_text: 16 << 10,
+        series: 1_000,
+        labels: 100,
+        samples: 2_500_000,
     }
 }
 
@@ -82,10 +95,13 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             max_waiting: 1,
             max_waiting_bytes: 1,
             max_running: 1,
+            max_metrics: 1_000,
+            deadline: second,
             lease: second,
             max_attempts: 1,
             retention: second,
         },
+        limits: limits(),
         retention: Retention::default(),
         channels: Vec::new(),
         action_hosts: Vec::new(),
@@ -152,7 +168,9 @@ impl Asking {
             metric: &self.metric,
             scope: &self.scope,
         };
-        source.fetch(&request).await
+        let limits = limits();
+        let budget = Budget::new(limits.memory, limits.execution);
+        source.fetch(&request, &budget.share()).await
     }
 
     pub async fn fails(&self, source: &Arc<dyn MetricSource>) -> FetchError {

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::standard_input;
+use crate::budget::Budget;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryScope, Instant, Pair};
 use crate::clock::Clock;
 use crate::command::Configured;
@@ -116,8 +117,9 @@ impl Lint {
         let mut findings = match source {
             None => lint::lint(own, &text, format, given),
             Some(source) => {
-                let linted = lint::lint_with_series(own, &text, format, given, source).await;
-                linted.context("Prometheus does not answer")?
+                let budget = Budget::new(own.limits.memory, own.limits.execution);
+                let linted = lint::lint_with_series(own, &text, format, given, source, &budget);
+                linted.await.context("Prometheus does not answer")?
             }
         };
         findings.retain(|finding| !self.allow.contains(&finding.code));

@@ -122,7 +122,7 @@ fn a_mistake_is_named_with_what_would_be_right() {
         ),
         (
             "executions: {threads: 1}",
-            "unknown key 'executions.threads' (in serin.yml); known here: maxRunning, maxWaiting, maxWaitingBytes, lease, maxAttempts, retention",
+            "unknown key 'executions.threads' (in serin.yml); known here: maxRunning, maxMetrics, deadline, maxWaiting, maxWaitingBytes, lease, maxAttempts, retention",
         ),
         (
             "sever: {port: 1}",

@@ -1,15 +1,13 @@
 //! What Prometheus answers to a range query.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use indexmap::{IndexMap, IndexSet};
-use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use indexmap::IndexSet;
+use serde::Deserialize;
 
-use crate::canary::{CanaryScope, Instant, MetricSet, iso_from_millis};
+use super::parse::{self, Unreadable};
+use crate::canary::{Attributes, CanaryScope, Instant, MetricSet, iso_from_millis};
+use crate::config::Limits;
 
 /// Sorted by label name, which is the order in which Prometheus compares series.
 pub type Labels = BTreeMap<String, String>;
@@ -78,23 +76,24 @@ fn once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// What an answer holds, or what is wrong with it.
-pub fn read(body: &[u8]) -> Result<Answered, String> {
-    let answer: Answer<'_> = match serde_json::from_slice(body) {
+pub fn read(body: &[u8], limits: &Limits) -> Result<Answered, String> {
+    let answer = match parse::parse(body, limits) {
         Ok(answer) => answer,
-        Err(error) => return Err(unreadable(body, &error)),
+        Err(Unreadable::Beyond(what)) => return Err(what),
+        Err(Unreadable::Json(error)) => return Err(unreadable(body, &error)),
     };
     if answer.status.as_deref() == Some("error") {
         return Err(error_text(body).unwrap_or_else(|| "an error without a text".to_owned()));
     }
-    let Some(data) = answer.data else {
+    let Some(series) = answer.series else {
         return Err("the answer has no data".to_owned());
     };
-    let series = data.result.unwrap_or_default().into_iter();
+    let series = series.into_iter();
     let series = series.map(|series| match (series.values, series.histograms) {
         (Some(samples), histograms) if !samples.is_empty() => Ok(Series {
             labels: series.metric,
             samples,
-            histograms: histograms.map_or(0, |histograms| histograms.len()),
+            histograms: histograms.unwrap_or(0),
         }),
         (_, Some(_)) => Err(
             "the answer holds native histograms, which cannot be judged; \
@@ -105,9 +104,9 @@ pub fn read(body: &[u8]) -> Result<Answered, String> {
     });
     Ok(Answered {
         series: series.collect::<Result<_, _>>()?,
-        warnings: answer.warnings.unwrap_or_default(),
-        infos: answer.infos.unwrap_or_default(),
-        is_partial: answer.is_partial.is_some_and(|partial| partial == true),
+        warnings: answer.warnings,
+        infos: answer.infos,
+        is_partial: answer.is_partial,
     })
 }
 
@@ -163,7 +162,7 @@ fn join_series(answers: Vec<Vec<Series>>) -> Vec<Series> {
 /// One metric set a series; one without values when there is no series.
 pub fn metric_sets(
     name: &str,
-    attributes: &IndexMap<String, String>,
+    attributes: &Attributes,
     scope: &CanaryScope,
     series: &[Series],
 ) -> Vec<MetricSet> {
@@ -176,11 +175,7 @@ pub fn metric_sets(
         .collect()
 }
 
-fn placeholder(
-    name: &str,
-    attributes: &IndexMap<String, String>,
-    scope: &CanaryScope,
-) -> MetricSet {
+fn placeholder(name: &str, attributes: &Attributes, scope: &CanaryScope) -> MetricSet {
     let millis = |instant: Option<Instant>| instant.map_or(0, Instant::as_millis);
     MetricSet {
         name: name.to_owned(),
@@ -195,18 +190,18 @@ fn placeholder(
 }
 
 /// Start, step and end are read off the samples, whatever was asked for, as Kayenta does.
-fn metric_set(name: &str, attributes: &IndexMap<String, String>, series: &Series) -> MetricSet {
+fn metric_set(name: &str, attributes: &Attributes, series: &Series) -> MetricSet {
     let samples = &series.samples;
     let start = samples.first().map_or(0, |sample| sample.millis());
-    let step = samples
-        .get(1)
-        .map_or(0, |second| (second.millis() - start) / 1000 * 1000);
+    let step = samples.get(1).map_or(0, |second| {
+        second.millis().saturating_sub(start) / 1000 * 1000
+    });
     let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
     let end = start.saturating_add(count.saturating_mul(step));
     let kept = || samples.iter().filter(|sample| sample.value.is_some());
     let mut attributes = attributes.clone();
     if let Some(dropped) = dropped(series) {
-        attributes.insert("dropped".to_owned(), dropped);
+        attributes.insert("dropped", dropped);
     }
     MetricSet {
         name: name.to_owned(),
@@ -281,85 +276,74 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    status: Option<Cow<'a, str>>,
-    data: Option<AnswerData>,
-    warnings: Option<Vec<String>>,
-    infos: Option<Vec<String>>,
-    #[serde(rename = "isPartial")]
-    is_partial: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct AnswerData {
-    result: Option<Vec<AnswerSeries>>,
-}
-
-#[derive(Deserialize)]
-struct AnswerSeries {
-    #[serde(default)]
-    metric: Labels,
-    values: Option<Vec<Sample>>,
-    histograms: Option<Vec<IgnoredAny>>,
-}
-
-impl<'de> Deserialize<'de> for Sample {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Tuple;
-        impl<'de> Visitor<'de> for Tuple {
-            type Value = Sample;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("[seconds, \"value\"]")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut tuple: A) -> Result<Sample, A::Error> {
-                let missing = || A::Error::custom("a sample is [seconds, \"value\"]");
-                let seconds = tuple.next_element()?.ok_or_else(missing)?;
-                let value: Option<Number> = tuple.next_element()?.ok_or_else(missing)?;
-                while tuple.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Sample {
-                    seconds,
-                    value: value.map(|value| value.0),
-                })
-            }
-        }
-        deserializer.deserialize_seq(Tuple)
-    }
-}
-
-/// A number in a text, read without a copy of the text.
-struct Number(f64);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Number;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number in a text")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
-                // Rust reads `+Inf`, `-Inf` and `NaN` as Prometheus writes them.
-                text.parse()
-                    .map(Number)
-                    .map_err(|_| E::custom(format!("'{text}' is not a number")))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        memory: None,
+        execution: 1 << 20,
+        query_text: 100,
+        series: 3,
+        labels: 2,
+        samples: 5,
+    };
+
+    #[test]
+    fn no_more_is_kept_than_may_be() {
+        let series = |labels: usize, samples: usize| {
+            let labels: BTreeMap<_, _> = (0..labels).map(|at| (at.to_string(), "")).collect();
+            json!({"metric": labels, "values": vec![json!([1, "1"]); samples]})
+        };
+        let beyond = "limits.";
+        let cases = [
+            (vec![series(2, 1), series(0, 2), series(0, 2)], None),
+            (
+                vec![series(0, 1); 4],
+                Some("more than 3 series (limits.series)"),
+            ),
+            (
+                vec![series(3, 1)],
+                Some("more than 2 labels (limits.labels)"),
+            ),
+            (
+                vec![series(0, 6)],
+                Some("more than 5 samples (limits.samples)"),
+            ),
+            (vec![series(0, 3); 2], Some("more than 5 samples")),
+        ];
+        for (result, expected) in cases {
+            let body = json!({"status": "success", "data": {"result": result}}).to_string();
+            match (read(body.as_bytes(), &LIMITS), expected) {
+                (Ok(answered), None) => assert_eq!(answered.series.len(), 3),
+                (Err(told), Some(expected)) => {
+                    assert!(told.contains(expected) && told.contains(beyond), "{told}");
+                }
+                (read, _) => panic!("{expected:?}: {read:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn remarks_are_cut() {
+        let long = "ä".repeat(10_000);
+        let body = json!({
+            "data": {"result": null}, "warnings": vec![long; 1_000], "infos": null,
+            "isPartial": {"deep": [[[]]]},
+        });
+        let answered = read(body.to_string().as_bytes(), &LIMITS).unwrap();
+        let texts = answered.warnings.iter().map(String::len);
+        assert_eq!(texts.max(), Some(1_024 + '…'.len_utf8()));
+        assert_eq!((answered.warnings.len(), answered.infos.len()), (20, 0));
+        assert!(!answered.is_partial);
+    }
+
     fn sets(result: &Value) -> Vec<MetricSet> {
         let body = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
-        let answered = read(body.to_string().as_bytes()).unwrap();
-        let attributes = IndexMap::from([("query".to_owned(), "up".to_owned())]);
+        let answered = read(body.to_string().as_bytes(), &LIMITS).unwrap();
+        let attributes = [("query", "up")].into_iter().collect();
         let scope =
             json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:05:00Z", "step": 60});
         let scope = serde_json::from_value(scope).unwrap();
@@ -470,7 +454,11 @@ mod tests {
             ),
         ];
         for (body, expected) in cases {
-            assert_eq!(read(body.as_bytes()).unwrap_err(), expected, "{body}");
+            assert_eq!(
+                read(body.as_bytes(), &LIMITS).unwrap_err(),
+                expected,
+                "{body}"
+            );
         }
     }
 

@@ -8,7 +8,6 @@ use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
@@ -17,11 +16,16 @@ use super::came::Came;
 use super::connect::{self, Credentials};
 use super::counts::Counts;
 use super::range::Range;
+use crate::budget::{Held, Refused, Share};
 use crate::config::{Config, PrometheusAccount, Retry};
 use crate::error::{FetchError, Result};
 
 /// What is read of all answers to one query.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// What is read of a list of names.
+const MAX_ASIDE_BYTES: usize = 16 << 20;
+/// What a body takes while it is read and moved as it grows, for each byte.
+const GROWTH: usize = 2;
 /// Servers and proxies on the way commonly take at least this much.
 const MAX_URL_BYTES: usize = 2_000;
 /// What is reserved for an answer because it says how long it is.
@@ -42,7 +46,6 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     credentials: Credentials,
-    permits: Semaphore,
     retry: Retry,
     query_deadline: Duration,
 }
@@ -56,8 +59,26 @@ pub struct Call<'a> {
 
 /// An attempt that failed.
 struct Failure {
-    error: FetchError,
+    why: Unanswered,
     again: Again,
+}
+
+/// Why a query has no answer. Shared by all who asked.
+#[derive(Clone)]
+pub enum Unanswered {
+    Failed(Box<FetchError>),
+    /// Who asked first may not have the memory that it takes.
+    TooLarge(Box<FetchError>),
+    /// Others have it now.
+    Later {
+        wanted: usize,
+    },
+}
+
+impl From<FetchError> for Unanswered {
+    fn from(error: FetchError) -> Self {
+        Self::Failed(Box::new(error))
+    }
 }
 
 enum Again {
@@ -75,11 +96,6 @@ impl Client {
             base,
             counts: Counts::of(name),
             account: name.into(),
-            permits: Semaphore::new(
-                account
-                    .max_concurrent_queries
-                    .clamp(1, Semaphore::MAX_PERMITS),
-            ),
             retry: config.retry.clone(),
             query_deadline: config.prometheus.query_deadline,
         })
@@ -87,12 +103,6 @@ impl Client {
 
     pub fn account(&self) -> &Arc<str> {
         &self.account
-    }
-
-    /// The right to run one query.
-    pub async fn permit(&self) -> SemaphorePermit<'_> {
-        let permit = self.permits.acquire().await;
-        permit.expect("the semaphore is never closed")
     }
 
     /// When a query that starts now is given up.
@@ -105,8 +115,8 @@ impl Client {
         &self,
         call: &Call<'_>,
         deadline: Instant,
-        room: usize,
-    ) -> Result<Vec<u8>, FetchError> {
+        room: &Room<'_>,
+    ) -> Result<Body, Unanswered> {
         let mut last = None;
         let attempts = (|| self.attempt(call, room))
             .retry(backoff(&self.retry))
@@ -119,7 +129,10 @@ impl Client {
                 wait.filter(|wait| *wait < deadline.saturating_duration_since(Instant::now()))
             })
             .notify(|failure, wait| {
-                let message = &failure.error.message;
+                let Unanswered::Failed(error) = &failure.why else {
+                    return;
+                };
+                let message = &error.message;
                 tracing::warn!(
                     account = &*self.account,
                     wait_ms = wait.as_millis(),
@@ -128,8 +141,8 @@ impl Client {
                 last = Some(message.clone());
             });
         match timeout_at(deadline, attempts).await {
-            Ok(answer) => answer.map_err(|failure| failure.error),
-            Err(_) => Err(self.too_late(call, self.query_deadline, last)),
+            Ok(answer) => answer.map_err(|failure| failure.why),
+            Err(_) => Err(self.too_late(call, self.query_deadline, last).into()),
         }
     }
 
@@ -139,7 +152,7 @@ impl Client {
             data: Option<Vec<String>>,
         }
         let call = Call::aside("/api/v1/label/__name__/values");
-        let body = self.send_once(&call).await?;
+        let body = self.send_once(&call).await?.bytes;
         let error = |message| self.error(&call, Some(200), message);
         match serde_json::from_slice(&body) {
             Ok(Names { data: Some(names) }) => Ok(names),
@@ -154,17 +167,26 @@ impl Client {
         self.send_once(&Call::aside(HEALTH)).await.map(drop)
     }
 
-    async fn send_once(&self, call: &Call<'_>) -> Result<Vec<u8>, FetchError> {
-        let attempt = self.attempt(call, MAX_ANSWER_BYTES);
+    async fn send_once(&self, call: &Call<'_>) -> Result<Body, FetchError> {
+        let room = Room {
+            bytes: MAX_ASIDE_BYTES,
+            share: None,
+        };
+        let attempt = self.attempt(call, &room);
         match tokio::time::timeout(ASIDE_DEADLINE, attempt).await {
-            Ok(answer) => answer.map_err(|failure| failure.error),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(failure)) => Err(match failure.why {
+                Unanswered::Failed(error) | Unanswered::TooLarge(error) => *error,
+                // Nothing was taken.
+                Unanswered::Later { .. } => self.error(call, None, "no memory".to_owned()),
+            }),
             Err(_) => Err(self.too_late(call, ASIDE_DEADLINE, None)),
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, room: usize) -> Result<Vec<u8>, Failure> {
+    async fn attempt(&self, call: &Call<'_>, room: &Room<'_>) -> Result<Body, Failure> {
         let failure = |status, message, again| Failure {
-            error: self.error(call, status, message),
+            why: self.error(call, status, message).into(),
             again,
         };
         let mut url = call.url(&self.base);
@@ -205,26 +227,49 @@ impl Client {
         if !status.is_success() {
             let again = self.again(&response);
             let redirect = connect::redirected_to(&response);
-            let body = body(&mut response, MAX_ERROR_BYTES)
-                .await
-                .unwrap_or_default();
-            let message = redirect.unwrap_or_else(|| Came::of(&response).error(&body.bytes));
+            let bytes = beginning(&mut response).await;
+            let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
-        let body = body(&mut response, room).await.map_err(broken)?;
+        let body = match read(&mut response, room).await {
+            Ok(body) => body,
+            Err(Unread::Broken(error)) => return Err(broken(error)),
+            Err(Unread::Cut) => {
+                let message = format!(
+                    "the answers to the query are larger than {} MiB: a larger step, a shorter range \
+                     or fewer series are wanted",
+                    MAX_ANSWER_BYTES >> 20
+                );
+                return Err(failure(Some(status.as_u16()), message, Again::Never));
+            }
+            Err(Unread::Refused(refused)) => {
+                return Err(Failure {
+                    why: self.refused(call, refused),
+                    again: Again::Never,
+                });
+            }
+        };
         self.counts.bytes.increment(body.bytes.len() as u64);
-        if body.is_cut {
-            let message = format!(
-                "the answers to the query are larger than {} MiB: a larger step, a shorter range \
-                 or fewer series are wanted",
-                MAX_ANSWER_BYTES >> 20
-            );
-            return Err(failure(Some(status.as_u16()), message, Again::Never));
-        }
         let came = Came::of(&response);
         match came.not_json(&body.bytes).filter(|_| call.path != HEALTH) {
             Some(message) => Err(failure(Some(status.as_u16()), message, Again::Never)),
-            None => Ok(body.bytes),
+            None => Ok(body),
+        }
+    }
+
+    /// Memory for an answer was not given.
+    pub fn refused(&self, call: &Call<'_>, refused: Refused) -> Unanswered {
+        match refused {
+            Refused::Later { wanted } => Unanswered::Later { wanted },
+            Refused::TooMany { most } => {
+                let message = format!(
+                    "what the queries of one execution answer takes more memory than the {} MiB that it \
+                     may have (limits.execution): a larger step, a shorter range, fewer series or shorter \
+                     queries are wanted",
+                    most >> 20
+                );
+                Unanswered::TooLarge(Box::new(self.error(call, None, message)))
+            }
         }
     }
 
@@ -301,29 +346,62 @@ fn is_long(url: &Url) -> bool {
     MAX_URL_BYTES < url[Position::BeforePath..].len()
 }
 
-#[derive(Default)]
-struct Body {
-    bytes: Vec<u8>,
-    is_cut: bool,
+/// Where a body may be read to.
+pub struct Room<'a> {
+    pub bytes: usize,
+    /// What pays for it.
+    pub share: Option<&'a Arc<Share>>,
 }
 
-async fn body(response: &mut Response, limit: usize) -> reqwest::Result<Body> {
+/// A body, and the memory that was taken for it.
+pub struct Body {
+    pub bytes: Vec<u8>,
+    _held: Option<Held>,
+}
+
+enum Unread {
+    Broken(reqwest::Error),
+    /// There is more than may be read.
+    Cut,
+    Refused(Refused),
+}
+
+async fn read(response: &mut Response, room: &Room<'_>) -> Result<Body, Unread> {
     let told = response.content_length().unwrap_or(0);
-    let told = usize::try_from(told).unwrap_or(limit);
-    let mut bytes = Vec::with_capacity(told.min(limit).min(LARGEST_RESERVED));
-    while let Some(chunk) = response.chunk().await? {
-        if limit - bytes.len() < chunk.len() {
-            return Ok(Body {
-                bytes,
-                is_cut: true,
-            });
+    let told = usize::try_from(told).unwrap_or(room.bytes);
+    let mut bytes = Vec::with_capacity(told.min(room.bytes).min(LARGEST_RESERVED));
+    let held = room
+        .share
+        .map(|share| share.hold(bytes.capacity() * GROWTH));
+    let mut held = held.transpose().map_err(Unread::Refused)?;
+    let mut paid = bytes.capacity();
+    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+        if room.bytes - bytes.len() < chunk.len() {
+            return Err(Unread::Cut);
+        }
+        let needed = bytes.len() + chunk.len();
+        if let Some(held) = &mut held
+            && paid < needed
+        {
+            let more = held.grow((needed - paid) * GROWTH);
+            more.map_err(Unread::Refused)?;
+            paid = needed;
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body {
-        bytes,
-        is_cut: false,
-    })
+    Ok(Body { bytes, _held: held })
+}
+
+/// As much as there is of an answer that is an error.
+async fn beginning(response: &mut Response) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        if MAX_ERROR_BYTES - bytes.len() < chunk.len() {
+            break;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes
 }
 
 fn backoff(retry: &Retry) -> ExponentialBuilder {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::answer::{self, Answered, Series};
-use super::client::{self, Call, Client};
+use super::client::{self, Body, Call, Client, Room, Unanswered};
+use super::cost;
 use super::known::{Known, Place, is_in_order};
+use super::parse;
 use super::pointwise;
 use super::range::Range;
+use crate::budget::{Held, Share};
 use crate::clock::Clock;
-use crate::error::FetchError;
+use crate::config::Limits;
 
 /// Reading more than this takes long enough to be in the way of others.
 const LARGE_ANSWER_BYTES: usize = 1 << 20;
@@ -19,22 +22,30 @@ pub struct Fetching {
     pub client: Client,
     pub known: Option<Arc<Known>>,
     pub clock: Clock,
+    pub limits: Limits,
 }
 
 impl Fetching {
-    pub async fn answer(&self, query: &str, range: &Range) -> Result<Answered, FetchError> {
+    pub async fn answer(
+        &self,
+        query: &str,
+        range: &Range,
+        share: &Arc<Share>,
+    ) -> Result<Answered, Unanswered> {
         let known = self.known.as_ref();
         let known = known.filter(|_| pointwise::is_pointwise(query));
         let place = known.and_then(|known| known.place(self.client.account(), query, range));
 
-        let _permit = self.client.permit().await;
         let started = Instant::now();
         let deadline = self.client.deadline();
         let answer = match &place {
-            Some(place) => self.continued(place, query, range, deadline).await,
-            None => self.whole(query, range, deadline).await,
+            Some(place) => self.continued(place, query, range, deadline, share).await,
+            None => self.whole(query, range, deadline, share).await,
         };
-        self.client.counts.query(started.elapsed(), answer.is_ok());
+        // What waits for memory is asked once more.
+        if !matches!(answer, Err(Unanswered::Later { .. })) {
+            self.client.counts.query(started.elapsed(), answer.is_ok());
+        }
         answer
     }
 
@@ -44,7 +55,8 @@ impl Fetching {
         query: &str,
         range: &Range,
         deadline: Instant,
-    ) -> Result<Answered, FetchError> {
+        share: &Arc<Share>,
+    ) -> Result<Answered, Unanswered> {
         // Before anything is sent: what settles later is not taken for settled.
         let asked_at = self.clock.now_millis();
         if let Some(mut head) = place.head().await {
@@ -55,14 +67,14 @@ impl Fetching {
                     ..Answered::default()
                 });
             };
-            let mut answers = self.answers(query, &rest, deadline).await?;
+            let mut answers = self.answers(query, &rest, deadline, share).await?;
             if answers.iter().all(|answer| is_in_order(&answer.series)) {
                 let known = Answered {
                     series: std::mem::take(&mut head.series),
                     ..Answered::default()
                 };
                 answers.insert(0, known);
-                let whole = answer::join(answers);
+                let whole = self.joined(query, range, answers)?;
                 if whole.is_settled() {
                     place.keep(&whole.series, Some(&head), asked_at).await;
                 }
@@ -70,7 +82,7 @@ impl Fetching {
             }
             place.forget().await;
         }
-        let whole = self.whole(query, range, deadline).await?;
+        let whole = self.whole(query, range, deadline, share).await?;
         // What the server is not sure of is not settled.
         if whole.is_settled() {
             place.keep(&whole.series, None, asked_at).await;
@@ -83,9 +95,25 @@ impl Fetching {
         query: &str,
         range: &Range,
         deadline: Instant,
-    ) -> Result<Answered, FetchError> {
-        let answers = self.answers(query, range, deadline).await?;
-        Ok(answer::join(answers))
+        share: &Arc<Share>,
+    ) -> Result<Answered, Unanswered> {
+        let answers = self.answers(query, range, deadline, share).await?;
+        self.joined(query, range, answers)
+    }
+
+    fn joined(
+        &self,
+        query: &str,
+        range: &Range,
+        answers: Vec<Answered>,
+    ) -> Result<Answered, Unanswered> {
+        let joined = answer::join(answers);
+        if joined.series.len() <= self.limits.series {
+            return Ok(joined);
+        }
+        let call = Call::range_query(query, range);
+        let message = parse::too_many_series(&self.limits);
+        Err(self.client.error(&call, Some(200), message).into())
     }
 
     /// One piece after the other: a long range takes no more of the account than a short one.
@@ -94,27 +122,48 @@ impl Fetching {
         query: &str,
         range: &Range,
         deadline: Instant,
-    ) -> Result<Vec<Answered>, FetchError> {
+        share: &Arc<Share>,
+    ) -> Result<Vec<Answered>, Unanswered> {
         let mut answers = Vec::new();
-        let mut room = client::MAX_ANSWER_BYTES;
+        let mut left = self.limits;
+        let mut room = Room {
+            bytes: client::MAX_ANSWER_BYTES,
+            share: Some(share),
+        };
+        let mut held: Option<Held> = None;
         for piece in pieces(query, range) {
             let call = Call::range_query(query, &piece);
-            let body = self.client.send(&call, deadline, room).await?;
-            room -= body.len();
-            let read = read(body).await;
-            let answer = read.map_err(|message| self.client.error(&call, Some(200), message))?;
-            self.client.counts.fetched.increment(count(&answer.series));
+            let body = self.client.send(&call, deadline, &room).await?;
+            room.bytes -= body.bytes.len();
+            let answer = read(body, left)
+                .await
+                .map_err(|message| self.client.error(&call, Some(200), message))?;
+            let bytes = cost::answered(&answer);
+            let taken = match &mut held {
+                Some(held) => held.grow(bytes),
+                None => share.hold(bytes).map(|first| held = Some(first)),
+            };
+            taken.map_err(|refused| self.client.refused(&call, refused))?;
+            let samples = count(&answer.series);
+            left.samples = left
+                .samples
+                .saturating_sub(usize::try_from(samples).unwrap_or(usize::MAX));
+            self.client.counts.fetched.increment(samples);
             answers.push(answer);
         }
         Ok(answers)
     }
 }
 
-async fn read(body: Vec<u8>) -> Result<Answered, String> {
-    if body.len() < LARGE_ANSWER_BYTES {
-        return answer::read(&body);
+async fn read(body: Body, limits: Limits) -> Result<Answered, String> {
+    if body.bytes.len() < LARGE_ANSWER_BYTES {
+        return answer::read(&body.bytes, &limits);
     }
-    let reading = tokio::task::spawn_blocking(move || answer::read(&body));
+    let reading = tokio::task::spawn_blocking(move || {
+        let answered = answer::read(&body.bytes, &limits);
+        drop(body);
+        answered
+    });
     reading
         .await
         .unwrap_or_else(|_| Err("reading the answer was given up".to_owned()))

@@ -34,16 +34,9 @@ where
         })))
     }
 
-    /// The result of the flight of that key; `start` is called when there is none. Whoever waits
-    /// carries it on, so it needs no task of its own and is dropped with the last of them.
-    pub async fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> T
-    where
-        F: Future<Output = T> + Send + 'static,
-    {
-        self.flight(key, start).await
-    }
-
-    fn flight<F>(&self, key: K, start: impl FnOnce() -> F) -> Shared<BoxFuture<'static, T>>
+    /// The flight of that key; `start` is called at once when there is none. Whoever waits carries it
+    /// on, so it needs no task of its own and is dropped with the last of them.
+    pub fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> Shared<BoxFuture<'static, T>>
     where
         F: Future<Output = T> + Send + 'static,
     {

@@ -1,6 +1,7 @@
 //! One metric: its row, and what opens below it.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::words::{Fact, duration, fact};
 use crate::canary::explanation::{EffectMeasure, Points, TestNumbers};
@@ -65,8 +66,8 @@ pub struct Row {
 #[derive(Clone, Debug)]
 pub struct QueryView {
     pub side: &'static str,
-    pub text: String,
-    pub link: Option<String>,
+    pub text: Arc<str>,
+    pub link: Option<Arc<str>>,
 }
 
 pub fn metrics(judged: &CanaryJudgeResult, pairs: Option<&[MetricSetPair]>) -> Vec<MetricView> {

@@ -1,0 +1,299 @@
+//! Memory that is shared out: taken before something is read, given back when it is not held any more.
+//!
+//! Most executions find what they need in the common pool. When that is empty, one at a time may go on
+//! with a part that is kept for it and as large as any execution may become: it waits for nobody, so all
+//! come to their turn, whatever the others hold.
+
+mod machine;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The pool is handed out in such pieces.
+const STEP: usize = 256 << 10;
+/// Of all memory, what an execution may have at most.
+const LARGEST_PART: (usize, usize) = (3, 4);
+
+/// Of one process. Cheap to clone: all clones are the same.
+#[derive(Clone)]
+pub struct Budget(Arc<Parts>);
+
+struct Parts {
+    pool: Arc<Semaphore>,
+    pool_steps: usize,
+    /// Of the one that is kept.
+    turn: Arc<Semaphore>,
+    most: usize,
+    shares: AtomicU64,
+}
+
+/// Of one execution. It gives back all at its end.
+pub struct Share {
+    budget: Budget,
+    /// Tells it from all others.
+    pub number: u64,
+    used: AtomicUsize,
+    granted: AtomicUsize,
+    grants: Mutex<Grants>,
+    /// One of the tasks of an execution waits for all of them.
+    waiting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Grants {
+    steps: Option<OwnedSemaphorePermit>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Bytes of a share that are given back before its end.
+pub struct Held {
+    share: Arc<Share>,
+    bytes: usize,
+}
+
+/// Why bytes were not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Others have them.
+    Later { wanted: usize },
+    /// No execution may have so many.
+    TooMany { most: usize },
+}
+
+impl Budget {
+    /// `all` for the process, half of what there is where it is not said, and `most` for an execution.
+    pub fn new(all: Option<usize>, most: usize) -> Self {
+        let all = all.unwrap_or_else(|| machine::memory() / 2);
+        let most = most.min(all / LARGEST_PART.1 * LARGEST_PART.0).max(STEP);
+        let pool_steps = (all.saturating_sub(most) / STEP).clamp(1, Semaphore::MAX_PERMITS >> 1);
+        Self(Arc::new(Parts {
+            pool: Arc::new(Semaphore::new(pool_steps)),
+            pool_steps,
+            turn: Arc::new(Semaphore::new(1)),
+            most,
+            shares: AtomicU64::new(0),
+        }))
+    }
+
+    pub fn share(&self) -> Arc<Share> {
+        Arc::new(Share {
+            budget: self.clone(),
+            number: self.0.shares.fetch_add(1, Ordering::Relaxed),
+            used: AtomicUsize::new(0),
+            granted: AtomicUsize::new(0),
+            grants: Mutex::default(),
+            waiting: tokio::sync::Mutex::default(),
+        })
+    }
+}
+
+impl Share {
+    /// Until the end of the share.
+    ///
+    /// # Errors
+    /// When there is not enough now, or never.
+    pub fn take(&self, bytes: usize) -> Result<(), Refused> {
+        let used = self.used.fetch_add(bytes, Ordering::AcqRel);
+        let used = used.saturating_add(bytes);
+        if used <= self.granted.load(Ordering::Acquire) || self.grow(used) {
+            return Ok(());
+        }
+        self.give_back(bytes);
+        let most = self.budget.0.most;
+        Err(if most < used {
+            Refused::TooMany { most }
+        } else {
+            Refused::Later { wanted: used }
+        })
+    }
+
+    /// As [`Share::take`], and waits until there is enough.
+    ///
+    /// # Errors
+    /// When there never is.
+    pub async fn take_in_turn(&self, bytes: usize) -> Result<(), Refused> {
+        loop {
+            match self.take(bytes) {
+                Err(Refused::Later { wanted }) => self.wait(wanted).await,
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Until the returned is dropped.
+    ///
+    /// # Errors
+    /// As [`Share::take`].
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Refused> {
+        self.take(bytes)?;
+        Ok(Held {
+            share: Arc::clone(self),
+            bytes,
+        })
+    }
+
+    /// Whether it will find all that it may have.
+    pub fn has_turn(&self) -> bool {
+        self.lock().turn.is_some()
+    }
+
+    /// Waits until as much as was `wanted` in all can be had. Nothing that others need to go on may be held
+    /// meanwhile, but for memory.
+    pub async fn wait(&self, wanted: usize) {
+        let _one_for_all = self.waiting.lock().await;
+        let granted = self.granted.load(Ordering::Acquire);
+        if wanted <= granted {
+            return;
+        }
+        // What failed may want more when it is tried again: twice as much spares it most trials.
+        let steps = (wanted.saturating_mul(2) - granted).div_ceil(STEP);
+        let (pool, turn) = (&self.budget.0.pool, &self.budget.0.turn);
+        let from_pool = async {
+            if self.budget.0.pool_steps < steps {
+                return std::future::pending().await;
+            }
+            let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+            Arc::clone(pool).acquire_many_owned(steps).await
+        };
+        tokio::select! {
+            Ok(got) = Arc::clone(turn).acquire_owned() => self.has(&mut self.lock(), got),
+            Ok(got) = from_pool => self.add(&mut self.lock(), got),
+            else => {}
+        }
+    }
+
+    /// Whether `used` bytes are granted now.
+    fn grow(&self, used: usize) -> bool {
+        let parts = &self.budget.0;
+        if parts.most < used {
+            return false;
+        }
+        let mut grants = self.lock();
+        let granted = self.granted.load(Ordering::Acquire);
+        if used <= granted {
+            return true;
+        }
+        let steps = u32::try_from((used - granted).div_ceil(STEP)).unwrap_or(u32::MAX);
+        if let Ok(got) = Arc::clone(&parts.pool).try_acquire_many_owned(steps) {
+            self.add(&mut grants, got);
+            return true;
+        }
+        match Arc::clone(&parts.turn).try_acquire_owned() {
+            Ok(got) => self.has(&mut grants, got),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    fn add(&self, grants: &mut Grants, got: OwnedSemaphorePermit) {
+        let bytes = got.num_permits() * STEP;
+        match &mut grants.steps {
+            Some(steps) => steps.merge(got),
+            None => grants.steps = Some(got),
+        }
+        self.granted.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// What is kept is enough for all: the pool gets its own back.
+    fn has(&self, grants: &mut Grants, turn: OwnedSemaphorePermit) {
+        grants.turn = Some(turn);
+        grants.steps = None;
+        self.granted.store(self.budget.0.most, Ordering::Release);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Grants> {
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// # Errors
+    /// As [`Share::take`].
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.share.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.share.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{join_all, poll_immediate};
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn a_share_ends_where_an_execution_or_the_pool_does() {
+        let budget = Budget::new(Some(8 * MIB), 4 * MIB);
+        let (one, two, three) = (budget.share(), budget.share(), budget.share());
+        let too_many = Err(Refused::TooMany { most: 4 * MIB });
+        assert_eq!(one.take(4 * MIB + 1), too_many);
+        assert_eq!(one.take(4 * MIB), Ok(()), "the pool");
+        assert_eq!(one.take(1), too_many);
+        assert_eq!(two.take(MIB), Ok(()), "what is kept for one");
+        assert!(two.has_turn() && !one.has_turn());
+        let later = |wanted| Err(Refused::Later { wanted });
+        assert_eq!(three.take(1), later(1));
+        drop(one);
+        assert_eq!(three.take(1), Ok(()));
+    }
+
+    #[test]
+    fn what_is_held_is_given_back_before_the_end() {
+        let budget = Budget::new(Some(2 * MIB), MIB);
+        let share = budget.share();
+        let mut held = share.hold(MIB / 2).unwrap();
+        held.grow(MIB / 2).unwrap();
+        assert!(held.grow(1).is_err());
+        drop(held);
+        share.take(MIB).unwrap();
+    }
+
+    /// Each takes a part, then wants more than there is for all: none may wait for ever.
+    #[tokio::test]
+    async fn all_come_to_their_turn_whatever_the_others_hold() {
+        let budget = Budget::new(Some(6 * MIB), 4 * MIB);
+        let working = (0..32).map(|_| {
+            let share = budget.share();
+            async move {
+                for _ in 0..8 {
+                    share.take_in_turn(MIB / 2).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                drop(share);
+            }
+        });
+        let all = tokio::time::timeout(std::time::Duration::from_secs(20), join_all(working));
+        all.await.unwrap();
+        assert_eq!(budget.0.pool.available_permits(), budget.0.pool_steps);
+        assert_eq!(budget.0.turn.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn tasks_of_one_execution_do_not_wait_for_each_other() {
+        let budget = Budget::new(Some(2 * MIB), MIB);
+        let (other, share) = (budget.share(), budget.share());
+        other.take(MIB).unwrap();
+        let first = budget.share();
+        first.take(MIB).unwrap();
+        let both = [0; 2].map(|_| share.take_in_turn(MIB / 2));
+        let mut both = Box::pin(join_all(both));
+        assert!(poll_immediate(&mut both).await.is_none());
+        drop(first);
+        both.await.into_iter().for_each(|taken| taken.unwrap());
+    }
+}
