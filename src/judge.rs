@@ -21,7 +21,7 @@ mod side;
 pub mod transform;
 
 pub use other::hear;
-pub use policy::{Doubting, check, faults, judge_faults};
+pub use policy::{Doubting, check, faults, judge_faults, unknown_doubts};
 
 use outcome::Traits;
 use score::Scored;

@@ -39,12 +39,11 @@ pub const MEMBERS: [(&str, &[&str]); 3] = [
 ];
 
 /// The members that are words: the last of each is what any other word is taken for.
-pub const WORDS: [(&str, &[&str]); 5] = [
+pub const WORDS: [(&str, &[&str]); 4] = [
     ("direction", &["increase", "decrease", "either"]),
     ("nanStrategy", &["replace", "remove"]),
     ("effectSize.measure", &["cles", "meanRatio"]),
     ("outliers.strategy", &["remove", "keep"]),
-    ("doubt", &["fail", "ignore", "tell"]),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -166,6 +165,49 @@ impl MetricPolicy {
             doubt: members.get("doubt").and_then(Doubting::parse),
         })
     }
+}
+
+/// A word for [`Doubting`] that means nothing. Kayenta knows no such member and takes any.
+#[derive(Clone, Debug)]
+pub struct UnknownDoubt<'a> {
+    pub path: Path,
+    pub word: &'a Value,
+    pub known: &'static [&'static str],
+}
+
+impl UnknownDoubt<'_> {
+    pub fn sentence(&self) -> String {
+        format!("doubt {} means nothing, and is passed over", self.word)
+    }
+}
+
+/// Those for the canary and for its metrics.
+pub fn unknown_doubts(config: &CanaryConfig) -> Vec<UnknownDoubt<'_>> {
+    let judge = config.judge.as_ref();
+    let of_canary = judge.and_then(|judge| judge.judge_configurations.as_ref()?.get("doubt"));
+    let of_canary = of_canary.map(|word| UnknownDoubt {
+        path: Path::of("judge.judgeConfigurations.doubt"),
+        word,
+        known: &["tell", "fail"],
+    });
+    let metrics = config.metrics.iter().flatten().enumerate();
+    let of_metrics = metrics.filter_map(|(at, metric)| {
+        let configurations = metric.analysis_configurations.as_ref()?;
+        Some(UnknownDoubt {
+            path: Path::element("metrics", at).then(&Path::of(CANARY).member("doubt")),
+            word: configurations.get("canary")?.get("doubt")?,
+            known: &["tell", "fail", "ignore"],
+        })
+    });
+    let is_unknown = |doubt: &UnknownDoubt<'_>| {
+        let word = doubt.word.as_str();
+        !doubt.word.is_null() && !word.is_some_and(|word| doubt.known.contains(&word))
+    };
+    of_canary
+        .into_iter()
+        .chain(of_metrics)
+        .filter(is_unknown)
+        .collect()
 }
 
 /// Refuses a config that could be stored and never judged.

@@ -6,7 +6,7 @@ use super::near::near;
 use super::{Code, Found};
 use crate::canary::number::number;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
-use crate::judge::policy::{Direction, Measure, MetricPolicy, NanStrategy, WORDS};
+use crate::judge::policy::{Direction, Measure, MetricPolicy, NanStrategy, WORDS, unknown_doubts};
 
 /// Words in the names of metrics that are better when they are lower.
 const LOWER_IS_BETTER: &str = "error errors fail fails failed failure failures latency duration \
@@ -37,8 +37,31 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
         found.extend(idle_must_have_data(&policy_path, &policy));
         found.extend(doubtful_direction(&policy_path, metric, members));
     }
+    found.extend(doubts(canary));
     found.extend(random_judge(canary));
     found
+}
+
+fn doubts(canary: &CanaryConfig) -> Vec<Found> {
+    let judge = canary.judge.as_ref();
+    let configurations = judge.and_then(|judge| judge.judge_configurations.as_ref());
+    let names = configurations.into_iter().flat_map(|all| all.keys());
+    let misspelt = names.filter(|name| *name != "doubt" && near(name, &["doubt"]).is_some());
+    let misspelt = misspelt.map(|name| {
+        let path = Path::of("judge.judgeConfigurations").member(name);
+        let sentence = format!("'{name}' is no member here, so it is not read");
+        Found::new(Code::MisspeltMember, path, sentence, "write 'doubt'")
+    });
+    let unknown = unknown_doubts(canary).into_iter().map(|doubt| {
+        let meant = doubt.word.as_str().and_then(|word| near(word, doubt.known));
+        let fix = match meant {
+            Some(meant) => format!("write '{meant}'"),
+            None => format!("write one of {}", doubt.known.join(", ")),
+        };
+        let sentence = doubt.sentence();
+        Found::new(Code::UnknownValue, doubt.path, sentence, fix)
+    });
+    misspelt.chain(unknown).collect()
 }
 
 fn unknown_words(path: &Path, members: &Value) -> Vec<Found> {

@@ -9,10 +9,11 @@ use super::plan::Plan;
 use crate::canary::number::number;
 use crate::canary::{
     CanaryAdhocExecutionRequest, CanaryAnalysisAdhocExecutionRequest,
-    CanaryAnalysisExecutionRequest, CanaryClassifierThresholdsConfig, CanaryExecutionRequest,
-    CanaryVerdictRequest, Instant, iso_from_millis,
+    CanaryAnalysisExecutionRequest, CanaryClassifierThresholdsConfig, CanaryConfig,
+    CanaryExecutionRequest, CanaryVerdictRequest, Instant, iso_from_millis,
 };
 use crate::config;
+use crate::judge;
 
 /// How far clocks may differ.
 const TOLERANCE_MILLIS: i64 = 60_000;
@@ -111,6 +112,20 @@ impl Asked for CanaryVerdictRequest {
     fn notes(&self, _: i64) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// What of a config can hardly be meant, and is taken by Kayenta's doors: a canary would be judged
+/// otherwise than its author thinks.
+pub fn of_config(config: &CanaryConfig) -> Vec<String> {
+    let doubts = judge::unknown_doubts(config).into_iter();
+    let told = doubts.map(|doubt| {
+        let (path, sentence) = (&doubt.path, doubt.sentence());
+        format!(
+            "'{path}': {sentence}: write one of {}",
+            doubt.known.join(", ")
+        )
+    });
+    told.collect()
 }
 
 fn never_marginal(thresholds: CanaryClassifierThresholdsConfig) -> Option<String> {

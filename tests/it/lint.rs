@@ -18,7 +18,7 @@ use crate::others::shared;
 use crate::prometheus_source::config;
 
 /// Each broken config, and what is to be found in it.
-const BROKEN: [(&str, Code); 37] = [
+const BROKEN: [(&str, Code); 39] = [
     ("bracket-not-closed", Code::BrokenQuery),
     ("classifier-misspelt", Code::MisspeltMember),
     ("comma-too-many", Code::Unreadable),
@@ -28,6 +28,8 @@ const BROKEN: [(&str, Code); 37] = [
     ("critical-misspelt", Code::MisspeltMember),
     ("direction-that-means-nothing", Code::UnknownValue),
     ("direction-the-wrong-way", Code::DoubtfulDirection),
+    ("doubt-of-a-metric-misspelt", Code::UnknownValue),
+    ("doubt-that-means-nothing", Code::UnknownValue),
     ("everything-muted", Code::ScoreAlwaysZero),
     ("filter-of-old", Code::DeprecatedFilter),
     ("five-percent-as-0.05", Code::IdleLimit),
@@ -276,7 +278,7 @@ fn broken_configs_are_told_by_what_is_wrong_with_them() {
         assert_ne!(found.fix, "", "{name}");
     }
     assert_eq!(missed, BTreeSet::from(MISSED_WITHOUT_PROMETHEUS));
-    assert_eq!(BROKEN.len() - missed.len(), 35);
+    assert_eq!(BROKEN.len() - missed.len(), 37);
 
     let files = std::fs::read_dir(folder().join("broken")).unwrap();
     assert_eq!(files.count(), BROKEN.len(), "each file stands in the table");
