@@ -2,6 +2,7 @@
 
 mod actions;
 mod archive;
+mod by_hand;
 mod canary;
 mod canary_config;
 mod charts;
@@ -101,6 +102,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events::watch_analysis))
         .routes(routes!(actions::list_canary_actions))
         .routes(routes!(actions::list_analysis_actions))
+        .routes(routes!(by_hand::repeat_canary))
+        .routes(routes!(by_hand::repeat_analysis))
+        .routes(routes!(by_hand::accept_canary))
+        .routes(routes!(by_hand::accept_analysis))
         .routes(routes!(retention::pin_canary, retention::unpin_canary))
         .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
         .routes(routes!(archive::list_archives, archive::create_archive))

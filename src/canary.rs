@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod analysis;
 mod attributes;
+mod by_hand;
 pub mod config;
 mod document;
 mod event;
@@ -35,6 +36,7 @@ pub use analysis::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionResult,
 };
 pub use attributes::Attributes;
+pub use by_hand::{Acceptance, AcceptedByHand, Amendment};
 pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,
@@ -57,7 +59,7 @@ pub use result::{
 };
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
-pub use told::{Look, Told};
+pub use told::{ByHand, Look, Told};
 pub use window::Window;
 
 use crate::error::{Error, Result};

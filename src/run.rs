@@ -1,9 +1,11 @@
 //! The loop that claims the next execution and does what it waits for.
 
 mod admission;
+mod again;
 mod alone;
 mod analysis;
 pub mod asked;
+mod by_hand;
 mod canary;
 mod cancel;
 mod comparison;
@@ -24,7 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use admission::{Admission, Admitted, admit};
+pub use again::{judge_analysis_again, judge_canary_again};
 pub use analysis::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
+pub use by_hand::accept;
 pub use canary::{Question, judge};
 pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};

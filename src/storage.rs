@@ -12,6 +12,7 @@ pub mod s3;
 
 mod acceptance;
 mod actions;
+mod amend;
 mod brief;
 mod config_lock;
 mod configs;
@@ -43,7 +44,7 @@ pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use flagger::FlaggerRun;
 pub use index::{
     Attempted, ChartRow, Claim, Company, DueAction, DueNotice, ExecutionRow, FlaggerKey,
-    FlaggerState, NewAction, Notice, Outbox, Place, Search, Turn,
+    FlaggerState, NewAction, Notice, Outbox, Place, Search, Turn, Wanted,
 };
 pub use listing::Line;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
@@ -73,8 +74,9 @@ const CACHED_BYTES: u64 = 8 * 1024 * 1024;
 /// What the cache needs for an entry beside the document, about.
 const ENTRY_BYTES: usize = 500;
 
-/// A finished document that nobody has asked for this long is not polled any more.
-const FINISHED_FOR: Duration = Duration::from_mins(5);
+/// A finished document is read again after this long, should another replica have amended it and
+/// not been heard.
+const FINISHED_FOR: Duration = Duration::from_secs(30);
 
 /// Configs share locks; with more of them, fewer wait for each other.
 const CONFIG_LOCKS: usize = 64;
@@ -174,7 +176,7 @@ impl Storage {
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| weight(body))
-                .time_to_idle(FINISHED_FOR)
+                .time_to_live(FINISHED_FOR)
                 .build(),
             configs: Cache::builder()
                 .max_capacity(CACHED_BYTES)

@@ -3,6 +3,7 @@
 mod accounts;
 mod analyses;
 mod assets;
+mod by_hand;
 mod configs;
 mod filter;
 mod find;
@@ -28,6 +29,7 @@ pub fn routes(server: &Server) -> Router<App> {
     Router::new()
         .merge(configs::routes(server))
         .merge(accounts::routes())
+        .merge(by_hand::routes(server))
         .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))

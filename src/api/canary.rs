@@ -16,12 +16,13 @@ use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
-    ExecutionStatus, Id, Kind,
+    ExecutionStatus, Id, Kind, Outcome,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::judge;
-use crate::run::{self, Admission, admit};
+use crate::run::{self, Admission, admit, asked};
+use crate::storage::Wanted;
 
 /// The id under which an execution can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,7 +78,7 @@ pub async fn initiate_canary(
     admission.canary_config_id = Some(id.to_string());
     admission.request = request;
     admission.key = key;
-    start(&app, admission, &notes).await
+    start(&app, admission, notes).await
 }
 
 /// Start a canary with the config in the request
@@ -110,7 +111,7 @@ pub async fn initiate_adhoc_canary(
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
     admission.key = key;
-    start(&app, admission, &notes).await
+    start(&app, admission, notes).await
 }
 
 /// Find an execution
@@ -144,6 +145,7 @@ pub async fn find_canary_execution(
         ("limit" = Option<usize>, Query, description = "20, if not given"),
         ("page" = Option<usize>, Query, description = "from 1"),
         ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
+        ("outcome" = Option<Vec<Outcome>>, Query, description = "what came of it, in any case, one or many; all, if not given"),
         ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = Vec<CanaryExecutionStatusResponse>, example = json!(examples::executions())), (status = 400, body = Problem)))]
@@ -151,11 +153,14 @@ pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Res
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
     let limit = query.number::<usize>("limit")?.unwrap_or(20);
     let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
-    let statuses = statuses(&query.list("statuses"))?;
+    let wanted = Wanted {
+        statuses: &statuses(&query.list("statuses"))?,
+        outcomes: &outcomes(&query.list("outcome"))?,
+    };
     let application = query.text("application").unwrap_or("ad-hoc");
     let documents = app
         .storage
-        .executions::<CanaryExecutionStatusResponse>(account, application, &statuses, limit, page)
+        .executions::<CanaryExecutionStatusResponse>(account, application, wanted, limit, page)
         .await?;
     Ok(json_list(&documents))
 }
@@ -184,11 +189,12 @@ fn started(id: &Id, is_new: bool, notes: &Notes) -> Started {
     (replayed(is_new), Json(answer))
 }
 
-async fn start(app: &App, mut admission: Admission, notes: &Notes) -> Result<Started> {
+async fn start(app: &App, mut admission: Admission, mut notes: Notes) -> Result<Started> {
+    notes.add(asked::of_config(&admission.config));
     admission.warning = notes.warning();
     let admitted = admit(app, admission).await;
     let admitted = admitted.map_err(|error| notes.explain(error))?;
-    Ok(started(&admitted.id, admitted.is_new, notes))
+    Ok(started(&admitted.id, admitted.is_new, &notes))
 }
 
 /// The part of an admission that the query parameters give.
@@ -221,6 +227,18 @@ pub fn json_list(documents: &[Bytes]) -> Response {
     body.extend(documents.join(&b","[..]));
     body.push(b']');
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// # Errors
+/// `Invalid` for a word that is none.
+pub fn outcomes(names: &[String]) -> Result<Vec<Outcome>> {
+    let outcome = |name: &String| {
+        Outcome::parse(name).ok_or_else(|| {
+            let all = Outcome::ALL.map(Outcome::as_str).join(", ");
+            Error::Invalid(format!("'{name}' is no outcome: there are {all}"))
+        })
+    };
+    names.iter().map(outcome).collect()
 }
 
 pub fn statuses(names: &[String]) -> Result<Vec<ExecutionStatus>> {

@@ -25,7 +25,9 @@ use crate::canary::{CanaryAnalysisExecutionStatusResponse, Execution};
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::run::{AnalysisAdmission, ForFlagger, admit_analysis, cancel_unasked, check_analysis};
+use crate::run::{
+    AnalysisAdmission, ForFlagger, admit_analysis, asked, cancel_unasked, check_analysis,
+};
 use crate::storage::{FlaggerKey, FlaggerRun, FlaggerState};
 use hook::{Answer, Deed, Hook, Standing, decide};
 use metadata::{CLUSTER, Described, Target};
@@ -221,9 +223,14 @@ async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
     let analysis: CanaryAnalysisExecutionStatusResponse = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an analysis cannot be read: {cause}")))?;
     let told = analysis.told();
+    let accepted = told.by_hand.accepted;
+    let reason = match accepted {
+        Some(accepted) => format!("{} ({})", accepted.sentence(), told.reason()),
+        None => told.reason(),
+    };
     Ok(Seen {
-        standing: Standing::of(told.outcome),
-        told: short(&told.reason()),
+        standing: Standing::of(told.outcome, accepted.is_some()),
+        told: short(&reason),
         run: Some(run),
     })
 }
@@ -288,6 +295,10 @@ async fn admission(
     let application = described.application.as_deref();
     let application = application.unwrap_or(revision.target.name);
     let (id, config) = stored_config::find(app, configs, &described.config, application).await?;
+    let notes = asked::of_config(&config);
+    if !notes.is_empty() {
+        return Err(Error::Invalid(notes.join("; ")));
+    }
     Ok(AnalysisAdmission {
         application: Some(application.to_owned()),
         user: Some("flagger".to_owned()),

@@ -38,6 +38,10 @@ impl Notes {
         (!all.is_empty()).then(|| all.join("; "))
     }
 
+    pub fn add(&mut self, more: Vec<String>) {
+        self.doubtful.extend(more);
+    }
+
     /// # Errors
     /// `Invalid` when there are any, for whoever does not take such a request.
     pub fn refused(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::canary::{cancel, json_list, required, statuses};
+use super::canary::{cancel, json_list, outcomes, required, statuses};
 use super::examples;
 use super::idempotency::{Keyed, Notes, Replayed, before, replayed};
 use super::problem::Problem;
@@ -16,13 +16,13 @@ use super::wait::{self, Preferred, Wait};
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
-    CanaryAnalysisExecutionStatusResponse, Id, Kind,
+    CanaryAnalysisExecutionStatusResponse, Id, Kind, Outcome,
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::Result;
 use crate::judge;
-use crate::run::{AnalysisAdmission, admit_analysis};
-use crate::storage::Found;
+use crate::run::{AnalysisAdmission, admit_analysis, asked};
+use crate::storage::{Found, Wanted};
 
 /// The id under which an analysis can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,6 +32,15 @@ pub struct CanaryAnalysisExecutionResponse {
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
+}
+
+impl CanaryAnalysisExecutionResponse {
+    pub fn new(id: &Id) -> Self {
+        Self {
+            canary_analysis_execution_id: id.to_string(),
+            warning: None,
+        }
+    }
 }
 
 /// Start an analysis with a stored config
@@ -69,7 +78,7 @@ pub async fn initiate_analysis(
     admission.canary_config_id = Some(id.to_string());
     admission.request = request;
     admission.key = key;
-    start(&app, admission, &notes).await
+    start(&app, admission, notes).await
 }
 
 /// Start an analysis with the config in the request
@@ -103,7 +112,7 @@ pub async fn initiate_adhoc_analysis(
     admission.config.drop_nulls();
     judge::check(&admission.config)?;
     admission.key = key;
-    start(&app, admission, &notes).await
+    start(&app, admission, notes).await
 }
 
 /// Find an analysis
@@ -134,6 +143,7 @@ pub async fn find_analysis(
         ("limit" = Option<usize>, Query, description = "20, if not given"),
         ("page" = Option<usize>, Query, description = "from 1"),
         ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
+        ("outcome" = Option<Vec<Outcome>>, Query, description = "what came of it, in any case, one or many; all, if not given"),
         ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = Vec<CanaryAnalysisExecutionStatusResponse>), (status = 400, body = Problem)))]
@@ -141,14 +151,17 @@ pub async fn list_analyses(State(app): State<App>, query: Query) -> Result<Respo
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
     let limit = query.number::<usize>("limit")?.unwrap_or(20);
     let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
-    let statuses = statuses(&query.list("statuses"))?;
+    let wanted = Wanted {
+        statuses: &statuses(&query.list("statuses"))?,
+        outcomes: &outcomes(&query.list("outcome"))?,
+    };
     let application = query.text("application").unwrap_or("ad-hoc");
     let documents = app
         .storage
         .executions::<CanaryAnalysisExecutionStatusResponse>(
             account,
             application,
-            &statuses,
+            wanted,
             limit,
             page,
         )
@@ -171,17 +184,18 @@ type Started = (Replayed, Json<CanaryAnalysisExecutionResponse>);
 
 fn started(id: &Id, is_new: bool, notes: &Notes) -> Started {
     let answer = CanaryAnalysisExecutionResponse {
-        canary_analysis_execution_id: id.to_string(),
         warning: notes.warning(),
+        ..CanaryAnalysisExecutionResponse::new(id)
     };
     (replayed(is_new), Json(answer))
 }
 
-async fn start(app: &App, mut admission: AnalysisAdmission, notes: &Notes) -> Result<Started> {
+async fn start(app: &App, mut admission: AnalysisAdmission, mut notes: Notes) -> Result<Started> {
+    notes.add(asked::of_config(&admission.config));
     admission.warning = notes.warning();
     let admitted = admit_analysis(app, admission).await;
     let admitted = admitted.map_err(|error| notes.explain(error))?;
-    Ok(started(&admitted.id, admitted.is_new, notes))
+    Ok(started(&admitted.id, admitted.is_new, &notes))
 }
 
 /// The part of an admission that the query parameters give.

@@ -27,7 +27,7 @@ use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::admit;
-use crate::run::asked::Asked;
+use crate::run::asked::{self, Asked};
 use crate::storage::IdempotencyKey;
 
 const STEP: i64 = 60;
@@ -197,15 +197,21 @@ async fn start(
     }
     let now = Timestamp::from_millisecond(app.clock.now_millis()).unwrap_or_default();
     admission.request = completed(request, &admission.config, now)?;
-    refuse_doubtful(&admission.request, now)?;
+    refuse_doubtful(&admission.request, &admission.config, now)?;
     admission.key = key;
     let admitted = admit(app, admission).await?;
     Ok((admitted.id, admitted.is_new))
 }
 
 /// Kayenta would take it.
-fn refuse_doubtful(request: &CanaryExecutionRequest, now: Timestamp) -> Result<()> {
-    match request.notes(now.as_millisecond()).as_slice() {
+fn refuse_doubtful(
+    request: &CanaryExecutionRequest,
+    config: &CanaryConfig,
+    now: Timestamp,
+) -> Result<()> {
+    let mut notes = request.notes(now.as_millisecond());
+    notes.extend(asked::of_config(config));
+    match notes.as_slice() {
         [] => Ok(()),
         notes => Err(Error::Invalid(notes.join("; "))),
     }

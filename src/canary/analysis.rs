@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::time::iso_from_millis;
 use super::{
-    Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryResult, ExecutionStatus,
-    Outcome, StageException,
+    AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryResult,
+    ExecutionStatus, Outcome, StageException,
 };
 
 /// What to compare, over which windows, and the thresholds of the verdict.
@@ -245,6 +245,18 @@ pub struct CanaryAnalysisExecutionStatusResponse {
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// serin's own: somebody goes on with it all the same.
+    #[serde(
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub accepted_by_hand: Option<AcceptedByHand>,
+    /// serin's own: the execution whose request is judged again, with a later end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<String>,
+    /// serin's own: the execution that judges it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated_by: Option<String>,
 }
 
 impl AnalysisStage {

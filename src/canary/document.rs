@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::told::{Look, Side, Times, Told, judged_in};
+use super::told::{ByHand, Look, Side, Times, Told, judged_in};
 use super::{
     AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
     CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, iso_from_millis,
@@ -20,6 +20,7 @@ pub trait Execution: Serialize + DeserializeOwned + Send + Sync {
     fn status(&self) -> ExecutionStatus;
     /// Epoch milliseconds.
     fn build_time(&self) -> i64;
+    fn by_hand(&self) -> ByHand<'_>;
     /// All that there is to tell of it.
     fn told(&self) -> Told<'_>;
     /// Ends it as canceled.
@@ -51,6 +52,14 @@ macro_rules! named_alike {
 
         fn build_time(&self) -> i64 {
             self.build_time_millis.unwrap_or(0)
+        }
+
+        fn by_hand(&self) -> ByHand<'_> {
+            ByHand {
+                accepted: self.accepted_by_hand.as_ref(),
+                repeats: self.repeats.as_deref(),
+                repeated_by: self.repeated_by.as_deref(),
+            }
         }
     };
 }
@@ -105,6 +114,7 @@ impl Execution for CanaryExecutionStatusResponse {
             },
             site_local: request.and_then(|request| request.site_local.as_ref()),
             actions: request.and_then(|request| request.actions.as_ref()),
+            by_hand: self.by_hand(),
         }
     }
 
@@ -178,6 +188,7 @@ impl Execution for CanaryAnalysisExecutionStatusResponse {
             },
             site_local: request.and_then(|request| request.site_local.as_ref()),
             actions: request.and_then(|request| request.actions.as_ref()),
+            by_hand: self.by_hand(),
         }
     }
 

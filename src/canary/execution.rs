@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::lenient;
 use super::{
-    Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, CanaryScopePair,
-    Outcome,
+    AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
+    CanaryScopePair, Outcome,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -294,6 +294,27 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub warning: Option<String>,
+    /// serin's own: somebody goes on with it all the same.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub accepted_by_hand: Option<AcceptedByHand>,
+    /// serin's own: the execution whose request is judged again, with a later end.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub repeats: Option<String>,
+    /// serin's own: the execution that judges it again.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub repeated_by: Option<String>,
 }
 
 /// A state in any case; `null` is none yet.

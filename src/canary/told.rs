@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionResult, CanaryJudgeResult,
-    ExecutionStatus, Kind, Outcome, Pair, StageException,
+    AcceptedByHand, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionResult,
+    CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, StageException,
 };
 
 /// A document, read.
@@ -38,6 +38,17 @@ pub struct Told<'a> {
     pub site_local: Option<&'a Map<String, Value>>,
     /// What its client wants to be called as it goes on.
     pub actions: Option<&'a Value>,
+    pub by_hand: ByHand<'a>,
+}
+
+/// What people did about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByHand<'a> {
+    pub accepted: Option<&'a AcceptedByHand>,
+    /// The execution that it judges again.
+    pub repeats: Option<&'a str>,
+    /// The execution that judges it again.
+    pub repeated_by: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -23,6 +23,7 @@ pub struct AnalysisView {
     /// Of a config that is stored.
     pub config_id: Option<String>,
     pub outcome: Outcome,
+    pub by_hand: view::ByHandView,
     /// The last one, which decides.
     pub score: Option<String>,
     pub sentence: String,
@@ -95,6 +96,7 @@ pub fn analysis(
         config_name: told.config_name().to_owned(),
         config_id: view::stored_config(Some(told.config_id)),
         outcome: told.outcome,
+        by_hand: view::by_hand(&told),
         score: told.score.map(score),
         sentence: told.reason(),
         failure: analysis.exception.as_ref().map(view::failure),

@@ -1,9 +1,11 @@
 //! One run as it is shown: every text ready, in the order in which it is read.
 
+mod by_hand;
 mod groups;
 mod metric;
 mod words;
 
+pub use by_hand::{ByHandView, by_hand};
 pub use groups::{GroupView, Segment};
 pub use metric::{MetricView, QueryView, Row, pair_of};
 pub use words::{Fact, Moment, duration};
@@ -26,6 +28,7 @@ pub struct RunView {
     /// Of a config that is stored.
     pub config_id: Option<String>,
     pub outcome: Outcome,
+    pub by_hand: ByHandView,
     pub score: Option<String>,
     /// Why the verdict is what it is.
     pub sentence: String,
@@ -105,6 +108,7 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         config_name: told.config_name().to_owned(),
         config_id: stored_config(Some(told.config_id)),
         outcome: told.outcome,
+        by_hand: by_hand(&told),
         score: told.score.map(score),
         sentence: told.reason(),
         not_judged: summary

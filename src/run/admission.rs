@@ -30,6 +30,8 @@ pub struct Admission {
     pub key: Option<IdempotencyKey>,
     /// What its client should know of the request.
     pub warning: Option<String>,
+    /// The execution that it judges again.
+    pub repeats: Option<String>,
 }
 
 /// What was accepted, or had been accepted before with the same key.
@@ -44,12 +46,16 @@ pub struct Admitted {
 /// # Errors
 /// `Invalid` when config and request do not fit together, `Unavailable` when enough wait already,
 /// `Reused` when the key came with another request.
-pub async fn admit(app: &App, mut admission: Admission) -> Result<Admitted> {
+pub async fn admit(app: &App, admission: Admission) -> Result<Admitted> {
+    let id = new_id(app.clock.now_millis());
+    admit_as(app, id, admission).await
+}
+
+/// Under an id of the caller's; one that is there already stays as it is.
+pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) -> Result<Admitted> {
     check(&app.config, &admission.config, &admission.request)?;
-    let now = app.clock.now_millis();
-    let id = new_id(now);
     let key = admission.key.take();
-    let document = document(&id, now, admission);
+    let document = document(&id, app.clock.now_millis(), admission);
     actions::check(app, &document, 0)?;
     let place = app.free_place();
     let lease = place.as_ref().map(|_| app.config.executions.lease);
@@ -120,6 +126,7 @@ fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusRe
         metrics_account_name: Some(admission.metrics_account),
         configuration_account_name: admission.configuration_account,
         warning: admission.warning,
+        repeats: admission.repeats,
         ..CanaryExecutionStatusResponse::default()
     }
 }

@@ -49,6 +49,8 @@ pub struct AnalysisAdmission {
     pub flagger: Option<ForFlagger>,
     /// What its client should know of the request.
     pub warning: Option<String>,
+    /// The analysis that it judges again.
+    pub repeats: Option<String>,
 }
 
 /// The revision whose run an analysis is to be.
@@ -64,11 +66,20 @@ pub struct ForFlagger {
 /// # Errors
 /// `Invalid` when config and request do not fit together, or the windows make no sense;
 /// `Unavailable` when enough wait already, `Reused` when the key came with another request.
-pub async fn admit_analysis(app: &App, mut admission: AnalysisAdmission) -> Result<Admitted> {
+pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<Admitted> {
+    let id = admission::new_id(app.clock.now_millis());
+    admit_analysis_as(app, id, admission).await
+}
+
+/// Under an id of the caller's; one that is there already stays as it is.
+pub(super) async fn admit_analysis_as(
+    app: &App,
+    id: String,
+    mut admission: AnalysisAdmission,
+) -> Result<Admitted> {
     let now = app.clock.now_millis();
     let plan = planned(app, &admission, now)?;
     let (flagger, key) = (admission.flagger.take(), admission.key.take());
-    let id = admission::new_id(now);
     let document = document(&id, now, admission);
     actions::check(app, &document, plan.runs())?;
     let storage = &app.storage;
@@ -133,6 +144,7 @@ fn document(
         storage_account_name: Some(admission.storage_account),
         metrics_account_name: Some(admission.metrics_account),
         warning: admission.warning,
+        repeats: admission.repeats,
         ..CanaryAnalysisExecutionStatusResponse::default()
     };
     document.set_status(ExecutionStatus::NotStarted);
@@ -306,6 +318,7 @@ async fn start_canary(
         configuration_account: None,
         key: None,
         warning: None,
+        repeats: None,
     };
     admission::admit_for(app, id, &canary, admission).await?;
     Ok(canary)

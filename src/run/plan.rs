@@ -182,20 +182,55 @@ impl Plan {
         }
     }
 
+    /// The same scopes from their start to a later end, which has passed: nothing is waited for.
+    pub fn until(&self, end: Instant) -> CanaryAnalysisExecutionRequest {
+        let later = end.0.duration_since(self.end().0);
+        let scopes = self.request.scopes.iter().flatten().zip(&self.starts);
+        let scopes = scopes.map(|(scope, start)| {
+            let begin = add(*start, self.warmup());
+            let end = add(begin, self.lifetime + later);
+            CanaryAnalysisExecutionRequestScope {
+                start_time_iso: Some(Instant(begin).to_string()),
+                end_time_iso: Some(Instant(end).to_string()),
+                ..scope.clone()
+            }
+        });
+        CanaryAnalysisExecutionRequest {
+            scopes: Some(scopes.collect()),
+            lifetime_duration_mins: None,
+            begin_after_mins: 0,
+            judge_remainder: true,
+            actions: None,
+            ..self.request.clone()
+        }
+    }
+
+    /// When the last window of all sides ends.
+    pub fn end(&self) -> Instant {
+        let scopes = self.request.scopes.iter().flatten().zip(&self.starts);
+        let ends = scopes.map(|(scope, start)| {
+            let ahead = (-scope.control_offset_in_minutes).max(0);
+            let ahead = SignedDuration::from_mins(ahead);
+            add(*start, self.warmup() + self.lifetime + ahead)
+        });
+        Instant(ends.max().unwrap_or(self.planned_at))
+    }
+
+    fn warmup(&self) -> SignedDuration {
+        if self.is_retrospective {
+            SignedDuration::ZERO
+        } else {
+            SignedDuration::from_mins(self.request.begin_after_mins)
+        }
+    }
+
     fn pair(
         &self,
         scope: &CanaryAnalysisExecutionRequestScope,
         start: Timestamp,
         run: u32,
     ) -> CanaryScopePair {
-        let add = |time: Timestamp, duration: SignedDuration| {
-            time.saturating_add(duration).unwrap_or(time)
-        };
-        let warmup = if self.is_retrospective {
-            SignedDuration::ZERO
-        } else {
-            SignedDuration::from_mins(self.request.begin_after_mins)
-        };
+        let warmup = self.warmup();
         let to = add(start, warmup + self.grown(run));
         let from = match self.request.lookback_mins {
             0 => add(start, warmup),
@@ -219,6 +254,10 @@ impl Plan {
             )),
         }
     }
+}
+
+fn add(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.saturating_add(duration).unwrap_or(time)
 }
 
 /// The number of the canary at, or after, a stage; from 1.

@@ -48,6 +48,15 @@ pub struct Brief {
     pub start_time: Option<i64>,
     #[serde(default)]
     pub end_time: Option<i64>,
+    /// Somebody went on with it all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted_by_hand: bool,
+    /// It judges another one again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeats: bool,
+    /// Another one judges it again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_repeated: bool,
 }
 
 impl Brief {
@@ -76,6 +85,9 @@ impl Brief {
             experiment: text(told.sides.experiment.scope),
             start_time: told.times.started,
             end_time: told.times.ended,
+            accepted_by_hand: told.by_hand.accepted.is_some(),
+            repeats: told.by_hand.repeats.is_some(),
+            is_repeated: told.by_hand.repeated_by.is_some(),
         }
     }
 

@@ -167,6 +167,15 @@ impl Storage {
         self.finished.invalidate(&key).await;
     }
 
+    /// It may have been asked for with any account.
+    pub(super) async fn forget_everywhere(&self, id: &str) {
+        for account in self.accounts.keys() {
+            for kind in Kind::ALL {
+                self.forget(kind, account, id).await;
+            }
+        }
+    }
+
     async fn read<T: DeserializeOwned>(&self, account: &str, group: &str, id: &Id) -> Result<T> {
         let (key, body) = self
             .newest(account, group, id)

@@ -16,6 +16,8 @@ pub enum Change {
     Due,
     Canceled,
     Ended,
+    /// What has ended says something more.
+    Amended,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +159,7 @@ pub fn write(events: &[Event], limit: usize) -> Vec<String> {
             Change::Due => "due".to_owned(),
             Change::Canceled => format!("canceled:{}", event.id),
             Change::Ended => format!("ended:{}", event.id),
+            Change::Amended => format!("amended:{}", event.id),
         };
         match texts.last_mut() {
             Some(text) if text.len() + part.len() < limit => {
@@ -180,6 +183,7 @@ pub fn read(text: &str) -> Vec<Event> {
                 "due" => Change::Due,
                 "canceled" => Change::Canceled,
                 "ended" => Change::Ended,
+                "amended" => Change::Amended,
                 _ => return None,
             };
             let id = id.to_owned();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::documents::listing;
 use super::events::{self, Change, Event};
-use super::index::{Claim, Company, ExecutionRow, NOTIFICATION_BYTES, Outbox};
+use super::index::{Claim, Company, ExecutionRow, NOTIFICATION_BYTES, Outbox, Wanted};
 use super::{Storage, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
@@ -17,7 +17,7 @@ use crate::canary::{
 use crate::error::{Error, Result};
 
 /// How long a worker has to write an archive before another one tries.
-const ARCHIVE_LEASE: i64 = 60_000;
+pub(super) const ARCHIVE_LEASE: i64 = 60_000;
 
 /// How long an archive waits after its store did not take it.
 const ARCHIVE_RETRY: i64 = 15_000;
@@ -423,10 +423,7 @@ impl Storage {
             }
         }
         self.index.remove_execution(id.as_str()).await?;
-        // It may have been asked for with any account.
-        for account in self.accounts.keys() {
-            self.forget(row.kind, account, id.as_str()).await;
-        }
+        self.forget_everywhere(id.as_str()).await;
         Ok(Deleted::Gone)
     }
 
@@ -435,7 +432,7 @@ impl Storage {
         &self,
         account: &str,
         application: &str,
-        statuses: &[ExecutionStatus],
+        wanted: Wanted<'_>,
         limit: usize,
         page: usize,
     ) -> Result<Vec<Bytes>> {
@@ -444,7 +441,7 @@ impl Storage {
         let offset = limit.saturating_mul(i64::try_from(page - 1).unwrap_or(i64::MAX));
         let listed = self
             .index
-            .list_executions(R::KIND, account, application, statuses, limit, offset)
+            .list_executions(R::KIND, account, application, wanted, limit, offset)
             .await?;
         let read = listed.into_iter().map(|listed| async move {
             if let Some(document) = listed.document {
@@ -474,7 +471,7 @@ impl Storage {
 }
 
 /// Kayenta's words for an execution of another kind, to the letter.
-fn wrong_kind(wanted: Kind, got: Kind, id: &Id) -> Error {
+pub(super) fn wrong_kind(wanted: Kind, got: Kind, id: &Id) -> Error {
     if got == Kind::Comparison {
         return without_stage("mixMetrics", id);
     }
@@ -496,7 +493,7 @@ pub(super) fn to_text<R: Execution>(document: &R) -> Result<String> {
         .map_err(|cause| Error::Internal(format!("cannot write a document: {cause}")))
 }
 
-fn from_text<R: Execution>(text: &str) -> Result<R> {
+pub(super) fn from_text<R: Execution>(text: &str) -> Result<R> {
     serde_json::from_str(text)
         .map_err(|cause| Error::Internal(format!("cannot read an execution: {cause}")))
 }

@@ -26,7 +26,7 @@ use sqlx::AnyPool;
 pub use actions::{ActionRow, Attempted, DueAction, NewAction, Turn};
 pub use archives::ArchiveRow;
 pub use configs::{ConfigRow, Named};
-pub use executions::{Claim, Company, ExecutionRow, Lease, Listed};
+pub use executions::{Claim, Company, ExecutionRow, Lease, Listed, Wanted};
 pub use flagger::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 pub use keys::KeyRow;
 pub use listing::{ListedRow, Listing, Place, Search};

@@ -98,7 +98,7 @@ impl Storage {
                 heard = listener.next() => {
                     heard_at = Instant::now();
                     match heard {
-                        Ok(Some(text)) => events::read(&text).iter().for_each(|event| self.events.hear(event)),
+                        Ok(Some(text)) => self.hear_all(&events::read(&text)).await,
                         // Whatever happened meanwhile may have been anything.
                         Ok(None) => self.hear_anything(),
                         Err(error) => {
@@ -112,7 +112,17 @@ impl Storage {
         }
     }
 
+    async fn hear_all(&self, events: &[Event]) {
+        for event in events {
+            if event.change == Change::Amended {
+                self.forget_everywhere(&event.id).await;
+            }
+            self.events.hear(event);
+        }
+    }
+
     fn hear_anything(&self) {
+        self.finished.invalidate_all();
         for change in [Change::Due, Change::Canceled, Change::Ended] {
             let id = String::new();
             self.events.hear(&Event { change, id });

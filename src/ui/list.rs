@@ -6,7 +6,7 @@ use crate::canary::number::score;
 use crate::canary::{Execution, Outcome};
 use crate::error::Result;
 use crate::report::view::{self, Moment};
-use crate::storage;
+use crate::storage::{self, Brief};
 
 /// Lines of a page.
 const LINES: usize = 50;
@@ -40,6 +40,8 @@ pub struct Line {
     pub config_id: String,
     pub config_name: String,
     pub outcome: Outcome,
+    /// What people did about it.
+    pub marks: Vec<&'static str>,
     pub score: Option<String>,
     /// How it went, or what is under way.
     pub note: String,
@@ -76,12 +78,23 @@ impl List {
     }
 }
 
+fn marks(brief: &Brief) -> Vec<&'static str> {
+    let all = [
+        (brief.accepted_by_hand, "accepted by hand"),
+        (brief.is_repeated, "judged again"),
+        (brief.repeats, "again"),
+    ];
+    let told = all.into_iter().filter(|(is_so, _)| *is_so);
+    told.map(|(_, mark)| mark).collect()
+}
+
 fn line<R>(note: String, found: storage::Line<R>) -> Line {
     let brief = found.brief;
     Line {
         id: found.id,
         application: found.application,
         config_id: view::stored_config(Some(&brief.config_id)).unwrap_or_default(),
+        marks: marks(&brief),
         config_name: brief.config_name,
         outcome: brief.outcome,
         score: brief.score.map(score),

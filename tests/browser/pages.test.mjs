@@ -246,6 +246,43 @@ describe('a run', () => {
     fs.rmSync(folder, { recursive: true });
   });
 
+  inTab('is judged again, and accepted by hand', {}, async ({ page, context, open }) => {
+    const id = await serin.start('/canary?application=checkout&metricsAccountName=made', {
+      canaryConfig: RUNS['half without data'],
+      executionRequest: request({ start: Date.now() - 2 * 3_600_000 }),
+    });
+    assert.equal((await serin.run(id)).outcome, 'inconclusive');
+    await open(`/ui/runs/${id}`);
+    await page.getByRole('button', { name: 'Judge again' }).click();
+    await page.getByText(`It judges ${id} again`).waitFor();
+    const next = new URL(page.url()).pathname.split('/').pop();
+    assert.equal((await serin.run(next)).repeats, id);
+    await page.getByRole('link', { name: id }).click();
+    await page.getByRole('link', { name: next }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Judge again' }).count(), 0);
+
+    await page.getByText('Accept by hand', { exact: true }).click();
+    await isAccessible(page);
+    // Without a reason the form is not sent.
+    await page.getByRole('button', { name: 'Accept' }).click();
+    assert.equal(new URL(page.url()).pathname, `/ui/runs/${id}`);
+    await page.getByLabel('Why').fill('the scraper was restarted\nand jk are letters');
+    await page.getByLabel('Your name').fill('ana');
+    await page.getByRole('button', { name: 'Accept' }).click();
+    await page.getByText('Accepted by hand by ana').waitFor();
+    assert.equal(await page.locator('#outcome').textContent(), 'Inconclusive');
+    assert.equal(await page.locator('form').count(), 0);
+    await isAccessible(page);
+    const { acceptedByHand, outcome } = await serin.run(id);
+    assert.deepEqual([acceptedByHand.reason, outcome], ['the scraper was restarted\nand jk are letters', 'inconclusive']);
+
+    const list = await context.newPage();
+    await list.goto(`${serin.url}/ui/`);
+    const line = list.locator('tr', { has: list.locator(`a.badge[href$="${id}"]`) });
+    assert.deepEqual(await line.locator('.flag').allTextContents(), ['accepted by hand', 'judged again']);
+    await isAccessible(list);
+  });
+
   inTab('follows the size and the colours of its reader', {}, async ({ page, open }) => {
     await open(`/ui/runs/${runs.fail}`);
     await openFirst(page);

@@ -24,6 +24,45 @@ fn analysis(members: &Value) -> Value {
     json!({"canaryConfig": config(&["latency"]), "executionRequest": request})
 }
 
+/// With a word for doubts for the canary, and one for its metric.
+fn doubting(canary: &Value, metric: &Value) -> Value {
+    let mut body = adhoc(&["latency"]);
+    let config = &mut body["canaryConfig"];
+    config["judge"] =
+        json!({"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {"doubt": canary}});
+    config["metrics"][0]["analysisConfigurations"] = json!({"canary": {"doubt": metric}});
+    body
+}
+
+#[tokio::test]
+async fn a_word_for_doubts_that_means_nothing_is_refused_by_serins_own_doors() {
+    let (serin, _prometheus) = start().await;
+    for (canary, metric, status) in [
+        (json!("fail"), json!("ignore"), 200),
+        (json!("tell"), json!("tell"), 200),
+        (json!("Fail"), json!("tell"), 400),
+        (json!("tell"), json!("fails"), 400),
+        (json!(["fail"]), json!("tell"), 400),
+        (json!("ignore"), json!("tell"), 400),
+    ] {
+        let body = doubting(&canary, &metric);
+        let answer = serin.client.post("/canary/verdict", &body).await;
+        assert_eq!(answer.0, status, "{canary} {metric}: {answer:?}");
+        let body = json!({"canaryConfig": body["canaryConfig"],
+            "executionRequest": analysis(&json!({}))["executionRequest"]});
+        let (_, answer) = serin
+            .client
+            .post("/standalone_canary_analysis", &body)
+            .await;
+        assert_eq!(
+            answer["warning"].is_string(),
+            status == 400,
+            "{canary} {metric}: {answer}"
+        );
+    }
+    serin.service.stop().await;
+}
+
 #[tokio::test]
 async fn kayentas_doors_take_it_and_tell_it() {
     let (serin, _prometheus) = start().await;
@@ -46,6 +85,18 @@ async fn kayentas_doors_take_it_and_tell_it() {
             "'scopes.default.controlScope.region' is not read: 'location' is meant",
         ),
         (seconds, "seconds were sent"),
+        (
+            doubting(&json!("fial"), &json!("tell")),
+            "'judge.judgeConfigurations.doubt': doubt \"fial\" means nothing, and is passed over: write one of tell, fail",
+        ),
+        (
+            doubting(&json!("ignore"), &json!("tell")),
+            "doubt \"ignore\" means nothing",
+        ),
+        (
+            doubting(&json!("fail"), &json!(true)),
+            "'metrics[0].analysisConfigurations.canary.doubt': doubt true means nothing, and is passed over: write one of tell, fail, ignore",
+        ),
         (ahead, "still to come"),
     ];
     for (body, told) in cases {

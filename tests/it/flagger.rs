@@ -41,7 +41,7 @@ fn with(mut metadata: Value, members: &Value) -> Value {
     metadata
 }
 
-async fn ask(client: &Client, hook: &str, checksum: &str, metadata: &Value) -> (u16, String) {
+pub async fn ask(client: &Client, hook: &str, checksum: &str, metadata: &Value) -> (u16, String) {
     let payload = json!({
         "name": "podinfo", "namespace": "test", "phase": "Progressing", "checksum": checksum,
         "metadata": metadata,
@@ -51,7 +51,12 @@ async fn ask(client: &Client, hook: &str, checksum: &str, metadata: &Value) -> (
 }
 
 /// The first answer that is not that of an analysis which runs.
-async fn decided(client: &Client, hook: &str, checksum: &str, metadata: &Value) -> (u16, String) {
+pub async fn decided(
+    client: &Client,
+    hook: &str,
+    checksum: &str,
+    metadata: &Value,
+) -> (u16, String) {
     let begun = Instant::now();
     loop {
         let (status, told) = ask(client, hook, checksum, metadata).await;

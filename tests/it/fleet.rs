@@ -416,3 +416,52 @@ async fn a_replica_starts_on_a_database_that_a_newer_one_brought_further() {
         .await;
     assert_eq!(newer.client.poll(&id).await["status"], "succeeded");
 }
+
+#[tokio::test]
+async fn what_one_replica_notes_after_the_end_is_told_by_the_others_at_once() {
+    let Some(fleet) = Fleet::new().await else {
+        return;
+    };
+    let (one, two) = tokio::join!(fleet.replica(&[]), fleet.replica(&[]));
+    let mut body = adhoc(&["latency"]);
+    // Far longer than there are points.
+    for side in ["controlScope", "experimentScope"] {
+        body["executionRequest"]["scopes"]["default"][side]["end"] = json!("2024-06-01T09:00:00Z");
+    }
+    let id = one.client.start_canary("/canary", &body).await;
+    let path = format!("/canary/{id}");
+    for client in [&one.client, &two.client] {
+        assert_eq!(client.poll(&id).await["outcome"], "inconclusive");
+    }
+    let accept = format!("{path}/accept");
+    let reasons: Vec<Value> = (0..6)
+        .map(|at| json!({"reason": format!("reason {at}")}))
+        .collect();
+    let clients = [&one.client, &two.client].into_iter().cycle();
+    let answers = clients
+        .zip(&reasons)
+        .map(|(client, reason)| client.post(&accept, reason));
+    let answers = futures::future::join_all(answers).await;
+    let taken = answers.iter().filter(|answer| answer.0 == 204);
+    assert_eq!(taken.count(), 1, "{answers:?}");
+    let again = format!("{path}/again");
+    let nothing = json!({});
+    let (here, there) = tokio::join!(
+        one.client.post(&again, &nothing),
+        two.client.post(&again, &nothing)
+    );
+    assert_eq!(here, there);
+    let begun = Instant::now();
+    for client in [&one.client, &two.client] {
+        loop {
+            let (_, document) = client.get(&path).await;
+            if document["acceptedByHand"].is_object()
+                && document["repeatedBy"] == here.1["canaryExecutionId"]
+            {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5), "{document}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

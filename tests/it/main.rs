@@ -9,6 +9,7 @@ mod analysis;
 mod architecture;
 mod asked;
 mod buckets;
+mod by_hand;
 mod canary_configs;
 mod ci_docs;
 mod command;

@@ -33,6 +33,8 @@ pub enum Standing {
     Marginal,
     /// What was measured cannot carry a verdict.
     Inconclusive,
+    /// It did not pass, and somebody goes on with it all the same.
+    Accepted,
     Failed,
     /// Without a verdict: an error, or somebody canceled it.
     Ended,
@@ -58,8 +60,9 @@ pub enum Deed {
 
 impl Standing {
     /// Of the analysis of a revision.
-    pub const fn of(outcome: Outcome) -> Self {
+    pub const fn of(outcome: Outcome, is_accepted: bool) -> Self {
         match outcome {
+            _ if is_accepted => Self::Accepted,
             Outcome::Waiting | Outcome::Running => Self::Running,
             Outcome::Pass => Self::Passed,
             Outcome::Marginal => Self::Marginal,
@@ -120,16 +123,18 @@ impl Hook {
 /// The table of `docs/flagger.md`. What a hook starts is running.
 pub const fn decide(hook: Hook, standing: Standing) -> (Answer, Deed) {
     use Answer::{No, Yes};
-    use Standing::{Ended, Failed, Inconclusive, Marginal, None, Passed, RolledBack, Running};
+    use Standing::{
+        Accepted, Ended, Failed, Inconclusive, Marginal, None, Passed, RolledBack, Running,
+    };
     match hook {
         Hook::Event | Hook::ConfirmRollout => (Yes, Deed::Nothing),
         // An analysis needs traffic: who waited for its end here would wait for ever.
         Hook::PreRollout | Hook::ConfirmTrafficIncrease | Hook::Rollout => match standing {
-            None | Running | Passed | RolledBack => (Yes, Deed::Nothing),
+            None | Running | Passed | Accepted | RolledBack => (Yes, Deed::Nothing),
             Marginal | Inconclusive | Failed | Ended => (No, Deed::Nothing),
         },
         Hook::ConfirmPromotion => match standing {
-            Passed => (Yes, Deed::Nothing),
+            Passed | Accepted => (Yes, Deed::Nothing),
             None | Running | Marginal | Inconclusive | Failed | Ended | RolledBack => {
                 (No, Deed::Nothing)
             }
@@ -138,11 +143,13 @@ pub const fn decide(hook: Hook, standing: Standing) -> (Answer, Deed) {
             Failed => (Yes, Deed::RollBack),
             // Its answer may have been lost, or Flagger may not have been able to roll back.
             RolledBack => (Yes, Deed::Nothing),
-            None | Running | Passed | Marginal | Inconclusive | Ended => (No, Deed::Nothing),
+            None | Running | Passed | Marginal | Inconclusive | Accepted | Ended => {
+                (No, Deed::Nothing)
+            }
         },
         Hook::PostRollout => match standing {
             None => (Yes, Deed::Nothing),
-            Running | Passed | Marginal | Inconclusive | Failed | Ended | RolledBack => {
+            Running | Passed | Marginal | Inconclusive | Accepted | Failed | Ended | RolledBack => {
                 (Yes, Deed::Close)
             }
         },
@@ -155,27 +162,30 @@ mod tests {
 
     #[test]
     fn every_hook_is_answered_in_every_state() {
-        use Standing::{Ended, Failed, Inconclusive, Marginal, None, Passed, RolledBack, Running};
+        use Standing::{
+            Accepted, Ended, Failed, Inconclusive, Marginal, None, Passed, RolledBack, Running,
+        };
         let states = [
             None,
             Running,
             Passed,
             Marginal,
             Inconclusive,
+            Accepted,
             Failed,
             Ended,
             RolledBack,
         ];
-        let go_on = "y y y n n n n y";
+        let go_on = "y y y n n y n n y";
         let cases = [
-            (Hook::ConfirmRollout, "y y y y y y y y"),
+            (Hook::ConfirmRollout, "y y y y y y y y y"),
             (Hook::PreRollout, go_on),
             (Hook::ConfirmTrafficIncrease, go_on),
             (Hook::Rollout, go_on),
-            (Hook::ConfirmPromotion, "n n y n n n n n"),
-            (Hook::Rollback, "n n n n n r n y"),
-            (Hook::PostRollout, "y c c c c c c c"),
-            (Hook::Event, "y y y y y y y y"),
+            (Hook::ConfirmPromotion, "n n y n n y n n n"),
+            (Hook::Rollback, "n n n n n n r n y"),
+            (Hook::PostRollout, "y c c c c c c c c"),
+            (Hook::Event, "y y y y y y y y y"),
         ];
         for (hook, expected) in cases {
             let answers = states.map(|standing| match decide(hook, standing) {

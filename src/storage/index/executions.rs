@@ -7,7 +7,7 @@ use sqlx::query::Query;
 use sqlx::{Any, Row};
 
 use super::{Index, Outbox};
-use crate::canary::{ExecutionStatus, Kind};
+use crate::canary::{ExecutionStatus, Kind, Outcome};
 use crate::error::Result;
 
 /// An execution as its row has it.
@@ -102,6 +102,13 @@ pub struct Listed {
     pub document: Option<String>,
 }
 
+/// Which executions a list is to hold; of an empty list, any.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    pub statuses: &'a [ExecutionStatus],
+    pub outcomes: &'a [Outcome],
+}
+
 /// How many rows one statement changes at most.
 const AT_ONCE: usize = 32;
 
@@ -132,14 +139,14 @@ impl Index {
         Ok((number(0), number(1)))
     }
 
-    /// Keeps an execution that has ended already; it is never due.
+    /// Keeps an execution that has ended already; it is never due. One that is there stays as it is.
     pub async fn insert_finished(&self, row: &ExecutionRow, now: i64) -> Result<()> {
         self.tell(
             "keep an execution",
             of_row(
                 "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, \
              status, complete, build_time, finished_at, archived, attempt, failures, document) \
-             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, 0, $9)",
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, 1, 0, 0, $9) ON CONFLICT (id) DO NOTHING",
                 row,
             )
             .bind(now)
@@ -365,6 +372,24 @@ impl Index {
             .await
     }
 
+    /// Changes the document of an execution that has ended, if it still stands as `row` has it and
+    /// nobody is about to archive it: from then on that is to be done anew, by `archive_at` at the
+    /// latest.
+    pub async fn amend(&self, row: &ExecutionRow, document: &str, archive_at: i64) -> Result<bool> {
+        let amended = sqlx::query(
+            "UPDATE execution SET document = $1, archived = 0, due_at = $2, lease_owner = NULL, \
+             attempt = attempt + 1, failures = 0 \
+             WHERE id = $3 AND complete = 1 AND archived = 1 AND attempt = $4 AND document = $5",
+        )
+        .bind(document)
+        .bind(archive_at)
+        .bind(&row.id)
+        .bind(row.attempt)
+        .bind(&row.document);
+        let amended = self.tell("amend an execution", amended.execute(&self.write));
+        Ok(amended.await?.rows_affected() == 1)
+    }
+
     /// Notes that their archives are written; nothing is due any more.
     pub async fn archived(&self, ids: &[String]) -> Result<()> {
         for ids in ids.chunks(AT_ONCE) {
@@ -456,31 +481,22 @@ impl Index {
         kind: Kind,
         account: &str,
         application: &str,
-        statuses: &[ExecutionStatus],
+        wanted: Wanted<'_>,
         limit: i64,
         offset: i64,
     ) -> Result<Vec<Listed>> {
-        // Names of states are letters and '_' only, so they can stand in the text.
-        let names: Vec<String> = statuses
-            .iter()
-            .map(|s| format!("'{}'", s.as_str()))
-            .collect();
-        let wanted = if names.is_empty() {
-            String::new()
-        } else {
-            format!("AND status IN ({})", names.join(", "))
-        };
+        let [live, ended] = wanted.conditions();
         // The page is found in indexes alone, and no further than it reaches; only its own
         // documents are read.
         let sql = format!(
             "SELECT page.id, page.build_time, \
              (SELECT e.document FROM execution e WHERE e.id = page.id) FROM (\
              SELECT id, build_time FROM (SELECT id, build_time FROM execution \
-             WHERE kind = $5 AND application = $1 {wanted} \
+             WHERE kind = $5 AND application = $1 {live} \
              ORDER BY build_time DESC, id DESC LIMIT $6) AS live \
              UNION ALL \
              SELECT id, build_time FROM (SELECT id, build_time FROM archive \
-             WHERE account = $2 AND kind = $5 AND application = $1 {wanted} \
+             WHERE account = $2 AND kind = $5 AND application = $1 {ended} \
              AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = archive.id) \
              ORDER BY build_time DESC, id DESC LIMIT $6) AS ended \
              ORDER BY 2 DESC, 1 DESC LIMIT $3 OFFSET $4) AS page ORDER BY 2 DESC, 1 DESC"
@@ -518,6 +534,54 @@ impl Index {
         .await
         .map(|removed| removed.rows_affected())
     }
+}
+
+impl Wanted<'_> {
+    /// On rows of `execution`, and on those of `archive`.
+    fn conditions(self) -> [String; 2] {
+        let state = match self.statuses {
+            [] => String::new(),
+            statuses => format!(
+                "AND status IN ({})",
+                words(statuses, ExecutionStatus::as_str)
+            ),
+        };
+        let (ended, under_way): (Vec<Outcome>, Vec<Outcome>) =
+            self.outcomes.iter().partition(|outcome| outcome.is_final());
+        if self.outcomes.is_empty() {
+            return [state.clone(), state];
+        }
+        let mut ended = words(&ended, Outcome::as_str);
+        if self.outcomes.contains(&Outcome::Inconclusive) {
+            // As versions before this one wrote it.
+            ended.push_str(", 'nodata'");
+        }
+        let is_under_way = |status: &ExecutionStatus| {
+            !status.is_complete() && under_way.contains(&Outcome::of_status(*status))
+        };
+        let under_way = ExecutionStatus::ALL.into_iter().filter(is_under_way);
+        let under_way = words(&under_way.collect::<Vec<_>>(), ExecutionStatus::as_str);
+        [
+            format!(
+                "{state} AND (complete = 0 AND status IN ({under_way}) OR complete = 1 AND coalesce(\
+                 (SELECT a.outcome FROM archive a WHERE a.account = execution.storage_account \
+                 AND a.kind = execution.kind AND a.id = execution.id), \
+                 (SELECT l.outcome FROM execution_listing l WHERE l.execution_id = execution.id)\
+                 ) IN ({ended}))"
+            ),
+            format!("{state} AND outcome IN ({ended})"),
+        ]
+    }
+}
+
+/// Names of letters and '_' only, so that they can stand in the text. Never none: PostgreSQL takes
+/// no empty list.
+fn words<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> String {
+    let names = all.iter().map(|it| format!("'{}'", name(*it)));
+    names
+        .chain(["''".to_owned()])
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 pub(super) fn insert<'q>(

@@ -78,7 +78,8 @@ pub async fn start(
         trial.problem = Some("see what is marked below".to_owned());
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
     };
-    let notes = request.notes(now);
+    let mut notes = request.notes(now);
+    notes.extend(asked::of_config(&trial.config));
     if !notes.is_empty() {
         trial.problem = Some(notes.join("; "));
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());

@@ -144,7 +144,7 @@ async fn lists_join_rows_and_archives_newest_first() {
         for (id, time) in [("a", 1), ("c", 3)] {
             index.insert_execution(&row(id, time), None).await.unwrap();
         }
-        for (id, build_time) in [("b", 2), ("c", 3), ("d", 4)] {
+        for (id, build_time, outcome) in [("b", 2, "nodata"), ("c", 3, "fail"), ("d", 4, "pass")] {
             let archive = crate::storage::index::ArchiveRow {
                 kind: Kind::Canary,
                 id: id.to_owned(),
@@ -153,15 +153,22 @@ async fn lists_join_rows_and_archives_newest_first() {
                 build_time,
                 version: String::new(),
                 noted_at: 0,
-                listing: crate::storage::index::Listing::default(),
+                listing: crate::storage::index::Listing {
+                    outcome: outcome.to_owned(),
+                    ..Default::default()
+                },
             };
             index.put_archive("s3", &archive).await.unwrap();
         }
         let list = |statuses: &'static [ExecutionStatus], limit, offset| {
+            let wanted = Wanted {
+                statuses,
+                ..Wanted::default()
+            };
             let index = index.clone();
             async move {
                 let listed = index
-                    .list_executions(Kind::Canary, "s3", "web", statuses, limit, offset)
+                    .list_executions(Kind::Canary, "s3", "web", wanted, limit, offset)
                     .await;
                 listed
                     .unwrap()
@@ -177,6 +184,67 @@ async fn lists_join_rows_and_archives_newest_first() {
             list(&[ExecutionStatus::NotStarted], 10, 0).await,
             ["c", "a"]
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_hold_the_outcomes_that_are_wanted_wherever_a_row_has_its_own() {
+    on_each(async |index| {
+        // Accepted; ended and archived; ended, and not archived yet.
+        for id in ["waits", "archived", "ended"] {
+            index.insert_execution(&row(id, 1), None).await.unwrap();
+        }
+        let ended = "UPDATE execution SET complete = 1, status = 'succeeded' WHERE id <> 'waits'";
+        sqlx::query(ended).execute(&index.write).await.unwrap();
+        let listing = |outcome: &str| crate::storage::index::Listing {
+            outcome: outcome.to_owned(),
+            ..Default::default()
+        };
+        let archive = |id: &str, outcome: &str| crate::storage::index::ArchiveRow {
+            kind: Kind::Canary,
+            id: id.to_owned(),
+            application: "web".to_owned(),
+            status: "succeeded".to_owned(),
+            build_time: 0,
+            version: String::new(),
+            noted_at: 0,
+            listing: listing(outcome),
+        };
+        let account = row("archived", 1).storage_account;
+        for (id, outcome) in [("archived", "fail"), ("old", "nodata"), ("only", "pass")] {
+            let archive = archive(id, outcome);
+            index.put_archive(&account, &archive).await.unwrap();
+        }
+        index
+            .describe("ended", &listing("inconclusive"))
+            .await
+            .unwrap();
+        let cases: [(&[Outcome], &[ExecutionStatus], &[&str]); 8] = [
+            (&[], &[], &["waits", "ended", "archived", "only", "old"]),
+            (&[Outcome::Fail], &[], &["archived"]),
+            (&[Outcome::Pass, Outcome::Fail], &[], &["archived", "only"]),
+            (&[Outcome::Inconclusive], &[], &["ended", "old"]),
+            (&[Outcome::Waiting], &[], &["waits"]),
+            (&[Outcome::Running], &[], &[]),
+            (&[Outcome::Waiting, Outcome::Pass], &[], &["waits", "only"]),
+            (
+                &[Outcome::Waiting, Outcome::Pass],
+                &[ExecutionStatus::Succeeded],
+                &["only"],
+            ),
+        ];
+        for (outcomes, statuses, expected) in cases {
+            let wanted = Wanted { statuses, outcomes };
+            let listed = index.list_executions(Kind::Canary, &account, "web", wanted, 10, 0);
+            let ids: Vec<String> = listed
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|row| row.id)
+                .collect();
+            assert_eq!(ids, expected, "{outcomes:?} {statuses:?}");
+        }
     })
     .await;
 }
