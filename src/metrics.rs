@@ -72,7 +72,19 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
     Ok(sources)
 }
 
+/// The types of the queries that there is a source for.
+pub const KINDS: [&str; 1] = [prometheus::KIND];
+
 /// Whether there is a kind of source for queries of that type.
 pub fn supports(kind: &str) -> bool {
-    kind == prometheus::KIND
+    KINDS.contains(&kind)
+}
+
+/// Why a metric cannot be fetched. The first words are Kayenta's.
+pub fn other_source(metric: &str, kind: &str) -> String {
+    format!(
+        "Unable to resolve canary scope factory for '{kind}': metric '{metric}' cannot be fetched, as \
+         serin reads {} only.",
+        KINDS.join(", ")
+    )
 }

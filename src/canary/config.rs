@@ -1,7 +1,9 @@
 //! How to judge: metrics with their queries, groups with their weights.
 
+use std::fmt;
+
 use indexmap::IndexMap;
-use serde::de::Error as _;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -239,8 +241,9 @@ pub struct CanaryMetricConfig {
     pub other: Map<String, Value>,
 }
 
-/// The query types that Kayenta knows; all are stored, whatever can be fetched.
-pub const QUERY_TYPES: [&str; 9] = [
+/// The query types whose `serviceType` Kayenta writes beside them. Any other is kept as it came: one
+/// to come is no reason to lose a config.
+const QUERY_TYPES: [&str; 10] = [
     "prometheus",
     "datadog",
     "stackdriver",
@@ -250,7 +253,11 @@ pub const QUERY_TYPES: [&str; 9] = [
     "influxdb",
     "wavefront",
     "atlas",
+    "clickhouse",
 ];
+
+/// What the text of a query may be called.
+const INLINE_TEMPLATES: [&str; 2] = ["customInlineTemplate", "template"];
 
 /// How a metric is fetched. `type` says by what; its members are kept as they came.
 #[derive(Clone, Debug, PartialEq, ToSchema)]
@@ -264,7 +271,7 @@ impl CanaryMetricSetQueryConfig {
         Self(query)
     }
 
-    /// One of [`QUERY_TYPES`].
+    /// One of [`QUERY_TYPES`], or what somebody else reads.
     pub fn kind(&self) -> &str {
         self.0.get("type").and_then(Value::as_str).unwrap_or("")
     }
@@ -276,29 +283,40 @@ impl CanaryMetricSetQueryConfig {
 
     /// The text of a member; numbers count as text, as they do in Kayenta.
     pub fn text(&self, member: &str) -> Option<String> {
-        match self.0.get(member)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+        text(self.0.get(member)?)
+    }
+
+    /// The template that stands in the query, and the member that holds it: the later one of both
+    /// names, as in Kayenta, where one is an alias of the other.
+    pub fn inline_template(&self) -> Option<(&str, String)> {
+        let mut members = self.0.iter().rev();
+        members.find_map(|(name, value)| {
+            let is_template = INLINE_TEMPLATES.contains(&name.as_str());
+            let text = text(value).filter(|text| is_template && !text.is_empty())?;
+            Some((name.as_str(), text))
+        })
     }
 
     /// The texts of a member that is a list.
     pub fn texts(&self, member: &str) -> Vec<String> {
         let list = self.0.get(member).and_then(Value::as_array);
-        list.into_iter()
-            .flatten()
-            .filter_map(|element| match element {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            })
-            .collect()
+        list.into_iter().flatten().filter_map(text).collect()
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
 impl Serialize for CanaryMetricSetQueryConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !QUERY_TYPES.contains(&self.kind()) {
+            return self.0.serialize(serializer);
+        }
         let mut members = self.0.clone();
         members.insert("serviceType".to_owned(), self.kind().into());
         members.serialize(serializer)
@@ -307,24 +325,19 @@ impl Serialize for CanaryMetricSetQueryConfig {
 
 impl<'de> Deserialize<'de> for CanaryMetricSetQueryConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut members = Value::Object(Map::deserialize(deserializer)?);
-        drop_nulls(&mut members);
-        let Value::Object(mut members) = members else {
-            return Err(D::Error::custom("a query is an object"));
-        };
-        members.shift_remove("serviceType");
-        let kind = members.get("type").and_then(Value::as_str).ok_or_else(|| {
+        let mut members = deserializer.deserialize_map(InOrder)?;
+        let kind = members.get("type").and_then(Value::as_str);
+        let kind = kind.filter(|kind| !kind.is_empty()).ok_or_else(|| {
             D::Error::custom(format!(
-                "a query needs a 'type', one of {}",
+                "a query needs a 'type', such as {}",
                 QUERY_TYPES.join(", ")
             ))
         })?;
         if !QUERY_TYPES.contains(&kind) {
-            return Err(D::Error::custom(format!(
-                "'{kind}' is not a query type; known are {}",
-                QUERY_TYPES.join(", ")
-            )));
+            return Ok(Self(members));
         }
+        members.retain(|name, value| name != "serviceType" && !value.is_null());
+        members.values_mut().for_each(drop_nulls);
         for list in ["labelBindings", "groupByFields", "fields"] {
             if members.get(list).is_some_and(|value| !value.is_array()) {
                 return Err(D::Error::custom(format!(
@@ -333,6 +346,26 @@ impl<'de> Deserialize<'de> for CanaryMetricSetQueryConfig {
             }
         }
         Ok(Self(members))
+    }
+}
+
+/// Reads an object in which a member that comes twice stands where it came last.
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a query, which is an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            members.shift_remove(&name);
+            members.insert(name, value);
+        }
+        Ok(members)
     }
 }
 
@@ -383,4 +416,81 @@ pub struct CanaryConfigSummary {
     pub updated_timestamp: i64,
     pub updated_timestamp_iso: String,
     pub applications: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn query(json: &str) -> CanaryMetricSetQueryConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_later_name_of_a_template_counts() {
+        let cases = [
+            (r#"{"type": "prometheus"}"#, None),
+            (
+                r#"{"type": "prometheus", "customFilterTemplate": "a"}"#,
+                None,
+            ),
+            (
+                r#"{"type": "atlas", "template": "a"}"#,
+                Some(("template", "a")),
+            ),
+            (
+                r#"{"type": "prometheus", "customInlineTemplate": "a"}"#,
+                Some(("customInlineTemplate", "a")),
+            ),
+            (
+                r#"{"template": "a", "type": "prometheus", "customInlineTemplate": "b"}"#,
+                Some(("customInlineTemplate", "b")),
+            ),
+            (
+                r#"{"type": "prometheus", "customInlineTemplate": "a", "template": "b"}"#,
+                Some(("template", "b")),
+            ),
+            (
+                r#"{"type": "x", "template": "a", "customInlineTemplate": "b", "template": "c"}"#,
+                Some(("template", "c")),
+            ),
+            // What is not given does not take away what is.
+            (
+                r#"{"type": "prometheus", "customInlineTemplate": "a", "template": ""}"#,
+                Some(("customInlineTemplate", "a")),
+            ),
+            (
+                r#"{"type": "x", "customInlineTemplate": "a", "template": null}"#,
+                Some(("customInlineTemplate", "a")),
+            ),
+        ];
+        for (json, expected) in cases {
+            let expected = expected.map(|(name, text)| (name, text.to_owned()));
+            assert_eq!(query(json).inline_template(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_another_service_reads_comes_back_as_it_came() {
+        let known = query(r#"{"type": "clickhouse", "template": "SELECT 1", "x": null}"#);
+        let written = serde_json::to_value(&known).unwrap();
+        let expected =
+            json!({"type": "clickhouse", "template": "SELECT 1", "serviceType": "clickhouse"});
+        assert_eq!(written, expected);
+        let unknown =
+            r#"{"fields":5,"type":"new one","serviceType":"other","x":{"y":null},"z":1.50e1}"#;
+        let written = serde_json::to_string(&query(unknown)).unwrap();
+        assert_eq!(written, unknown.replace("1.50e1", "15.0"));
+        for json in [
+            r#"{"type": 5}"#,
+            r#"{"type": ""}"#,
+            r#"{"metricName": "x"}"#,
+            "[]",
+        ] {
+            let read = serde_json::from_str::<CanaryMetricSetQueryConfig>(json);
+            assert!(read.is_err(), "{json}");
+        }
+    }
 }

@@ -32,6 +32,7 @@ pub enum Code {
     BadAction,
     UnknownJudge,
     MisspeltMember,
+    MisspeltSource,
     UnknownValue,
     UnknownTemplate,
     DeprecatedFilter,
@@ -92,6 +93,7 @@ impl Code {
             | Self::BadAction
             | Self::UnknownJudge
             | Self::MisspeltMember
+            | Self::MisspeltSource
             | Self::UnknownValue
             | Self::UnknownTemplate
             | Self::DeprecatedFilter

@@ -1,9 +1,11 @@
 //! Why a config would be refused, under the names of the lint.
 
+use super::near::slip;
 use super::text::Text;
 use super::{Code, Found};
 use crate::canary::fault::Step;
 use crate::canary::{CanaryConfig, Path};
+use crate::metrics::KINDS;
 use crate::run::configs;
 
 pub fn told(text: &Text, canary: Option<&CanaryConfig>, refusal: configs::Finding) -> Found {
@@ -57,13 +59,26 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
             Some(metric) if metric.query.is_some() => Code::TooLarge,
             _ => Code::NoQuery,
         },
-        ["metrics", "query", "type"] => Code::OtherSource,
+        ["metrics", "query", "type"] => {
+            let metric = at.and_then(|at| canary.metrics.as_ref()?.get(at));
+            let query = metric.and_then(|metric| metric.query.as_ref());
+            match query.and_then(|query| misspelt(query.kind())) {
+                Some(_) => Code::MisspeltSource,
+                None => Code::OtherSource,
+            }
+        }
         ["metrics", "scopeName"] => Code::NoScopeName,
         ["classifier"] => Code::NoWeights,
         ["judge", "name"] => Code::UnknownJudge,
         ["actions", ..] => Code::BadAction,
         _ => Code::BadPolicy,
     }
+}
+
+/// The source that was meant; a name that is merely alike is that of another one.
+fn misspelt(kind: &str) -> Option<&'static str> {
+    let is_meant = |known: &&str| known.eq_ignore_ascii_case(kind.trim());
+    slip(kind, &KINDS).or_else(|| KINDS.into_iter().find(is_meant))
 }
 
 fn fix(code: Code) -> &'static str {
@@ -78,6 +93,7 @@ fn fix(code: Code) -> &'static str {
         Code::DuplicateMetric => "give each metric a name of its own",
         Code::NoMetricName => "give the metric a name",
         Code::NoQuery => "add a query, as in {\"type\": \"prometheus\", …}",
+        Code::MisspeltSource => "write 'prometheus'",
         Code::OtherSource => "query Prometheus, or judge by this config elsewhere",
         Code::NoScopeName => "add \"scopeName\": \"default\"",
         Code::NoWeights => {

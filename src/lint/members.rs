@@ -13,7 +13,7 @@ use crate::judge::policy;
 use crate::metrics;
 
 /// Of a query that Prometheus answers.
-const QUERY: [&str; 9] = [
+const QUERY: [&str; 10] = [
     "type",
     "serviceType",
     "metricName",
@@ -21,6 +21,7 @@ const QUERY: [&str; 9] = [
     "groupByFields",
     "resourceType",
     "customInlineTemplate",
+    "template",
     "customFilterTemplate",
     "customFilter",
 ];

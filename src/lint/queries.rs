@@ -16,9 +16,8 @@ use crate::canary::{
 use crate::config::Config;
 use crate::error::Result;
 use crate::judge::ENOUGH_POINTS;
+use crate::metrics::promql::{PREFIX, has_prefix_in_other_letters};
 use crate::metrics::{self, MetricRequest, library};
-
-const PROMQL: &str = "PromQL:";
 
 pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = unused_templates(canary);
@@ -60,7 +59,7 @@ impl Asked<'_> {
                 Code::DeprecatedFilter,
                 self.path.clone().member("customFilter"),
                 "customFilter is refused when the metric is fetched",
-                "call it customInlineTemplate",
+                "call it customInlineTemplate, or template",
             )];
         }
         let mut found = Vec::new();
@@ -92,7 +91,9 @@ impl Asked<'_> {
             ));
             return found;
         }
-        if !template.starts_with(PROMQL) && promql::is_query(template) {
+        let is_asked_for = self.text("metricName").is_some() && promql::is_query(template);
+        if has_prefix_in_other_letters(template) || (is_asked_for && !template.starts_with(PREFIX))
+        {
             found.push(self.without_prefix(path, template));
             return found;
         }
@@ -126,11 +127,10 @@ impl Asked<'_> {
                 "write label matchers, as in version=\"${scope}\", or PromQL: and a query",
             );
         }
-        let is_nearly = template.trim_start().to_lowercase().starts_with("promql");
-        let why = if is_nearly {
+        let why = if has_prefix_in_other_letters(template) {
             "the prefix is 'PromQL:', in these letters and first of all"
         } else {
-            "a template without it is taken for label matchers"
+            "a template without it is taken for label matchers of 'metricName'"
         };
         Found::new(
             Code::NoPromqlPrefix,
@@ -215,12 +215,18 @@ impl Asked<'_> {
         names: &[String],
         broken: Broken,
     ) -> Found {
-        let written = self.query.text("customInlineTemplate").unwrap_or_default();
+        let (_, written) = self.query.inline_template().unwrap_or_default();
+        let is_whole = !written.starts_with(PREFIX) && self.text("metricName").is_none();
+        let prefix = match written.as_str() {
+            "" => None,
+            _ if is_whole => Some(0),
+            written => written.starts_with(PREFIX).then_some(PREFIX.len()),
+        };
         let place = broken
             .at
-            .filter(|_| written.starts_with(PROMQL))
-            .map_or_else(String::new, |at| {
-                let before = PROMQL.len() + named(&query[..at], names).chars().count();
+            .zip(prefix)
+            .map_or_else(String::new, |(at, prefix)| {
+                let before = prefix + named(&query[..at], names).chars().count();
                 format!("at letter {}, ", before + 1)
             });
         let sentence = named(&broken.sentence, names);
@@ -230,7 +236,12 @@ impl Asked<'_> {
             }
             _ => format!("this is no PromQL: {place}{sentence}"),
         };
-        Found::new(code, path.clone(), told, broken.fix)
+        let fix = if is_whole && !promql::is_query(&written) {
+            "write a whole query, or name the metric of these label matchers in 'metricName'".into()
+        } else {
+            broken.fix
+        };
+        Found::new(code, path.clone(), told, fix)
     }
 
     fn tree(&self, path: &Path, template: &str, tree: &Expr, names: &[String]) -> Vec<Found> {
@@ -324,12 +335,12 @@ impl Asked<'_> {
     }
 
     fn shadowed(&self) -> Option<Found> {
-        self.text("customInlineTemplate")?;
+        let (first, _) = self.query.inline_template()?;
         let name = self.text("customFilterTemplate")?;
         Some(Found::new(
             Code::ShadowedTemplate,
             self.path.clone().member("customFilterTemplate"),
-            format!("template '{name}' is not used: customInlineTemplate comes first"),
+            format!("template '{name}' is not used: {first} comes first"),
             "take one of them out",
         ))
     }
@@ -367,8 +378,8 @@ impl Asked<'_> {
 
     /// Where the text of the template stands.
     fn template_path(&self) -> Path {
-        if self.text("customInlineTemplate").is_some() {
-            return self.path.clone().member("customInlineTemplate");
+        if let Some((member, _)) = self.query.inline_template() {
+            return self.path.clone().member(member);
         }
         match self.text("customFilterTemplate") {
             Some(name) if self.has_template(&name) => Path::of("templates").member(&name),

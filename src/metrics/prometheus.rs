@@ -235,10 +235,7 @@ fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryC
     let query = request.metric.query.as_ref();
     let query = query.ok_or_else(|| Error::Invalid(format!("metric '{name}' has no query")))?;
     if query.kind() != KIND {
-        return Err(Error::Invalid(format!(
-            "Unable to resolve canary scope factory for '{}'.",
-            query.kind()
-        )));
+        return Err(Error::Invalid(super::other_source(name, query.kind())));
     }
     Ok(query)
 }

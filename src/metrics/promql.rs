@@ -2,6 +2,9 @@
 
 use promql_parser::parser::{self, Expr};
 
+/// What a template begins with that is a query, and no list of label matchers.
+pub const PREFIX: &str = "PromQL:";
+
 /// Trees are walked by functions that call themselves, and are about as deep as this at most.
 const MOST_NESTING: usize = 500;
 
@@ -16,6 +19,12 @@ pub fn parse(query: &str) -> Option<Result<Expr, String>> {
     let sets = words.filter(|word| ["and", "or", "unless", "atan2"].contains(word));
     let nesting = bare.matches(nests).count() + sets.count();
     (nesting <= MOST_NESTING).then(|| parser::parse(query))
+}
+
+/// Whether a template begins with what is nearly the prefix, and is not taken for it.
+pub fn has_prefix_in_other_letters(template: &str) -> bool {
+    let begin = template.trim_start().split(':').next().unwrap_or_default();
+    !template.starts_with(PREFIX) && begin.trim_end().eq_ignore_ascii_case("promql")
 }
 
 pub fn is_of_word(character: char) -> bool {

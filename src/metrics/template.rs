@@ -33,12 +33,11 @@ pub fn of(config: &CanaryConfig, metric: &CanaryMetricConfig) -> Result<Option<S
                 .to_owned(),
         ));
     }
-    let inline = query.text("customInlineTemplate").unwrap_or_default();
-    let name = query.text("customFilterTemplate").unwrap_or_default();
-    let template = match (inline.is_empty(), name.is_empty()) {
-        (false, _) => inline,
-        (true, false) => named(config, &name)?,
-        (true, true) => return Ok(None),
+    let name = query.text("customFilterTemplate");
+    let template = match (query.inline_template(), name) {
+        (Some((_, template)), _) => template,
+        (None, Some(name)) if !name.is_empty() => named(config, &name)?,
+        (None, _) => return Ok(None),
     };
     // Kayenta's engine wants `${` escaped in what it stores, so both spellings come in.
     Ok(Some(template.replace("$\\{", "${")))

@@ -250,8 +250,7 @@ fn scope_name(metric: &CanaryMetricConfig) -> Result<&str, Fault> {
     };
     let kind = query.kind();
     if !metrics::supports(kind) {
-        let told = format!("Unable to resolve canary scope factory for '{kind}'.");
-        return fault("query.type", told);
+        return fault("query.type", metrics::other_source(name, kind));
     }
     let Some(scope) = &metric.scope_name else {
         let told = format!("Canary scope for metric named '{name}' is null.");

@@ -78,6 +78,53 @@ async fn a_config_comes_back_with_nothing_lost() {
     assert!(file.exists(), "{}", file.display());
 }
 
+/// Those of Kayenta's own types come back as Kayenta writes them, any other byte for byte.
+#[tokio::test]
+async fn a_config_for_other_sources_is_kept_as_it_is() {
+    const OF_KAYENTA: [&str; 10] = [
+        "atlas",
+        "clickhouse",
+        "datadog",
+        "graphite",
+        "influxdb",
+        "newrelic",
+        "prometheus",
+        "signalfx",
+        "stackdriver",
+        "wavefront",
+    ];
+    let serin = Serin::start("").await;
+    let text = "SELECT v FROM m WHERE s = '${scope}' AND l = '$\\{location}'";
+    let query = |kind: &str| {
+        json!({"type": kind, "customInlineTemplate": text, "template": text, "resourceType": "r",
+            "own": {"deep": [1.5, "x"]}})
+    };
+    let others = ["cloudwatch", "dynatrace", "one to come"];
+    for (at, kind) in OF_KAYENTA.into_iter().chain(others).enumerate() {
+        let mut sent = with(config(&format!("c{at}")), "/metrics/0/query", query(kind));
+        let mut expected = query(kind);
+        if OF_KAYENTA.contains(&kind) {
+            expected["serviceType"] = kind.into();
+        } else {
+            // What is not known is not tidied up either.
+            for query in [&mut sent["metrics"][0]["query"], &mut expected] {
+                query["fields"] = json!("no list");
+                query["nothing"] = Value::Null;
+            }
+        }
+        let id = store(&serin.client, &sent).await;
+        let path = format!("/canaryConfig/{id}");
+        let (status, read) = serin.client.get(&path).await;
+        let (before, after) = (expected.to_string(), &read["metrics"][0]["query"]);
+        assert_eq!((status, after.to_string()), (200, before.clone()), "{kind}");
+        assert_eq!(serin.client.put(&path, &read).await.0, 200, "{kind}");
+        let (_, again) = serin.client.get(&path).await;
+        assert_eq!(again["metrics"][0]["query"].to_string(), before, "{kind}");
+    }
+    let (_, listed) = serin.client.get("/canaryConfig?application=web").await;
+    assert_eq!(listed.as_array().unwrap().len(), 13);
+}
+
 #[tokio::test]
 async fn a_config_is_replaced_renamed_and_deleted() {
     let serin = Serin::start("").await;
@@ -226,10 +273,10 @@ async fn nonsense_gets_an_answer_that_says_what_is_wrong() {
             "metrics",
         ),
         (
-            r#"{"metrics": [{"query": {"type": "nosuch"}}]}"#,
+            r#"{"metrics": [{"query": {"type": 5}}]}"#,
             "application/json",
             400,
-            "nosuch",
+            "such as prometheus",
         ),
         (
             r#"{"metrics": [{"query": {}}]}"#,

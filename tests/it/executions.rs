@@ -257,7 +257,14 @@ async fn what_cannot_run_is_refused_at_once_in_kayentas_words() {
         ),
         (
             with("/canaryConfig/metrics/0/query", json!({"type": "datadog"})),
-            "Unable to resolve canary scope factory for 'datadog'.",
+            "Unable to resolve canary scope factory for 'datadog': metric 'latency' cannot be fetched, as serin reads prometheus only.",
+        ),
+        (
+            with(
+                "/canaryConfig/metrics/0/query",
+                json!({"type": "one to come", "sql": 1}),
+            ),
+            "Unable to resolve canary scope factory for 'one to come': metric 'latency' cannot be fetched, as serin reads prometheus only.",
         ),
         (
             with("/executionRequest/thresholds", Value::Null),

@@ -130,7 +130,8 @@ async fn configs_of_others_are_accepted_in_requests_unless_kayenta_refuses_them_
                     Some(format!("Canary scope for metric named '{name}' is null."))
                 }
                 (kind, _) => Some(format!(
-                    "Unable to resolve canary scope factory for '{kind}'."
+                    "Unable to resolve canary scope factory for '{kind}': metric '{name}' cannot be \
+                     fetched, as serin reads prometheus only."
                 )),
             }
         });

@@ -584,9 +584,9 @@ async fn what_cannot_be_asked_is_refused_before_it_is_sent() {
         ),
         (json!({"name": "m"}), json!({}), "metric 'm' has no query"),
         (
-            json!({"query": {"type": "datadog"}}),
+            json!({"name": "m", "query": {"type": "datadog"}}),
             json!({"start": start, "end": end}),
-            "Unable to resolve canary scope factory for 'datadog'.",
+            "Unable to resolve canary scope factory for 'datadog': metric 'm' cannot be fetched, as serin reads prometheus only.",
         ),
     ];
     for (metric, scope, expected) in cases {

@@ -338,11 +338,11 @@ async fn a_text_is_checked_as_it_is_typed() {
         ("", "error", "", 0, "JSON is wanted"),
         ("{} {}", "error", "", 1, "nothing may follow"),
         (
-            "{\"name\": \"a\", \"applications\": [\"b\"], \"metrics\": [\n{\"name\": \"m\",\n\"query\": {\"type\": \"nosuch\"}}]}",
+            "{\"name\": \"a\", \"applications\": [\"b\"], \"metrics\": [\n{\"name\": \"m\",\n\"query\": {\"type\": 5}}]}",
             "error",
             "metrics[0].query",
             3,
-            "'nosuch' is not a query type",
+            "needs a 'type'",
         ),
         (
             "{\"name\": \"a\", \"applications\": [\"b\"], \"metrics\": [\n{\"name\": \"m\",\n\"query\": {}}]}",

@@ -2,11 +2,10 @@
 
 use crate::canary::{CanaryMetricSetQueryConfig, CanaryScope};
 use crate::error::{Error, Result};
-use crate::metrics::{MetricRequest, template};
+use crate::metrics::{MetricRequest, promql, template};
 
-const PROMQL: &str = "PromQL:";
-
-/// What is sent for a metric: the text after `PromQL:`, or an average over label matchers.
+/// What is sent for a metric: the text after `PromQL:`, an average over label matchers, or, without
+/// the name of a metric to put them at, the whole template.
 ///
 /// Values are put in as they are, quotes and all, as Kayenta does.
 pub fn build(
@@ -15,11 +14,16 @@ pub fn build(
     scope_label: &str,
 ) -> Result<String> {
     let filter = template::custom_filter(request)?;
-    if let Some(promql) = filter.strip_prefix(PROMQL) {
+    if let Some(promql) = filter.strip_prefix(promql::PREFIX) {
         return Ok(promql.to_owned());
     }
     let Some(name) = query.text("metricName").filter(|name| !name.is_empty()) else {
-        return invalid("Metric Name is required when query type is Default.");
+        // Kayenta refuses both; `promql:up` would be the name of a metric, which is never there.
+        return if filter.trim().is_empty() || promql::has_prefix_in_other_letters(&filter) {
+            invalid("Metric Name is required when query type is Default.")
+        } else {
+            Ok(filter)
+        };
     };
     let matchers = matchers(query, request.scope, &filter, scope_label)?.join(",");
     let selector = if matchers.is_empty() {

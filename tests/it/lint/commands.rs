@@ -51,7 +51,7 @@ fn the_command_exits_by_what_it_finds() {
     let told = text(&serin(&["canary-config", "lint", &error], "").stdout);
     assert!(
         told.starts_with(&format!(
-            "{error}:15:33: error[no-promql-prefix]: metrics[0].query.customInlineTemplate: "
+            "{error}:16:33: error[no-promql-prefix]: metrics[0].query.customInlineTemplate: "
         )),
         "{told}"
     );
