@@ -20,6 +20,7 @@ mod metric_sets;
 mod metrics;
 mod pipelines;
 mod problem;
+mod refusal;
 mod request;
 mod retention;
 mod scores;
@@ -173,6 +174,12 @@ pub fn router(app: &App) -> Router {
     } else {
         // A page of another site could send what needs no leave of the browser.
         routes.layer(ui::own_pages_only(server))
+    };
+    let of_gate = Router::new().route("/version", get(gate::version));
+    let routes = if server.gate_aliases {
+        routes.merge(of_gate)
+    } else {
+        routes
     };
     let routes = routes
         .merge(page)

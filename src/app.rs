@@ -146,6 +146,13 @@ impl App {
         }
     }
 
+    /// Whether the account of that name says so.
+    pub fn keeps(&self, name: &str, wanted: AccountType) -> bool {
+        let accounts = self.accounts();
+        let mut named = accounts.iter().filter(|account| account.name == name);
+        named.any(|account| account.supported_types.contains(&wanted))
+    }
+
     /// The names of all accounts that keep documents, without those removed.
     pub fn stores(&self) -> Vec<String> {
         let accounts = self.accounts().into_iter();

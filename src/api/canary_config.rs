@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::examples;
 use super::problem::Problem;
+use super::refusal::About;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
@@ -25,7 +26,8 @@ pub struct CanaryConfigUpdateResponse {
 
 /// List canary configs
 ///
-/// Of all applications, or of those that are named.
+/// Of all applications, or of those that are named. An account that is no configuration store and
+/// has none stands for the first one.
 #[utoipa::path(get, path = "/canaryConfig", tag = "canary-config",
     params(
         ("application" = Option<Vec<String>>, Query, description = "repeat it, or separate with commas"),
@@ -38,9 +40,21 @@ pub async fn list_canary_configs(
 ) -> Result<Json<Vec<CanaryConfigSummary>>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     let applications = query.list("application");
+    let account = if app.keeps(account, ConfigurationStore) {
+        account
+    } else {
+        that_has_configs(&app, account).await?
+    };
     Ok(Json(
         app.storage.canary_configs(account, &applications).await?,
     ))
+}
+
+/// Argo Rollouts looks for configs in the account of its reports, which may have none.
+async fn that_has_configs<'a>(app: &'a App, account: &'a str) -> Result<&'a str> {
+    let has_none = app.storage.canary_configs(account, &[]).await?.is_empty();
+    let first = app.store(None, ConfigurationStore).ok();
+    Ok(first.filter(|_| has_none).unwrap_or(account))
 }
 
 /// Find a canary config
@@ -67,8 +81,10 @@ pub async fn find_canary_config(
 pub async fn store_canary_config(
     State(app): State<App>,
     query: Query,
+    about: About,
     Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
+    about.tell(config.name.as_deref().unwrap_or_default());
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     let id = configs::create(&app, account, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {

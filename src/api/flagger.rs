@@ -6,6 +6,7 @@ mod metadata;
 
 use std::fmt;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::examples;
 use super::problem::Problem;
+use super::refusal::{About, Logged};
 use super::request::parse;
 use super::sentence::short;
 use super::stored_config;
@@ -73,11 +75,12 @@ pub struct FlaggerPayload {
 pub async fn answer_flagger_hook(
     State(app): State<App>,
     Path(name): Path<String>,
+    about: About,
     body: Bytes,
 ) -> Response {
-    match answer(&app, &name, &body).await {
+    match answer(&app, &name, &about, &body).await {
         Ok((Answer::Yes, told)) => (StatusCode::OK, told).into_response(),
-        Ok((Answer::No, told)) => (StatusCode::FORBIDDEN, told).into_response(),
+        Ok((Answer::No, told)) => (StatusCode::FORBIDDEN, Extension(Logged), told).into_response(),
         Err(error) => in_words(error),
     }
 }
@@ -93,12 +96,13 @@ fn in_words(error: Error) -> Response {
     response.map(|_| told.into())
 }
 
-async fn answer(app: &App, name: &str, body: &[u8]) -> Result<(Answer, String)> {
+async fn answer(app: &App, name: &str, about: &About, body: &[u8]) -> Result<(Answer, String)> {
     let hook = Hook::parse(name).ok_or_else(|| Error::NotFound(unknown(name)))?;
     if hook == Hook::Event {
         return Ok((Answer::Yes, "Noted".to_owned()));
     }
     let payload: FlaggerPayload = parse(body)?;
+    about.tell(&format!("{}/{}", payload.namespace, payload.name));
     let metadata = texts(&payload)?;
     let revision = Revision {
         key: key(&payload, &metadata)?,

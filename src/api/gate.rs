@@ -1,9 +1,61 @@
 //! The paths of Spinnaker's Gate, for its clients where there is no Spinnaker.
 
-use axum::http::{Request, Uri};
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::canary::iso_from_millis;
+use crate::clock::Clock;
+
+/// A refusal is short.
+const MOST_BYTES: usize = 1 << 16;
+
+/// On a request for a path of Gate.
+#[derive(Clone, Copy, Debug)]
+struct OfGate;
+
+/// What clients of Gate ask for first of all.
+pub async fn version() -> Json<Value> {
+    Json(json!({"version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// Answers as Gate does where it answers otherwise than Kayenta: terraform providers read the
+/// `timestamp` of an error unasked, and the spin CLI wants 200 of what is deleted.
+pub async fn answer_as_gate(request: axum::extract::Request, next: Next) -> Response {
+    let is_of_gate = request.extensions().get::<OfGate>().is_some();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !is_of_gate {
+        return response;
+    }
+    if status == StatusCode::NO_CONTENT {
+        *response.status_mut() = StatusCode::OK;
+    }
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let body = to_bytes(body, MOST_BYTES).await.unwrap_or_default();
+    let mut told: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
+    let reason = status.canonical_reason().unwrap_or("Error");
+    told.entry("message").or_insert(reason.into());
+    told.insert("error".to_owned(), reason.into());
+    told.insert("status".to_owned(), status.as_u16().into());
+    let now = iso_from_millis(Clock::System.now_millis());
+    told.insert("timestamp".to_owned(), now.into());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    (parts, Json(told)).into_response()
+}
 
 /// Turns a path of Gate into the one that Gate itself would call; leaves every other as it is.
-pub fn without_gate<B>(mut request: Request<B>) -> Request<B> {
+pub fn without_gate(mut request: Request<Body>) -> Request<Body> {
+    if request.uri().path().starts_with("/v2/") {
+        request.extensions_mut().insert(OfGate);
+    }
     let uri = request.uri();
     if let Some(direct) = direct(uri.path(), uri.query().unwrap_or_default())
         && let Ok(direct) = direct.parse::<Uri>()
@@ -114,7 +166,7 @@ mod tests {
             ("/canary/v2", "/canary/v2"),
         ];
         for (given, expected) in cases {
-            let request = Request::builder().uri(given).body(()).unwrap();
+            let request = Request::builder().uri(given).body(Body::empty()).unwrap();
             assert_eq!(without_gate(request).uri(), expected, "{given}");
         }
     }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::refusal::About;
 use super::request::{parse, read};
 use crate::app::App;
 use crate::canary::Id;
@@ -94,19 +95,21 @@ impl<T: DeserializeOwned + Asked> FromRequest<App> for Keyed<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let key = key(&request).map_err(IntoResponse::into_response)?;
         let target = format!("{} {}\n", request.method(), request.uri());
+        let about = About::of(request.extensions());
         let bytes = read(request, app).await?;
         let (body, notes) =
-            asked(&bytes, app.clock.now_millis()).map_err(IntoResponse::into_response)?;
+            asked(&bytes, app.clock.now_millis(), &about).map_err(IntoResponse::into_response)?;
         let key = key.map(|key| key_of(key, &[target.as_bytes(), &bytes].concat()));
         Ok(Self { body, key, notes })
     }
 }
 
 /// What a body asks for. Times may be told as `now`, which the types of the wire do not know.
-fn asked<T: DeserializeOwned + Asked>(bytes: &[u8], now: i64) -> Result<(T, Notes)> {
+fn asked<T: DeserializeOwned + Asked>(bytes: &[u8], now: i64, about: &About) -> Result<(T, Notes)> {
     let Ok(value) = parse::<Value>(bytes) else {
         return Ok((parse(bytes)?, Notes::default()));
     };
+    about.read(&value);
     let sent = Sent::read::<T>(value, now);
     let body: Result<T> = if sent.is_changed {
         parse(sent.value.to_string().as_bytes())

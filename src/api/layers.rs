@@ -2,6 +2,7 @@
 //! whatever goes wrong.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::trace::TraceLayer;
 
 use super::problem::Problem;
+use super::{gate, refusal};
 use crate::config::Server;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,6 +37,7 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let limit = server.request_timeout;
+    let lines = Arc::<refusal::Lines>::default();
     let cors = server.cors.then(|| middleware::from_fn(allow_origin));
     routes.layer(
         ServiceBuilder::new()
@@ -49,6 +52,10 @@ where
                 answer_in_time(limit, request, next)
             }))
             .layer(CompressionLayer::new())
+            .layer(middleware::from_fn(gate::answer_as_gate))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                refusal::log(Arc::clone(&lines), request, next)
+            }))
             .layer(DefaultBodyLimit::max(server.max_body_bytes)),
     )
 }

@@ -110,7 +110,8 @@ impl Query {
             .ok_or_else(|| Error::Invalid(format!("the query parameter '{name}' must be given")))
     }
 
-    /// All values: the parameter may stand several times, or hold a list with commas.
+    /// All values: the parameter may stand several times, or hold a list with commas, which may stand
+    /// in brackets, as Spinnaker's MCP server sends it.
     pub fn list(&self, name: &str) -> Vec<String> {
         let mut given: Vec<&str> = self
             .0
@@ -120,7 +121,9 @@ impl Query {
             .collect();
         // A single value is split at its commas; repeated ones stand for themselves.
         if let [single] = given[..] {
-            given = single.split(',').collect();
+            let inner = single.trim().strip_prefix('[');
+            let inner = inner.and_then(|inner| inner.strip_suffix(']'));
+            given = inner.unwrap_or(single).split(',').collect();
         }
         given
             .into_iter()
@@ -135,7 +138,9 @@ impl Query {
     pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
         self.text(name)
             .map(|text| {
-                text.trim().parse().map_err(|_| {
+                let text = text.trim();
+                let number = text.parse().or_else(|_| whole(text).parse());
+                number.map_err(|_| {
                     Error::Invalid(format!(
                         "'{text}' is no value for '{name}', which wants a number"
                     ))
@@ -148,5 +153,45 @@ impl Query {
         self.text(name).is_some_and(|text| {
             ["true", "1", "yes", "on"].contains(&text.to_ascii_lowercase().as_str())
         })
+    }
+}
+
+/// A whole number without the zeros after its point: a language model writes 60 as `60.0`.
+fn whole(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => whole,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_as_careless_clients_write_them() {
+        let numbers = [
+            ("n=60", Some(60)),
+            ("n=60.0", Some(60)),
+            ("n=%2060.00", Some(60)),
+            ("n=60.5", None),
+            ("n=x", None),
+            ("n=.0", None),
+        ];
+        for (text, expected) in numbers {
+            let number = Query::read(text.as_bytes()).number::<i64>("n");
+            assert_eq!(number.ok().flatten(), expected, "{text}");
+        }
+        let lists: [(&str, &[&str]); 6] = [
+            ("l=a,b", &["a", "b"]),
+            ("l=a&l=b,c", &["a", "b,c"]),
+            ("l=[a=b,%20c=d]", &["a=b", "c=d"]),
+            ("l=[a]", &["a"]),
+            ("l=[]", &[]),
+            ("l=[a", &["[a"]),
+        ];
+        for (text, expected) in lists {
+            assert_eq!(Query::read(text.as_bytes()).list("l"), expected, "{text}");
+        }
     }
 }

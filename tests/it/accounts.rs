@@ -36,10 +36,10 @@ async fn an_account_is_found_by_name_alone_else_the_first_of_its_type() {
     assert_eq!(listed("configurationAccountName=configs").await, 1);
     assert_eq!(listed("configurationAccountName=both").await, 0);
     // Argo gives the storage account's name, which may be of the other type, and empty values.
-    assert_eq!(
-        listed("application=web&configurationAccountName=objects").await,
-        0
-    );
+    let of_argo = "application=web&configurationAccountName=objects";
+    assert_eq!(listed(of_argo).await, 1, "that of the first account");
+    let other = "application=nosuch&configurationAccountName=objects";
+    assert_eq!(listed(other).await, 0);
     assert_eq!(listed("application=&configurationAccountName=").await, 1);
     let config = json!({"id": "argo", "name": "argo", "applications": ["web"], "metrics": []});
     assert_eq!(
@@ -49,10 +49,12 @@ async fn an_account_is_found_by_name_alone_else_the_first_of_its_type() {
             .0,
         200
     );
+    let (_, list) = client.get(&format!("/canaryConfig?{of_argo}")).await;
     assert_eq!(
-        listed("application=web&configurationAccountName=objects").await,
-        1
+        list[0]["id"], "argo",
+        "it has one of its own by now: {list}"
     );
+    assert_eq!(listed(other).await, 0);
 
     let refused = [
         (

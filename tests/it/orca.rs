@@ -150,3 +150,67 @@ async fn a_process_that_is_switched_off_takes_up_no_work() {
     );
     assert_eq!(client.post(switch, &json!({"enabled": "x"})).await.0, 400);
 }
+
+/// Since 2025.1 Orca reads the answer to a start as a map of texts, and fails the stage at anything
+/// else; of an error it casts each member without looking.
+#[tokio::test]
+async fn a_strict_reader_of_2026_gets_texts() {
+    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let client = &serin.client;
+    let config = json!({"id": "stored", "name": "stored", "applications": ["web"],
+        "metrics": adhoc(&["latency"])["canaryConfig"]["metrics"], "classifier": {"groupWeights": {}}});
+    assert_eq!(client.post("/canaryConfig", &config).await.0, 200);
+    let request = adhoc(&["latency"])["executionRequest"].clone();
+    let doubtful = |mut request: Value| {
+        request["thresholds"] = json!({"pass": 10, "marginal": 90});
+        request
+    };
+    for request in [request.clone(), doubtful(request.clone())] {
+        let (status, answer) = client
+            .post("/canary/stored?application=web", &request)
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        let members = answer.as_object().unwrap();
+        assert!(members["canaryExecutionId"].is_string(), "{answer}");
+        for (name, value) in members {
+            assert!(value.is_string(), "'{name}' is no text: {answer}");
+        }
+        client
+            .poll(answer["canaryExecutionId"].as_str().unwrap())
+            .await;
+    }
+
+    let refused = [
+        ("/canary/nosuch", request.clone()),
+        ("/canary/stored?metricsAccountName=nosuch", request.clone()),
+        (
+            "/canary/stored",
+            json!({"scopes": {}, "thresholds": {"pass": 95, "marginal": 75}}),
+        ),
+        ("/canary/stored", json!({"scopes": 5})),
+        ("/canary/stored", json!([])),
+        ("/nosuch", json!({})),
+        ("/judges", json!({})),
+    ];
+    for (path, body) in refused {
+        let (status, told) = client.post(path, &body).await;
+        assert!(400 <= status, "{path}: {told}");
+        let members = told.as_object().unwrap();
+        assert!(members["message"].is_string(), "{path}: {told}");
+        for name in ["message", "error"] {
+            let is_text = members.get(name).is_none_or(Value::is_string);
+            assert!(is_text, "'{name}' of {path} is no text: {told}");
+        }
+        for name in ["errors", "messages"] {
+            let texts = |list: &Value| {
+                list.as_array()
+                    .is_some_and(|list| list.iter().all(Value::is_string))
+            };
+            assert!(
+                members.get(name).is_none_or(texts),
+                "'{name}' of {path}: {told}"
+            );
+        }
+    }
+}

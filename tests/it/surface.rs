@@ -177,10 +177,91 @@ async fn gates_paths_lead_to_kayentas() {
             .0,
         400
     );
-    assert_eq!(client.delete("/v2/canaryConfig/spin-cfg").await.0, 204);
+    assert_eq!(client.delete("/canaryConfig/spin-cfg").await.0, 204);
 
     let off = Serin::start_with("", &[("server.gateAliases", "false")], None).await;
     assert_eq!(off.client.get("/v2/canaries/judges").await.0, 404);
+    assert_eq!(off.client.get("/version").await.0, 404);
+}
+
+/// jgramoll's terraform provider reads `timestamp` unasked, and the number of `status`.
+#[tokio::test]
+async fn refusals_on_gates_paths_are_those_of_gate() {
+    let serin = Serin::start("http://127.0.0.1:9").await;
+    let client = &serin.client;
+    let config = json!({"id": "one", "name": "one", "applications": ["a"]});
+    assert_eq!(client.post("/v2/canaryConfig", &config).await.0, 200);
+    let url = |path: &str| format!("{}{path}", client.url);
+    let http = &client.http;
+    let cases = [
+        (
+            http.get(url("/v2/canaryConfig/nosuch")),
+            404,
+            "No such object named nosuch",
+        ),
+        (
+            http.delete(url("/v2/canaryConfig/nosuch")),
+            400,
+            "Does not exist",
+        ),
+        (
+            http.put(url("/v2/canaryConfig/nosuch")).json(&config),
+            400,
+            "Canary config 'nosuch' does not exist.",
+        ),
+        (
+            http.post(url("/v2/canaryConfig")).json(&config),
+            400,
+            "Canary config 'one' already exists.",
+        ),
+        (http.post(url("/v2/canaryConfig")).body("{"), 400, ""),
+        (
+            http.post(url("/v2/canaryConfig"))
+                .header("content-type", "text/plain")
+                .body("{}"),
+            415,
+            "",
+        ),
+        (
+            http.patch(url("/v2/canaryConfig")),
+            405,
+            "PATCH is not allowed here",
+        ),
+        (http.get(url("/v2/canaryConfig/a%2Fb")), 400, ""),
+        (http.get(url("/v2/canaries/canary/nosuch/nosuch")), 404, ""),
+        (
+            http.post(url("/v2/canaries/canary/nosuch"))
+                .json(&json!({})),
+            404,
+            "",
+        ),
+        (http.get(url("/v2/nosuch")), 404, "No message available"),
+        // A page of another site.
+        (
+            http.post(url("/v2/canaryConfig"))
+                .header("origin", "http://example.com")
+                .json(&config),
+            403,
+            "",
+        ),
+    ];
+    for (request, expected, message) in cases {
+        let (status, body) = answer(request).await;
+        assert_eq!(status, expected, "{body}");
+        assert_eq!(body["status"], expected, "{body}");
+        let error = StatusCode::from_u16(status).unwrap().canonical_reason();
+        assert_eq!(body["error"].as_str(), error, "{body}");
+        let timestamp = body["timestamp"].as_str().unwrap();
+        assert!(timestamp.parse::<jiff::Timestamp>().is_ok(), "{body}");
+        let told = body["message"].as_str().unwrap();
+        assert!(
+            !told.is_empty() && (message.is_empty() || told == message),
+            "{body}"
+        );
+    }
+    // Kayenta's own paths answer as Kayenta does.
+    let (_, body) = client.get("/canaryConfig/nosuch").await;
+    assert_eq!(body, problem(404, "No such object named nosuch"));
 }
 
 #[tokio::test]
@@ -222,5 +303,36 @@ async fn every_answer_tells_browsers_to_be_careful() {
     assert!(
         !text.contains(" onload=") && !text.contains("<style"),
         "{text}"
+    );
+}
+
+/// Everything in the query string, lists as one text, numbers as a language model writes them.
+#[tokio::test]
+async fn a_query_of_spinnakers_mcp_server_is_tried() {
+    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
+    let serin = Serin::start_with(&prometheus.url, &[], None).await;
+    let client = &serin.client;
+    let parameters = [
+        ("metricsAccountName", "prometheus"),
+        ("storageAccountName", "local"),
+        ("metricSetName", "requests"),
+        ("metricName", "http_requests"),
+        ("scope", "v2"),
+        ("start", "2024-06-01T01:00:00Z"),
+        ("end", "2024-06-01T02:00:00Z"),
+        ("step", "60.0"),
+        ("groupByFields", "[zone, pod]"),
+        ("customFilter", "version=\"${scope}\""),
+    ];
+    let url = format!("{}/fetch/prometheus/query", client.url);
+    let (status, body) = answer(client.http.post(url).query(&parameters)).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body["metricSetListId"].is_string(), "{body}");
+    let asked = prometheus.asked();
+    let params = &asked.last().unwrap().params;
+    let expected = "avg(http_requests{version=\"v2\"}) by (zone,pod)";
+    assert_eq!(
+        (params["query"].as_str(), params["step"].as_str()),
+        (expected, "60")
     );
 }

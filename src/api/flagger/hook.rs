@@ -5,7 +5,7 @@ use crate::canary::Outcome;
 /// When Flagger asks. In the order of a rollout, as far as they may start an analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
-    /// Before anything moves; a no waits. Flagger 1.43 and before send the checksum of the revision
+    /// Before anything moves; a no waits. Flagger (1.44 as well) sends the checksum of the revision
     /// before with it, so that nothing may be started or told by it.
     ConfirmRollout,
     /// Before the first traffic; a no counts as a failed check.
