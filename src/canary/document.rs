@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::told::{ByHand, Look, Side, Times, Told, judged_in};
 use super::{
     AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
-    CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, iso_from_millis,
+    CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, StageException, iso_from_millis,
 };
 
 /// An execution of either kind.
@@ -121,6 +121,7 @@ impl Execution for CanaryExecutionStatusResponse {
     fn end_canceled(&mut self, now_millis: i64) {
         self.status = ExecutionStatus::Canceled;
         self.outcome = Some(Outcome::Canceled);
+        self.exception = Some(StageException::canceled());
         self.complete = true;
         for state in self.stage_status.values_mut() {
             if state == "running" {

@@ -133,7 +133,7 @@ impl ExecutionStatus {
     }
 }
 
-/// Why an execution ended `terminal`.
+/// Why an execution ended `terminal`, or that it was canceled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StageException {
@@ -151,6 +151,16 @@ pub struct StageException {
 }
 
 impl StageException {
+    /// Of an execution that was canceled: Deck and Referee take what has none for a report.
+    pub fn canceled() -> Self {
+        let mut exception = Self::default();
+        let told = "Canary execution was canceled.";
+        exception.details.insert("error".to_owned(), told.into());
+        let none = Value::Array(Vec::new());
+        exception.details.insert("errors".to_owned(), none);
+        exception
+    }
+
     /// What the stage said when it failed.
     pub fn message(&self) -> Option<String> {
         let text = |value: &Value| value.as_str().map(str::to_owned);

@@ -117,7 +117,11 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
                 let (some, all) = (summary.not_judged, summary.metrics);
                 format!("{some} of {all} metrics could not be judged")
             }),
-        failure: canary.exception.as_ref().map(failure),
+        failure: canary
+            .exception
+            .as_ref()
+            .filter(|_| told.outcome != Outcome::Canceled)
+            .map(failure),
         thresholds: told.thresholds.and_then(thresholds_of),
         scopes: scopes(canary),
         facts: facts(canary, judged),

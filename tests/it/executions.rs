@@ -328,6 +328,12 @@ async fn a_cancel_ends_the_canary_and_stops_its_queries() {
         (&json!("canceled"), &json!(true))
     );
     assert_eq!(done.get("result"), None);
+    // Deck and Referee take a run without an exception for one with a result.
+    let told = json!({"error": "Canary execution was canceled.", "errors": []});
+    assert_eq!(
+        (&done["exception"]["details"], &done["outcome"]),
+        (&told, &json!("canceled"))
+    );
 
     // Its places are free: another canary's queries go out at once.
     let before = prometheus.asked().len();

@@ -267,6 +267,8 @@ describe('executions', () => {
     const execution = await complete(ids.canceled);
     isA('ICanaryExecutionStatusResult', execution, FAILED);
     assert.equal(execution.status, 'canceled');
+    // Without it, Deck takes it for one with a result.
+    assert.equal(execution.exception.details.error, 'Canary execution was canceled.');
     canBeShown(execution, 'unreachable');
   });
 
