@@ -34,7 +34,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
@@ -99,6 +99,8 @@ fn routes() -> OpenApiRouter<App> {
         ))
         .routes(routes!(flagger::answer_flagger_hook))
         .routes(routes!(scores::query_scores, scores::query_scores_by_form))
+        .routes(routes!(scores::query_course, scores::query_course_by_form))
+        .routes(routes!(scores::tell_build))
         .routes(routes!(events::watch_canary))
         .routes(routes!(events::watch_analysis))
         .routes(routes!(actions::list_canary_actions))
@@ -183,6 +185,7 @@ pub fn router(app: &App) -> Router {
     };
     let routes = routes
         .merge(page)
+        .route("/prometheus/api/v1/{*rest}", any(scores::refuse_rest))
         .route("/ui/charts/{file}", get(charts::show))
         .merge(ui::routes(server))
         .fallback(answer_unknown_path)

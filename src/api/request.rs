@@ -96,6 +96,13 @@ impl Query {
         Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
     }
 
+    /// With what is given there, unless it is given here.
+    #[must_use]
+    pub fn or(mut self, mut other: Self) -> Self {
+        self.0.append(&mut other.0);
+        self
+    }
+
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0
             .iter()

@@ -1,63 +1,42 @@
-//! `/prometheus/api/v1/query`: scores, for whom asks a Prometheus, as Flagger's metric templates do.
+//! `/prometheus/api/v1`: scores, for whom asks a Prometheus, as Flagger's metric templates, Argo
+//! Rollouts and Grafana do.
 
-use std::collections::HashSet;
+mod answer;
+mod course;
+mod times;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use indexmap::IndexMap;
-use serde::Serialize;
-use serde_json::json;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::request::Query as Parameters;
 use crate::app::App;
 use crate::canary::CanaryExecutionStatusResponse;
 use crate::error::{Error, Result};
-use crate::metrics::selection::{Query, SCORE, Selection};
+use crate::metrics::selection::{Query, Selection};
 use crate::storage::{Line, Search};
+use answer::{Scores, ScoresResponse};
+use times::Times;
 
 /// How many of the newest canaries are looked at.
 const LOOKED_AT: i64 = 1000;
 
-/// The answer of Prometheus to an instant query.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ScoresResponse {
-    #[schema(example = "success")]
-    status: &'static str,
-    data: Scores,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Scores {
-    #[schema(example = "vector")]
-    result_type: &'static str,
-    result: Vec<Sample>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Sample {
-    #[schema(value_type = std::collections::BTreeMap<String, String>)]
-    metric: IndexMap<&'static str, String>,
-    /// Seconds and the score as text.
-    #[schema(value_type = Vec<serde_json::Value>, example = json!([1_714_561_260.0, "97.5"]))]
-    value: (f64, String),
-}
-
 /// Query scores as in Prometheus
 ///
-/// `serin_canary_score` of the newest canary of an application and a config that has ended, with
-/// the labels `application`, `config`, `config_id`, `classification`, `control`, `experiment` and
+/// `serin_canary_score` of the newest canary of an application and a config that had ended at `time`,
+/// with the labels `application`, `config`, `config_id`, `classification`, `control`, `experiment` and
 /// `execution_id`; nothing when that one has no score. `last_over_time(serin_canary_score[30m])`
-/// leaves out what ended longer ago. `vector(1)` is answered with 1.
+/// leaves out what ended longer ago. Numbers, such as `vector(1)` and `1+1`, are answered as they are.
 #[utoipa::path(get, path = "/prometheus/api/v1/query", tag = "delivery",
-    params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}")),
+    params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}"),
+        ("time" = Option<String>, Query, description = "seconds or RFC 3339; now, if not given")),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
 pub async fn query_scores(State(app): State<App>, parameters: Parameters) -> Response {
-    answer(&app, parameters.text("query")).await
+    answered(at_once(&app, &parameters).await)
 }
 
 /// Query scores as in Prometheus, with a form
@@ -71,20 +50,61 @@ pub async fn query_scores_by_form(
     parameters: Parameters,
     form: Bytes,
 ) -> Response {
-    let form = Parameters::read(&form);
-    answer(&app, form.text("query").or(parameters.text("query"))).await
+    answered(at_once(&app, &Parameters::read(&form).or(parameters)).await)
 }
 
-async fn answer(app: &App, query: Option<&str>) -> Response {
-    match samples(app, query.unwrap_or_default()).await {
-        Ok(result) => Json(ScoresResponse {
-            status: "success",
-            data: Scores {
-                result_type: "vector",
-                result,
-            },
-        })
-        .into_response(),
+/// Query the course of scores as in Prometheus
+///
+/// At each time what `query` answers there, in one series for every application and config.
+#[utoipa::path(get, path = "/prometheus/api/v1/query_range", tag = "delivery",
+    params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}"),
+        ("start" = String, Query, description = "seconds or RFC 3339"), ("end" = String, Query),
+        ("step" = String, Query, description = "seconds, or a duration")),
+    responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
+pub async fn query_course(State(app): State<App>, parameters: Parameters) -> Response {
+    answered(over_time(&app, &parameters).await)
+}
+
+/// Query the course of scores as in Prometheus, with a form
+///
+/// As `GET` does.
+#[utoipa::path(post, path = "/prometheus/api/v1/query_range", tag = "delivery",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=serin_canary_score&start=1714561200&end=1714564800&step=60"),
+    responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
+pub async fn query_course_by_form(
+    State(app): State<App>,
+    parameters: Parameters,
+    form: Bytes,
+) -> Response {
+    answered(over_time(&app, &Parameters::read(&form).or(parameters)).await)
+}
+
+/// Say what answers as a Prometheus
+///
+/// Grafana asks before it asks for anything else.
+#[utoipa::path(get, path = "/prometheus/api/v1/status/buildinfo", tag = "delivery",
+    responses((status = 200, body = Object)))]
+pub async fn tell_build() -> Json<Value> {
+    let version = env!("CARGO_PKG_VERSION");
+    Json(json!({"status": "success", "data": {
+        "application": "serin", "version": version, "revision": "", "branch": "", "buildUser": "",
+        "buildDate": "", "goVersion": "",
+    }}))
+}
+
+/// Whatever else there is in a Prometheus.
+pub async fn refuse_rest(uri: Uri) -> Response {
+    in_prometheus_words(Error::Invalid(format!(
+        "'{}' is not served here: serin answers query, query_range and status/buildinfo, for \
+         {} and numbers",
+        uri.path(),
+        crate::metrics::selection::SCORE
+    )))
+}
+
+fn answered(scores: Result<Scores>) -> Response {
+    match scores {
+        Ok(scores) => Json(ScoresResponse::new(scores)).into_response(),
         Err(error) => in_prometheus_words(error),
     }
 }
@@ -100,77 +120,47 @@ fn in_prometheus_words(error: Error) -> Response {
     (problem.into_response().status(), Json(body)).into_response()
 }
 
-async fn samples(app: &App, query: &str) -> Result<Vec<Sample>> {
+async fn at_once(app: &App, asked: &Parameters) -> Result<Scores> {
     let now = app.clock.now_millis();
-    match Query::parse(query)? {
-        Query::Constant(number) => Ok(vec![Sample {
-            metric: IndexMap::new(),
-            value: value(now, number),
-        }]),
-        Query::Scores(selection) => scores(app, &selection, now).await,
-    }
+    let query = Query::parse(asked.text("query").unwrap_or_default())?;
+    let (shown, time) = times::instant(asked.text("time"), now)?;
+    Ok(match query {
+        Query::Number(number) => Scores::Scalar(answer::value(shown, number)),
+        Query::Vector(number) => Scores::number(shown, number),
+        Query::Scores(selection) => {
+            let lines = lines(app, &selection, time).await?;
+            let samples = course::at(&lines, &selection, time);
+            Scores::Vector(samples.map(|found| found.sample(shown)).collect())
+        }
+    })
 }
 
-async fn scores(app: &App, selection: &Selection, now: i64) -> Result<Vec<Sample>> {
+async fn over_time(app: &App, asked: &Parameters) -> Result<Scores> {
+    let query = Query::parse(asked.text("query").unwrap_or_default())?;
+    let times = Times::read(asked)?;
+    Ok(match query {
+        Query::Number(number) | Query::Vector(number) => Scores::constant(&times, number),
+        Query::Scores(selection) => {
+            let lines = lines(app, &selection, times.end).await?;
+            Scores::Matrix(course::over(&lines, &selection, &times)?)
+        }
+    })
+}
+
+/// Canaries that may have ended by then, the newest first.
+async fn lines(
+    app: &App,
+    selection: &Selection,
+    time: i64,
+) -> Result<Vec<Line<CanaryExecutionStatusResponse>>> {
     let only = |label| selection.only(label).map(str::to_owned);
     let search = Search {
         accounts: app.stores(),
         application: only("application"),
         config: only("config").or_else(|| only("config_id")),
+        until: Some(time.saturating_add(1)),
         limit: LOOKED_AT,
         ..Search::default()
     };
-    let lines = app.storage.search(&search).await?;
-    Ok(newest(&lines, selection, now))
-}
-
-/// Of lines with the newest first, one for every application and config.
-fn newest(
-    lines: &[Line<CanaryExecutionStatusResponse>],
-    selection: &Selection,
-    now: i64,
-) -> Vec<Sample> {
-    let mut seen = HashSet::new();
-    let ended = lines.iter().filter(|line| line.brief.outcome.is_final());
-    let newest = ended.filter(|line| {
-        let Line {
-            application, brief, ..
-        } = line;
-        seen.insert((application, &brief.config_id, &brief.config_name))
-    });
-    let samples = newest.filter_map(|line| {
-        let brief = &line.brief;
-        let ended = brief.end_time.unwrap_or(line.build_time);
-        let is_old = |within: std::time::Duration| within.as_millis() < since(ended, now);
-        // An older score would tell of a release that is not the one that ended last.
-        let score = brief
-            .score
-            .filter(|_| !selection.within.is_some_and(is_old))?;
-        let labels = [
-            ("application", line.application.as_str()),
-            ("config", brief.config_name.as_str()),
-            ("config_id", brief.config_id.as_str()),
-            ("classification", brief.outcome.word()),
-            ("control", brief.control.as_str()),
-            ("experiment", brief.experiment.as_str()),
-            ("execution_id", line.id.as_str()),
-        ];
-        let name = ("__name__", SCORE.to_owned());
-        selection.fits(&labels).then(|| Sample {
-            metric: std::iter::once(name)
-                .chain(labels.map(|(label, value)| (label, value.to_owned())))
-                .collect(),
-            value: value(now, score),
-        })
-    });
-    samples.collect()
-}
-
-fn since(ended: i64, now: i64) -> u128 {
-    u128::try_from(now.saturating_sub(ended)).unwrap_or(0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of our time fit")]
-fn value(now: i64, number: f64) -> (f64, String) {
-    (now as f64 / 1000.0, number.to_string())
+    app.storage.search(&search).await
 }

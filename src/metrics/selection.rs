@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use promql_parser::label::{MatchOp, Matcher as Label};
-use promql_parser::parser::{Expr, FunctionArgs, VectorSelector};
+use promql_parser::parser::{Expr, FunctionArgs, VectorSelector, token};
 use regex_lite::Regex;
 
 use super::promql;
@@ -18,8 +18,10 @@ const SHOWN: usize = 200;
 
 #[derive(Debug)]
 pub enum Query {
-    /// `vector(1)`: who asks wants to know whether it is answered.
-    Constant(f64),
+    /// `1+1`: who asks wants to know whether it is answered.
+    Number(f64),
+    /// `vector(1)`, for the same.
+    Vector(f64),
     Scores(Selection),
 }
 
@@ -53,15 +55,19 @@ impl Query {
             let shown: String = text.trim().chars().take(SHOWN).collect();
             Error::Invalid(format!(
                 "'{shown}' is not understood here; there are {SCORE}{{application=\"…\", config=\"…\"}}, \
-                 last_over_time({SCORE}{{…}}[30m]) and vector(1)"
+                 last_over_time({SCORE}{{…}}[30m]), and numbers, as in vector(1)"
             ))
         };
         let parsed = promql::parse(text).ok_or_else(not_understood)?;
-        match parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))? {
+        let parsed = parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))?;
+        if let Some(number) = number(&parsed) {
+            return Ok(Self::Number(number));
+        }
+        match parsed {
             Expr::VectorSelector(selector) => Selection::of(selector, None),
             Expr::Call(call) => match (call.func.name, argument(call.args)) {
-                ("vector", Some(Expr::NumberLiteral(number))) => {
-                    return Ok(Self::Constant(number.val));
+                ("vector", Some(inner)) => {
+                    return number(&inner).map(Self::Vector).ok_or_else(not_understood);
                 }
                 ("last_over_time", Some(Expr::MatrixSelector(matrix))) => {
                     Selection::of(matrix.vs, Some(matrix.range))
@@ -74,6 +80,28 @@ impl Query {
             || Err(not_understood()),
             |selection| Ok(Self::Scores(selection?)),
         )
+    }
+}
+
+/// Of an expression of numbers. Trees are not deep: [`promql::parse`] sees to that.
+fn number(expression: &Expr) -> Option<f64> {
+    match expression {
+        Expr::NumberLiteral(literal) => Some(literal.val),
+        Expr::Paren(inner) => number(&inner.expr),
+        Expr::Unary(inner) => number(&inner.expr).map(|number| -number),
+        Expr::Binary(binary) => {
+            let (left, right) = (number(&binary.lhs)?, number(&binary.rhs)?);
+            match binary.op.id() {
+                token::T_ADD => Some(left + right),
+                token::T_SUB => Some(left - right),
+                token::T_MUL => Some(left * right),
+                token::T_DIV => Some(left / right),
+                token::T_MOD => Some(left % right),
+                token::T_POW => Some(left.powf(right)),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 
@@ -161,7 +189,7 @@ mod tests {
     fn scores(text: &str) -> Selection {
         match Query::parse(text).unwrap() {
             Query::Scores(selection) => selection,
-            Query::Constant(number) => panic!("{text}: {number}"),
+            other => panic!("{text}: {other:?}"),
         }
     }
 
@@ -216,9 +244,20 @@ mod tests {
         }
         for text in ["vector(1)", " vector( 1 ) "] {
             assert!(
-                matches!(Query::parse(text), Ok(Query::Constant(1.0))),
+                matches!(Query::parse(text), Ok(Query::Vector(1.0))),
                 "{text}"
             );
+        }
+        for (text, expected) in [
+            ("1+1", 2.0),
+            ("7", 7.0),
+            ("-(2 * 3) / 4", -1.5),
+            ("2^3%5", 3.0),
+        ] {
+            let parsed = Query::parse(text);
+            let is_it =
+                matches!(parsed, Ok(Query::Number(number)) if number.total_cmp(&expected).is_eq());
+            assert!(is_it, "{text}: {parsed:?}");
         }
     }
 
@@ -238,6 +277,8 @@ mod tests {
             "last_over_time(serin_canary_score)",
             "rate(serin_canary_score[5m])",
             "vector(x)",
+            "1 > 0",
+            "1 + serin_canary_score",
             "serin_canary_score{config=}",
             &deep,
             &closed,
