@@ -25,7 +25,8 @@ use tracing_subscriber::EnvFilter;
 
 pub use serve::Service;
 
-use crate::config::{LoadOptions, Loaded, LogFormat};
+use crate::config::{LoadOptions, Loaded, LogFormat, Secrets, Unread};
+use crate::secrets::Engines;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -73,12 +74,21 @@ pub struct Configured {
 
 impl Configured {
     fn load(&self) -> anyhow::Result<Loaded> {
+        self.load_with(&Engines::default())
+    }
+
+    /// For who wants no secret: none is asked for, unless the rest cannot be read without.
+    fn load_settings(&self) -> anyhow::Result<Loaded> {
+        self.load_with(&Unread).or_else(|_| self.load())
+    }
+
+    fn load_with(&self, secrets: &dyn Secrets) -> anyhow::Result<Loaded> {
         let options = LoadOptions {
             file: self.config.clone(),
             prometheus_url: self.prometheus.clone(),
             overrides: Vec::new(),
         };
-        crate::config::load(&options).context("the configuration cannot be used")
+        crate::config::load(&options, secrets).context("the configuration cannot be used")
     }
 }
 

@@ -5,10 +5,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
+use tempfile::TempPath;
 
 mod accounts;
 mod actions;
@@ -19,15 +21,17 @@ mod notifications;
 mod placeholder;
 mod read;
 mod scalar;
+mod secret;
 mod section;
 #[cfg(test)]
 mod tests;
 pub mod text;
 
 pub use actions::ActionHost;
-pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, print};
+pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load_with, print};
 pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};
 pub use scalar::{duration, nearest};
+pub use secret::{Reference, Secrets, Unread};
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +66,8 @@ pub struct Config {
     pub metric_name_validation: bool,
     /// Whether finished executions are archived.
     pub archive: bool,
+    /// The files of secrets that keys want as files, for as long as somebody has this.
+    pub secret_files: Arc<Vec<TempPath>>,
 }
 
 #[derive(Clone, Debug)]

@@ -21,5 +21,6 @@ pub mod notify;
 pub mod outbox;
 pub mod report;
 pub mod run;
+pub mod secrets;
 pub mod storage;
 pub mod ui;

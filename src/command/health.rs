@@ -20,7 +20,7 @@ pub struct Health {
 impl Health {
     /// Asks the service of this configuration; success if it is UP.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let server = self.configured.load()?.config.server;
+        let server = self.configured.load_settings()?.config.server;
         // Who listens on all addresses listens on that of the loop, too.
         let host = match server.address.as_str() {
             "0.0.0.0" => "127.0.0.1".to_owned(),

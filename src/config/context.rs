@@ -2,12 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use ::config::{Map as Table, Value, ValueKind};
+use tempfile::TempPath;
 
 use super::layers::COMPILED_IN;
 use super::placeholder::{Unresolved, expand};
 use super::scalar::{self, relax};
+use super::secret::{Reference, Secrets};
+
+const KUBERNETES: &str = "k8s";
+const KUBERNETES_ENABLED: &str = "spinnaker.secrets.kubernetes.enabled";
 
 /// How deep names in placeholders may lead to each other.
 const DEEPEST: usize = 16;
@@ -19,11 +25,74 @@ pub struct Context<'a> {
     /// The origin whose texts hold placeholders.
     pub file: Option<&'a str>,
     pub warnings: RefCell<Vec<String>>,
+    pub secrets: &'a dyn Secrets,
+    /// Secrets that keys want as files; they go with the last that holds them.
+    pub files: RefCell<Vec<TempPath>>,
+}
+
+/// What a reference stands for.
+pub struct Revealed {
+    pub value: String,
+    pub reference: Reference,
 }
 
 impl Context<'_> {
     pub fn warn(&self, warning: String) {
         self.warnings.borrow_mut().push(warning);
+    }
+
+    /// What a text stands for; none for what is a value itself.
+    ///
+    /// # Errors
+    /// Why the secret cannot be had.
+    pub fn reveal(&self, key: &str, text: &str) -> Result<Option<Revealed>, String> {
+        let Some(parsed) = Reference::parse(text) else {
+            return Ok(None);
+        };
+        // What is no reference after all may be a secret itself, and is not shown.
+        let unread = |why| format!("a reference to a secret cannot be read: {why}");
+        let reference = parsed.map_err(unread)?;
+        match self.value(key, &reference) {
+            Ok(value) => Ok(Some(Revealed { value, reference })),
+            Err(why) => Err(format!("the secret '{reference}' cannot be read: {why}")),
+        }
+    }
+
+    fn value(&self, key: &str, reference: &Reference) -> Result<String, String> {
+        let secret = self.secret(reference)?;
+        if reference.is_file(key) {
+            let written = self.write(&secret);
+            return written.map_err(|cause| format!("its file cannot be written: {cause}"));
+        }
+        let text = String::from_utf8(secret).map_err(|_| "it is no text".to_owned())?;
+        // The last line of a file ends with it, and no password goes on there.
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    }
+
+    fn secret(&self, reference: &Reference) -> Result<Vec<u8>, String> {
+        if reference.engine == KUBERNETES {
+            let enabled = self.find(KUBERNETES_ENABLED);
+            let enabled = enabled.and_then(|text| self.resolve(&text).ok());
+            if enabled.is_none_or(|text| scalar::flag(&text) != Ok(true)) {
+                return Err(format!(
+                    "the engine '{KUBERNETES}' is off; {KUBERNETES_ENABLED}: true switches it on"
+                ));
+            }
+        }
+        self.secrets.read(reference)
+    }
+
+    fn write(&self, secret: &[u8]) -> std::io::Result<String> {
+        // Nobody else may read it.
+        let mut file = tempfile::Builder::new()
+            .prefix("serin-secret-")
+            .tempfile()?;
+        file.write_all(secret)?;
+        let path = file.into_temp_path();
+        let shown = path.display().to_string();
+        self.files.borrow_mut().push(path);
+        Ok(shown)
     }
 
     /// A text of the file with its placeholders replaced.

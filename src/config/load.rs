@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::context::Context;
 use super::layers::{COMPILED_IN, Layer};
 use super::read::read;
+use super::secret::{Refused, Secrets};
 use super::{Config, Error, Result, text};
 
 /// Every key with its meaning and its default.
@@ -35,12 +37,21 @@ pub struct Loaded {
 }
 
 /// The configuration of this process.
-pub fn load(options: &LoadOptions) -> Result<Loaded> {
-    load_from(options, &environment())
+pub fn load(options: &LoadOptions, secrets: &dyn Secrets) -> Result<Loaded> {
+    load_with(options, &environment(), secrets)
+}
+
+/// The configuration that a process with this environment has, if it refers to no secrets.
+pub fn load_from(options: &LoadOptions, environment: &BTreeMap<String, String>) -> Result<Loaded> {
+    load_with(options, environment, &Refused)
 }
 
 /// The configuration that a process with this environment has.
-pub fn load_from(options: &LoadOptions, environment: &BTreeMap<String, String>) -> Result<Loaded> {
+pub fn load_with(
+    options: &LoadOptions,
+    environment: &BTreeMap<String, String>,
+    secrets: &dyn Secrets,
+) -> Result<Loaded> {
     let variable = |name| environment.get(name).filter(|text| !text.is_empty());
     let file = options
         .file
@@ -69,8 +80,11 @@ pub fn load_from(options: &LoadOptions, environment: &BTreeMap<String, String>) 
         root: &sum.0,
         file: file.as_deref(),
         warnings: RefCell::default(),
+        secrets,
+        files: RefCell::default(),
     };
-    let (config, effective) = read(&context, &file_order, prometheus_url.map(String::as_str))?;
+    let (mut config, effective) = read(&context, &file_order, prometheus_url.map(String::as_str))?;
+    config.secret_files = Arc::new(context.files.take());
     Ok(Loaded {
         config,
         effective,

@@ -1,6 +1,7 @@
 //! The keys of our own sections, and what to say of those that are not ours.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -28,6 +29,7 @@ const SECTIONS: &[&str] = &[
     "actions",
     "judge",
     "log",
+    "spinnaker",
     "kayenta",
 ];
 
@@ -135,6 +137,15 @@ pub fn read(
         })
     })?;
     let log = root.section("log", log)?;
+    // Read where a secret of Kubernetes is wanted.
+    root.section("spinnaker", |section| {
+        section.section("secrets", |section| {
+            let kubernetes = section.section("kubernetes", |section| section.flag("enabled"));
+            warn_of_rest(section, &[], &[])?;
+            kubernetes
+        })?;
+        warn_of_rest(section, &[], &[])
+    })?;
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
             prometheus_url,
@@ -160,6 +171,7 @@ pub fn read(
         remote_judge: kayenta.remote_judge,
         metric_name_validation: kayenta.metric_name_validation,
         archive: kayenta.archive,
+        secret_files: Arc::default(),
     };
     Ok((config, Json::Object(root.finish()?)))
 }

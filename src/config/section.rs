@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 
-use super::context::{Context, origin, plain, warn_unserved};
+use super::context::{Context, Revealed, origin, plain, warn_unserved};
 use super::layers::COMPILED_IN;
 use super::placeholder::Unresolved;
 use super::scalar::{self, MASK, mask, nearest, relax};
@@ -28,9 +28,22 @@ pub struct Section<'a> {
 }
 
 /// A text that was given for a key, and from where.
-struct Text {
+struct Given {
     text: String,
     place: String,
+    /// What stood there, if the text is a secret that lies elsewhere.
+    reference: Option<String>,
+}
+
+impl Given {
+    /// A reference says where a secret lies, and serin can read it again.
+    fn shown(&self) -> String {
+        self.reference.clone().unwrap_or_else(|| mask(&self.text))
+    }
+
+    fn masked(&self) -> String {
+        self.reference.clone().unwrap_or_else(|| MASK.to_owned())
+    }
 }
 
 impl<'a> Section<'a> {
@@ -117,10 +130,10 @@ impl<'a> Section<'a> {
     }
 
     pub fn text(&mut self, key: &'static str) -> Result<Option<String>> {
-        let text = self.take_text(key)?.map(|given| given.text);
-        let shown = text.as_deref().map(mask);
+        let given = self.take_text(key)?;
+        let shown = given.as_ref().map(Given::shown);
         self.effective.insert(key.to_owned(), shown.into());
-        Ok(text)
+        Ok(given.map(|given| given.text))
     }
 
     pub fn text_or(&mut self, key: &'static str, default: &str) -> Result<String> {
@@ -128,12 +141,10 @@ impl<'a> Section<'a> {
     }
 
     pub fn secret(&mut self, key: &'static str) -> Result<Option<SecretString>> {
-        let secret = self
-            .take_text(key)?
-            .map(|given| SecretString::from(given.text));
-        self.effective
-            .insert(key.to_owned(), secret.as_ref().map(|_| MASK).into());
-        Ok(secret)
+        let given = self.take_text(key)?;
+        let shown = given.as_ref().map(Given::masked);
+        self.effective.insert(key.to_owned(), shown.into());
+        Ok(given.map(|given| SecretString::from(given.text)))
     }
 
     pub fn secrets_by_name(&mut self, key: &'static str) -> Result<IndexMap<String, SecretString>> {
@@ -149,12 +160,11 @@ impl<'a> Section<'a> {
                     .shift_remove(&relax(name))
                     .expect("the name was taken from this mapping");
                 let path = section.path_of(name);
-                let secret = section.text_of(&path, value)?.map(|given| given.text);
-                section.effective.insert(name.to_owned(), MASK.into());
-                secrets.insert(
-                    name.to_owned(),
-                    SecretString::from(secret.unwrap_or_default()),
-                );
+                let given = section.text_of(&path, value)?;
+                let shown = given.as_ref().map_or(MASK.to_owned(), Given::masked);
+                section.effective.insert(name.to_owned(), shown.into());
+                let secret = given.map(|given| given.text).unwrap_or_default();
+                secrets.insert(name.to_owned(), SecretString::from(secret));
             }
             Ok(secrets)
         })
@@ -246,14 +256,14 @@ impl<'a> Section<'a> {
     ) -> Result<T> {
         let given = match (self.take_text(key)?, default) {
             (Some(given), _) => given,
-            (None, Some(default)) => Text {
+            (None, Some(default)) => Given {
                 text: default.to_owned(),
                 place: self.path_of(key),
+                reference: None,
             },
             (None, None) => return Err(Error(format!("{} must be given", self.path_of(key)))),
         };
-        self.effective
-            .insert(key.to_owned(), mask(&given.text).into());
+        self.effective.insert(key.to_owned(), given.shown().into());
         parse_given(&given, parse)
     }
 
@@ -264,7 +274,7 @@ impl<'a> Section<'a> {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>> {
         let given = self.take_text(key)?;
-        let shown = given.as_ref().map(|given| mask(&given.text));
+        let shown = given.as_ref().map(Given::shown);
         self.effective.insert(key.to_owned(), shown.into());
         given.map(|given| parse_given(&given, parse)).transpose()
     }
@@ -284,7 +294,11 @@ impl<'a> Section<'a> {
             None => Vec::new(),
             Some(value) => self.texts_of(&self.path_of(key), value)?,
         };
-        let shown: Vec<&str> = given.iter().map(|given| given.text.as_str()).collect();
+        let shown = given.iter().map(|given| {
+            let reference = given.reference.as_ref();
+            reference.unwrap_or(&given.text).as_str()
+        });
+        let shown: Vec<&str> = shown.collect();
         self.effective.insert(key.to_owned(), shown.into());
         given
             .iter()
@@ -355,7 +369,7 @@ impl<'a> Section<'a> {
             .filter(|value| !matches!(value.kind, ValueKind::Nil))
     }
 
-    fn take_text(&mut self, key: &'static str) -> Result<Option<Text>> {
+    fn take_text(&mut self, key: &'static str) -> Result<Option<Given>> {
         match self.take(key) {
             None => Ok(None),
             Some(value) => self.text_of(&self.path_of(key), value),
@@ -363,7 +377,7 @@ impl<'a> Section<'a> {
     }
 
     /// An empty text is none: that is how `${TOKEN:}` says that there is nothing.
-    fn text_of(&self, path: &str, value: &Value) -> Result<Option<Text>> {
+    fn text_of(&self, path: &str, value: &Value) -> Result<Option<Given>> {
         let origin = origin(value);
         let place = format!("{path} (in {origin})");
         let text = plain(value).ok_or_else(|| Error(format!("{place} must be a single value")))?;
@@ -374,16 +388,35 @@ impl<'a> Section<'a> {
                 .map_err(|unresolved| without_value(&place, &unresolved))?,
             _ => text,
         };
-        Ok(Some(Text { text, place }).filter(|given| !given.text.is_empty()))
+        let given = self.revealed(path, text, place)?;
+        Ok(Some(given).filter(|given| !given.text.is_empty()))
     }
 
-    fn texts_of(&self, path: &str, value: &Value) -> Result<Vec<Text>> {
+    /// A text, or the secret that it refers to: the reference is never taken for the value.
+    fn revealed(&self, path: &str, text: String, place: String) -> Result<Given> {
+        match self.context.reveal(path, &text) {
+            Ok(None) => Ok(Given {
+                text,
+                place,
+                reference: None,
+            }),
+            Ok(Some(Revealed { value, reference })) => Ok(Given {
+                text: value,
+                place,
+                reference: Some(reference.to_string()),
+            }),
+            Err(why) => Err(Error(format!("{place}: {why}"))),
+        }
+    }
+
+    fn texts_of(&self, path: &str, value: &Value) -> Result<Vec<Given>> {
         let ValueKind::Array(items) = &value.kind else {
             let given = self.text_of(path, value)?;
             let parts = given.iter().flat_map(|given| {
-                given.text.split(',').map(|part| Text {
+                given.text.split(',').map(|part| Given {
                     text: part.trim().to_owned(),
                     place: given.place.clone(),
+                    reference: given.reference.clone(),
                 })
             });
             return Ok(parts.filter(|part| !part.text.is_empty()).collect());
@@ -413,9 +446,10 @@ fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     }
 }
 
-fn parse_given<T>(given: &Text, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
+fn parse_given<T>(given: &Given, parse: impl Fn(&str) -> Result<T, String>) -> Result<T> {
     parse(&given.text).map_err(|why| {
-        let shown = scalar::mask_refused(&given.text);
+        let reference = given.reference.clone();
+        let shown = reference.unwrap_or_else(|| scalar::mask_refused(&given.text));
         Error(format!("{} is '{shown}': {why}", given.place))
     })
 }

@@ -52,6 +52,7 @@ mod s3;
 mod s3_faults;
 mod scripted_prometheus;
 mod scripted_s3;
+mod secrets;
 mod service;
 mod spin;
 mod stored;

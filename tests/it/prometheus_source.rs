@@ -112,6 +112,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         remote_judge: None,
         metric_name_validation: true,
         archive: true,
+        secret_files: Arc::default(),
     }
 }
 

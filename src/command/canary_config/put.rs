@@ -10,7 +10,7 @@ use super::{Store, summaries};
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
 use crate::command::client::{Client, Failure};
 use crate::command::exit::{Exit, Usage};
-use crate::config::{LoadOptions, load};
+use crate::config::{LoadOptions, Unread, load};
 use crate::lint::{self, Code, Finding, Given, Severity};
 
 /// Stores canary configs: each under its id, else under the one that has its name in one of its
@@ -59,7 +59,8 @@ impl Put {
 
     /// `None` when one of them has errors, which have been told.
     fn read(&self) -> anyhow::Result<Option<Vec<CanaryConfig>>> {
-        let own = load(&LoadOptions::default()).map_err(|error| Usage(error.to_string()))?;
+        let own =
+            load(&LoadOptions::default(), &Unread).map_err(|error| Usage(error.to_string()))?;
         let (mut configs, mut has_errors) = (Vec::new(), false);
         for file in &self.files {
             let (text, format) = read(file)?;

@@ -9,6 +9,7 @@ use crate::command::client::Client;
 use crate::command::exit::Usage;
 use crate::command::serve::Service;
 use crate::config::{self, LoadOptions};
+use crate::secrets::Engines;
 
 /// How a Prometheus is spoken to can be said by the environment, as for a service; what else a
 /// service is told there is none of a run's business.
@@ -39,7 +40,7 @@ impl Here {
             .into_iter()
             .filter(|(name, _)| name.starts_with(ACCOUNTS))
             .collect();
-        let loaded = config::load_from(&options, &accounts)
+        let loaded = config::load_with(&options, &accounts, &Engines::default())
             .map_err(|wrong| Usage(format!("the Prometheus cannot be used: {wrong}")))?;
         let service = Service::start(loaded.config).await?;
         Ok(Self {

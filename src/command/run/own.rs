@@ -8,7 +8,7 @@ use super::plan::{Plan, Side};
 use crate::canary::{CanaryScope, Pair};
 use crate::command::canary_config::told_finding;
 use crate::command::exit::Usage;
-use crate::config::{LoadOptions, load};
+use crate::config::{LoadOptions, Unread, load};
 use crate::lint::{self, Code, Finding, Format, Given, Severity};
 
 /// Nothing is stored, and how many points there are is told with the verdict.
@@ -55,7 +55,8 @@ impl Own {
 
     /// Tells warnings, and refuses what has errors.
     fn lint(&self, plan: &Plan) -> anyhow::Result<()> {
-        let own = load(&LoadOptions::default()).map_err(|error| Usage(error.to_string()))?;
+        let own =
+            load(&LoadOptions::default(), &Unread).map_err(|error| Usage(error.to_string()))?;
         let mut findings = lint::lint(&own.config, &self.text, self.format, &given(plan));
         findings.retain(|finding| {
             !BESIDE_THE_POINT.contains(&finding.code) && !OF_THE_SERVER.contains(&finding.code)
