@@ -14,6 +14,7 @@ mod gate;
 mod kind;
 mod lenient;
 pub mod metric_set;
+pub mod names;
 pub mod number;
 mod outcome;
 pub mod reason;

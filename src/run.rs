@@ -10,7 +10,7 @@ mod canary;
 mod cancel;
 mod comparison;
 pub mod configs;
-mod gauges;
+pub mod gauges;
 mod pipeline;
 mod plan;
 mod remote_judge;

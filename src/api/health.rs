@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{App, Checked};
 use crate::error::Result;
+use crate::run::gauges;
 
 /// Health in detail
 ///
@@ -65,7 +66,7 @@ pub async fn readiness(State(app): State<App>) -> Response {
 /// Metrics of serin in Prometheus's text format
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>) -> Response {
-    let text = app.telemetry.render();
+    let text = app.telemetry.render() + &gauges::text();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

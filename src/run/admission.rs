@@ -6,6 +6,7 @@ use ulid::Ulid;
 use super::stages::Stages;
 use crate::actions;
 use crate::app::App;
+use crate::canary::names::name_fault;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
     ExecutionStatus, Fault, Id, Path, iso_from_millis,
@@ -54,6 +55,13 @@ pub async fn admit(app: &App, admission: Admission) -> Result<Admitted> {
 /// Under an id of the caller's; one that is there already stays as it is.
 pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) -> Result<Admitted> {
     check(&app.config, &admission.config, &admission.request)?;
+    check_names([
+        ("application", &admission.application),
+        (
+            "parentPipelineExecutionId",
+            &admission.parent_pipeline_execution_id,
+        ),
+    ])?;
     let key = admission.key.take();
     let document = document(&id, app.clock.now_millis(), admission);
     actions::check(app, &document, 0)?;
@@ -141,6 +149,13 @@ pub(super) fn new_id(millis: i64) -> String {
     Ulid::from_parts(u64::try_from(millis).unwrap_or(0), random).to_string()
 }
 
+/// What names an execution in lists, beside its config.
+pub(super) fn check_names<const N: usize>(names: [(&str, &Option<String>); N]) -> Result<()> {
+    let mut given = names.into_iter();
+    let fault = given.find_map(|(member, name)| name_fault(Path::of(member), name.as_deref()?));
+    fault.map_or(Ok(()), |fault| Err(fault.into()))
+}
+
 /// The checks of Kayenta, in its order, after those of serin's own bounds.
 pub(super) fn check(
     own: &Config,
@@ -148,6 +163,8 @@ pub(super) fn check(
     request: &CanaryExecutionRequest,
 ) -> Result<()> {
     let beyond = beyond(own, config).into_iter().next();
+    let beyond = beyond.or_else(|| config.name_faults().into_iter().next());
+    let beyond = beyond.or_else(|| request.name_fault());
     if let Some(fault) = beyond.or_else(|| without_metrics(config)) {
         return Err(fault.into());
     }

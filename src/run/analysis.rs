@@ -120,6 +120,14 @@ pub fn check_analysis(app: &App, admission: &AnalysisAdmission) -> Result<()> {
 fn planned(app: &App, admission: &AnalysisAdmission, now: i64) -> Result<Plan> {
     let plan = Plan::of(&admission.request, now)?;
     admission::check(&app.config, &admission.config, &plan.request(1))?;
+    admission::check_names([
+        ("application", &admission.application),
+        ("user", &admission.user),
+        (
+            "parentPipelineExecutionId",
+            &admission.parent_pipeline_execution_id,
+        ),
+    ])?;
     Ok(plan)
 }
 

@@ -91,7 +91,8 @@ fn check(app: &App, config: &mut CanaryConfig) -> Result<()> {
 
 /// Why a config is not stored. What is removed when it is stored is gone afterwards.
 fn refusals(own: &Config, config: &mut CanaryConfig) -> Vec<Fault> {
-    let mut faults = config.faults(own.metric_name_validation);
+    let mut faults = config.name_faults();
+    faults.extend(config.faults(own.metric_name_validation));
     faults.extend(admission::beyond(own, config));
     config.drop_nulls();
     faults.extend(judge::faults(config));

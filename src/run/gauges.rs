@@ -1,46 +1,124 @@
 //! What the newest canary of an application and a config came to, for a Prometheus.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::fmt::Write;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use crate::canary::{Event, Told};
+use indexmap::IndexMap;
+use metrics_exporter_prometheus::formatting::{sanitize_label_value, write_type_line};
 
-/// Pairs of an application and a config that are told: clients choose the names of both.
-const MOST_TOLD: usize = 1_000;
+use crate::canary::{Event, Told, names};
 
-/// Those that are told, and whether a score of them is.
-static TOLD: LazyLock<Mutex<HashMap<[String; 2], bool>>> = LazyLock::new(Mutex::default);
+/// Pairs of an application and a config that are told: clients choose the names of both. Beyond,
+/// what was told longest ago is forgotten.
+const MOST_TOLD: usize = 300;
+
+static GAUGES: LazyLock<Mutex<Gauges>> = LazyLock::new(Mutex::default);
 
 /// A verdict that does not stand has no score; an older one would be taken for it.
 pub fn tell(canary: &Told<'_>) {
-    let config = match canary.config_name() {
-        "" => "ad-hoc",
-        name => name,
-    };
-    let labels = [canary.application.to_owned(), config.to_owned()];
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if MOST_TOLD <= told.len() && !told.contains_key(&labels) {
-        return;
+    gauges().tell(canary);
+}
+
+/// In Prometheus's text format. The recorder of the other metrics never forgets one.
+pub fn text() -> String {
+    gauges().text()
+}
+
+fn gauges() -> MutexGuard<'static, Gauges> {
+    GAUGES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was told last comes last.
+#[derive(Default)]
+struct Gauges(IndexMap<Labels, Newest>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Labels {
+    application: String,
+    config: String,
+}
+
+struct Newest {
+    /// None while there never was one.
+    score: Option<f64>,
+    came_to: Option<Event>,
+}
+
+impl Gauges {
+    fn tell(&mut self, canary: &Told<'_>) {
+        let config = match canary.config_name() {
+            "" => "ad-hoc",
+            name => name,
+        };
+        let labels = Labels {
+            application: names::cut(canary.application.to_owned()),
+            config: names::cut(config.to_owned()),
+        };
+        let before = self.0.shift_remove(&labels);
+        let had_score = before.is_some_and(|newest| newest.score.is_some());
+        let newest = Newest {
+            score: canary.score.or(had_score.then_some(f64::NAN)),
+            came_to: Event::of_end(canary.outcome),
+        };
+        self.0.insert(labels, newest);
+        if MOST_TOLD < self.0.len() {
+            self.0.shift_remove_index(0);
+        }
     }
-    let [application, config] = labels.clone();
-    let has_score = told.entry(labels).or_insert(false);
-    *has_score |= canary.score.is_some();
-    if *has_score {
-        let labels = [
-            ("application", application.clone()),
-            ("config", config.clone()),
-        ];
-        let score = canary.score.unwrap_or(f64::NAN);
-        ::metrics::gauge!("serin_canary_score", &labels).set(score);
+
+    fn text(&self) -> String {
+        let (score, outcome) = ("serin_canary_score", "serin_canary_outcome");
+        let mut text = String::new();
+        write_type_line(&mut text, score, None, None, "gauge");
+        for (labels, newest) in &self.0 {
+            if let Some(value) = newest.score {
+                // Writing to a text does not fail.
+                let _ = writeln!(text, "{score}{{{}}} {value}", labels.text());
+            }
+        }
+        write_type_line(&mut text, outcome, None, None, "gauge");
+        for (labels, newest) in &self.0 {
+            let labels = labels.text();
+            for end in Event::ENDS {
+                let is_it = u8::from(newest.came_to == Some(end));
+                let end = end.as_str();
+                let _ = writeln!(text, "{outcome}{{{labels},outcome=\"{end}\"}} {is_it}");
+            }
+        }
+        text
     }
-    let came_to = Event::of_end(canary.outcome);
-    for end in Event::ENDS {
-        let labels = [
-            ("application", application.clone()),
-            ("config", config.clone()),
-            ("outcome", end.as_str().to_owned()),
-        ];
-        let is_it = f64::from(u8::from(came_to == Some(end)));
-        ::metrics::gauge!("serin_canary_outcome", &labels).set(is_it);
+}
+
+impl Labels {
+    fn text(&self) -> String {
+        format!(
+            "application=\"{}\",config=\"{}\"",
+            sanitize_label_value(&self.application),
+            sanitize_label_value(&self.config)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canary::{CanaryExecutionStatusResponse, Execution};
+
+    #[test]
+    fn what_was_told_longest_ago_is_forgotten_and_long_names_are_cut() {
+        let mut gauges = Gauges::default();
+        for at in 0..1_000 {
+            let canary = CanaryExecutionStatusResponse {
+                application: Some(format!("{at}-{}", "n".repeat(100_000))),
+                ..CanaryExecutionStatusResponse::default()
+            };
+            gauges.tell(&canary.told());
+        }
+        let text = gauges.text();
+        assert!(text.len() < 1_000_000, "{}", text.len());
+        let outcomes = text.matches("outcome=\"pass\"").count();
+        assert_eq!(outcomes, MOST_TOLD);
+        assert!(text.contains("application=\"999-nnn"));
+        assert!(!text.contains("application=\"699-nnn"));
     }
 }

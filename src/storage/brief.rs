@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::canary::{CanaryJudgeResult, Kind, Label, Outcome, Told};
+use crate::canary::{CanaryJudgeResult, Kind, Label, Outcome, Told, names};
 
 /// By which rules a line was read off a document. The first version told no analysis as marginal or
 /// inconclusive, and gave one in error a score.
@@ -65,12 +65,12 @@ impl Brief {
         let metrics = |wanted: fn(Label) -> bool| of_canary.map_or(0, |it| count(it, wanted));
         let summary = of_canary.and_then(|judged| judged.summary.as_ref());
         let results = told.looks.iter().filter(|look| look.result.is_some());
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let text = |text: Option<&str>| names::cut(text.unwrap_or_default().to_owned());
         Self {
             version: VERSION,
             outcome: told.outcome,
-            config_id: told.config_id.to_owned(),
-            config_name: told.config_name().to_owned(),
+            config_id: names::cut(told.config_id.to_owned()),
+            config_name: names::cut(told.config_name().to_owned()),
             score: told.score,
             judged: metrics(|_| true) + results.count() as u64,
             failed: metrics(|label| {
@@ -97,6 +97,28 @@ impl Brief {
     }
 }
 
+/// Longer is no line of names that have a bound.
+const MOST_BYTES: usize = 8 * 1024;
+
+/// The line as it is shown: some were written before names had a bound.
+pub fn cut(line: String) -> String {
+    if line.len() <= MOST_BYTES {
+        return line;
+    }
+    let Ok(long) = serde_json::from_str::<Brief>(&line) else {
+        return line;
+    };
+    let short = Brief {
+        config_id: names::cut(long.config_id),
+        config_name: names::cut(long.config_name),
+        control: names::cut(long.control),
+        experiment: names::cut(long.experiment),
+        ..long
+    };
+    // It has texts and numbers only, which can be written.
+    serde_json::to_string(&short).unwrap_or_default()
+}
+
 fn count(judged: &CanaryJudgeResult, wanted: fn(Label) -> bool) -> u64 {
     let labels = judged.results.iter().map(|result| result.classification);
     labels.filter(|label| wanted(*label)).count() as u64
@@ -119,5 +141,15 @@ mod tests {
         let older: Brief = serde_json::from_value(json!({"outcome": "nodata"})).unwrap();
         assert_eq!(older.outcome, Outcome::Inconclusive);
         assert!(!older.is_current(Kind::Analysis));
+    }
+
+    #[test]
+    fn names_that_had_no_bound_are_cut() {
+        let long = json!({"outcome": "pass", "configName": "ä".repeat(100_000), "score": 12.5});
+        let line: Brief = serde_json::from_str(&cut(long.to_string())).unwrap();
+        assert_eq!(line.config_name, "ä".repeat(255));
+        assert_eq!(line.score, Some(12.5));
+        let short = "{\"outcome\":\"pass\"}";
+        assert_eq!(cut(short.to_owned()), short);
     }
 }

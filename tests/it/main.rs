@@ -17,6 +17,7 @@ mod crash;
 mod doors;
 mod doubts;
 mod economy;
+mod edge;
 mod end_to_end;
 mod events;
 mod executions;

@@ -1,10 +1,12 @@
 //! Lists over all applications: one SQL for every filter.
 
+use futures::TryStreamExt;
 use sqlx::Row;
 
 use super::Index;
-use crate::canary::{Kind, Outcome};
+use crate::canary::{Kind, Outcome, names};
 use crate::error::Result;
+use crate::storage::brief;
 
 /// What a list is to hold.
 #[derive(Clone, Debug, Default)]
@@ -89,18 +91,17 @@ impl Index {
                 Value::Number(number) => asked.bind(number),
             };
         }
-        let rows = self
-            .ask("list executions", asked.fetch_all(&self.read))
-            .await?;
-        let row = |row: &sqlx::any::AnyRow| ListedRow {
+        let row = |row: sqlx::any::AnyRow| ListedRow {
             id: row.get(0),
             account: row.get(1),
-            application: row.get(2),
+            application: names::cut(row.get(2)),
             build_time: row.get(3),
-            brief: row.get(4),
+            brief: row.get::<Option<String>, _>(4).map(brief::cut),
             document: row.get(5),
         };
-        Ok(rows.iter().map(row).collect())
+        // One after the other, so that no more than one is there as long as it was written.
+        let rows = asked.fetch(&self.read).map_ok(row).try_collect();
+        self.ask("list executions", rows).await
     }
 
     /// From one name to the next, so that many executions of few applications cost little.
@@ -120,7 +121,7 @@ impl Index {
             let rows = self
                 .ask("list applications", asked.fetch_all(&self.read))
                 .await?;
-            names.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+            names.extend(rows.iter().map(|row| names::cut(row.get(0))));
         }
         let running = sqlx::query(
             "SELECT DISTINCT application FROM execution WHERE complete = 0 AND kind = $1",
@@ -129,7 +130,7 @@ impl Index {
         let rows = self
             .ask("list applications", running.fetch_all(&self.read))
             .await?;
-        names.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+        names.extend(rows.iter().map(|row| names::cut(row.get(0))));
         Ok(names.into_iter().collect())
     }
 
