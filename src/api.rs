@@ -2,16 +2,19 @@
 
 mod actions;
 mod archive;
+mod bodies;
 mod by_hand;
 mod canary;
 mod canary_config;
 mod charts;
 mod credentials;
+mod documents;
 mod events;
 mod examples;
 mod flagger;
 mod gate;
 mod health;
+mod hosts;
 mod idempotency;
 mod judges;
 mod layers;
@@ -30,20 +33,27 @@ mod stored_config;
 mod verdict;
 mod wait;
 
+use std::net::IpAddr;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::ui;
+use bodies::Bodies;
+use documents::Documents;
 pub use gate::without_gate;
+use hosts::Hosts;
+use layers::Edge;
 use problem::Problem;
 
 /// The document of the API; `openapi/serin.json` is its text.
@@ -68,7 +78,10 @@ use problem::Problem;
 struct Api;
 
 /// All routes with their documents.
-fn routes() -> OpenApiRouter<App> {
+fn routes(documents: Documents) -> OpenApiRouter<App> {
+    let large = middleware::from_fn(move |request: Request, next: Next| {
+        documents.clone().answer(request, next)
+    });
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(
             canary_config::list_canary_configs,
@@ -112,28 +125,37 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(retention::pin_canary, retention::unpin_canary))
         .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
         .routes(routes!(archive::list_archives, archive::create_archive))
-        .routes(routes!(
-            archive::find_archive,
-            archive::update_archive,
-            archive::delete_archive
-        ))
+        .routes(
+            routes!(
+                archive::find_archive,
+                archive::update_archive,
+                archive::delete_archive
+            )
+            .layer(large.clone()),
+        )
         .routes(routes!(
             metric_sets::list_metric_set_lists,
             metric_sets::store_metric_set_list
         ))
-        .routes(routes!(
-            metric_sets::find_metric_set_list,
-            metric_sets::delete_metric_set_list
-        ))
+        .routes(
+            routes!(
+                metric_sets::find_metric_set_list,
+                metric_sets::delete_metric_set_list
+            )
+            .layer(large.clone()),
+        )
         .routes(routes!(
             metric_sets::list_metric_set_pair_lists,
             metric_sets::store_metric_set_pair_list
         ))
-        .routes(routes!(
-            metric_sets::find_metric_set_pair_list,
-            metric_sets::delete_metric_set_pair_list
-        ))
-        .routes(routes!(metric_sets::find_metric_set_pair))
+        .routes(
+            routes!(
+                metric_sets::find_metric_set_pair_list,
+                metric_sets::delete_metric_set_pair_list
+            )
+            .layer(large.clone()),
+        )
+        .routes(routes!(metric_sets::find_metric_set_pair).layer(large))
         .routes(routes!(judges::list_judges))
         .routes(routes!(judges::judge))
         .routes(routes!(judges::initiate_judge_comparison))
@@ -160,17 +182,18 @@ fn routes() -> OpenApiRouter<App> {
 
 /// The document alone, for `serin openapi` and the test that locks it.
 pub fn openapi() -> Document {
-    routes().split_for_parts().1
+    routes(Documents::of(0)).split_for_parts().1
 }
 
-/// The service: every route, and what surrounds it.
-pub fn router(app: &App) -> Router {
-    let (routes, document) = routes().split_for_parts();
+/// The service that listens there: every route, and what surrounds it.
+pub fn router(app: &App, address: IpAddr) -> Router {
+    let server = &app.config.server;
+    let documents = Documents::of(server.answer_memory);
+    let (routes, document) = routes(documents).split_for_parts();
     // The validator is a service elsewhere; the document is nobody's business but the reader's.
     let page = SwaggerUi::new("/swagger-ui")
         .config(Config::default().validator_url("none"))
         .url("/v3/api-docs", document);
-    let server = &app.config.server;
     let routes = if server.cors {
         routes
     } else {
@@ -190,7 +213,20 @@ pub fn router(app: &App) -> Router {
         .merge(ui::routes(server))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
-    layers::surround(routes, server).with_state(app.clone())
+    let edge = Edge {
+        hosts: Hosts::new(server, address),
+        bodies: Bodies::new(server, app.closing.clone()),
+    };
+    layers::surround(routes, server, edge).with_state(app.clone())
+}
+
+/// To a request beyond those that can be answered at once.
+pub fn busy() -> Response {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too many requests are being answered (server.maxConnections); the same call may go through later",
+    )
+    .into_response()
 }
 
 /// Makes paths plain before they are routed: `//canary/` is `/canary`.

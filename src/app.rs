@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use indexmap::IndexMap;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::budget::Budget;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
 pub use health::Checked;
+use health::LastChecked;
 
 /// One running serin. Cheap to clone: all clones are the same.
 #[derive(Clone)]
@@ -38,8 +40,13 @@ pub struct Parts {
     pub places: Arc<Semaphore>,
     /// The executions that run here.
     pub running: TaskTracker,
+    /// Set once nothing new is begun: what runs here comes to its end.
+    pub stopping: CancellationToken,
+    /// Set once no request is waited for any more.
+    pub closing: CancellationToken,
     /// Whether this process claims executions.
     claiming: AtomicBool,
+    last_checked: LastChecked,
     /// Accounts that were removed while running.
     removed: RwLock<HashSet<String>>,
 }
@@ -71,13 +78,33 @@ impl App {
             telemetry,
             places: Arc::new(Semaphore::new(0)),
             running: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
             claiming: AtomicBool::new(true),
+            last_checked: LastChecked::default(),
             removed: RwLock::default(),
         })))
     }
 
+    /// Whether executions are begun here.
+    pub fn takes_work(&self) -> bool {
+        self.is_claiming() && !self.stopping.is_cancelled()
+    }
+
     pub fn is_claiming(&self) -> bool {
         self.claiming.load(Ordering::Relaxed)
+    }
+
+    /// Whether something new may be started.
+    ///
+    /// # Errors
+    /// `Unavailable` when this process is about to end.
+    pub fn check_open(&self) -> Result<()> {
+        if self.stopping.is_cancelled() {
+            let told = "serin is shutting down; the same call goes through at the next one";
+            return Err(Error::Unavailable(told.to_owned()));
+        }
+        Ok(())
     }
 
     /// A place for an execution that is about to be accepted, if there is one at once.

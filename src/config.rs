@@ -77,15 +77,37 @@ pub struct Server {
     /// Used for every link that leaves the service; without it, links are relative. Forms may come
     /// from there.
     pub public_url: Option<String>,
+    /// Names under which serin is reached, beside that of `public_url`.
+    pub hosts: Vec<String>,
+    /// Whether accounts can be removed, and the worker stopped, over HTTP.
+    pub admin: bool,
+    pub max_connections: usize,
     pub max_body_bytes: usize,
+    /// Of all bodies that are under way.
+    pub body_memory: usize,
+    /// Of all large documents on their way to clients.
+    pub answer_memory: usize,
+    /// Until the answer begins.
     pub request_timeout: Duration,
+    /// Bytes in a second that a client must send of a body, and take of an answer.
+    pub least_rate: usize,
     /// Whether browsers may call from pages of any origin.
     pub cors: bool,
     /// Whether the paths of Spinnaker's Gate are understood.
     pub gate_aliases: bool,
     pub header_timeout: Duration,
+    /// How long a connection stays that is asked nothing any more.
+    pub idle_timeout: Duration,
     /// How long a shutdown waits for requests and running executions.
     pub shutdown_grace: Duration,
+}
+
+impl Server {
+    /// The bytes that a client must send or take in that time.
+    pub fn least_in(&self, time: Duration) -> usize {
+        let millis = usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
+        self.least_rate.saturating_mul(millis) / 1_000
+    }
 }
 
 #[derive(Clone)]
@@ -129,6 +151,8 @@ pub struct Storage {
     pub directory: PathBuf,
     /// How often the index is reconciled with the stores.
     pub refresh: Duration,
+    /// Whether clients may replace the archive of a run.
+    pub replace_archives: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -101,6 +101,8 @@ pub struct Storage {
     owner: String,
     clock: Clock,
     archive: bool,
+    /// Whether clients may replace the archive of a run.
+    replaces_archives: bool,
     limits: Executions,
     /// Executions whose archives are written, until their rows say so.
     archived: std::sync::Mutex<Vec<String>>,
@@ -169,6 +171,7 @@ impl Storage {
             owner: uuid::Uuid::new_v4().to_string(),
             clock,
             archive: config.archive,
+            replaces_archives: config.storage.replace_archives,
             limits: config.executions.clone(),
             archived: std::sync::Mutex::default(),
             waiting: std::sync::Mutex::default(),

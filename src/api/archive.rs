@@ -11,7 +11,8 @@ use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
 use crate::app::App;
-use crate::canary::{CanaryExecutionStatusResponse, Id};
+use crate::canary::names::name_fault;
+use crate::canary::{CanaryExecutionStatusResponse, Id, Path};
 use crate::config::AccountType::ObjectStore;
 use crate::error::Result;
 use crate::storage::ObjectSummary;
@@ -48,7 +49,24 @@ pub async fn find_archive(
     Ok(Json(app.storage.archive(account, &id).await?))
 }
 
+/// What comes from outside is known for it.
+fn received(result: CanaryExecutionStatusResponse) -> Result<CanaryExecutionStatusResponse> {
+    let config = result.config.as_ref();
+    let long = config.and_then(|config| config.name_faults().into_iter().next());
+    let name = result.application.as_deref();
+    let application = name.and_then(|name| name_fault(Path::of("application"), name));
+    match application.or(long) {
+        Some(fault) => Err(fault.into()),
+        None => Ok(CanaryExecutionStatusResponse {
+            received: true,
+            ..result
+        }),
+    }
+}
+
 /// Archive a result
+///
+/// Lists and pages say of it that it was received, and not run here.
 #[utoipa::path(post, path = "/canaryResultArchive", tag = "documents",
     params(("storageAccountName" = Option<String>, Query), ("pipelineId" = Option<String>, Query, description = "made, if not given")),
     request_body(content = CanaryExecutionStatusResponse, example = json!(examples::execution())),
@@ -58,6 +76,7 @@ pub async fn create_archive(
     query: Query,
     Body(result): Body<CanaryExecutionStatusResponse>,
 ) -> Result<Json<CanaryArchiveResponse>> {
+    let result = received(result)?;
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
     let id = match query.text("pipelineId") {
         Some(id) => Id::parse(id)?,
@@ -70,16 +89,19 @@ pub async fn create_archive(
 }
 
 /// Replace an archived result
+///
+/// One that was received; that of a run only with `storage.replaceArchives`.
 #[utoipa::path(put, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
     params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
     request_body(content = CanaryExecutionStatusResponse, example = json!(examples::execution())),
-    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn update_archive(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
     Body(result): Body<CanaryExecutionStatusResponse>,
 ) -> Result<Json<CanaryArchiveResponse>> {
+    let result = received(result)?;
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
     app.storage.update_archive(account, &id, &result).await?;
     Ok(Json(CanaryArchiveResponse {

@@ -5,6 +5,8 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::pipelines::admins_only;
+use super::problem::Problem;
 use crate::app::App;
 use crate::config::{Account, AccountKind};
 
@@ -48,9 +50,15 @@ pub async fn list_credentials(State(app): State<App>) -> Json<Vec<AccountCredent
 ///
 /// An unknown name is no error.
 #[utoipa::path(delete, path = "/credentials/{accountName}", tag = "accounts",
-    params(("accountName" = String, Path)), responses((status = 200)))]
-pub async fn delete_credentials(State(app): State<App>, Path(name): Path<String>) {
+    params(("accountName" = String, Path)),
+    responses((status = 200), (status = 403, description = "without `server.admin`", body = Problem)))]
+pub async fn delete_credentials(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<(), Problem> {
+    admins_only(&app)?;
     app.remove_account(&name);
+    Ok(())
 }
 
 fn describe(account: &Account) -> AccountCredentials {

@@ -17,15 +17,16 @@ use crate::run::gauges;
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn health(State(app): State<App>) -> Response {
+    let checked = app.check().await;
     let Checked {
         index,
         stores,
         sources,
-    } = app.check().await;
+    } = &*checked;
     let default = app.storage.default_store();
     let default_is_up = stores
         .iter()
-        .any(|(name, checked)| default == Some(name) && checked.is_ok());
+        .any(|(name, checked)| default == Some(name.as_str()) && checked.is_ok());
     let sources_count = app.config.prometheus.health_enabled;
     let sources_are_up = !sources_count || sources.iter().all(|(_, checked)| checked.is_ok());
     let up = index.is_ok() && default_is_up && sources_are_up;
@@ -36,6 +37,7 @@ pub async fn health(State(app): State<App>) -> Response {
     if !sources.is_empty() {
         components.insert("prometheus".to_owned(), accounts(sources_are_up, sources));
     }
+    components.insert("work".to_owned(), json!({"status": working(&app)}));
     let code = if up {
         StatusCode::OK
     } else {
@@ -55,30 +57,44 @@ pub async fn liveness() -> Json<Value> {
 #[utoipa::path(get, path = "/health/readiness", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn readiness(State(app): State<App>) -> Response {
-    let checked = app.storage.check_index().await;
-    let code = match checked {
+    let checked = match app.check_open() {
+        Ok(()) => app.storage.check_index().await,
+        closing => closing,
+    };
+    let code = match &checked {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, Json(component(checked))).into_response()
+    (code, Json(component(&checked))).into_response()
 }
 
 /// Metrics of serin in Prometheus's text format
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>) -> Response {
+    let takes_work = f64::from(u8::from(app.takes_work()));
+    ::metrics::gauge!("serin_takes_work").set(takes_work);
     let text = app.telemetry.render() + &gauges::text();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn accounts(up: bool, checked: Vec<(String, Result<()>)>) -> Value {
+/// It was switched off, or the process is about to end; requests are answered all the same.
+fn working(app: &App) -> &'static str {
+    if app.takes_work() {
+        "UP"
+    } else {
+        "OUT_OF_SERVICE"
+    }
+}
+
+fn accounts(up: bool, checked: &[(String, Result<()>)]) -> Value {
     let details: Map<String, Value> = checked
-        .into_iter()
-        .map(|(name, checked)| (name, component(checked)))
+        .iter()
+        .map(|(name, checked)| (name.clone(), component(checked)))
         .collect();
     json!({"status": word(up), "details": details})
 }
 
-fn component(checked: Result<()>) -> Value {
+fn component(checked: &Result<()>) -> Value {
     match checked {
         Ok(()) => json!({"status": "UP"}),
         Err(error) => json!({"status": "DOWN", "error": error.to_string()}),

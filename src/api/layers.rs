@@ -17,6 +17,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
 
+use super::bodies::Bodies;
+use super::hosts::Hosts;
 use super::problem::Problem;
 use super::{gate, refusal};
 use crate::config::Server;
@@ -32,12 +34,19 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-pub fn surround<S>(routes: Router<S>, server: &Server) -> Router<S>
+/// What is looked at before a request is read.
+pub struct Edge {
+    pub hosts: Hosts,
+    pub bodies: Bodies,
+}
+
+pub fn surround<S>(routes: Router<S>, server: &Server, edge: Edge) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
     let limit = server.request_timeout;
     let lines = Arc::<refusal::Lines>::default();
+    let Edge { hosts, bodies } = edge;
     let cors = server.cors.then(|| middleware::from_fn(allow_origin));
     routes.layer(
         ServiceBuilder::new()
@@ -49,7 +58,13 @@ where
             .layer(middleware::from_fn(protect))
             .layer(CatchPanicLayer::custom(answer_panic))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
+                hosts.clone().check(request, next)
+            }))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
                 answer_in_time(limit, request, next)
+            }))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                bodies.clone().read(request, next)
             }))
             .layer(CompressionLayer::new())
             .layer(middleware::from_fn(gate::answer_as_gate))
@@ -191,6 +206,7 @@ mod tests {
 
     use axum::routing::get;
     use serde_json::Value;
+    use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 
     use super::*;
@@ -209,7 +225,12 @@ mod tests {
             .route("/fine", get(async || "{}"))
             .route("/panics", get(async || -> &str { panic!("of the test") }))
             .route("/slow", get(async || std::future::pending::<()>().await));
-        let response = surround(routes, server).oneshot(request).await.unwrap();
+        let edge = Edge {
+            hosts: Hosts::new(server, [0, 0, 0, 0].into()),
+            bodies: Bodies::new(server, CancellationToken::new()),
+        };
+        let routes = surround(routes, server, edge);
+        let response = routes.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 10_000).await.unwrap();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
@@ -220,6 +241,7 @@ mod tests {
         Request::builder()
             .method(method)
             .uri(path)
+            .header("host", "serin")
             .header("origin", "http://example.com")
             .body(Body::empty())
             .unwrap()

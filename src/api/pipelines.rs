@@ -79,16 +79,31 @@ pub async fn start_pipeline() -> Response {
     .into_response()
 }
 
+/// Whoever reaches serin could stop it by what only its operators need.
+///
+/// # Errors
+/// A 403, unless it is configured.
+pub fn admins_only(app: &App) -> std::result::Result<(), Problem> {
+    if app.config.server.admin {
+        return Ok(());
+    }
+    let told = "this is served with 'server.admin: true' only: everybody who reaches serin could stop its work";
+    Err(Problem::new(StatusCode::FORBIDDEN, told))
+}
+
 /// Let this process take up work, or not
 ///
 /// What runs goes on; what is accepted meanwhile waits, or runs in another process.
 #[utoipa::path(post, path = "/admin/orca/instance/enabled", tag = "operations",
     request_body = InstanceEnabled,
-    responses((status = 200), (status = 400, body = Problem)))]
+    responses((status = 200), (status = 400, body = Problem), (status = 403, description = "without `server.admin`", body = Problem)))]
 pub async fn enable_instance(
     State(app): State<App>,
     Body(instance): Body<InstanceEnabled>,
 ) -> Response {
+    if let Err(problem) = admins_only(&app) {
+        return problem.into_response();
+    }
     let enabled = match &instance.enabled {
         Value::Bool(enabled) => Ok(*enabled),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),

@@ -50,7 +50,18 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// JSON with the path of what is wrong in the error.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // serde takes a list for a struct, too: one of its members in their order.
+    let begins = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if begins == Some(&b'[') && !is_list::<T>() {
+        let told = "the body cannot be read: it is a list, where an object is wanted";
+        return Err(Error::Invalid(told.to_owned()));
+    }
     Ok(fault::read(bytes)?)
+}
+
+fn is_list<T: DeserializeOwned>() -> bool {
+    let of_object = serde_json::from_str::<T>("{}");
+    of_object.is_err_and(|error| error.to_string().starts_with("invalid type: map"))
 }
 
 /// An id in the path.

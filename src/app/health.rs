@@ -1,14 +1,23 @@
 //! Whether everything that serin needs answers now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::App;
 use crate::error::{Error, Result};
 
 /// How long each may take to answer.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long what was found is told again: whoever asks makes serin ask everybody.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// What was found last; held while it is found out.
+pub type LastChecked = Mutex<Option<(Instant, Arc<Checked>)>>;
 
 /// What answered, and why the others did not; accounts by name, in the order of the configuration.
 pub struct Checked {
@@ -18,8 +27,21 @@ pub struct Checked {
 }
 
 impl App {
+    /// What was found a moment ago, else what answers now.
+    pub async fn check(&self) -> Arc<Checked> {
+        let mut last = self.last_checked.lock().await;
+        if let Some((at, checked)) = &*last
+            && at.elapsed() < KEPT
+        {
+            return Arc::clone(checked);
+        }
+        let checked = Arc::new(self.check_now().await);
+        *last = Some((Instant::now(), Arc::clone(&checked)));
+        checked
+    }
+
     /// Asks all at once.
-    pub async fn check(&self) -> Checked {
+    async fn check_now(&self) -> Checked {
         let stores = self.storage.stores().map(|name| async {
             let checked = in_time(self.storage.check_store(name)).await;
             (name.to_owned(), checked)

@@ -120,7 +120,11 @@ pub struct CanaryAnalysisExecutionRequestScope {
 pub struct CanaryAnalysisAdhocExecutionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_config: Option<CanaryConfig>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub execution_request: Option<CanaryAnalysisExecutionRequest>,
 }
 

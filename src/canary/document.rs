@@ -107,6 +107,7 @@ impl Execution for CanaryExecutionStatusResponse {
             looks: Vec::new(),
             stage: None,
             exception: self.exception.as_ref(),
+            received: self.received,
             times: Times {
                 accepted: self.build_time_millis,
                 started: self.start_time_millis,
@@ -182,6 +183,7 @@ impl Execution for CanaryAnalysisExecutionStatusResponse {
             looks: self.looks(),
             stage: stage.map(|stage| stage.name.as_str()),
             exception: self.exception.as_ref(),
+            received: false,
             times: Times {
                 accepted: self.build_time_millis,
                 started: self.start_time_millis,

@@ -56,7 +56,11 @@ pub struct Metadata {
 pub struct CanaryAdhocExecutionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_config: Option<CanaryConfig>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub execution_request: Option<CanaryExecutionRequest>,
 }
 
@@ -177,7 +181,11 @@ impl StageException {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryResult {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub judge_result: Option<CanaryJudgeResult>,
     /// ISO 8601 duration of the scopes, when they all have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,9 +231,17 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub outcome: Option<Outcome>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub exception: Option<StageException>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub result: Option<CanaryResult>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<CanaryConfig>,
@@ -235,7 +251,11 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub canary_config_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub canary_execution_request: Option<CanaryExecutionRequest>,
     #[serde(
         default,
@@ -325,6 +345,9 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub repeated_by: Option<String>,
+    /// serin's own: it was posted to the archive, and no run of a canary wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub received: bool,
 }
 
 /// A state in any case; `null` is none yet.

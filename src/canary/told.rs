@@ -34,6 +34,8 @@ pub struct Told<'a> {
     pub stage: Option<&'a str>,
     pub exception: Option<&'a StageException>,
     pub times: Times,
+    /// No run of a canary wrote it.
+    pub received: bool,
     /// What its client said beside the request.
     pub site_local: Option<&'a Map<String, Value>>,
     /// What its client wants to be called as it goes on.

@@ -1,21 +1,32 @@
 //! `serin serve`: the service, from its first to its last request.
 
+mod answer;
+mod connections;
+
+use std::convert::Infallible;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use self::answer::{Answer, Coming};
+use self::connections::{Connection, Connections};
 use super::{Configured, start_log};
 use crate::actions::Actor;
 use crate::api;
@@ -24,6 +35,12 @@ use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::notify::Notifier;
 use crate::run;
+
+/// Of the head of a request, and of what is read and written at once.
+const BUFFER: usize = 64 * 1024;
+
+/// How long answers under way may take, where work took all the grace.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long the row of an execution may lack that its archive is written.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
@@ -70,8 +87,10 @@ pub struct Service {
     pub app: App,
     /// Where it listens.
     pub url: String,
-    shutdown: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    /// They end once nothing new is begun, when what they do has come to its end.
+    work: Vec<JoinHandle<()>>,
+    /// They end after that.
+    doors: Vec<JoinHandle<()>>,
 }
 
 impl Service {
@@ -90,37 +109,35 @@ impl Service {
         let app = App::open(config, Clock::shared()).await?;
         let notifier = Notifier::open(&app)?;
         let actor = Actor::open(&app)?;
-        let shutdown = CancellationToken::new();
-        let tasks = vec![
-            tokio::spawn(accept(
-                listener,
-                api::router(&app),
-                server,
-                shutdown.clone(),
-            )),
-            tokio::spawn(run::work(app.clone(), shutdown.clone())),
-            tokio::spawn(notifier.work(shutdown.clone())),
-            tokio::spawn(actor.work(shutdown.clone())),
-            tokio::spawn(relay(app.clone(), shutdown.clone())),
-            tokio::spawn(keep_house(app.clone(), shutdown.clone())),
-            tokio::spawn(note_archived(app.clone(), shutdown.clone())),
+        let router = api::router(&app, address.ip());
+        let (stopping, closing) = (&app.stopping, &app.closing);
+        let work = vec![
+            tokio::spawn(run::work(app.clone(), stopping.clone())),
+            tokio::spawn(notifier.work(stopping.clone())),
+            tokio::spawn(actor.work(stopping.clone())),
+        ];
+        let doors = vec![
+            tokio::spawn(accept(listener, router, server, closing.clone())),
+            tokio::spawn(relay(app.clone(), closing.clone())),
+            tokio::spawn(keep_house(app.clone(), closing.clone())),
+            tokio::spawn(note_archived(app.clone(), closing.clone())),
         ];
         Ok(Self {
             app,
             url: format!("http://{address}"),
-            shutdown,
-            tasks,
+            work,
+            doors,
         })
     }
 
-    /// Takes no more, and waits for what is under way, `server.shutdownGrace` at most. What does
-    /// not end in that time is taken up by the next process.
+    /// Begins nothing more, and waits for what is under way, `server.shutdownGrace` at most. What
+    /// does not end in that time is taken up by the next process. Until then requests are answered:
+    /// clients that are refused a connection give up, and those that are told to come again do.
     pub async fn stop(self) {
-        self.shutdown.cancel();
-        self.app.storage.events.close();
-        let grace = self.app.config.server.shutdown_grace;
-        let all = futures::future::join_all(self.tasks);
-        if tokio::time::timeout(grace, all).await.is_err() {
+        let until = Instant::now() + self.app.config.server.shutdown_grace;
+        self.app.stopping.cancel();
+        let work = futures::future::join_all(self.work);
+        if timeout_at(until, work).await.is_err() {
             match self.app.storage.give_back().await {
                 Ok(given) => tracing::warn!(
                     given,
@@ -132,6 +149,13 @@ impl Service {
                 ),
             }
         }
+        self.app.storage.events.close();
+        self.app.closing.cancel();
+        let doors = futures::future::join_all(self.doors);
+        let until = until.max(Instant::now() + LAST_ANSWERS);
+        if timeout_at(until, doors).await.is_err() {
+            tracing::warn!("some answers did not end in time");
+        }
         if let Err(error) = self.app.storage.note_archived().await {
             tracing::warn!(%error, "cannot note archives; they will be written again");
         }
@@ -139,53 +163,105 @@ impl Service {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    server: Server,
-    shutdown: CancellationToken,
-) {
-    let connections = GracefulShutdown::new();
-    let gate_aliases = server.gate_aliases;
-    let service = router.map_request(move |request: Request<hyper::body::Incoming>| {
-        let request = api::plain_path(request.map(axum::body::Body::new));
-        if gate_aliases {
-            api::without_gate(request)
-        } else {
-            request
+/// Takes connections until `closing`, and waits for those that are being answered.
+async fn accept(listener: TcpListener, router: Router, server: Server, closing: CancellationToken) {
+    let server = Arc::new(server);
+    let builder = builder(&server);
+    let connections = Connections::new(&server);
+    let driven = TaskTracker::new();
+    let serve = async {
+        loop {
+            let stream = next(&listener).await;
+            let connection = connections.open().await;
+            let _ = stream.set_nodelay(true);
+            let service = {
+                let (router, server) = (router.clone(), Arc::clone(&server));
+                let connection = Arc::clone(&connection);
+                service_fn(move |request| {
+                    let connection = Arc::clone(&connection);
+                    answer(router.clone(), Arc::clone(&server), connection, request)
+                })
+            };
+            let served = builder.serve_connection(TokioIo::new(stream), service);
+            driven.spawn(connection.drive(served.into_owned(), closing.clone()));
         }
-    });
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Too many open files, most likely: others must close first.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-            () = shutdown.cancelled() => break,
-        };
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(server.header_timeout);
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(service.clone());
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection ended early");
-            }
-        });
+    };
+    tokio::select! {
+        () = serve => {}
+        () = connections.look_after() => {}
+        () = closing.cancelled() => {}
     }
-    connections.shutdown().await;
+    drop(listener);
+    driven.close();
+    driven.wait().await;
+}
+
+fn builder(server: &Server) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .max_buf_size(BUFFER)
+        .header_read_timeout(server.header_timeout);
+    // A client that is gone says nothing; one that waits for an answer answers a ping.
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(server.idle_timeout / 3)
+        .keep_alive_timeout(server.header_timeout);
+    builder
+}
+
+async fn next(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                // Too many open files, most likely: others must close first.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    server: Arc<Server>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    let answering = connection.begin();
+    let (parts, body) = request.into_parts();
+    // HTTP/2 ends what nobody reads by itself.
+    let is_read = Version::HTTP_2 <= parts.version || body.is_end_stream();
+    let (body, has_come) = if is_read {
+        (Body::new(body), None)
+    } else {
+        let (body, has_come) = Coming::new(body);
+        (Body::new(body), Some(has_come))
+    };
+    let request = api::plain_path(Request::from_parts(parts, body));
+    let request = if server.gate_aliases {
+        api::without_gate(request)
+    } else {
+        request
+    };
+    let mut response = if connection.may_answer() {
+        router.oneshot(request).await?
+    } else {
+        drop(request);
+        api::busy()
+    };
+    if has_come.is_some_and(|has_come| !has_come.load(Ordering::Relaxed)) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    let response = response.map(|body| Answer::new(body, answering, &server));
+    if let Some(pace) = response.body().pace() {
+        connection.watch(pace);
+    }
+    Ok(response)
 }
 
 /// Reconciles the index with the stores and forgets what is archived, until `shutdown`.

@@ -121,6 +121,7 @@ pub fn read(
         Ok(Storage {
             directory: section.parsed("directory", |text| Ok(PathBuf::from(text)))?,
             refresh: section.duration("refresh", Duration::from_secs(1))?,
+            replace_archives: section.flag("replaceArchives")?,
         })
     })?;
     let database = root.section("database", |section| database(section, &storage))?;
@@ -185,16 +186,38 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
             let url = scalar::without_credentials(text)?;
             Ok(url.trim_end_matches('/').to_owned())
         })?,
-        max_body_bytes: section.parsed("maxBodySize", |text| match scalar::size(text)? {
-            0 => Err("must be at least 1".to_owned()),
-            size => Ok(size),
-        })?,
+        hosts: section.each("hosts", host)?,
+        admin: section.flag("admin")?,
+        max_connections: section.integer("maxConnections", 1..=1_000_000_usize)?,
+        max_body_bytes: section.parsed("maxBodySize", some_bytes)?,
+        body_memory: section.parsed("bodyMemory", some_bytes)?,
+        answer_memory: section.parsed("answerMemory", some_bytes)?,
         request_timeout: section.duration("requestTimeout", Duration::from_millis(1))?,
+        least_rate: section.parsed("leastRate", some_bytes)?,
         cors: section.flag("cors")?,
         gate_aliases: section.flag("gateAliases")?,
         header_timeout: section.duration("headerTimeout", Duration::from_millis(1))?,
+        idle_timeout: section.duration("idleTimeout", Duration::from_millis(1))?,
         shutdown_grace: section.duration("shutdownGrace", Duration::ZERO)?,
     })
+}
+
+fn some_bytes(text: &str) -> Result<usize, String> {
+    match scalar::size(text)? {
+        0 => Err("must be at least 1".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// As browsers send it.
+fn host(text: &str) -> Result<String, String> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        Ok(_) => Err("addresses are always taken".to_owned()),
+        Err(_) => {
+            Err("must be a name without scheme and port, as in 'serin.example.com'".to_owned())
+        }
+    }
 }
 
 fn database(section: &mut Section<'_>, storage: &Storage) -> Result<Database> {

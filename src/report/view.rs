@@ -27,6 +27,8 @@ pub struct RunView {
     pub config_name: String,
     /// Of a config that is stored.
     pub config_id: Option<String>,
+    /// No run of a canary wrote it.
+    pub received: bool,
     pub outcome: Outcome,
     pub by_hand: ByHandView,
     pub score: Option<String>,
@@ -107,6 +109,7 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         application: told.application.to_owned(),
         config_name: told.config_name().to_owned(),
         config_id: stored_config(Some(told.config_id)),
+        received: told.received,
         outcome: told.outcome,
         by_hand: by_hand(&told),
         score: told.score.map(score),

@@ -54,6 +54,7 @@ pub async fn admit(app: &App, admission: Admission) -> Result<Admitted> {
 
 /// Under an id of the caller's; one that is there already stays as it is.
 pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) -> Result<Admitted> {
+    app.check_open()?;
     check(&app.config, &admission.config, &admission.request)?;
     check_names([
         ("application", &admission.application),

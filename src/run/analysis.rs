@@ -77,6 +77,7 @@ pub(super) async fn admit_analysis_as(
     id: String,
     mut admission: AnalysisAdmission,
 ) -> Result<Admitted> {
+    app.check_open()?;
     let now = app.clock.now_millis();
     let plan = planned(app, &admission, now)?;
     let (flagger, key) = (admission.flagger.take(), admission.key.take());

@@ -57,6 +57,9 @@ pub struct Brief {
     /// Another one judges it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_repeated: bool,
+    /// No run of a canary wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub received: bool,
 }
 
 impl Brief {
@@ -88,6 +91,7 @@ impl Brief {
             accepted_by_hand: told.by_hand.accepted.is_some(),
             repeats: told.by_hand.repeats.is_some(),
             is_repeated: told.by_hand.repeated_by.is_some(),
+            received: told.received,
         }
     }
 

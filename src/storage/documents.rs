@@ -94,7 +94,7 @@ impl Storage {
     }
 
     /// # Errors
-    /// `Invalid` when there is none under that id.
+    /// `Invalid` when there is none under that id, `Changed` when it is what came of a run.
     pub async fn update_archive(
         &self,
         account: &str,
@@ -105,6 +105,13 @@ impl Storage {
         if there.is_none() {
             return Err(Error::Invalid(format!(
                 "Archived canary result '{id}' does not exist."
+            )));
+        }
+        // One that cannot be read says nothing of what it was.
+        let before = self.archive(account, id).await.ok();
+        if !self.replaces_archives && before.is_some_and(|before| !before.received) {
+            return Err(Error::Changed(format!(
+                "Archived canary result '{id}' is that of a run, and stays; storage.replaceArchives lets it be replaced."
             )));
         }
         self.put_archive(account, id, archive).await

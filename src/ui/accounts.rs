@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::routing::get;
 
 use super::page::Page;
-use crate::app::{App, Checked};
+use crate::app::App;
 use crate::config::{self, AccountKind};
 use crate::error::Result;
 use crate::report::view::Moment;
@@ -45,15 +45,12 @@ enum Health {
 }
 
 pub async fn show(State(app): State<App>) -> Page<View> {
-    let Checked {
-        index,
-        stores,
-        sources,
-    } = app.check().await;
-    let mut health: HashMap<String, Health> = stores
-        .into_iter()
-        .chain(sources)
-        .map(|(name, checked)| (name, Health::of(checked)))
+    let checked = app.check().await;
+    let mut health: HashMap<&str, Health> = checked
+        .stores
+        .iter()
+        .chain(&checked.sources)
+        .map(|(name, checked)| (name.as_str(), Health::of(checked)))
         .collect();
     let accounts = app.accounts().into_iter().map(|account| Account {
         name: account.name.clone(),
@@ -65,17 +62,17 @@ pub async fn show(State(app): State<App>) -> Page<View> {
         },
         uses: uses(account),
         place: place(&account.kind),
-        health: health.remove(&account.name).unwrap_or(Health::Up),
+        health: health.remove(account.name.as_str()).unwrap_or(Health::Up),
     });
     Page(View {
         checked_at: Moment::of_millis(app.clock.now_millis()),
-        database: Health::of(index),
+        database: Health::of(&checked.index),
         listed: accounts.collect(),
     })
 }
 
 impl Health {
-    fn of(checked: Result<()>) -> Self {
+    fn of(checked: &Result<()>) -> Self {
         match checked {
             Ok(()) => Self::Up,
             Err(error) => Self::Down(error.to_string()),

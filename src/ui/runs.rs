@@ -29,6 +29,8 @@ pub async fn show(State(app): State<App>, filter: Filter) -> Result<Page<Runs>> 
     Ok(Page(Runs { list }))
 }
 
+const RECEIVED: &str = "posted, not run here";
+
 /// What failed, or how far it is.
 fn note(line: &Line<CanaryExecutionStatusResponse>) -> String {
     let brief = &line.brief;
@@ -39,6 +41,16 @@ fn note(line: &Line<CanaryExecutionStatusResponse>) -> String {
         counted(brief.doubtful, "doubtful"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let note = how_it_went(line, &parts);
+    match (brief.received, note.is_empty()) {
+        (false, _) => note,
+        (true, true) => RECEIVED.to_owned(),
+        (true, false) => format!("{note}; {RECEIVED}"),
+    }
+}
+
+fn how_it_went(line: &Line<CanaryExecutionStatusResponse>, parts: &[String]) -> String {
+    let brief = &line.brief;
     match (&line.live, parts.is_empty()) {
         (Some(running), _) => progress(running),
         (None, false) => format!("{} of {}", parts.join(", "), brief.judged),

@@ -25,7 +25,7 @@ kayenta:
 
 #[tokio::test]
 async fn an_account_is_found_by_name_alone_else_the_first_of_its_type() {
-    let serin = Serin::start_with("", &[], Some(STORES)).await;
+    let serin = Serin::start_with("", &[("server.admin", "true")], Some(STORES)).await;
     let client = &serin.client;
     store_config(client, "default", &Value::Null).await;
     let listed = async |query: &str| {

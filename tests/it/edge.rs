@@ -1,10 +1,348 @@
 //! The edge of the service: what clients send that would break it for others.
 
-use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::crash::{Process, free_port};
 use crate::executions::{adhoc, series};
-use crate::harness::Serin;
+use crate::harness::{Client, Serin};
 use crate::scripted_prometheus::ScriptedPrometheus;
+
+/// What a client sends at once and then no more.
+const SILENT: &[u8] = b"";
+const HALF_PREFACE: &[u8] = b"PRI * HT";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const HALF_HEAD: &[u8] = b"GET /judges HTTP/1.1\r\nHost: localhost\r\nA: ";
+const HALF_BODY: &[u8] =
+    b"POST /canary HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
+
+fn connect(url: &str, sent: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    let patience = Some(Duration::from_secs(20));
+    stream.set_read_timeout(patience).unwrap();
+    stream.write_all(sent).unwrap();
+    stream
+}
+
+/// All that comes until the connection is closed, or the client has waited for long.
+fn rest(mut stream: &TcpStream) -> String {
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+/// What is answered to a request as it is written, until nothing more comes.
+async fn raw(url: &str, request: &[u8]) -> String {
+    let (url, request) = (url.to_owned(), request.to_vec());
+    let ask = move || {
+        let stream = connect(&url, &request);
+        let patience = Some(Duration::from_millis(1_500));
+        stream.set_read_timeout(patience).unwrap();
+        rest(&stream)
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
+/// A serin with a process of its own, and as many open files as a plain Linux lets it have.
+async fn process(prometheus: &str) -> (Process, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_serin"))
+        .args(["serve", "--prometheus", prometheus])
+        .env("SERIN__STORAGE__DIRECTORY", folder.path());
+    (Process::spawn(command, free_port()).await, folder)
+}
+
+/// The most memory that it ever had, in MB.
+fn peak(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let mut words = status.split_whitespace();
+    words.find(|word| *word == "VmHWM:").unwrap();
+    words.next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eleven_hundred_silent_connections_leave_a_healthy_client_alone() {
+    raise_file_limit();
+    let (serin, _folder) = process("http://127.0.0.1:9").await;
+    let kinds = [SILENT, HALF_PREFACE, PREFACE, HALF_HEAD];
+    let silent: Vec<TcpStream> = (0..1_100)
+        .map(|at| connect(&serin.client.url, kinds[at % kinds.len()]))
+        .collect();
+    for _ in 0..50 {
+        let start = Instant::now();
+        let client = Client::new(&serin.client.url);
+        assert_eq!(client.get("/judges").await.0, 200);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+    println!("peak beside silent connections: {} MB", peak(&serin));
+    let closed = tokio::task::spawn_blocking(move || {
+        let start = Instant::now();
+        silent.iter().for_each(|stream| drop(rest(stream)));
+        start.elapsed()
+    });
+    let closed = closed.await.unwrap();
+    assert!(closed < Duration::from_secs(18), "{closed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_takes_no_more_memory_than_it_may() {
+    raise_file_limit();
+    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
+    let (serin, _folder) = process(&prometheus.url).await;
+    let url = serin.client.url.clone();
+
+    // Bodies that stop before their end.
+    let part = vec![b' '; (10 << 20) - 10];
+    let head =
+        "POST /canaryConfig/lint HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10485760\r\n\r\n";
+    let holding: Vec<TcpStream> = tokio::task::spawn_blocking(move || {
+        let held = (0..100).map(|_| {
+            let mut stream = connect(&url, head.as_bytes());
+            // What is refused cannot be sent to its end.
+            let _ = stream.write_all(&part);
+            stream
+        });
+        held.collect()
+    })
+    .await
+    .unwrap();
+    // What starts a canary does not wait behind them.
+    let id = serin.client.start_canary("/canary", &adhoc(&["a"])).await;
+    assert_eq!(serin.client.poll(&id).await["status"], "succeeded");
+    let url = serin.client.url.clone();
+    let refused = holding.iter().filter(|stream| {
+        stream.set_nonblocking(true).unwrap();
+        rest(stream).contains("503 Service Unavailable")
+    });
+    assert!(0 < refused.count());
+    println!("peak with 100 bodies: {} MB", peak(&serin));
+    drop(holding);
+
+    // Readers that do not read.
+    let sets = json!([{"name": "m", "values": vec![1.5; 1_700_000], "tags": {}, "startTimeMillis": 0, "stepMillis": 1}]);
+    let (status, stored) = serin.client.post("/metricSetList", &sets).await;
+    assert_eq!(status, 200, "{stored}");
+    let id = stored["metricSetListId"].as_str().unwrap();
+    let head = format!("GET /metricSetList/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let reading: Vec<TcpStream> = (0..100).map(|_| connect(&url, head.as_bytes())).collect();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    println!("peak with 100 readers of 7 MB: {} MB", peak(&serin));
+    drop(reading);
+
+    // Names that a list and a label would hold.
+    for _ in 0..5 {
+        let mut body = adhoc(&["a"]);
+        body["canaryConfig"]["name"] = "n".repeat(5 << 20).into();
+        let (status, _) = serin.client.post("/canary", &body).await;
+        assert!([400, 503].contains(&status), "{status}");
+    }
+    println!("peak with names of 5 MiB: {} MB", peak(&serin));
+
+    // Methods that a label would hold.
+    let methods = tokio::task::spawn_blocking(move || {
+        let stream = connect(&url, SILENT);
+        let mut asking = stream.try_clone().unwrap();
+        let ask = std::thread::spawn(move || {
+            for at in 0..2_000 {
+                let method = format!("M{at}{}", "A".repeat(8_000));
+                let head = format!("{method} /judges HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                asking.write_all(head.as_bytes()).unwrap();
+            }
+        });
+        let answers = rest(&stream).matches("HTTP/1.1 405").count();
+        ask.join().unwrap();
+        answers
+    });
+    assert_eq!(methods.await.unwrap(), 2_000);
+    let (_, metrics) = serin.client.get("/metrics").await;
+    assert!(metrics.as_str().unwrap().len() < 200_000);
+    println!("peak with 2,000 methods of 8 KB: {} MB", peak(&serin));
+    assert!(peak(&serin) < 300, "{} MB", peak(&serin));
+}
+
+#[tokio::test]
+async fn a_request_that_names_serin_wrongly_is_refused() {
+    let serin = Serin::start("").await;
+    let cases = [
+        ("GET /judges HTTP/1.1|Host: localhost", "200"),
+        ("GET /judges HTTP/1.0", "200"),
+        ("GET /judges HTTP/1.1", "400"),
+        (
+            "GET /judges HTTP/1.1|Host: localhost|Host: localhost",
+            "400",
+        ),
+        ("GET /judges HTTP/1.1|Host: evil.example:8090", "421"),
+        (
+            "GET http://evil.example/judges HTTP/1.1|Host: localhost",
+            "421",
+        ),
+        (
+            "POST /canaryConfig HTTP/1.1|Host: evil.example|Content-Length: 2||{}",
+            "421",
+        ),
+    ];
+    for (head, expected) in cases {
+        let request = head.replace('|', "\r\n");
+        let end = if head.contains("||") { "" } else { "\r\n\r\n" };
+        let answer = raw(&serin.client.url, format!("{request}{end}").as_bytes()).await;
+        let status = answer.split(' ').nth(1);
+        assert_eq!(status, Some(expected), "{head}: {answer}");
+        assert!(answer.contains("x-request-id"), "{answer}");
+        if expected != "200" {
+            assert!(answer.contains("\"message\":"), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_refused_by_its_length_and_the_connection_with_it() {
+    let keys = [("server.maxBodySize", "10KiB")];
+    let serin = Serin::start_with("", &keys, None).await;
+    let url = serin.client.url.clone();
+    // Nothing of the body is sent: the length is enough.
+    let head = "POST /canaryConfig HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n";
+    let start = Instant::now();
+    let asked = url.clone();
+    let early = tokio::task::spawn_blocking(move || {
+        let mut stream = connect(&asked, head.as_bytes());
+        let mut some = [0; 4096];
+        let length = stream.read(&mut some).unwrap();
+        String::from_utf8_lossy(&some[..length]).into_owned()
+    });
+    let early = early.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(early.starts_with("HTTP/1.1 413 "), "{early}");
+    assert!(early.contains("connection: close"), "{early}");
+    assert!(early.contains("server.maxBodySize"), "{early}");
+
+    let chunked =
+        "POST /canaryConfig HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("5000\r\n{}\r\n0\r\n\r\n", " ".repeat(0x5000));
+    let late = raw(&url, format!("{chunked}{chunk}").as_bytes()).await;
+    assert!(late.starts_with("HTTP/1.1 413 "), "{late}");
+
+    // A connection whose body was read is kept.
+    let small = "POST /canaryConfig HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
+    let both = raw(&url, small.repeat(2).as_bytes()).await;
+    assert_eq!(both.matches("HTTP/1.1 400 ").count(), 2, "{both}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_take_an_answer_loses_it_and_who_waits_does_not() {
+    let slow = Duration::from_secs(5);
+    let prometheus = ScriptedPrometheus::start(move |_| series(1.0).after(slow)).await;
+    let keys = [
+        ("server.headerTimeout", "1s"),
+        ("server.leastRate", "1MiB"),
+        ("server.idleTimeout", "2s"),
+    ];
+    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
+    let values = vec![1.5; 1_000_000];
+    let sets =
+        json!([{"name": "m", "values": values, "tags": {}, "startTimeMillis": 0, "stepMillis": 1}]);
+    let (status, stored) = serin.client.post("/metricSetList", &sets).await;
+    assert_eq!(status, 200, "{stored}");
+    let id = stored["metricSetListId"].as_str().unwrap();
+    let path = format!("/metricSetList/{id}");
+
+    // Streams and long polls have nothing to give for longer than any time-out.
+    let canary = serin.client.start_canary("/canary", &adhoc(&["a"])).await;
+    let (events, wait) = (
+        format!("/canary/{canary}/events"),
+        format!("/canary/{canary}?wait=20s"),
+    );
+    let (watched, waited) = (serin.client.get(&events), serin.client.get(&wait));
+
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (url, asked) = (serin.client.url.clone(), head.clone());
+    let taken = async {
+        let stream = connect(&url, asked.as_bytes());
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::task::spawn_blocking(move || rest(&stream).len()).await
+    };
+    let (watched, waited, taken) = tokio::join!(watched, waited, taken);
+    assert!(watched.1.as_str().unwrap().contains("event: end"));
+    assert_eq!(waited.1["complete"], true);
+    let whole = raw(&serin.client.url, head.as_bytes()).await.len();
+    assert!(4_000_000 < whole, "{whole}");
+    let taken = taken.unwrap();
+    assert!(taken < whole, "{taken} of {whole}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn until_serin_ends_it_answers_and_begins_nothing() {
+    let slow = Duration::from_secs(3);
+    let prometheus = ScriptedPrometheus::start(move |_| series(1.0).after(slow)).await;
+    let (mut serin, _folder) = process(&prometheus.url).await;
+    let client = serin.client.clone();
+    let id = client.start_canary("/canary", &adhoc(&["a"])).await;
+    let holding = [SILENT, HALF_PREFACE, PREFACE, HALF_HEAD, HALF_BODY]
+        .map(|sent| connect(&client.url, sent));
+    let (path, wait) = (format!("/canary/{id}"), format!("/canary/{id}?wait=20s"));
+    let waited = client.get(&wait);
+    let refused = async {
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        let fresh = Client::new(&client.url);
+        let posted = fresh.http.post(format!("{}/canary", client.url));
+        let posted = posted.json(&adhoc(&["a"])).send().await.unwrap();
+        let read = fresh.get(&path).await.0;
+        let ready = client.get("/health/readiness").await.0;
+        let lives = client.get("/health/liveness").await.0;
+        assert_eq!((ready, lives), (503, 200));
+        assert_eq!(read, 200);
+        assert_eq!(posted.headers()["retry-after"], "2");
+        posted.status()
+    };
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let start = Instant::now();
+        let status = serin.terminate(Duration::from_secs(10)).await;
+        (status, start.elapsed())
+    };
+    let (waited, refused, (status, took)) = tokio::join!(waited, refused, end);
+    assert_eq!(waited.1["status"], "succeeded");
+    assert_eq!(refused, 503);
+    assert!(status.success(), "{status}");
+    // As long as the canary, and no longer, whoever holds on.
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    drop(holding);
+}
+
+#[tokio::test]
+async fn what_only_operators_need_is_refused_unless_it_is_configured() {
+    let serin = Serin::start("").await;
+    let off = json!({"enabled": false});
+    let (status, told) = serin
+        .client
+        .post("/admin/orca/instance/enabled", &off)
+        .await;
+    assert_eq!(status, 403, "{told}");
+    let (status, told) = serin.client.delete("/credentials/local").await;
+    assert_eq!(status, 403, "{told}");
+    assert!(
+        told["message"]
+            .as_str()
+            .unwrap()
+            .contains("server.admin: true")
+    );
+    assert_eq!(serin.client.get("/credentials").await.1[0]["name"], "local");
+}
 
 #[tokio::test]
 async fn methods_that_clients_make_up_are_one_label() {
@@ -102,4 +440,33 @@ async fn names_and_scopes_that_are_too_long_are_refused_in_words() {
         (status, &answer["message"]),
         (400, &json!("name is longer than 255 characters"))
     );
+}
+
+#[tokio::test]
+async fn a_list_is_no_object() {
+    let serin = Serin::start("").await;
+    let client = &serin.client;
+    let side = json!({"executionRequest": {"scopes": {"default": {"controlScope": []}}}});
+    let cases = [
+        ("/canary", json!([])),
+        ("/canary", json!({"executionRequest": []})),
+        ("/canary", side),
+        ("/canaryConfig", json!([])),
+        ("/standalone_canary_analysis", json!([])),
+        (
+            "/standalone_canary_analysis",
+            json!({"executionRequest": []}),
+        ),
+        ("/canaryResultArchive", json!([])),
+        ("/canaryResultArchive", json!({"result": []})),
+        ("/canaryResultArchive", json!({"exception": []})),
+    ];
+    for (path, body) in cases {
+        let (status, told) = client.post(path, &body).await;
+        assert_eq!(status, 400, "{path} {body}: {told}");
+        let told = told["message"].as_str().unwrap();
+        assert!(told.contains("an object"), "{path} {body}: {told}");
+    }
+    assert_eq!(client.post("/metricSetList", &json!([])).await.0, 200);
+    assert_eq!(client.post("/metricSetList", &json!({})).await.0, 400);
 }

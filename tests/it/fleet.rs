@@ -41,6 +41,7 @@ impl Fleet {
         let mut all = vec![
             ("database.url", self.database.as_str()),
             ("storage.directory", directory.as_str()),
+            ("server.admin", "true"),
         ];
         all.extend(keys);
         Serin::start_with(&self.prometheus.url, &all, None).await

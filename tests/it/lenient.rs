@@ -298,7 +298,7 @@ async fn members_of_stored_series_may_have_the_wrong_type() {
         told,
         json!({
             "application": "7", "pipelineId": "a", "stageStatus": {}, "complete": true, "status": "succeeded",
-            "buildTimeMillis": 1_717_203_600_000_i64,
+            "buildTimeMillis": 1_717_203_600_000_i64, "received": true,
         })
     );
     serin.service.stop().await;

@@ -124,13 +124,24 @@ async fn an_execution_is_not_forgotten_before_it_is_complete_and_archived() {
 #[tokio::test]
 async fn a_process_that_is_switched_off_takes_up_no_work() {
     let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
-    let serin = Serin::start(&prometheus.url).await;
+    let keys = [("server.admin", "true")];
+    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
     let client = &serin.client;
     let switch = "/admin/orca/instance/enabled";
+    let works = async |health: &str, gauge: &str| {
+        let (status, told) = client.get("/health").await;
+        assert_eq!(status, 200, "{told}");
+        assert_eq!(told["components"]["work"]["status"], health);
+        assert_eq!(client.get("/health/readiness").await.0, 200);
+        let (_, metrics) = client.get("/metrics").await;
+        assert!(metrics.as_str().unwrap().contains(gauge), "{gauge}");
+    };
+    works("UP", "serin_takes_work 1\n").await;
     assert_eq!(
         client.post(switch, &json!({"enabled": false})).await,
         (200, Value::Null)
     );
+    works("OUT_OF_SERVICE", "serin_takes_work 0\n").await;
     let id = client.start_canary("/canary", &adhoc(&["latency"])).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     let (_, waiting) = client.get(&format!("/canary/{id}")).await;

@@ -73,7 +73,7 @@ async fn recorded_exchanges_are_answered_as_kayenta_did_or_as_documented() {
     };
     accounts::empty_bucket(&s3).await;
     let file = accounts::configuration(&accounts::proxy(&prometheus).await, &s3).await;
-    let serin = Serin::start_with("", &[], Some(&file)).await;
+    let serin = Serin::start_with("", &[("server.admin", "true")], Some(&file)).await;
 
     let exchanges = golden_lines("http.jsonl.gz");
     let mut documented = Documented::read();
