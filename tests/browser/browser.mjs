@@ -9,12 +9,13 @@ const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe
 export const DESK = { width: 1280, height: 800 };
 export const TELEPHONE = { width: 390, height: 844 };
 
-export const startBrowser = () => chromium.launch({
+/// The names lead to this machine.
+export const startBrowser = (names = []) => chromium.launch({
   executablePath: process.env.SERIN_TEST_CHROMIUM,
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--no-proxy-server',
-    '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
+    `--host-resolver-rules=${names.map((name) => `MAP ${name} 127.0.0.1 , `).join('')}MAP * ~NOTFOUND , EXCLUDE 127.0.0.1`,
   ],
 });
 
