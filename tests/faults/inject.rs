@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
 use crate::World;
@@ -11,6 +11,9 @@ use crate::arguments::Database;
 use crate::history::Wrong;
 use crate::plan::{Fault, Planned};
 use crate::proxies::{Service, Toxic};
+
+/// How long a replica may take to end: the grace of its shutdown, and what its database lets it wait.
+const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// All faults of a plan; returns when the last one is over.
 pub async fn inject(world: &Arc<World>, plan: Vec<Planned>) {
@@ -69,6 +72,20 @@ async fn one(world: &World, fault: &Fault, lasts: Duration) -> anyhow::Result<bo
                 return Ok(false);
             };
             replica.kill();
+            sleep(lasts).await;
+            replica.start()?;
+        }
+        Fault::Terminate { replica } => {
+            let replica = &world.replicas[*replica];
+            let Ok(_busy) = replica.busy.try_lock() else {
+                return Ok(false);
+            };
+            replica.signal("TERM")?;
+            let start = tokio::time::Instant::now();
+            while !replica.ended() {
+                ensure!(start.elapsed() < LONGEST_END, "it does not end");
+                sleep(Duration::from_millis(50)).await;
+            }
             sleep(lasts).await;
             replica.start()?;
         }

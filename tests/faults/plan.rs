@@ -11,6 +11,10 @@ pub enum Fault {
     Kill {
         replica: usize,
     },
+    /// SIGTERM, as at an update.
+    Terminate {
+        replica: usize,
+    },
     /// SIGSTOP and SIGCONT: the process does not see the time that passes.
     Pause {
         replica: usize,
@@ -39,6 +43,7 @@ impl Fault {
     pub fn name(&self) -> String {
         match self {
             Self::Kill { .. } => "kill -9".to_owned(),
+            Self::Terminate { .. } => "SIGTERM".to_owned(),
             Self::Pause { .. } => "SIGSTOP".to_owned(),
             Self::RestartPostgres { immediate: true } => "PostgreSQL immediate".to_owned(),
             Self::RestartPostgres { immediate: false } => "PostgreSQL fast".to_owned(),
@@ -91,7 +96,7 @@ pub fn plan(random: &mut Random, time: Duration, replicas: usize) -> Vec<Planned
     while at < time {
         let fault = fault(random, replicas);
         let lasts = Duration::from_millis(match fault {
-            Fault::Kill { .. } => random.between(200, 15_000),
+            Fault::Kill { .. } | Fault::Terminate { .. } => random.between(200, 15_000),
             Fault::Pause { .. } => random.between(1000, 20_000),
             Fault::RestartPostgres { .. } => random.between(200, 6000),
             _ => random.between(1000, 12_000),
@@ -105,7 +110,8 @@ pub fn plan(random: &mut Random, time: Duration, replicas: usize) -> Vec<Planned
 fn fault(random: &mut Random, replicas: usize) -> Fault {
     let replica = random.below(replicas);
     match random.between(0, 100) {
-        0..20 => Fault::Kill { replica },
+        0..14 => Fault::Kill { replica },
+        14..20 => Fault::Terminate { replica },
         20..32 => Fault::Pause { replica },
         32..40 => Fault::RestartPostgres {
             immediate: random.percent(50),

@@ -50,6 +50,14 @@ fn a_mistake_in_an_account_is_named_with_its_place() {
             "kayenta.file.accounts[0].supportedTypes (in serin.yml) is 'METRICS_STORE': must be 'OBJECT_STORE' or 'CONFIGURATION_STORE'",
         ),
         (
+            "server: {hosts: 'http://serin.example.com'}".to_owned(),
+            "server.hosts (in serin.yml) is 'http://serin.example.com': must be a name without scheme and port, as in 'serin.example.com'",
+        ),
+        (
+            "server: {hosts: [127.0.0.1]}".to_owned(),
+            "server.hosts[0] (in serin.yml) is '127.0.0.1': addresses are always taken",
+        ),
+        (
             "kayenta: {metrics: {retry: {series: [5xx]}}}".to_owned(),
             "kayenta.metrics.retry.series[0] (in serin.yml) is '5xx': must be a series of statuses, as in 'SERVER_ERROR'",
         ),
