@@ -54,7 +54,7 @@ fn received(result: CanaryExecutionStatusResponse) -> Result<CanaryExecutionStat
     let config = result.config.as_ref();
     let long = config.and_then(|config| config.name_faults().into_iter().next());
     let name = result.application.as_deref();
-    let application = name.and_then(|name| name_fault(Path::of("application"), name));
+    let application = name.and_then(|name| name_fault(&Path::of("application"), name));
     match application.or(long) {
         Some(fault) => Err(fault.into()),
         None => Ok(CanaryExecutionStatusResponse {

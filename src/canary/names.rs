@@ -18,7 +18,7 @@ pub fn cut(mut name: String) -> String {
 }
 
 /// Why nothing can have that name.
-pub fn name_fault(path: Path, name: &str) -> Option<Fault> {
+pub fn name_fault(path: &Path, name: &str) -> Option<Fault> {
     let told = || format!("{path} is longer than {MOST_OF_NAME} characters");
     is_long_name(name).then(|| Fault::new(path.clone(), told()))
 }
@@ -34,7 +34,7 @@ fn key_fault(path: &Path, name: &str) -> Option<Fault> {
     is_long_name(name).then(|| Fault::new(path.clone(), told()))
 }
 
-fn scope_fault(path: Path, scope: &str) -> Option<Fault> {
+fn scope_fault(path: &Path, scope: &str) -> Option<Fault> {
     let told = || format!("{path} is longer than {MOST_OF_SCOPE} bytes");
     (MOST_OF_SCOPE < scope.len()).then(|| Fault::new(path.clone(), told()))
 }
@@ -44,7 +44,7 @@ impl CanaryConfig {
     pub fn name_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut check = |path: Path, name: Option<&str>| {
-            faults.extend(name.and_then(|name| name_fault(path, name)));
+            faults.extend(name.and_then(|name| name_fault(&path, name)));
         };
         check(Path::of("name"), self.name.as_deref());
         let judge = self.judge.as_ref();
@@ -90,7 +90,7 @@ impl CanaryExecutionRequest {
 impl CanaryScope {
     fn fault(&self, path: &Path) -> Option<Fault> {
         let text = |member: &str, text: &Option<String>| {
-            scope_fault(path.clone().member(member), text.as_deref()?)
+            scope_fault(&path.clone().member(member), text.as_deref()?)
         };
         let parameters = path.clone().member("extendedScopeParams");
         text("scope", &self.scope)
@@ -99,7 +99,7 @@ impl CanaryScope {
                 let mut given = self.extended_scope_params.iter().flatten();
                 given.find_map(|(name, value)| {
                     key_fault(&parameters, name)
-                        .or_else(|| scope_fault(parameters.clone().member(name), value))
+                        .or_else(|| scope_fault(&parameters.clone().member(name), value))
                 })
             })
     }

@@ -182,8 +182,8 @@ async fn accept(listener: TcpListener, router: Router, server: Server, closing: 
                     answer(router.clone(), Arc::clone(&server), connection, request)
                 })
             };
-            let served = builder.serve_connection(TokioIo::new(stream), service);
-            driven.spawn(connection.drive(served.into_owned(), closing.clone()));
+            let exchange = builder.serve_connection(TokioIo::new(stream), service);
+            driven.spawn(connection.drive(exchange.into_owned(), closing.clone()));
         }
     };
     tokio::select! {

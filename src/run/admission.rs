@@ -153,7 +153,7 @@ pub(super) fn new_id(millis: i64) -> String {
 /// What names an execution in lists, beside its config.
 pub(super) fn check_names<const N: usize>(names: [(&str, &Option<String>); N]) -> Result<()> {
     let mut given = names.into_iter();
-    let fault = given.find_map(|(member, name)| name_fault(Path::of(member), name.as_deref()?));
+    let fault = given.find_map(|(member, name)| name_fault(&Path::of(member), name.as_deref()?));
     fault.map_or(Ok(()), |fault| Err(fault.into()))
 }
 
