@@ -14,6 +14,10 @@ pub const BEGINNING: &str = "{\"version\":2,";
 /// One line of a list. Members may come; those of an older version are absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a mark of its own in a line"
+)]
 pub struct Brief {
     /// Comes first.
     #[serde(default)]
