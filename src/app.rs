@@ -1,6 +1,7 @@
 //! Everything that is opened once, and the accounts by name.
 
 mod health;
+mod heartbeat;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
 pub use health::Checked;
 use health::LastChecked;
+use heartbeat::Heartbeat;
 
 /// One running serin. Cheap to clone: all clones are the same.
 #[derive(Clone)]
@@ -44,6 +46,8 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Set once no request is waited for any more.
     pub closing: CancellationToken,
+    /// Of the loop that claims them.
+    pub heartbeat: Heartbeat,
     /// Whether this process claims executions.
     claiming: AtomicBool,
     last_checked: LastChecked,
@@ -80,6 +84,7 @@ impl App {
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
             closing: CancellationToken::new(),
+            heartbeat: Heartbeat::default(),
             claiming: AtomicBool::new(true),
             last_checked: LastChecked::default(),
             removed: RwLock::default(),

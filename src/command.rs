@@ -8,24 +8,26 @@ mod exit;
 mod health;
 mod import;
 mod judge;
+mod log;
 mod migrate;
 mod openapi;
 mod run;
 mod serve;
 mod table;
+mod tell;
 mod templates;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{ArgMatches, Subcommand};
-use tracing_subscriber::EnvFilter;
 
+use log::start_log;
 pub use serve::Service;
+pub use tell::failed;
 
-use crate::config::{LoadOptions, Loaded, LogFormat, Secrets, Unread};
+use crate::config::{LoadOptions, Loaded, Secrets, Unread};
 use crate::secrets::Engines;
 
 #[derive(Subcommand)]
@@ -127,20 +129,4 @@ fn wait(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<
         .build()
         .context("cannot start the runtime")?
         .block_on(work)
-}
-
-/// Logs to standard error, so that standard output stays for results.
-fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| {
-        format!("log.level '{level}' is no filter; 'info' or 'serin=debug,info' are")
-    })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
 }

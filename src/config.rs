@@ -153,6 +153,10 @@ pub struct Storage {
     pub refresh: Duration,
     /// Whether clients may replace the archive of a run.
     pub replace_archives: bool,
+    /// How long that may take for one account.
+    pub refresh_timeout: Duration,
+    /// Of an object that is read.
+    pub max_object_bytes: u64,
 }
 
 #[derive(Clone, Debug)]

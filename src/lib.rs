@@ -4,6 +4,9 @@
 //! `run` the deed, `api` and `command` the doors; `app` opens them all once.
 //! Read them in that order; `docs/architecture.md` walks one canary through them.
 
+// They panic where nobody reads; `command/tell.rs` writes.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod actions;
 pub mod api;
 pub mod app;
@@ -13,6 +16,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod escape;
 pub mod http;
 pub mod judge;
 pub mod lint;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use serin::command::Command;
+use serin::command::{Command, failed};
 use tikv_jemallocator::Jemalloc;
 
 /// glibc's own keeps growing for an hour under load, though serin holds no more.
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match arguments.command.run(&matches) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("serin: {error:#}");
+            failed(&error);
             ExitCode::FAILURE
         }
     }

@@ -147,7 +147,9 @@ impl Notifier {
 
     /// Tells what is due until `shutdown`.
     pub async fn work(self, shutdown: CancellationToken) {
-        if !self.doors.is_empty() {
+        if self.doors.is_empty() {
+            shutdown.cancelled().await;
+        } else {
             outbox::work(self, shutdown).await;
         }
     }

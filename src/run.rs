@@ -66,8 +66,10 @@ pub async fn work(app: App, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         suspects.look(&app, &shutdown).await;
         let woken = app.storage.events.due.notified();
+        app.heartbeat.beat();
         let free = tokio::select! {
             free = free_places(places) => free,
+            () = tokio::time::sleep(LOOK_EVERY) => continue,
             () = shutdown.cancelled() => break,
         };
         let Some(mut free) = free else {
@@ -89,6 +91,7 @@ pub async fn work(app: App, shutdown: CancellationToken) {
             }
         }
     }
+    app.heartbeat.rest();
     places.close();
     app.running.close();
     app.running.wait().await;

@@ -26,9 +26,9 @@ mod pins;
 mod retention;
 mod waiting;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -109,6 +109,9 @@ pub struct Storage {
     /// What has been accepted and not ended.
     waiting: std::sync::Mutex<HashMap<Kind, Waiting>>,
     retention: Retention,
+    /// How long a reconciliation may take.
+    refresh_timeout: Duration,
+    max_object_bytes: u64,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
     /// Canary configs by account and id, for a moment.
@@ -134,6 +137,10 @@ struct Account {
     reconciled: OnceCell<()>,
     /// Set once the store knows whether the index has rows of it.
     expected: OnceCell<()>,
+    /// What cannot become a row, by key and version: it is told and read once.
+    unusable: std::sync::Mutex<HashSet<u128>>,
+    /// Why the last reconciliation did not come to its end.
+    behind: std::sync::Mutex<Option<String>>,
 }
 
 impl Storage {
@@ -144,11 +151,13 @@ impl Storage {
     pub async fn open(config: &Config, clock: Clock) -> Result<Self> {
         let mut accounts = IndexMap::new();
         for account in &config.accounts {
-            if let Some(objects) = objects::open(account)? {
+            if let Some(objects) = objects::open(account, config.storage.max_object_bytes)? {
                 let store = Account {
                     objects,
                     reconciled: OnceCell::new(),
                     expected: OnceCell::new(),
+                    unusable: std::sync::Mutex::default(),
+                    behind: std::sync::Mutex::default(),
                 };
                 accounts.insert(account.name.clone(), store);
             }
@@ -176,6 +185,8 @@ impl Storage {
             archived: std::sync::Mutex::default(),
             waiting: std::sync::Mutex::default(),
             retention: config.retention.clone(),
+            refresh_timeout: config.storage.refresh_timeout,
+            max_object_bytes: config.storage.max_object_bytes,
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| weight(body))
@@ -238,6 +249,16 @@ impl Storage {
     pub async fn check_store(&self, account: &str) -> Result<()> {
         let asked = self.objects(account)?.get("health/check/none.json");
         asked.await.map(|_| ())
+    }
+
+    /// Whether the index knows what the store of an account had lately.
+    pub fn check_reconciled(&self, account: &str) -> Result<()> {
+        let behind = &self.account(account)?.behind;
+        let behind = behind
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        behind.map_or(Ok(()), |why| Err(Error::Unavailable(why)))
     }
 
     /// How often to look for what a replica may not have been told.

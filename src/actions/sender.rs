@@ -64,7 +64,9 @@ impl Actor {
 
     /// Calls what is due until `shutdown`.
     pub async fn work(self, shutdown: CancellationToken) {
-        if !self.https.is_empty() {
+        if self.https.is_empty() {
+            shutdown.cancelled().await;
+        } else {
             outbox::work(self, shutdown).await;
         }
     }

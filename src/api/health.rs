@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, Checked};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::gauges;
 
 /// Health in detail
 ///
 /// DOWN (503) only when serin itself cannot work: its index or its default store does not answer.
-/// Other stores are details, and so are Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
+/// Other stores are details, and so are lists that lag behind their stores (`reconciliation`) and Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn health(State(app): State<App>) -> Response {
@@ -38,6 +38,13 @@ pub async fn health(State(app): State<App>) -> Response {
         components.insert("prometheus".to_owned(), accounts(sources_are_up, sources));
     }
     components.insert("work".to_owned(), json!({"status": working(&app)}));
+    let reconciled = app.storage.stores().map(|name| {
+        let checked = app.storage.check_reconciled(name);
+        (name.to_owned(), checked)
+    });
+    let reconciled: Vec<_> = reconciled.collect();
+    let all = reconciled.iter().all(|(_, checked)| checked.is_ok());
+    components.insert("reconciliation".to_owned(), accounts(all, &reconciled));
     let code = if up {
         StatusCode::OK
     } else {
@@ -47,25 +54,27 @@ pub async fn health(State(app): State<App>) -> Response {
     (code, Json(body)).into_response()
 }
 
-/// Whether the process answers
-#[utoipa::path(get, path = "/health/liveness", tag = "operations", responses((status = 200)))]
-pub async fn liveness() -> Json<Value> {
-    Json(json!({"status": "UP"}))
+/// Whether the process answers, and its worker still works
+#[utoipa::path(get, path = "/health/liveness", tag = "operations",
+    responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
+pub async fn liveness(State(app): State<App>) -> Response {
+    let late = "the loop of the worker has not turned for a minute";
+    let checked = if app.heartbeat.is_late() {
+        Err(Error::Unavailable(late.to_owned()))
+    } else {
+        Ok(())
+    };
+    answered(checked)
 }
 
 /// Whether requests can be served
 #[utoipa::path(get, path = "/health/readiness", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn readiness(State(app): State<App>) -> Response {
-    let checked = match app.check_open() {
+    answered(match app.check_open() {
         Ok(()) => app.storage.check_index().await,
         closing => closing,
-    };
-    let code = match &checked {
-        Ok(()) => StatusCode::OK,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (code, Json(component(&checked))).into_response()
+    })
 }
 
 /// Metrics of serin in Prometheus's text format
@@ -84,6 +93,14 @@ fn working(app: &App) -> &'static str {
     } else {
         "OUT_OF_SERVICE"
     }
+}
+
+fn answered(checked: Result<()>) -> Response {
+    let code = match &checked {
+        Ok(()) => StatusCode::OK,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(component(&checked))).into_response()
 }
 
 fn accounts(up: bool, checked: &[(String, Result<()>)]) -> Value {

@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use super::client::Remote;
 use super::exit::{Exit, told};
+use super::tell;
 use crate::canary::CanaryConfigSummary;
-use crate::config;
+use crate::{config, escape};
 
 #[derive(clap::Subcommand)]
 pub enum CanaryConfigs {
@@ -101,11 +102,22 @@ impl Get {
         let client = self.store.remote.client()?;
         let config = client.get(&self.store.path_of(&self.id)).await?;
         match self.format {
-            Written::Json => println!("{}", serde_json::to_string_pretty(&config)?),
-            Written::Yaml => print!("{}", yaml_serde::to_string(&config)?),
+            Written::Json => tell::result(&serde_json::to_string_pretty(&config)?)?,
+            Written::Yaml => tell::result(&yaml(&config)?)?,
         }
         Ok(Exit::Pass)
     }
+}
+
+/// As JSON, which is YAML too, where YAML would write as it is what steers who reads it.
+fn yaml(config: &Value) -> anyhow::Result<String> {
+    let yaml = yaml_serde::to_string(config)?;
+    let yaml = yaml.trim_end();
+    Ok(if escape::block(yaml) == yaml {
+        yaml.to_owned()
+    } else {
+        serde_json::to_string_pretty(config)?
+    })
 }
 
 impl List {
@@ -113,7 +125,7 @@ impl List {
         let client = self.store.remote.client()?;
         let list = client.get(&self.store.path("", &self.application)).await?;
         if let Listed::Json = self.format {
-            println!("{}", serde_json::to_string_pretty(&list)?);
+            tell::result(&serde_json::to_string_pretty(&list)?)?;
             return Ok(Exit::Pass);
         }
         let configs = summaries(list)?;
@@ -122,7 +134,8 @@ impl List {
             let (id, width) = (&config.id, width.unwrap_or_default());
             let (name, applications) = (&config.name, config.applications.join(", "));
             let updated = &config.updated_timestamp_iso;
-            println!("{id:width$}  {name}  [{applications}]  {updated}");
+            let told = format!("{id:width$}  {name}  [{applications}]  {updated}");
+            tell::say(&escape::line(&told));
         }
         Ok(Exit::Pass)
     }
@@ -134,7 +147,7 @@ impl Delete {
         for id in &self.ids {
             let path = self.store.path_of(id);
             client.once(Method::DELETE, &path, None).await?;
-            println!("deleted {id}");
+            tell::say(&format!("deleted {id}"));
         }
         Ok(Exit::Pass)
     }

@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::exit::Usage;
-use crate::{config, http};
+use super::tell;
+use crate::{config, escape, http};
 
 const NO_CLIENT: &str = "cannot make an HTTP client";
 
@@ -262,7 +263,7 @@ impl Client {
             .when(|failure| failure.may_pass(sent))
             .notify(|failure, wait| {
                 let wait = wait.as_secs_f64();
-                eprintln!("{failure}; once more in {wait:.0} s");
+                tell::note(&format!("{failure}; once more in {wait:.0} s"));
             })
             .await
     }
@@ -322,9 +323,10 @@ fn read_json(bytes: &[u8], request: impl FnOnce() -> String) -> Result<Value, Fa
 fn message(body: &[u8]) -> String {
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(message) = json["message"].as_str() {
-        return message.to_owned();
+        return escape::line(message).into_owned();
     }
     let text = String::from_utf8_lossy(body);
     let line = text.lines().next().unwrap_or_default();
-    line.chars().take(200).collect()
+    let line: String = line.chars().take(200).collect();
+    escape::line(&line).into_owned()
 }

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::Configured;
+use super::{Configured, tell};
 
 pub fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let loaded = configured.load()?;
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        tell::note(&format!("warning: {warning}"));
     }
-    print!("{}", crate::config::print(&loaded.effective));
+    tell::result(crate::config::print(&loaded.effective).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::serve::Service;
-use super::start_log;
+use super::{start_log, tell};
 use crate::config::{Config, LoadOptions, LogFormat};
 use scenario::{CONFIG_ID, RELEASES};
 
@@ -77,9 +77,9 @@ impl Demo {
             last = Some((id, request));
         }
         if let (Source::Real(url), false) = (&source, has_data) {
-            println!(
+            tell::say(&format!(
                 "\n{url} has none of the demo's series; the app of docker-compose.yml has them."
-            );
+            ));
         }
         if let Some((id, request)) = last {
             show::afterwards(&service.url, &directory, &config, &request, &id, self.stay)?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use super::client::Failure;
+use super::tell;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -74,7 +75,7 @@ pub fn or_unavailable(code: anyhow::Result<ExitCode>) -> ExitCode {
 pub fn told(result: anyhow::Result<Exit>) -> ExitCode {
     result
         .unwrap_or_else(|error| {
-            eprintln!("serin: {error:#}");
+            tell::failed(&error);
             Exit::of(&error)
         })
         .into()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::Configured;
+use super::{Configured, tell};
 use crate::http;
 
 #[derive(clap::Args)]
@@ -39,7 +39,7 @@ impl Health {
         let answer = client.get(&url).send().await;
         let answer = answer.with_context(|| format!("no answer from {url}"))?;
         let up = answer.status().is_success();
-        println!("{}", answer.text().await.context("the answer broke off")?);
+        tell::result(&answer.text().await.context("the answer broke off")?)?;
         Ok(if up {
             ExitCode::SUCCESS
         } else {

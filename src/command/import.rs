@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Configured, start_log};
+use super::{Configured, start_log, tell};
 use crate::config::LogFormat;
+use crate::escape;
 use crate::storage::import::{self, Event, Mode, Outcome, Tally};
 
 /// How many documents lie between two lines, where there is no terminal.
@@ -47,7 +48,7 @@ impl Import {
         let loaded = configured.load()?;
         start_log("serin=warn", LogFormat::Text)?;
         for warning in &loaded.warnings {
-            eprintln!("warning: {warning}");
+            tell::note(&format!("warning: {warning}"));
         }
         let (from, to) = (&self.from, &self.to);
         let (mode, done) = if self.dry_run {
@@ -64,7 +65,8 @@ impl Import {
                 "'{from}' holds no documents: are its bucket or directory and its rootFolder right?"
             );
         }
-        println!("{done} from '{from}' to '{to}': {}", sentence(&tally));
+        let sentence = sentence(&tally);
+        tell::say(&format!("{done} from '{from}' to '{to}': {sentence}"));
         Ok(match tally.failed {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
@@ -114,7 +116,7 @@ impl Progress {
                 self.bar.set_length(u64::try_from(*documents).unwrap_or(0));
                 self.bar.set_message((*name).to_owned());
                 if !self.is_terminal {
-                    eprintln!("{name}: {documents} documents");
+                    tell::note(&format!("{name}: {documents} documents"));
                 }
             }
             Event::Document { key, outcome } => self.document(key, outcome),
@@ -133,15 +135,17 @@ impl Progress {
         self.bar.inc(1);
         let at = self.bar.position();
         if !self.is_terminal && at > 0 && at.is_multiple_of(LINE_EVERY) {
-            eprintln!("{at} of {}", self.bar.length().unwrap_or(0));
+            let all = self.bar.length().unwrap_or(0);
+            tell::note(&format!("{at} of {all}"));
         }
     }
 
     fn line(&self, text: &str) {
+        let text = escape::line(text);
         if self.is_terminal {
             self.bar.println(text);
         } else {
-            eprintln!("{text}");
+            tell::note(&text);
         }
     }
 }

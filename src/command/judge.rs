@@ -8,11 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 
+use super::tell;
 use crate::canary::{
     CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair, Outcome,
     Summary,
 };
 use crate::config;
+use crate::escape::line;
 use crate::judge::{self, Doubting, Judgement};
 
 /// Prints the `CanaryJudgeResult` as JSON, and its outcome with its doubts to standard error. Exits
@@ -61,7 +63,7 @@ impl JudgeFiles {
             doubting: Doubting::Tell,
             is_last: true,
         })?;
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        tell::result(&serde_json::to_string_pretty(&result)?)?;
         if let Some(summary) = &result.summary {
             tell(summary, &result.results);
         }
@@ -72,12 +74,14 @@ impl JudgeFiles {
 /// What a person wants to know before all else.
 fn tell(summary: &Summary, results: &[CanaryAnalysisResult]) {
     let outcome = summary.outcome.map_or("", Outcome::as_str);
-    eprintln!("{outcome}: {}", summary.sentence);
+    tell::note(&format!("{outcome}: {}", line(&summary.sentence)));
     for result in results {
         let explanation = result.explanation.as_ref();
         for doubt in explanation.into_iter().flat_map(|told| &told.doubts) {
             let cause = doubt.cause.as_str();
-            eprintln!("{} is doubtful ({cause}): {}", result.name, doubt.sentence);
+            let (name, sentence) = (&result.name, &doubt.sentence);
+            let told = format!("{name} is doubtful ({cause}): {sentence}");
+            tell::note(&line(&told));
         }
     }
 }

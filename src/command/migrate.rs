@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::Configured;
+use super::{Configured, tell};
 use crate::clock::Clock;
 use crate::storage::Storage;
 
@@ -15,6 +15,6 @@ pub async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
         .await
         .context("the database cannot be brought up to date")?;
     storage.close().await;
-    println!("the database is up to date");
+    tell::say("the database is up to date");
     Ok(ExitCode::SUCCESS)
 }

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::tell;
+
 pub fn run() -> anyhow::Result<ExitCode> {
     let text = crate::api::openapi()
         .to_pretty_json()
         .context("cannot write the document")?;
-    println!("{text}");
+    tell::result(&text)?;
     Ok(ExitCode::SUCCESS)
 }

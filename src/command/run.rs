@@ -10,7 +10,6 @@ mod request;
 mod times;
 mod watch;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -31,9 +30,11 @@ use super::client::{Client, Remote, filled, path};
 use super::exit::{Exit, Usage, told};
 use super::serve::stop_signal;
 use super::table;
+use super::tell::{failed, note, say};
 use crate::canary::Kind;
 use crate::clock::Clock;
 use crate::config::LogFormat;
+use crate::escape::line;
 
 /// How long a cancel may take when someone waits for the end.
 const CANCEL_WITHIN: Duration = Duration::from_secs(10);
@@ -150,9 +151,9 @@ impl Run {
             return Ok(Exit::Interrupted);
         };
         let link = place.link(start.kind, &id);
-        eprintln!("{}", start.title);
+        note(&line(&start.title));
         if let Some(link) = &link {
-            eprintln!("{link}");
+            note(link);
         }
         let timeout = plan.timeout.unwrap_or(Duration::MAX);
         let ended = async {
@@ -268,7 +269,7 @@ async fn begin(
             match tokio::time::timeout(CANCEL_WITHIN, posted).await {
                 Ok(Ok(answer)) => cancel(client, &id_of(answer)?).await,
                 Ok(Err(_)) => {}
-                Err(_) => eprintln!("it may have been started: nobody answered"),
+                Err(_) => note("it may have been started: nobody answered"),
             }
             Ok(None)
         }
@@ -277,9 +278,11 @@ async fn begin(
 
 async fn cancel(client: &Client, id: &str) {
     match tokio::time::timeout(CANCEL_WITHIN, client.cancel(id)).await {
-        Ok(Ok(())) => eprintln!("canceled '{id}'"),
-        Ok(Err(failure)) => eprintln!("'{id}' could not be canceled: {failure}"),
-        Err(_) => eprintln!("'{id}' could not be canceled within {CANCEL_WITHIN:?}"),
+        Ok(Ok(())) => note(&format!("canceled '{id}'")),
+        Ok(Err(failure)) => note(&format!("'{id}' could not be canceled: {failure}")),
+        Err(_) => note(&format!(
+            "'{id}' could not be canceled within {CANCEL_WITHIN:?}"
+        )),
     }
 }
 
@@ -292,19 +295,21 @@ fn tell(ending: &Ending) {
     {
         let score = judgement.score.as_deref().unwrap_or("–");
         let (number, word) = (judgement.number, judgement.outcome.word());
-        say(&format!(
-            "{number}. {word}, score {score}: {}",
-            judgement.sentence
-        ));
+        let sentence = line(&judgement.sentence);
+        say(&format!("{number}. {word}, score {score}: {sentence}"));
     }
     if let Some(run) = ending.run.as_ref().filter(|run| !run.metrics.is_empty()) {
         say(&table::of(run));
     }
     if let Some(failure) = &ending.failure {
-        say(&format!("Failed {}: {}", failure.step, failure.message));
+        say(&format!(
+            "Failed {}: {}",
+            failure.step,
+            line(&failure.message)
+        ));
     }
-    say(&format!("\n{}", reports::headline(ending)));
-    say(&ending.sentence);
+    say(&format!("\n{}", line(&reports::headline(ending))));
+    say(&line(&ending.sentence));
     if let Some(link) = &ending.link {
         say(&format!("Report: {link}"));
     }
@@ -314,11 +319,6 @@ fn tell(ending: &Ending) {
 fn leave(written: anyhow::Result<()>, then: impl FnOnce()) {
     match written {
         Ok(()) => then(),
-        Err(error) => eprintln!("serin: {error:#}"),
+        Err(error) => failed(&error),
     }
-}
-
-/// On standard output, which nobody may be reading.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -4,22 +4,24 @@ mod answer;
 mod connections;
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, Version, header};
+use futures::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,16 +71,25 @@ impl Serve {
                  Prometheus by --prometheus URL, or under kayenta.prometheus.accounts"
             );
         }
-        let service = Service::start(loaded.config).await?;
+        let mut service = Service::start(loaded.config).await?;
         tracing::info!(
             url = service.url,
             accounts = service.app.accounts().len(),
             "serin listens"
         );
-        stop_signal().await?;
+        let broken = tokio::select! {
+            signal = stop_signal() => signal.map(|()| None)?,
+            task = service.first_end() => Some(task),
+        };
+        if let Some(task) = broken {
+            tracing::error!(task, "a task that works as long as serin does has ended");
+        }
         tracing::info!("shutting down");
         service.stop().await;
-        Ok(ExitCode::SUCCESS)
+        match broken {
+            None => Ok(ExitCode::SUCCESS),
+            Some(task) => bail!("the task '{task}' ended before the shutdown"),
+        }
     }
 }
 
@@ -88,9 +99,9 @@ pub struct Service {
     /// Where it listens.
     pub url: String,
     /// They end once nothing new is begun, when what they do has come to its end.
-    work: Vec<JoinHandle<()>>,
+    work: JoinSet<&'static str>,
     /// They end after that.
-    doors: Vec<JoinHandle<()>>,
+    doors: JoinSet<&'static str>,
 }
 
 impl Service {
@@ -111,17 +122,17 @@ impl Service {
         let actor = Actor::open(&app)?;
         let router = api::router(&app, address.ip());
         let (stopping, closing) = (&app.stopping, &app.closing);
-        let work = vec![
-            tokio::spawn(run::work(app.clone(), stopping.clone())),
-            tokio::spawn(notifier.work(stopping.clone())),
-            tokio::spawn(actor.work(stopping.clone())),
-        ];
-        let doors = vec![
-            tokio::spawn(accept(listener, router, server, closing.clone())),
-            tokio::spawn(relay(app.clone(), closing.clone())),
-            tokio::spawn(keep_house(app.clone(), closing.clone())),
-            tokio::spawn(note_archived(app.clone(), closing.clone())),
-        ];
+        let mut work = JoinSet::new();
+        let working = run::work(app.clone(), stopping.clone());
+        spawn(&mut work, "worker", working);
+        spawn(&mut work, "notifier", notifier.work(stopping.clone()));
+        spawn(&mut work, "actor", actor.work(stopping.clone()));
+        let mut doors = JoinSet::new();
+        let until = || closing.clone();
+        spawn(&mut doors, "listener", accept(listener, router, server, until()));
+        spawn(&mut doors, "relay", relay(app.clone(), until()));
+        spawn(&mut doors, "housekeeping", keep_house(app.clone(), until()));
+        spawn(&mut doors, "archiver", note_archived(app.clone(), until()));
         Ok(Self {
             app,
             url: format!("http://{address}"),
@@ -130,13 +141,27 @@ impl Service {
         })
     }
 
+    /// The name of the first task that ends before it is told to: nothing else does its work.
+    pub async fn first_end(&mut self) -> &'static str {
+        let ended = tokio::select! {
+            ended = self.work.join_next() => ended,
+            ended = self.doors.join_next() => ended,
+        };
+        ended.and_then(Result::ok).unwrap_or("unknown")
+    }
+
     /// Begins nothing more, and waits for what is under way, `server.shutdownGrace` at most. What
     /// does not end in that time is taken up by the next process. Until then requests are answered:
     /// clients that are refused a connection give up, and those that are told to come again do.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let until = Instant::now() + self.app.config.server.shutdown_grace;
         self.app.stopping.cancel();
-        let work = futures::future::join_all(self.work);
+        // Executions go on where the worker that began them has ended.
+        self.app.running.close();
+        let work = async {
+            while self.work.join_next().await.is_some() {}
+            self.app.running.wait().await;
+        };
         if timeout_at(until, work).await.is_err() {
             match self.app.storage.give_back().await {
                 Ok(given) => tracing::warn!(
@@ -151,7 +176,7 @@ impl Service {
         }
         self.app.storage.events.close();
         self.app.closing.cancel();
-        let doors = futures::future::join_all(self.doors);
+        let doors = async { while self.doors.join_next().await.is_some() {} };
         let until = until.max(Instant::now() + LAST_ANSWERS);
         if timeout_at(until, doors).await.is_err() {
             tracing::warn!("some answers did not end in time");
@@ -161,6 +186,15 @@ impl Service {
         }
         self.app.storage.close().await;
     }
+}
+
+/// A panic ends a task as any other end does; its hook has told of it.
+fn spawn(
+    tasks: &mut JoinSet<&'static str>,
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(AssertUnwindSafe(task).catch_unwind().map(move |_| name));
 }
 
 /// Takes connections until `closing`, and waits for those that are being answered.

@@ -6,6 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indexmap::IndexMap;
 
+use crate::escape::line;
 use crate::report::view::{MetricView, RunView};
 
 /// The metrics, what failed first; then why of all that did not pass, and what to mind.
@@ -31,7 +32,8 @@ pub fn of(run: &RunView) -> String {
     let mut text = table.to_string();
     for metric in &run.metrics {
         if metric.class != "pass" {
-            let _ = write!(text, "\n  {}: {}", metric.name, metric.sentence);
+            let told = format!("{}: {}", metric.name, metric.sentence);
+            let _ = write!(text, "\n  {}", line(&told));
         }
     }
     for (warning, metrics) in warnings(run) {
@@ -40,7 +42,8 @@ pub fn of(run: &RunView) -> String {
         } else {
             metrics.join(", ")
         };
-        let _ = write!(text, "\n  mind ({of}): {warning}");
+        let told = format!("mind ({of}): {warning}");
+        let _ = write!(text, "\n  {}", line(&told));
     }
     text
 }
@@ -59,8 +62,8 @@ fn warnings(run: &RunView) -> IndexMap<&str, Vec<&str>> {
 fn row(metric: &MetricView) -> [String; 6] {
     let mean = metric.numbers.iter().find(|row| row.name == "Mean");
     [
-        metric.name.clone(),
-        metric.groups.clone(),
+        line(&metric.name).into_owned(),
+        line(&metric.groups).into_owned(),
         mean.map(|row| row.control.clone()).unwrap_or_default(),
         mean.map(|row| row.experiment.clone()).unwrap_or_default(),
         metric.change.clone().unwrap_or_else(|| "–".to_owned()),

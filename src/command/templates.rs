@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::exit::{Exit, Usage, told};
+use super::tell;
 use crate::config::nearest;
 use crate::metrics::library::{self, PREFIX, Template};
 
@@ -35,12 +36,12 @@ impl Templates {
             (None, Format::Text) => list(&all),
             (None, Format::Json) => {
                 let all: Vec<Value> = all.iter().map(described).collect();
-                println!("{}", serde_json::to_string_pretty(&all)?);
+                tell::result(&serde_json::to_string_pretty(&all)?)?;
             }
             (Some(name), Format::Text) => show(find(&all, name)?),
             (Some(name), Format::Json) => {
                 let described = described(find(&all, name)?);
-                println!("{}", serde_json::to_string_pretty(&described)?);
+                tell::result(&serde_json::to_string_pretty(&described)?)?;
             }
         }
         Ok(Exit::Pass)
@@ -65,22 +66,22 @@ fn list(all: &[Template]) {
     let width = all.iter().map(|template| template.name.len()).max();
     for template in all {
         let (name, width) = (&template.name, width.unwrap_or_default());
-        println!("{name:width$}  {}", template.says);
+        tell::say(&format!("{name:width$}  {}", template.says));
     }
 }
 
 /// PromQL as a whole: what is said of it are comments.
 fn show(template: &Template) {
-    println!("# {}: {}", template.name, template.says);
+    tell::say(&format!("# {}: {}", template.name, template.says));
     for variable in template.variables() {
         let name = format!("${{{}}}", variable.name);
         let meaning = library::meaning(variable.name);
-        match variable.default {
-            Some(default) => println!("# {name}: {meaning}; without it '{default}'"),
-            None => println!("# {name}: {meaning}"),
-        }
+        tell::say(&match variable.default {
+            Some(default) => format!("# {name}: {meaning}; without it '{default}'"),
+            None => format!("# {name}: {meaning}"),
+        });
     }
-    println!("{}", template.promql);
+    tell::say(&template.promql);
 }
 
 fn described(template: &Template) -> Value {

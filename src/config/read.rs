@@ -122,6 +122,11 @@ pub fn read(
             directory: section.parsed("directory", |text| Ok(PathBuf::from(text)))?,
             refresh: section.duration("refresh", Duration::from_secs(1))?,
             replace_archives: section.flag("replaceArchives")?,
+            refresh_timeout: section.duration("refreshTimeout", Duration::from_secs(1))?,
+            max_object_bytes: section.parsed("maxObjectSize", |text| {
+                let bytes = scalar::size(text)?;
+                u64::try_from(bytes).map_err(|_| "is too large".to_owned())
+            })?,
         })
     })?;
     let database = root.section("database", |section| database(section, &storage))?;

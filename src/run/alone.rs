@@ -39,6 +39,7 @@ impl Suspects {
         if let Ok(Some(attempt)) = suspect {
             tokio::select! {
                 () = run(app, attempt) => {}
+                () = app.heartbeat.beat_on() => {}
                 () = shutdown.cancelled() => {}
             }
         }

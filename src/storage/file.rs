@@ -1,7 +1,8 @@
 //! Objects in a local directory.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::objects::{ObjectEntry, ObjectStore};
+use super::objects::{ObjectEntry, ObjectStore, too_large};
 use crate::config::FileAccount;
 use crate::error::{Error, Result};
 
@@ -28,6 +29,8 @@ const LEFTOVER: Duration = Duration::from_hours(1);
 pub struct FileStore {
     root: PathBuf,
     unfinished: PathBuf,
+    /// Of an object that is read.
+    most: u64,
 }
 
 impl FileStore {
@@ -39,6 +42,7 @@ impl FileStore {
         let store = Self {
             root: account.directory.join(&account.root_folder),
             unfinished: account.directory.join(UNFINISHED),
+            most: u64::MAX,
         };
         for folder in [&store.root, &store.unfinished] {
             fs::create_dir_all(folder).map_err(|cause| {
@@ -50,6 +54,12 @@ impl FileStore {
         }
         store.remove_leftovers();
         Ok(store)
+    }
+
+    /// Reads no object that has more bytes.
+    #[must_use]
+    pub fn reading(self, most: u64) -> Self {
+        Self { most, ..self }
     }
 
     fn remove_leftovers(&self) {
@@ -120,6 +130,40 @@ impl FileStore {
         Err(io::Error::other("the folder is removed again and again"))
     }
 
+    /// Only what was put here as a file: a link leads to what others keep elsewhere, and a pipe
+    /// never ends.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let folders = path.ancestors().skip(1);
+        for folder in folders.take_while(|folder| *folder != self.root) {
+            if fs::symlink_metadata(folder)?.is_symlink() {
+                return Err(io::Error::other("its folder is a link"));
+            }
+        }
+        let mut options = File::options();
+        options
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = match options.open(path) {
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(io::Error::other("it is a link"));
+            }
+            file => file?,
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut body = Vec::new();
+        let most = self.most;
+        // It may grow while it is read.
+        file.take(most.saturating_add(1)).read_to_end(&mut body)?;
+        let bytes = metadata.len().max(body.len() as u64);
+        if most < bytes {
+            return Err(io::Error::other(too_large(bytes, most)));
+        }
+        Ok(body)
+    }
+
     /// A root folder that vanished is not an empty one: a disk may not be mounted.
     fn root_is_there(&self) -> io::Result<()> {
         fs::metadata(&self.root).map(|_| ())
@@ -133,18 +177,17 @@ impl FileStore {
         for entry in entries {
             let entry = entry?;
             let path = entry.path();
-            if entry.file_type()?.is_dir() {
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
                 self.walk(&path, found)?;
+            }
+            if !kind.is_file() {
                 continue;
             }
-            let metadata = match fs::metadata(&path) {
+            let metadata = match entry.metadata() {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
-            if metadata.is_dir() {
-                self.walk(&path, found)?;
-                continue;
-            }
             let Some(key) = self.key(&path) else {
                 continue;
             };
@@ -154,6 +197,7 @@ impl FileStore {
                 key,
                 updated_millis: i64::try_from(updated.as_millis()).unwrap_or(i64::MAX),
                 version: version(&metadata)?,
+                bytes: metadata.len(),
             })?;
         }
         Ok(())
@@ -233,8 +277,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 impl ObjectStore for FileStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let path = self.path(key)?;
-        self.off_thread(format!("cannot read '{key}'"), move |_| {
-            match fs::read(path) {
+        self.off_thread(format!("cannot read '{key}'"), move |store| {
+            match store.read(&path) {
                 Ok(body) => Ok(Some(Bytes::from(body))),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
@@ -294,6 +338,8 @@ impl ObjectStore for FileStore {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::storage::objects::contract;
 
@@ -383,8 +429,54 @@ mod tests {
         }
         let listed = store.list("g/").await.unwrap();
         assert_eq!(listed.len(), 2 * PAGE + 1);
-        // A link to itself cannot be followed.
-        std::os::unix::fs::symlink("loop", group.join("loop")).unwrap();
+        // What is in a folder that cannot be read is missing.
+        fs::remove_dir_all(&group).unwrap();
+        fs::write(&group, "no folder").unwrap();
         assert!(store.list("g/").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn links_pipes_and_what_is_too_large_are_never_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).reading(4);
+        let group = folder.path().join("kayenta/g");
+        let elsewhere = folder.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("a.json"), "{}").unwrap();
+        for id in ["whole", "link", "pipe", "folder", "large"] {
+            fs::create_dir_all(group.join(id)).unwrap();
+        }
+        fs::write(group.join("whole/a.json"), "1234").unwrap();
+        fs::write(group.join("large/a.json"), "12345").unwrap();
+        fs::create_dir(group.join("folder/a.json")).unwrap();
+        symlink(elsewhere.join("a.json"), group.join("link/a.json")).unwrap();
+        symlink(&elsewhere, group.join("linked")).unwrap();
+        let mut pipe = std::process::Command::new("mkfifo");
+        assert!(
+            pipe.arg(group.join("pipe/a.json"))
+                .status()
+                .unwrap()
+                .success()
+        );
+
+        let cases = [
+            ("link", "it is a link"),
+            ("linked", "its folder is a link"),
+            ("pipe", "it is no regular file"),
+            ("folder", "it is no regular file"),
+            ("large", "it has 5 bytes, and storage.maxObjectSize is 4"),
+        ];
+        for (id, expected) in cases {
+            let error = store.get(&format!("g/{id}/a.json")).await.unwrap_err();
+            assert!(error.to_string().contains(expected), "{id}: {error}");
+        }
+        assert_eq!(store.get("g/whole/a.json").await.unwrap().unwrap(), "1234");
+        let mut listed: Vec<_> = store.list("g/").await.unwrap();
+        listed.sort_by_key(|entry| entry.bytes);
+        let listed: Vec<_> = listed
+            .iter()
+            .map(|entry| (entry.key.as_str(), entry.bytes))
+            .collect();
+        assert_eq!(listed, [("g/whole/a.json", 4), ("g/large/a.json", 5)]);
     }
 }

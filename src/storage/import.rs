@@ -91,7 +91,7 @@ impl Import {
             )));
         }
         let open = |account| {
-            objects::open(account)?
+            objects::open(account, config.storage.max_object_bytes)?
                 .ok_or_else(|| Error::Internal(format!("'{}' is no store", account.name)))
         };
         Ok(Self {

@@ -42,6 +42,7 @@ impl ObjectStore for MemoryStore {
             key: key.to_owned(),
             updated_millis: Clock::System.now_millis(),
             version: version.clone(),
+            bytes: body.len() as u64,
         };
         objects.by_key.insert(key.to_owned(), (entry, body));
         Ok(version)

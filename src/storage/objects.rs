@@ -21,6 +21,7 @@ pub struct ObjectEntry {
     pub updated_millis: i64,
     /// Differs when the object differs.
     pub version: String,
+    pub bytes: u64,
 }
 
 /// Keeps whole objects under keys `<group>/<id>/<file>` below its root folder.
@@ -28,7 +29,7 @@ pub struct ObjectEntry {
 /// A `put` is all or nothing: no reader sees half an object. Every kind passes [`contract`].
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
-    /// The object, if there is one.
+    /// The object, if there is one. One that is larger than the store reads is an error.
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
     /// The version that a listing will tell. Durable when it returns.
     async fn put(&self, key: &str, body: Bytes) -> Result<String>;
@@ -46,11 +47,17 @@ pub trait ObjectStore: Send + Sync {
     fn expect_objects(&self) {}
 }
 
-/// The store of an account; `None` for accounts that keep no documents.
-pub fn open(account: &Account) -> Result<Option<Arc<dyn ObjectStore>>> {
+/// Why an object of `bytes` is not read where `most` are.
+pub fn too_large(bytes: u64, most: u64) -> String {
+    format!("it has {bytes} bytes, and storage.maxObjectSize is {most}")
+}
+
+/// The store of an account, which reads no object beyond `most` bytes; `None` for accounts that
+/// keep no documents.
+pub fn open(account: &Account, most: u64) -> Result<Option<Arc<dyn ObjectStore>>> {
     Ok(match &account.kind {
-        AccountKind::File(file) => Some(Arc::new(FileStore::open(file)?)),
-        AccountKind::S3(s3) => Some(Arc::new(S3Store::new(s3.clone()))),
+        AccountKind::File(file) => Some(Arc::new(FileStore::open(file)?.reading(most))),
+        AccountKind::S3(s3) => Some(Arc::new(S3Store::new(s3.clone()).reading(most))),
         AccountKind::Memory => Some(Arc::new(MemoryStore::default())),
         AccountKind::Prometheus(_) => None,
     })

@@ -2,13 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
-use super::objects::ObjectEntry;
-use super::{Storage, group};
+use super::objects::{ObjectEntry, too_large};
+use super::{Account, Storage, group};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionStatusResponse, Execution,
 };
@@ -29,12 +30,24 @@ impl Storage {
         let mut reconciled = Vec::new();
         for (name, account) in &self.accounts {
             // The first one is also what requests wait for.
-            let done = if account.reconciled.initialized() {
-                self.reconcile(name).await
-            } else {
-                let first = account.reconciled.get_or_try_init(|| self.reconcile(name));
-                first.await.copied()
+            let done = async {
+                if account.reconciled.initialized() {
+                    self.reconcile(name).await
+                } else {
+                    let first = account.reconciled.get_or_try_init(|| self.reconcile(name));
+                    first.await.copied()
+                }
             };
+            let limit = self.refresh_timeout;
+            let done = tokio::time::timeout(limit, done).await.unwrap_or_else(|_| {
+                let why = format!("the index was not reconciled within {limit:?}");
+                Err(Error::Unavailable(why))
+            });
+            let behind = done.as_ref().err().map(ToString::to_string);
+            *account
+                .behind
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = behind;
             match done {
                 Ok(()) => reconciled.push(name.clone()),
                 Err(error) => tracing::warn!(account = name, %error, "cannot reconcile the index"),
@@ -88,12 +101,14 @@ impl Storage {
         let (changed, gone) = self.compare(account, group::CANARY_CONFIG, known).await?;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
+                let mark = mark(&entries);
                 let noted = self.note_config(account, &id, entries, listed_at).await;
-                (id, noted)
+                (id, mark, noted)
             })
             .buffer_unordered(READS);
-        while let Some((id, noted)) = reads.next().await {
-            if let Err(error) = noted {
+        while let Some((id, mark, noted)) = reads.next().await {
+            if let Err(left_out) = noted {
+                let error = self.left_out(account, mark, left_out)?;
                 tracing::warn!(account, id, %error, "a canary config is left out of the index");
             }
         }
@@ -111,7 +126,9 @@ impl Storage {
         group: &str,
         known: HashMap<Digest, Digest>,
     ) -> Result<(Vec<(String, Vec<ObjectEntry>)>, HashSet<Digest>)> {
-        let objects = self.objects(account)?;
+        let Account {
+            objects, unusable, ..
+        } = self.account(account)?;
         if !known.is_empty() {
             objects.expect_objects();
         }
@@ -123,7 +140,34 @@ impl Storage {
                 comparison.add(entry);
             }
         }
-        Ok(comparison.end())
+        let (mut changed, gone) = comparison.end();
+        let unusable = unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.retain(|(_, entries)| !unusable.contains(&mark(entries)));
+        Ok((changed, gone))
+    }
+
+    /// What there is to tell of objects that became no row. Those that never can are not read
+    /// again until they differ.
+    fn left_out(&self, account: &str, mark: Digest, left_out: LeftOut) -> Result<Error> {
+        Ok(match left_out {
+            LeftOut::Now(error) => error,
+            LeftOut::AsItIs(error) => {
+                let unusable = &self.account(account)?.unusable;
+                unusable
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(mark);
+                error
+            }
+        })
+    }
+
+    fn expect_readable(&self, entries: &[ObjectEntry]) -> Result<(), LeftOut> {
+        let most = self.max_object_bytes;
+        match entries.iter().find(|entry| most < entry.bytes) {
+            Some(entry) => Err(LeftOut::as_it_is(too_large(entry.bytes, most))),
+            None => Ok(()),
+        }
     }
 
     async fn note_config(
@@ -132,7 +176,8 @@ impl Storage {
         id: &str,
         entries: Vec<ObjectEntry>,
         listed_at: i64,
-    ) -> Result<()> {
+    ) -> Result<(), LeftOut> {
+        self.expect_readable(&entries)?;
         let _lock = self.lock_config(account, id).await?;
         // Whoever wrote the row since the listing knew better.
         let known = self.index.config(account, id).await?;
@@ -143,7 +188,7 @@ impl Storage {
             return Ok(());
         };
         let config: CanaryConfig = serde_json::from_slice(&body)
-            .map_err(|cause| Error::storage("it is no canary config", cause))?;
+            .map_err(|cause| LeftOut::as_it_is(format!("it is no canary config: {cause}")))?;
         let mut row = self.config_row(id, &config, entry.version);
         // Kayenta reads a config's name from its file name.
         let file = entry.key.rsplit('/').next().unwrap_or_default();
@@ -165,12 +210,14 @@ impl Storage {
         let (changed, gone) = self.compare(account, R::KIND.group(), known).await?;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
+                let mark = mark(&entries);
                 let noted = self.note_archive::<R>(account, &id, entries).await;
-                (id, noted)
+                (id, mark, noted)
             })
             .buffer_unordered(READS);
-        while let Some((id, noted)) = reads.next().await {
-            if let Err(error) = noted {
+        while let Some((id, mark, noted)) = reads.next().await {
+            if let Err(left_out) = noted {
+                let error = self.left_out(account, mark, left_out)?;
                 tracing::warn!(account, id, %error, "an archive is left out of the index");
             }
         }
@@ -200,17 +247,47 @@ impl Storage {
         account: &str,
         id: &str,
         entries: Vec<ObjectEntry>,
-    ) -> Result<()> {
+    ) -> Result<(), LeftOut> {
+        self.expect_readable(&entries)?;
         let Some((entry, body)) = self.read_newest(account, entries).await? else {
             return Ok(());
         };
         let archive: R = serde_json::from_slice(&body)
-            .map_err(|cause| Error::storage("it is no archived execution", cause))?;
+            .map_err(|cause| LeftOut::as_it_is(format!("it is no archived execution: {cause}")))?;
         let row = self.archive_row(id, &archive, entry.version);
         self.index.put_archive(account, &row).await?;
         self.forget(R::KIND, account, id).await;
         Ok(())
     }
+}
+
+/// Why objects became no row.
+enum LeftOut {
+    /// Another time they may.
+    Now(Error),
+    /// Never, as long as they are what they are.
+    AsItIs(Error),
+}
+
+impl LeftOut {
+    fn as_it_is(why: String) -> Self {
+        Self::AsItIs(Error::Invalid(why))
+    }
+}
+
+impl From<Error> for LeftOut {
+    fn from(error: Error) -> Self {
+        Self::Now(error)
+    }
+}
+
+/// Stands for objects as they are now.
+fn mark(entries: &[ObjectEntry]) -> Digest {
+    let entries = entries.iter();
+    let texts: Vec<String> = entries
+        .map(|entry| format!("{}\n{}\n", entry.key, entry.version))
+        .collect();
+    digest(&texts.concat())
 }
 
 /// Stands for a text: all archives of a store are compared at once, and their ids and versions

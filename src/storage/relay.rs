@@ -24,7 +24,7 @@ impl Storage {
     /// Passes events between this process and the others, for ever. Alone, it has nothing to do.
     pub async fn relay(&self) {
         if !self.index.is_shared() {
-            return;
+            return std::future::pending().await;
         }
         tokio::join!(self.follow_clock(), self.send(), self.listen());
     }

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Object};
 use axum::body::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::objects::{ObjectEntry, ObjectStore};
+use super::objects::{ObjectEntry, ObjectStore, too_large};
 use crate::config::S3Account;
 use crate::error::{Error, Result};
 use connection::Connection;
@@ -29,6 +30,8 @@ pub struct S3Store {
     connection: Connection,
     /// A bucket that was there and is gone is not an empty one, and is not made anew.
     was_there: AtomicBool,
+    /// Of an object that is read.
+    most: u64,
 }
 
 /// How far a listing is.
@@ -38,13 +41,27 @@ enum Place {
     End,
 }
 
+/// The body of an object.
+enum Collected {
+    Whole(Bytes),
+    /// So many bytes, or more.
+    TooLarge(u64),
+}
+
 impl S3Store {
     pub fn new(account: S3Account) -> Self {
         Self {
             account,
             connection: Connection::default(),
             was_there: AtomicBool::new(false),
+            most: u64::MAX,
         }
+    }
+
+    /// Reads no object that has more bytes.
+    #[must_use]
+    pub fn reading(self, most: u64) -> Self {
+        Self { most, ..self }
     }
 
     /// Sends a request, and once more with fresh credentials when those at hand are refused.
@@ -169,8 +186,12 @@ impl S3Store {
                 Err(error) => return Err(self.failed("read", key, &error)),
             };
             // The SDK tries a request again, and not the body of its answer.
-            match object.body.collect().await {
-                Ok(body) => return Ok(Some(body.into_bytes())),
+            match self.collect(object).await {
+                Ok(Collected::Whole(body)) => return Ok(Some(body)),
+                Ok(Collected::TooLarge(bytes)) => {
+                    let why = too_large(bytes, self.most);
+                    return Err(self.error("read", key, &why, why.clone()));
+                }
                 Err(_) if broken < BROKEN_BODIES => broken += 1,
                 Err(cause) => {
                     let cause = DisplayErrorContext(cause).to_string();
@@ -178,6 +199,24 @@ impl S3Store {
                 }
             }
         }
+    }
+
+    /// A server may tell no length, or another one.
+    async fn collect(&self, mut object: GetObjectOutput) -> Result<Collected, ByteStreamError> {
+        let told = object.content_length().unwrap_or(0);
+        let told = u64::try_from(told).unwrap_or(0);
+        if self.most < told {
+            return Ok(Collected::TooLarge(told));
+        }
+        let mut body = Vec::new();
+        while let Some(bytes) = object.body.try_next().await? {
+            body.extend_from_slice(&bytes);
+            let read = body.len() as u64;
+            if self.most < read {
+                return Ok(Collected::TooLarge(read));
+            }
+        }
+        Ok(Collected::Whole(body.into()))
     }
 
     async fn page(&self, prefix: &str, place: Place) -> Result<Option<(Vec<ObjectEntry>, Place)>> {
@@ -226,6 +265,10 @@ fn entry(object: &Object, root: &str) -> Option<ObjectEntry> {
         key: object.key()?.strip_prefix(root)?.to_owned(),
         updated_millis: updated.unwrap_or(0),
         version: object.e_tag().unwrap_or_default().to_owned(),
+        bytes: object
+            .size()
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .unwrap_or(0),
     })
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 21] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("budget", &[]),
+    ("escape", &[]),
     ("http", &[]),
     ("clock", &[]),
     ("canary", &["error"]),
@@ -51,7 +52,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
         "ui",
         &[
             "app", "lint", "run", "storage", "report", "metrics", "judge", "canary", "config",
-            "error", "clock",
+            "error", "escape", "clock",
         ],
     ),
     (
@@ -65,7 +66,8 @@ const ALLOWED: [(&str, &[&str]); 21] = [
         "command",
         &[
             "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
-            "budget", "judge", "canary", "config", "secrets", "error", "http", "clock",
+            "budget", "judge", "canary", "config", "secrets", "error", "escape", "http",
+            "clock",
         ],
     ),
     ("main", &["command"]),

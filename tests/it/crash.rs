@@ -41,10 +41,14 @@ impl Process {
     }
 
     /// With arguments and an environment of its own.
-    pub async fn spawn(mut command: Command, port: u16) -> Self {
+    pub async fn spawn(command: Command, port: u16) -> Self {
+        Self::spawn_with_log(command, port, Stdio::null()).await
+    }
+
+    pub async fn spawn_with_log(mut command: Command, port: u16, log: Stdio) -> Self {
         let child = command
             .args(["--port", &port.to_string()])
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let client = Client::new(&format!("http://127.0.0.1:{port}"));

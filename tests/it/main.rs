@@ -61,4 +61,5 @@ mod stores;
 mod surface;
 mod ui;
 mod ui_configs;
+mod unheard;
 mod verdict;

@@ -98,6 +98,8 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             directory: "unused".into(),
             refresh: 60 * second,
             replace_archives: false,
+            refresh_timeout: 600 * second,
+            max_object_bytes: 64 << 20,
         },
         executions: Executions {
             max_waiting: 1,

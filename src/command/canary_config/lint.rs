@@ -15,7 +15,9 @@ use crate::canary::{CanaryClassifierThresholdsConfig, CanaryScope, Instant, Pair
 use crate::clock::Clock;
 use crate::command::Configured;
 use crate::command::exit::{Exit, Usage};
+use crate::command::tell;
 use crate::config::{self, Config};
+use crate::escape::line;
 use crate::lint::{self, Code, Finding, Format, Given, Severity};
 use crate::metrics::{self, MetricSource};
 
@@ -90,7 +92,7 @@ impl Lint {
             match self.of_file(file, &own, &given, source.as_deref()).await {
                 Ok(findings) => all.push(Linted { file, findings }),
                 Err(error) => {
-                    eprintln!("serin: {error:#}");
+                    tell::failed(&error);
                     failed = true;
                 }
             }
@@ -206,10 +208,8 @@ pub fn told(file: &Path, finding: &Finding) -> String {
         path => format!("{path}: "),
     };
     let (code, sentence) = (finding.code.name(), &finding.sentence);
-    format!(
-        "{place}: {severity}[{code}]: {at}{sentence}\n  fix: {}",
-        finding.fix
-    )
+    let told = format!("{place}: {severity}[{code}]: {at}{sentence}");
+    format!("{}\n  fix: {}", line(&told), line(&finding.fix))
 }
 
 /// How many errors there are.
@@ -224,9 +224,12 @@ fn print(all: &[Linted<'_>], output: Output) -> anyhow::Result<usize> {
     match output {
         Output::Text => {
             for (file, finding) in findings() {
-                println!("{}", told(file, finding));
+                tell::say(&told(file, finding));
             }
-            eprintln!("{} files: {errors} errors, {warnings} warnings", all.len());
+            let files = all.len();
+            tell::note(&format!(
+                "{files} files: {errors} errors, {warnings} warnings"
+            ));
         }
         Output::Json => {
             let mut told = Vec::new();
@@ -236,7 +239,7 @@ fn print(all: &[Linted<'_>], output: Output) -> anyhow::Result<usize> {
                 told.push(finding);
             }
             let told = json!({"findings": told, "errors": errors, "warnings": warnings});
-            println!("{}", serde_json::to_string_pretty(&told)?);
+            tell::result(&serde_json::to_string_pretty(&told)?)?;
         }
     }
     Ok(errors)

@@ -10,7 +10,9 @@ use super::{Store, summaries};
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
 use crate::command::client::{Client, Failure};
 use crate::command::exit::{Exit, Usage};
+use crate::command::tell;
 use crate::config::{LoadOptions, Unread, load};
+use crate::escape;
 use crate::lint::{self, Code, Finding, Given, Severity};
 
 /// Stores canary configs: each under its id, else under the one that has its name in one of its
@@ -71,7 +73,7 @@ impl Put {
                 // Nothing can be stored of what cannot be read.
                 findings.retain(|finding| read.is_none() || !self.allow.contains(&finding.code));
                 for finding in &findings {
-                    eprintln!("{}", told(file, finding));
+                    tell::note(&told(file, finding));
                 }
                 let is_error = |finding: &Finding| finding.severity == Severity::Error;
                 has_errors |= findings.iter().any(is_error);
@@ -91,13 +93,13 @@ impl Put {
     }
 
     async fn put(&self, client: &Client, mut config: CanaryConfig) -> anyhow::Result<()> {
-        let name = config.name.clone().unwrap_or_default();
+        let name = escape::line(config.name.as_deref().unwrap_or_default()).into_owned();
         let deed = self.deed(client, &config).await?;
         let (path, method, done) = match &deed {
             Deed::Create => (self.store.path("", &[]), Method::POST, "created"),
             Deed::Update(id) => (self.store.path_of(id), Method::PUT, "updated"),
             Deed::Nothing(id) => {
-                println!("unchanged {id} ({name})");
+                tell::say(&format!("unchanged {id} ({name})"));
                 return Ok(());
             }
         };
@@ -106,7 +108,7 @@ impl Put {
                 Deed::Update(id) | Deed::Nothing(id) => id,
                 Deed::Create => config.id.as_deref().unwrap_or("a new id"),
             };
-            println!("would be {done}: {id} ({name})");
+            tell::say(&format!("would be {done}: {id} ({name})"));
             return Ok(());
         }
         if let Deed::Update(id) = deed {
@@ -115,7 +117,8 @@ impl Put {
         let body = serde_json::to_value(&config)?;
         let answer = client.once(method, &path, Some(&body)).await?;
         let id = answer["canaryConfigId"].as_str();
-        println!("{done} {} ({name})", id.context("the server told no id")?);
+        let id = escape::line(id.context("the server told no id")?);
+        tell::say(&format!("{done} {id} ({name})"));
         Ok(())
     }
 

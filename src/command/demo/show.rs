@@ -10,37 +10,39 @@ use super::scenario::{CONFIG_ID, CONTROL, Release};
 use crate::canary::number::number;
 use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Outcome};
 use crate::command::table;
+use crate::command::tell::say;
+use crate::escape::line;
 use crate::report::view;
 
 pub fn introduction(source: &Source, url: &str, directory: &Path) {
-    println!(
+    say(&format!(
         "serin listens on {url} and keeps its data in {}",
         directory.display()
-    );
+    ));
     match source {
-        Source::MadeUp(server) => println!(
+        Source::MadeUp(server) => say(&format!(
             "The series are made up: a seeded generator behind {} that answers as Prometheus does.",
             server.url
-        ),
-        Source::Real(prometheus) => println!("The series come from {prometheus}."),
+        )),
+        Source::Real(prometheus) => say(&format!("The series come from {prometheus}.")),
     }
 }
 
 pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> anyhow::Result<()> {
-    println!(
+    say(&format!(
         "\nRelease {}, {}, beside {CONTROL}",
         release.version, release.what
-    );
+    ));
     if let Some(exception) = &status.exception {
-        println!(
+        say(&format!(
             "  {}: {}",
             status.status.as_str(),
             Value::from(exception.details.clone())
-        );
+        ));
         return Ok(());
     }
     let run = view::run(status, None);
-    println!("{}", table::of(&run));
+    say(&table::of(&run));
     let result = status.result.as_ref();
     let result = result.and_then(|result| result.judge_result.as_ref());
     let result = result.context("the execution has no result")?;
@@ -58,7 +60,7 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
             format!("{} {earned}", group.name)
         })
         .collect();
-    println!("groups: {}", groups.join(" · "));
+    say(&format!("groups: {}", line(&groups.join(" · "))));
     let mark = match run.outcome {
         Outcome::Pass => "✓",
         Outcome::Marginal => "~",
@@ -66,8 +68,8 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
         _ => "✗",
     };
     let score = run.score.as_deref().unwrap_or("–");
-    println!("score:  {score} → {mark} {}", run.outcome.word());
-    println!("{}", run.sentence);
+    say(&format!("score:  {score} → {mark} {}", run.outcome.word()));
+    say(&line(&run.sentence));
     Ok(())
 }
 
@@ -101,17 +103,19 @@ pub fn afterwards(
             .with_context(|| format!("cannot write {file} into {folder}"))?;
     }
     let report = Path::new("kayenta/canary_archive").join(execution_id);
-    println!(
+    say(&format!(
         "\nThe last report lies in {}",
         directory.join(report).display()
-    );
+    ));
     if stays {
-        println!("The service stays up until Ctrl-C. The same with curl:");
+        say("The service stays up until Ctrl-C. The same with curl:");
     } else {
-        println!("The same with curl, after `serin demo --stay --port 8090 --directory {folder}`:");
+        say(&format!(
+            "The same with curl, after `serin demo --stay --port 8090 --directory {folder}`:"
+        ));
     }
     let url = if stays { url } else { "http://127.0.0.1:8090" };
-    println!(
+    say(&format!(
         "
   curl -X PUT {url}/canaryConfig/{CONFIG_ID} \\
     -H 'Content-Type: application/json' -d @{folder}/canary-config.json
@@ -119,6 +123,6 @@ pub fn afterwards(
     -H 'Content-Type: application/json' -d @{folder}/execution-request.json
   curl {url}/canary/{execution_id}
   curl '{url}/canary/executions?application=checkout&limit=3'"
-    );
+    ));
     Ok(())
 }

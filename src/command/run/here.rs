@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::command::client::Client;
 use crate::command::exit::Usage;
 use crate::command::serve::Service;
+use crate::command::tell;
 use crate::config::{self, LoadOptions};
 use crate::secrets::Engines;
 
@@ -53,7 +54,7 @@ impl Here {
     pub async fn stop(self) {
         self.service.stop().await;
         if let Err(cause) = self.folder.close() {
-            eprintln!("the temporary folder stays: {cause}");
+            tell::note(&format!("the temporary folder stays: {cause}"));
         }
     }
 }

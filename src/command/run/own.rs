@@ -8,6 +8,7 @@ use super::plan::{Plan, Side};
 use crate::canary::{CanaryScope, Pair};
 use crate::command::canary_config::told_finding;
 use crate::command::exit::Usage;
+use crate::command::tell;
 use crate::config::{LoadOptions, Unread, load};
 use crate::lint::{self, Code, Finding, Format, Given, Severity};
 
@@ -64,7 +65,7 @@ impl Own {
         let is_error = |finding: &Finding| finding.severity == Severity::Error;
         let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_error);
         for warning in warnings {
-            eprintln!("{}", self.told(warning));
+            tell::note(&self.told(warning));
         }
         if errors.is_empty() {
             return Ok(());

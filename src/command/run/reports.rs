@@ -11,6 +11,7 @@ use super::ending::Ending;
 use crate::canary::{Kind, Outcome};
 use crate::command::client::Client;
 use crate::command::exit::Usage;
+use crate::escape;
 use crate::report::view::MetricView;
 
 /// What GitHub takes for a comment.
@@ -199,12 +200,7 @@ fn markdown(ending: &Ending) -> String {
     let _ = writeln!(text, "{}\n", escaped(&ending.title));
     if let Some(failure) = &ending.failure {
         let message: String = failure.message.chars().take(MESSAGE_CHARACTERS).collect();
-        let message = message.replace("```", "'''");
-        let _ = writeln!(
-            text,
-            "Failed {}:\n\n```text\n{message}\n```\n",
-            failure.step
-        );
+        let _ = writeln!(text, "Failed {}: {}\n", failure.step, escaped(&message));
     }
     let judgements = ending
         .analysis
@@ -253,7 +249,7 @@ fn markdown_row(metric: &MetricView) -> String {
         "| {} | {} | {} | {}{} | {} |\n",
         escaped(&metric.name),
         escaped(&metric.groups),
-        metric.change.as_deref().unwrap_or("–"),
+        escaped(metric.change.as_deref().unwrap_or("–")),
         metric.label,
         metric.marks(),
         escaped(metric.doubt.as_ref().unwrap_or(&metric.sentence))
@@ -262,19 +258,50 @@ fn markdown_row(metric: &MetricView) -> String {
 
 /// Names and sentences hold what others wrote: it is text, and stays in its cell.
 fn escaped(text: &str) -> String {
+    let text = escape::line(text.trim());
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for (at, character) in text.chars().enumerate() {
         match character {
-            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '#' | '@' => {
+            // At the start of a line they would make a list, a rule or a heading of it.
+            '-' | '+' | '=' | ':' if at == 0 => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            '\\' | '|' | '*' | '_' | '`' | '~' | '[' | ']' | '#' | '@' => {
                 escaped.push('\\');
                 escaped.push(character);
             }
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
             '&' => escaped += "&amp;",
-            character if character.is_control() => escaped.push(' '),
             character => escaped.push(character),
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_others_is_markdown() {
+        let cases = [
+            ("<img src=x> & co", "&lt;img src=x&gt; &amp; co"),
+            (
+                "[click](javascript:alert(1))",
+                "\\[click\\](javascript:alert(1))",
+            ),
+            ("a | b\n::error::x", "a \\| b\\\\n::error::x"),
+            ("::error::x", "\\::error::x"),
+            ("~~~", "\\~\\~\\~"),
+            ("    code", "code"),
+            ("- item", "\\- item"),
+            ("fell by -3", "fell by -3"),
+            ("\u{1b}[2J\u{202e}", "\\\\u001b\\[2J\\\\u202e"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(escaped(text), expected, "{text:?}");
+        }
+    }
 }

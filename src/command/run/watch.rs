@@ -10,6 +10,8 @@ use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Kind,
 };
 use crate::command::client::{Client, Failure};
+use crate::command::tell::note;
+use crate::escape::line;
 use crate::report::view;
 
 /// The document of the execution, once it is complete.
@@ -91,10 +93,11 @@ impl Progress {
         if self.last.replace(text.to_owned()) == text {
             return;
         }
+        let text = line(text);
         if self.is_terminal {
-            self.bar.set_message(text.to_owned());
+            self.bar.set_message(text.into_owned());
         } else {
-            eprintln!("{text}");
+            note(&text);
         }
     }
 }
