@@ -12,9 +12,12 @@ use url::Url;
 use super::Failed;
 use crate::config::{self, Given};
 use crate::error::{Error, Result, with_causes};
-use crate::http;
+use crate::http::{self, Secrets};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the rest of an answer is waited for, once its status is known.
+const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much of an answer is read.
 const MOST_BYTES: usize = 16 * 1024;
@@ -37,7 +40,7 @@ pub struct Answer {
     pub status: u16,
     /// As long as is asked to wait.
     pub wait: Option<Duration>,
-    /// Its beginning.
+    /// Its beginning, without the secrets that were sent.
     pub text: String,
 }
 
@@ -73,6 +76,7 @@ impl Http {
         body: String,
     ) -> Result<Answer, Failed> {
         let client = self.client(url).await?;
+        let secrets = Secrets::of(&headers);
         let request = client.request(method, url.clone()).headers(headers);
         let unreachable = |cause: reqwest::Error| {
             let host = url.host_str().unwrap_or_default();
@@ -85,15 +89,19 @@ impl Http {
         let status = answer.status().as_u16();
         let mut text = Vec::new();
         // Its status counts, whether or not the rest of it comes.
-        while let Ok(Some(chunk)) = answer.chunk().await
-            && text.len() < MOST_BYTES
-        {
-            text.extend_from_slice(&chunk);
-        }
+        let read = async {
+            while let Ok(Some(chunk)) = answer.chunk().await
+                && text.len() < MOST_BYTES
+            {
+                text.extend_from_slice(&chunk);
+            }
+        };
+        let _ = tokio::time::timeout(REST_WITHIN, read).await;
+        let text = String::from_utf8_lossy(&text).into_owned();
         Ok(Answer {
             status,
             wait: wait.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT)),
-            text: String::from_utf8_lossy(&text).into_owned(),
+            text: secrets.taken_out_of(text),
         })
     }
 

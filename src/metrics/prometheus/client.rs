@@ -19,6 +19,7 @@ use super::range::Range;
 use crate::budget::{Held, Refused, Share};
 use crate::config::{Config, PrometheusAccount, Retry};
 use crate::error::{FetchError, Result};
+use crate::http::Secrets;
 
 /// What is read of all answers to one query.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -46,6 +47,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     credentials: Credentials,
+    /// Sent with every request, beside what the credentials send.
+    secrets: Secrets,
     retry: Retry,
     query_deadline: Duration,
 }
@@ -92,6 +95,7 @@ impl Client {
         let base = connect::base_url(name, account)?;
         Ok(Self {
             http: connect::client(name, &base, account)?,
+            secrets: Secrets::of(&connect::headers(name, account)?),
             credentials: Credentials::of(account),
             base,
             counts: Counts::of(name),
@@ -202,6 +206,7 @@ impl Client {
             url.set_query(None);
         }
         let mut redirects = 0;
+        let mut secrets;
         let mut response = loop {
             let request = match &form {
                 Some(form) => {
@@ -212,7 +217,9 @@ impl Client {
             };
             let request = self.credentials.authorize(request).await;
             let request = request.map_err(|message| failure(None, message, Again::Never))?;
-            let response = request.send().await.map_err(broken)?;
+            let request = request.build().map_err(broken)?;
+            secrets = Secrets::of(request.headers()).and(&self.secrets);
+            let response = self.http.execute(request).await.map_err(broken)?;
             // What that leads to is another thing, and no place for a query in a body.
             let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
             match connect::redirected_within(&response, &self.base) {
@@ -227,7 +234,7 @@ impl Client {
         if !status.is_success() {
             let again = self.again(&response);
             let redirect = connect::redirected_to(&response);
-            let bytes = beginning(&mut response).await;
+            let bytes = without(&secrets, beginning(&mut response).await);
             let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
@@ -250,6 +257,10 @@ impl Client {
             }
         };
         self.counts.bytes.increment(body.bytes.len() as u64);
+        let body = Body {
+            bytes: without(&secrets, body.bytes),
+            ..body
+        };
         let came = Came::of(&response);
         match came.not_json(&body.bytes).filter(|_| call.path != HEALTH) {
             Some(message) => Err(failure(Some(status.as_u16()), message, Again::Never)),
@@ -340,6 +351,23 @@ impl<'a> Call<'a> {
         }
         url
     }
+}
+
+/// What is said without the secrets that were sent. Of an answer with series they can only stand
+/// in what it tells beside them; a megabyte of numbers is not searched for each of them.
+fn without(secrets: &Secrets, bytes: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned());
+    if tells(&text) {
+        secrets.taken_out_of(text).into_bytes()
+    } else {
+        text.into_bytes()
+    }
+}
+
+fn tells(text: &str) -> bool {
+    let told = ["\"error\"", "\"warnings\"", "\"infos\""];
+    !text.starts_with("{\"status\":\"success\"") || told.iter().any(|name| text.contains(name))
 }
 
 fn is_long(url: &Url) -> bool {

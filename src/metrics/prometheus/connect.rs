@@ -83,7 +83,7 @@ pub fn client(name: &str, base: &Url, account: &PrometheusAccount) -> Result<req
         .map_err(|cause| refused(name, &told(&cause)))
 }
 
-fn headers(name: &str, account: &PrometheusAccount) -> Result<HeaderMap> {
+pub fn headers(name: &str, account: &PrometheusAccount) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (header, value) in &account.headers {
         let invalid = |what| {
