@@ -340,6 +340,8 @@ pub struct FileAccount {
 pub struct Prometheus {
     /// The label that names an instance, for `gce_instance`.
     pub scope_label: String,
+    /// Whether values of a scope may end the quotes that they stand in.
+    pub raw_values: bool,
     /// How long the list of metric names of an account is kept.
     pub metadata_caching_interval: Duration,
     /// Whether accounts that do not answer make `/health` DOWN.

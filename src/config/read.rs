@@ -406,6 +406,7 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
 pub fn prometheus(section: &mut Section<'_>) -> Result<Prometheus> {
     Ok(Prometheus {
         scope_label: section.parsed("scopeLabel", |text| Ok(text.to_owned()))?,
+        raw_values: section.flag("rawValues")?,
         metadata_caching_interval: section
             .integer("metadataCachingIntervalMS", 1..=86_400_000)
             .map(Duration::from_millis)?,

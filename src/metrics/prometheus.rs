@@ -12,6 +12,7 @@ mod known;
 mod parse;
 mod pointwise;
 mod query;
+mod quoted;
 mod range;
 mod turns;
 
@@ -45,6 +46,8 @@ pub struct Prometheus {
     turns: Arc<Turns>,
     flights: Flights<Asked, Fetched>,
     scope_label: String,
+    /// Whether values may end the quotes that they stand in.
+    raw_values: bool,
     public_url: String,
     names: Cache<(), Arc<Vec<String>>>,
 }
@@ -80,6 +83,7 @@ impl Prometheus {
             turns: Arc::new(Turns::new(account.max_concurrent_queries)),
             flights: Flights::new(),
             scope_label: config.prometheus.scope_label.clone(),
+            raw_values: config.prometheus.raw_values,
             public_url: account.public_url.clone(),
             names: Cache::builder()
                 .max_capacity(1)
@@ -141,6 +145,9 @@ impl MetricSource for Prometheus {
     ) -> Result<Vec<MetricSet>> {
         query_of(request)?;
         let range = Range::of(request.scope)?;
+        if !self.raw_values {
+            quoted::check(request)?;
+        }
         let name = request.metric.name.as_deref().unwrap_or_default();
         loop {
             let query = self.query(request)?;

@@ -106,7 +106,7 @@ pub fn variables(template: &str) -> impl Iterator<Item = Variable<'_>> {
 }
 
 /// Later ones override earlier ones. `project` and `resourceType` of a scope are scope parameters.
-fn bindings(request: &MetricRequest<'_>) -> HashMap<String, String> {
+pub fn bindings(request: &MetricRequest<'_>) -> HashMap<String, String> {
     let query = request.metric.query.as_ref();
     let resource_type = query.and_then(|query| query.text("resourceType"));
     let own = [
@@ -124,7 +124,7 @@ fn bindings(request: &MetricRequest<'_>) -> HashMap<String, String> {
 }
 
 /// Replaces `${name}` and `${name:-default}`; `$${` stands for `${`.
-fn expand(template: &str, bindings: &HashMap<String, String>) -> Result<String> {
+pub fn expand(template: &str, bindings: &HashMap<String, String>) -> Result<String> {
     let mut expansion = Expansion {
         bindings,
         open: Vec::new(),
@@ -184,7 +184,7 @@ impl Expansion<'_> {
 }
 
 /// A `${` before the delimiter makes all of it the name, which nothing is bound to.
-fn name_and_default(expression: &str) -> (&str, Option<&str>) {
+pub fn name_and_default(expression: &str) -> (&str, Option<&str>) {
     match expression.split_once(":-") {
         Some((name, default)) if !name.contains("${") => (name, Some(default)),
         _ => (expression, None),

@@ -25,6 +25,7 @@ async fn check(case: &Value) {
     // Both sides of a case may be one query, and what the first one told would not be asked again.
     let mut settings = config(vec![("prometheus", account(&prometheus.url))]);
     settings.prometheus.reuse.enabled = false;
+    settings.prometheus.raw_values = true;
     let source = source(&settings);
     let config = json!({"templates": case["templates"]});
     let mut messages = Vec::new();

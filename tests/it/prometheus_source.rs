@@ -61,6 +61,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             scope_label: "instance".to_owned(),
             metadata_caching_interval: 60 * second,
             health_enabled: false,
+            raw_values: false,
             test_controller_defaults: TestControllerDefaults::default(),
             query_deadline: 5 * second,
             reuse: Reuse {

@@ -7,7 +7,7 @@ use crate::metrics::{MetricRequest, promql, template};
 /// What is sent for a metric: the text after `PromQL:`, an average over label matchers, or, without
 /// the name of a metric to put them at, the whole template.
 ///
-/// Values are put in as they are, quotes and all, as Kayenta does.
+/// Values are put in as they are, as Kayenta does; `quoted` has looked at those between quotes.
 pub fn build(
     query: &CanaryMetricSetQueryConfig,
     request: &MetricRequest<'_>,
