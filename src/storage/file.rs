@@ -223,8 +223,15 @@ impl FileStore {
     }
 
     fn failed(&self, what: &str, cause: io::Error) -> Error {
-        let root = self.root.display();
-        Error::storage(format!("{what} in the folder '{root}': {cause}"), cause)
+        let told = format!("{what} in the folder '{}': {cause}", self.root.display());
+        match cause.kind() {
+            // Once there is room again, or the disk can be written, the same goes through.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
+                tracing::error!("{told}");
+                Error::Unavailable(told)
+            }
+            _ => Error::storage(told, cause),
+        }
     }
 }
 

@@ -64,6 +64,9 @@ impl Index {
 
     /// Whether the database answers.
     pub async fn check(&self) -> Result<()> {
+        if let Engine::Sqlite(journal) = &self.engine {
+            journal.check()?;
+        }
         let counted = sqlx::query("SELECT count(*) FROM execution WHERE id = ''");
         self.ask("read the index", counted.fetch_one(&self.read))
             .await
@@ -129,10 +132,56 @@ fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
             Some("22021") => Error::Invalid(format!(
                 "cannot {what}: a text holds the character U+0000, which the database cannot keep"
             )),
-            _ => Error::storage(format!("cannot {what}"), cause),
+            code => match trouble(code.unwrap_or_default()) {
+                Some(Trouble::Passing(why)) => {
+                    let told = format!("cannot {what}: {why}");
+                    tracing::error!(%cause, "{told}");
+                    Error::Unavailable(told)
+                }
+                Some(Trouble::Lasting(why)) => {
+                    Error::storage(format!("cannot {what}: {why}"), cause)
+                }
+                None => Error::storage(format!("cannot {what}"), cause),
+            },
         },
         _ => Error::storage(format!("cannot {what}"), cause),
     }
+}
+
+/// What ails a database, for those who can mend it.
+enum Trouble {
+    /// The same goes through once it is mended.
+    Passing(&'static str),
+    Lasting(&'static str),
+}
+
+/// By the result code of SQLite, whose lowest byte is the kind, or of PostgreSQL.
+fn trouble(code: &str) -> Option<Trouble> {
+    let of_postgres = match code {
+        "53100" => "the disk of the database is full",
+        "53200" => "the database has no memory left",
+        "25006" => "the database is read-only",
+        _ => "",
+    };
+    if !of_postgres.is_empty() {
+        return Some(Trouble::Passing(of_postgres));
+    }
+    // Codes of PostgreSQL have five digits.
+    let number: u32 = code.parse().ok().filter(|_| code.len() < 5)?;
+    Some(match number & 0xff {
+        5 | 6 => Trouble::Passing("another process holds the database"),
+        8 => Trouble::Passing(
+            "the database cannot be written: its disk is read-only, or its file was moved",
+        ),
+        10 => Trouble::Passing("the disk of the database fails or is full"),
+        11 | 26 => Trouble::Lasting(
+            "the database is malformed; stop serin, move its file away with those that end in -wal \
+             and -shm, and start: what is archived comes back from the stores",
+        ),
+        13 => Trouble::Passing("the disk of the database is full"),
+        14 => Trouble::Passing("the file of the database cannot be opened"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ async fn a_full_disk_is_told_leaves_nothing_half_and_delays_the_archive() {
     let mut config = stored("large", "large");
     config["description"] = "x".repeat(400 * 1024).into();
     let (status, body) = client.post("/canaryConfig", &config).await;
-    assert_eq!(status, 500);
+    assert_eq!(status, 503);
     let told = body["message"].as_str().unwrap();
     for part in [
         "'canary_config/large/large.json'",

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 /// it wrote waits for [`Journal::flush`], which syncs the log once for all who wait: the same
 /// guarantee as `FULL` for the price of one sync instead of many, and the writer never waits.
 pub struct Journal {
+    database: PathBuf,
     file: PathBuf,
     written: AtomicU64,
     flushed: Mutex<u64>,
@@ -23,6 +24,7 @@ impl Journal {
         let mut file = database.as_os_str().to_owned();
         file.push("-wal");
         Self {
+            database: database.to_owned(),
             file: file.into(),
             written: AtomicU64::new(0),
             flushed: Mutex::new(0),
@@ -38,6 +40,22 @@ impl Journal {
         sync(move || File::open(folder)?.sync_all()).await?;
         self.written();
         self.flush().await
+    }
+
+    /// Whether the database is still where it was opened: what is written into a file that was
+    /// removed is lost with the process.
+    pub fn check(&self) -> Result<()> {
+        let database = self.database.display();
+        let gone = format!(
+            "the file '{database}' of the database is gone; what was written since is lost when serin \
+             ends, and what is archived comes back from the stores at the next start"
+        );
+        let is_there = self.database.try_exists().unwrap_or(true);
+        if is_there {
+            Ok(())
+        } else {
+            Err(Error::Unavailable(gone))
+        }
     }
 
     /// Something has been committed.
@@ -63,7 +81,11 @@ impl Journal {
 async fn sync(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<()> {
     let synced = tokio::task::spawn_blocking(work).await;
     let synced = synced.map_err(io::Error::other).flatten();
-    synced.map_err(|cause| Error::storage("cannot bring the index to the disk", cause))
+    synced.map_err(|cause| {
+        let told = format!("cannot bring the index to the disk: {cause}");
+        tracing::error!("{told}");
+        Error::Unavailable(told)
+    })
 }
 
 #[cfg(test)]

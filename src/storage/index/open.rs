@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor};
 
@@ -61,7 +62,18 @@ async fn sqlite(database: &Database) -> Result<Index> {
         let options = AnyConnectOptions::from_url(&url)?;
         pool.connect_with(options).await
     };
-    let write = open(1).await.map_err(failed("open the index"))?;
+    let write = match open(1).await {
+        // The pool has tried all the time, and does not say why in vain.
+        Err(sqlx::Error::PoolTimedOut) => {
+            let options = AnyConnectOptions::from_url(&url).map_err(failed("open the index"))?;
+            let mut connection = options.connect().await.map_err(failed("open the index"))?;
+            let read = connection.execute("PRAGMA journal_mode = WAL").await;
+            read.map_err(failed("open the index"))?;
+            Err(sqlx::Error::PoolTimedOut)
+        }
+        opened => opened,
+    };
+    let write = write.map_err(failed("open the index"))?;
     migrate(&write).await?;
     let read = open(4).await.map_err(failed("open the index"))?;
     let journal = Journal::of(options.get_filename());
@@ -124,5 +136,8 @@ async fn migrate_patiently(pool: &AnyPool) -> Result<()> {
 
 async fn run_migrations(connection: &mut AnyConnection) -> Result<()> {
     let run = migrations().run(connection).await;
-    run.map_err(|cause| Error::storage("cannot bring the index up to date", cause))
+    run.map_err(|cause| match cause {
+        MigrateError::Execute(cause) => failed("bring the index up to date")(cause),
+        cause => Error::storage("cannot bring the index up to date", cause),
+    })
 }
