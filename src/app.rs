@@ -6,9 +6,12 @@ mod heartbeat;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
+use axum::body::Bytes;
 use indexmap::IndexMap;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use moka::future::Cache;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +26,10 @@ pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;
 
+/// How much the pictures of messages may take in memory, and how long: they go with their run.
+const CHART_BYTES: u64 = 8 * 1024 * 1024;
+const CHART_FOR: Duration = Duration::from_mins(5);
+
 /// One running serin. Cheap to clone: all clones are the same.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -36,6 +43,9 @@ pub struct Parts {
     pub budget: Budget,
     /// Of the judge over HTTP, made when it is first asked.
     pub judge_client: OnceCell<reqwest::Client>,
+    /// Pictures for messages, by their token: each takes a second of work at most, and is asked for by
+    /// all who read the message.
+    pub charts: Cache<String, Bytes>,
     /// The metrics of this process.
     pub telemetry: PrometheusHandle,
     /// Where executions run in this process: none until its worker opens them.
@@ -79,6 +89,11 @@ impl App {
             metric_sources,
             budget,
             judge_client: OnceCell::new(),
+            charts: Cache::builder()
+                .max_capacity(CHART_BYTES)
+                .weigher(|_, png: &Bytes| u32::try_from(png.len()).unwrap_or(u32::MAX))
+                .time_to_live(CHART_FOR)
+                .build(),
             telemetry,
             places: Arc::new(Semaphore::new(0)),
             running: TaskTracker::new(),

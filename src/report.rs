@@ -6,4 +6,5 @@ pub mod interval;
 pub mod series;
 pub mod sparkline;
 pub mod spread;
+mod thin;
 pub mod view;

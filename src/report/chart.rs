@@ -10,6 +10,7 @@ use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Transform, Tree};
 
 use self::scale::{clock_time, date, nice_step, number, passed, ticks, time_step};
+use super::thin;
 use crate::canary::{MetricSetPair, Pair};
 use crate::error::{Error, Result};
 
@@ -219,13 +220,17 @@ impl Sides {
                 steps.experiment,
             ),
         };
-        let longest_step = Pair {
-            control: longest_step(&points.control, steps.control),
-            experiment: longest_step(&points.experiment, steps.experiment),
-        };
+        let control = thinned(points.control, steps.control);
+        let experiment = thinned(points.experiment, steps.experiment);
         Self {
-            points,
-            longest_step,
+            points: Pair {
+                control: control.0,
+                experiment: experiment.0,
+            },
+            longest_step: Pair {
+                control: control.1,
+                experiment: experiment.1,
+            },
             axis,
         }
     }
@@ -233,6 +238,32 @@ impl Sides {
     fn all(&self) -> impl Iterator<Item = &Point> {
         self.points.control.iter().chain(&self.points.experiment)
     }
+}
+
+/// The points that a picture can show, and the longest step between two of one line. Of a thinned
+/// side every gap is a point without a value.
+fn thinned(points: Vec<Point>, step: i64) -> (Vec<Point>, f64) {
+    let longest_step = longest_step(&points, step);
+    if points.len() <= thin::MOST {
+        return (points, longest_step);
+    }
+    let mut whole: Vec<Point> = Vec::with_capacity(points.len());
+    for point in points {
+        if let Some(last) = whole
+            .last()
+            .filter(|last| longest_step < point.at - last.at)
+        {
+            let (at, value) = (last.at, None);
+            whole.push(Point { at, value });
+        }
+        whole.push(point);
+    }
+    let values = whole.iter().map(|point| point.value.unwrap_or(f64::NAN));
+    let kept = thin::kept(&values.collect::<Vec<_>>());
+    (
+        kept.into_iter().map(|at| whole[at]).collect(),
+        f64::INFINITY,
+    )
 }
 
 /// One and a half steps: that of the query, else the most usual distance of two points.

@@ -24,12 +24,9 @@ pub fn draw(test: &TestNumbers) -> Option<Interval> {
     let reach = all
         .iter()
         .fold(0.0, |reach: f64, value| reach.max(value.abs()));
-    let scale = if reach > 0.0 {
-        WIDTH / 2.2 / reach
-    } else {
-        0.0
-    };
-    let x = |value: f64| tenth(WIDTH / 2.0 + value * scale);
+    // The part first: a width by a subnormal number is infinite.
+    let part = |value: f64| if reach > 0.0 { value / reach } else { 0.0 };
+    let x = |value: f64| tenth(WIDTH / 2.0 + part(value) * WIDTH / 2.2);
     let bound = test.bound.abs();
     Some(Interval {
         left: x(test.lower),

@@ -1,5 +1,6 @@
 //! One side of a pair as points in time.
 
+use super::thin;
 use crate::canary::{MetricSetPair, MetricSetScope, Pair};
 
 /// Points farther apart than this many steps have a gap between them.
@@ -96,6 +97,17 @@ impl Series {
             shown.values.push(*value);
         }
         shown
+    }
+
+    /// As many points as a chart can show; lines break where they did.
+    #[must_use]
+    pub fn thinned(&self) -> Self {
+        let kept = thin::kept(&self.values);
+        Self {
+            times: kept.iter().map(|at| self.times[*at]).collect(),
+            values: kept.iter().map(|at| self.values[*at]).collect(),
+            step: self.step,
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "milliseconds between points")]

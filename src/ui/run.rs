@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::page::Page;
 use super::{assets, find};
@@ -111,6 +111,7 @@ impl ReportFile {
 pub async fn metric_data(
     State(app): State<App>,
     Path((id, file)): Path<(String, String)>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response> {
     let (index, kind) = Download::parse(&file)?;
     let canary: CanaryExecutionStatusResponse = find::execution(&app, &id, "run").await?;
@@ -119,7 +120,7 @@ pub async fn metric_data(
         Error::NotFound(format!("the run '{id}' has no series of a metric {index}"))
     })?;
     let (body, media) = match kind {
-        Download::Json => (json(pair)?, "application/json"),
+        Download::Json => (json(pair, wanted.points)?, "application/json"),
         Download::Csv => (csv(pair), "text/csv; charset=utf-8"),
     };
     let name = format!("{}-{}.{}", plain(&id), plain(&pair.name), kind.ending());
@@ -135,6 +136,21 @@ pub async fn metric_data(
         ),
     ];
     Ok((headers, body).into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    points: Points,
+}
+
+/// How many points of a long series there are.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Points {
+    #[default]
+    Shown,
+    All,
 }
 
 #[derive(Clone, Copy)]
@@ -215,9 +231,12 @@ struct Line {
     values: Vec<Option<f64>>,
 }
 
-fn json(pair: &MetricSetPair) -> Result<String> {
+fn json(pair: &MetricSetPair, points: Points) -> Result<String> {
     let line = |side: Series| {
-        let shown = side.with_gaps();
+        let shown = match points {
+            Points::Shown => side.with_gaps().thinned(),
+            Points::All => side.with_gaps(),
+        };
         let finite = |value: &f64| value.is_finite().then_some(*value);
         Line {
             values: shown.values.iter().map(finite).collect(),
@@ -236,7 +255,7 @@ fn json(pair: &MetricSetPair) -> Result<String> {
 
 /// JSON that can stand in a script element: nothing in it ends one.
 fn script_json(pair: &MetricSetPair) -> Result<String> {
-    Ok(json(pair)?.replace('<', "\\u003c"))
+    Ok(json(pair, Points::Shown)?.replace('<', "\\u003c"))
 }
 
 fn csv(pair: &MetricSetPair) -> String {
