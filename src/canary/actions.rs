@@ -21,7 +21,7 @@ const LONGEST_PATIENCE: u32 = 86_400;
 const PATIENCE: u32 = 600;
 
 /// Headers that the sender sets, or that would carry what must not stand in a config.
-const RESERVED_HEADERS: [&str; 8] = [
+const RESERVED_HEADERS: [&str; 11] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -30,6 +30,10 @@ const RESERVED_HEADERS: [&str; 8] = [
     "transfer-encoding",
     "idempotency-key",
     "x-serin-signature",
+    // A host that honours them would take another method than the one that is told.
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
 ];
 
 /// What is called at which event: one action, or a list of them, which are taken in its order.
