@@ -12,6 +12,8 @@ pub enum Kind {
     Refused,
     /// Three windows, one after the other.
     Analysis,
+    /// Its queries kill whoever asks them.
+    Poison,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl Canary {
 
     pub fn path(self) -> String {
         match self.kind {
-            Kind::AdHoc | Kind::Refused => "/canary?application=faults".to_owned(),
+            Kind::AdHoc | Kind::Refused | Kind::Poison => "/canary?application=faults".to_owned(),
             Kind::Stored => format!("/canary/{CONFIG_ID}?application=faults"),
             Kind::Analysis => "/standalone_canary_analysis?application=faults".to_owned(),
         }
@@ -66,6 +68,7 @@ impl Canary {
                     json!("PromQL:no_such_function(up)");
                 ad_hoc(&config, self.hour)
             }
+            Kind::Poison => ad_hoc(&config(",poison!=\"x\""), self.hour),
             Kind::Analysis => json!({"canaryConfig": config(""), "executionRequest": {
                 "scopes": [{
                     "controlScope": "prod", "experimentScope": "canary",

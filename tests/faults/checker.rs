@@ -123,6 +123,13 @@ fn check_end(world: &World, execution: &Execution, end: &Value) {
             let class = class(&why, operation);
             history.count(format!("terminal: {class}"));
             let refused = execution.canary.kind == Kind::Refused;
+            let poison = execution.canary.kind == Kind::Poison;
+            // Who runs beside a poison is not given up with it.
+            if poison != (class == GIVEN_UP) {
+                let kind = execution.canary.kind;
+                let text = format!("{} ({kind:?}) failed: {why}", execution.id);
+                history.wrong(Wrong::Odd, text);
+            }
             if class == "other" && !refused {
                 let text = format!("{} failed: {why}", execution.id);
                 history.wrong(Wrong::Odd, text);
@@ -144,10 +151,12 @@ fn why(end: &Value) -> String {
     end["exception"]["details"]["errors"].to_string()
 }
 
+const GIVEN_UP: &str = "given up after five starts";
+
 /// Ends that are no verdict: a query whose retries did not help may be one of them.
 fn class(why: &str, operation: &str) -> &'static str {
     if why.contains("came to an end") {
-        "given up after five starts"
+        GIVEN_UP
     } else if why.contains("no_such_function") || why.contains("unknown function") {
         "a query that is refused"
     } else if operation.contains("etch") {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::World;
-use crate::canaries::Canary;
+use crate::canaries::{Canary, Kind};
 use crate::history::Wrong;
 use crate::random::Random;
 
@@ -30,6 +30,15 @@ pub async fn live(world: Arc<World>, mut random: Random) {
         tokio::time::sleep(wait).await;
         look(&world, canary, &id, random.below(world.replicas.len())).await;
     }
+}
+
+/// Lets one in that kills whoever asks its queries.
+pub async fn poison(world: &World) {
+    let canary = Canary {
+        kind: Kind::Poison,
+        hour: 0,
+    };
+    post(world, canary, &mut Random::new(1)).await;
 }
 
 /// The id of what was accepted.

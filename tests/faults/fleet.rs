@@ -17,6 +17,7 @@ pub struct Replica {
     folder: PathBuf,
     faketime: Option<PathBuf>,
     child: Mutex<Option<Child>>,
+    started: Mutex<Instant>,
     /// Who has it down or still, one fault at a time.
     pub busy: tokio::sync::Mutex<()>,
     pub clock_busy: tokio::sync::Mutex<()>,
@@ -55,6 +56,7 @@ impl Replica {
             folder,
             faketime: services.faketime.clone(),
             child: Mutex::default(),
+            started: Mutex::new(Instant::now()),
             busy: tokio::sync::Mutex::default(),
             clock_busy: tokio::sync::Mutex::default(),
         })
@@ -80,6 +82,7 @@ impl Replica {
         }
         let child = command.spawn().context("cannot start serin")?;
         *self.child.lock().unwrap() = Some(child);
+        *self.started.lock().unwrap() = Instant::now();
         Ok(())
     }
 
@@ -107,6 +110,11 @@ impl Replica {
         let next = self.folder.join("clock.next");
         std::fs::write(&next, format!("{seconds:+}"))?;
         Ok(std::fs::rename(next, self.folder.join("clock"))?)
+    }
+
+    /// When the process was started that runs now, or ran last.
+    pub fn started(&self) -> Instant {
+        *self.started.lock().unwrap()
     }
 
     /// Whether the process ended by itself.

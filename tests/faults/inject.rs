@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use crate::World;
 use crate::arguments::Database;
+use crate::client;
 use crate::history::Wrong;
 use crate::plan::{Fault, Planned};
 use crate::proxies::{Service, Toxic};
@@ -63,6 +64,27 @@ pub async fn supervise(world: Arc<World>) {
     }
 }
 
+/// Kills every replica that asks for a poison, as one does that takes more memory than there is.
+pub async fn poison(world: Arc<World>) {
+    loop {
+        while let Some((number, at)) = world.prometheus.poisoned() {
+            let replica = &world.replicas[number];
+            let _busy = replica.busy.lock().await;
+            // Of several queries the first one has killed it already.
+            if at < replica.started() {
+                continue;
+            }
+            replica.kill();
+            world.history.count("killed by a poison");
+            sleep(Duration::from_millis(300)).await;
+            if let Err(error) = replica.start() {
+                world.history.wrong(Wrong::Odd, error.to_string());
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// `false`: it does not apply, or what it is about suffers from another one.
 async fn one(world: &World, fault: &Fault, lasts: Duration) -> anyhow::Result<bool> {
     match fault {
@@ -89,6 +111,7 @@ async fn one(world: &World, fault: &Fault, lasts: Duration) -> anyhow::Result<bo
             sleep(lasts).await;
             replica.start()?;
         }
+        Fault::Poison => client::poison(world).await,
         Fault::Pause { replica } => {
             let replica = &world.replicas[*replica];
             let Ok(_busy) = replica.busy.try_lock() else {

@@ -127,6 +127,7 @@ async fn run(arguments: &Arguments, services: Services) -> anyhow::Result<bool> 
     }
 
     tokio::spawn(inject::supervise(Arc::clone(&world)));
+    tokio::spawn(inject::poison(Arc::clone(&world)));
     let rounds = if arguments.time < Duration::from_mins(2) {
         1
     } else {

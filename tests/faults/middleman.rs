@@ -57,6 +57,8 @@ pub struct Middleman {
     random: Mutex<Random>,
     mood: Mutex<Option<Mood>>,
     marked: Mutex<HashMap<String, Vec<Asked>>>,
+    /// Who asked for a poison, and when.
+    poisoned: Mutex<Vec<(usize, Instant)>>,
 }
 
 impl Middleman {
@@ -73,6 +75,7 @@ impl Middleman {
             random: Mutex::new(random),
             mood: Mutex::default(),
             marked: Mutex::default(),
+            poisoned: Mutex::default(),
         });
         let router = Router::new().fallback(answer).with_state(middleman.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -87,6 +90,11 @@ impl Middleman {
     pub fn asked(&self, mark: &str) -> Vec<Asked> {
         let marked = self.marked.lock().unwrap();
         marked.get(mark).cloned().unwrap_or_default()
+    }
+
+    /// One of those that asked for a poison.
+    pub fn poisoned(&self) -> Option<(usize, Instant)> {
+        self.poisoned.lock().unwrap().pop()
     }
 
     /// Notes a marked query. Whether it must wait: who asked first is kept waiting.
@@ -107,12 +115,12 @@ impl Middleman {
     }
 }
 
-/// The text between `takeover!="` and the next quote, in a query or a form.
-fn mark(text: &str) -> Option<String> {
+/// The text between `takeover!="`, or another such name, and the next quote, in a query or a form.
+fn mark(text: &str, name: &str) -> Option<String> {
     let decoded: String = url::form_urlencoded::parse(text.as_bytes())
         .map(|(_, value)| value.into_owned())
         .collect();
-    let (_, rest) = decoded.split_once("takeover!=\"")?;
+    let (_, rest) = decoded.split_once(&format!("{name}!=\""))?;
     Some(rest.split('"').next()?.to_owned())
 }
 
@@ -130,7 +138,12 @@ async fn answer(State(middleman): State<Arc<Middleman>>, request: Request) -> Re
     {
         let replica = replica.parse().unwrap_or(0);
         let text = format!("{query}&{}", String::from_utf8_lossy(&body));
-        if let Some(mark) = mark(&text)
+        if mark(&text, "poison").is_some() {
+            let asked = (replica, Instant::now());
+            middleman.poisoned.lock().unwrap().push(asked);
+            tokio::time::sleep(Duration::from_mins(1)).await;
+        }
+        if let Some(mark) = mark(&text, "takeover")
             && middleman.note(mark, replica)
         {
             tokio::time::sleep(Duration::from_mins(1)).await;

@@ -15,6 +15,8 @@ pub enum Fault {
     Terminate {
         replica: usize,
     },
+    /// A canary whose queries kill whoever asks them.
+    Poison,
     /// SIGSTOP and SIGCONT: the process does not see the time that passes.
     Pause {
         replica: usize,
@@ -44,6 +46,7 @@ impl Fault {
         match self {
             Self::Kill { .. } => "kill -9".to_owned(),
             Self::Terminate { .. } => "SIGTERM".to_owned(),
+            Self::Poison => "poison".to_owned(),
             Self::Pause { .. } => "SIGSTOP".to_owned(),
             Self::RestartPostgres { immediate: true } => "PostgreSQL immediate".to_owned(),
             Self::RestartPostgres { immediate: false } => "PostgreSQL fast".to_owned(),
@@ -91,7 +94,21 @@ const OF_THE_STORE: [Mood; 5] = [
 
 /// The faults of a time. They overlap, so that there are two or three at once.
 pub fn plan(random: &mut Random, time: Duration, replicas: usize) -> Vec<Planned> {
-    let mut planned = Vec::new();
+    // However short the time, these are among them.
+    let mut planned = vec![
+        Planned {
+            at: Duration::from_secs(2),
+            lasts: Duration::ZERO,
+            fault: Fault::Poison,
+        },
+        Planned {
+            at: Duration::from_secs(5),
+            lasts: Duration::from_secs(1),
+            fault: Fault::Terminate {
+                replica: random.below(replicas),
+            },
+        },
+    ];
     let mut at = Duration::from_millis(random.between(0, 2000));
     while at < time {
         let fault = fault(random, replicas);
@@ -104,14 +121,16 @@ pub fn plan(random: &mut Random, time: Duration, replicas: usize) -> Vec<Planned
         planned.push(Planned { at, lasts, fault });
         at += Duration::from_millis(random.between(500, 7000));
     }
+    planned.sort_by_key(|planned| planned.at);
     planned
 }
 
 fn fault(random: &mut Random, replicas: usize) -> Fault {
     let replica = random.below(replicas);
     match random.between(0, 100) {
-        0..14 => Fault::Kill { replica },
-        14..20 => Fault::Terminate { replica },
+        0..12 => Fault::Kill { replica },
+        12..18 => Fault::Terminate { replica },
+        18..20 => Fault::Poison,
         20..32 => Fault::Pause { replica },
         32..40 => Fault::RestartPostgres {
             immediate: random.percent(50),
