@@ -45,9 +45,9 @@ pub fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// At this level the AWS SDK writes the id of the key by which it signs.
+/// In its finer levels the AWS SDK writes the id of the key by which it signs.
 fn names_a_key(event: &Metadata<'_>) -> bool {
-    *event.level() == Level::TRACE && event.target().starts_with("aws")
+    Level::INFO < *event.level() && event.target().starts_with("aws")
 }
 
 /// As they are by default, on one line: they hold texts of others.

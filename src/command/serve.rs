@@ -129,7 +129,11 @@ impl Service {
         spawn(&mut work, "actor", actor.work(stopping.clone()));
         let mut doors = JoinSet::new();
         let until = || closing.clone();
-        spawn(&mut doors, "listener", accept(listener, router, server, until()));
+        spawn(
+            &mut doors,
+            "listener",
+            accept(listener, router, server, until()),
+        );
         spawn(&mut doors, "relay", relay(app.clone(), until()));
         spawn(&mut doors, "housekeeping", keep_house(app.clone(), until()));
         spawn(&mut doors, "archiver", note_archived(app.clone(), until()));

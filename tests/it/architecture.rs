@@ -66,8 +66,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
         "command",
         &[
             "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
-            "budget", "judge", "canary", "config", "secrets", "error", "escape", "http",
-            "clock",
+            "budget", "judge", "canary", "config", "secrets", "error", "escape", "http", "clock",
         ],
     ),
     ("main", &["command"]),
