@@ -122,7 +122,7 @@ impl Execution for CanaryExecutionStatusResponse {
     fn end_canceled(&mut self, now_millis: i64) {
         self.status = ExecutionStatus::Canceled;
         self.outcome = Some(Outcome::Canceled);
-        self.exception = Some(StageException::canceled());
+        self.exception = Some(StageException::canceled(now_millis));
         self.complete = true;
         for state in self.stage_status.values_mut() {
             if state == "running" {

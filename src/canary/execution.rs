@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::{
     AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryScopePair, Outcome,
+    CanaryScopePair, Outcome, date_from_millis,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -155,14 +155,20 @@ pub struct StageException {
 }
 
 impl StageException {
-    /// Of an execution that was canceled: Deck and Referee take what has none for a report.
-    pub fn canceled() -> Self {
-        let mut exception = Self::default();
+    /// Of an execution that was canceled: Deck and Referee take what has none for a report. With all
+    /// members that Deck's type asks for.
+    pub fn canceled(now_millis: i64) -> Self {
+        let mut details = Map::new();
         let told = "Canary execution was canceled.";
-        exception.details.insert("error".to_owned(), told.into());
-        let none = Value::Array(Vec::new());
-        exception.details.insert("errors".to_owned(), none);
-        exception
+        details.insert("error".to_owned(), told.into());
+        details.insert("errors".to_owned(), Value::Array(Vec::new()));
+        Self {
+            exception_type: Some("CancellationException".to_owned()),
+            operation: Some("cancel".to_owned()),
+            details,
+            timestamp: Some(date_from_millis(now_millis)),
+            should_retry: false,
+        }
     }
 
     /// What the stage said when it failed.
