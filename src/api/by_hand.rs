@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::canary::{
     Acceptance, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Instant,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::run::{accept, asked, judge_analysis_again, judge_canary_again};
 
 /// Until when to judge.
@@ -101,11 +101,6 @@ impl Again {
             Some(Value::String(text)) => text.as_str(),
             Some(_) => "",
         };
-        let end = asked::instant(text, app.clock.now_millis());
-        let wrong = || {
-            let told = "'end' is no time: one like 2024-05-01T10:00:00Z or now-5m is wanted";
-            Error::Invalid(told.to_owned())
-        };
-        end.map(Some).ok_or_else(wrong)
+        asked::end(text, app.clock.now_millis()).map(Some)
     }
 }

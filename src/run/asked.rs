@@ -13,6 +13,7 @@ use crate::canary::{
     CanaryExecutionRequest, CanaryVerdictRequest, Instant, iso_from_millis,
 };
 use crate::config;
+use crate::error::{Error, Result};
 use crate::judge;
 
 /// How far clocks may differ.
@@ -190,6 +191,15 @@ pub fn instant(text: &str, now: i64) -> Option<Instant> {
     let ago = i64::try_from(ago.as_millis()).ok()?;
     // Whole seconds, so that points lie where people look for them.
     Instant::from_millis(now.saturating_sub(ago).div_euclid(1000) * 1000)
+}
+
+/// The end of what is judged again.
+///
+/// # Errors
+/// `Invalid` when the text is no time.
+pub fn end(text: &str, now: i64) -> Result<Instant> {
+    let wrong = "'end' is no time: one like 2024-05-01T10:00:00Z or now-5m is wanted";
+    instant(text, now).ok_or_else(|| Error::Invalid(wrong.to_owned()))
 }
 
 /// A request as it came, before it is read.

@@ -9,11 +9,12 @@ use axum::routing::post;
 use super::forms::{Fields, own_pages_only};
 use crate::app::App;
 use crate::canary::{
-    Acceptance, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id, Kind,
+    Acceptance, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id, Instant,
+    Kind,
 };
 use crate::config::Server;
 use crate::error::Result;
-use crate::run::{accept, judge_analysis_again, judge_canary_again};
+use crate::run::{accept, asked, judge_analysis_again, judge_canary_again};
 
 pub fn routes(server: &Server) -> Router<App> {
     Router::new()
@@ -24,13 +25,21 @@ pub fn routes(server: &Server) -> Router<App> {
         .layer(own_pages_only(server))
 }
 
-async fn repeat_run(State(app): State<App>, Path(id): Path<String>) -> Result<Redirect> {
-    let begun = judge_canary_again(&app, &Id::parse(&id)?, None).await?;
+async fn repeat_run(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Result<Redirect> {
+    let begun = judge_canary_again(&app, &Id::parse(&id)?, end(&fields, &app)?).await?;
     Ok(page_of(Kind::Canary, &begun.id))
 }
 
-async fn repeat_analysis(State(app): State<App>, Path(id): Path<String>) -> Result<Redirect> {
-    let begun = judge_analysis_again(&app, &Id::parse(&id)?, None).await?;
+async fn repeat_analysis(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Result<Redirect> {
+    let begun = judge_analysis_again(&app, &Id::parse(&id)?, end(&fields, &app)?).await?;
     Ok(page_of(Kind::Analysis, &begun.id))
 }
 
@@ -52,6 +61,13 @@ async fn accept_analysis(
     let id = Id::parse(&id)?;
     accept::<CanaryAnalysisExecutionStatusResponse>(&app, &id, acceptance(&fields)).await?;
     Ok(page_of(Kind::Analysis, &id))
+}
+
+/// Now, where nothing is filled in.
+fn end(fields: &Fields, app: &App) -> Result<Option<Instant>> {
+    let end = fields.given("end");
+    end.map(|text| asked::end(text, app.clock.now_millis()))
+        .transpose()
 }
 
 fn acceptance(fields: &Fields) -> Acceptance {

@@ -346,17 +346,25 @@ async fn pages_lists_and_reports_tell_what_was_done_and_offer_what_can_be() {
         ("/ui/analyses", format!("/ui/analyses/{analysis}")),
     ] {
         let (_, text) = page(&serin, &address).await;
-        for offered in ["Judge again</button>", "name=\"reason\"", "Accept</button>"] {
+        for offered in [
+            "Judge again</button>",
+            "name=\"end\" value=\"now\"",
+            "name=\"reason\"",
+            "Accept</button>",
+        ] {
             assert!(text.contains(offered), "{address}: {offered}");
         }
-        let post = async |path: &str, site: &str, fields: &str| {
+        let send = async |path: &str, site: &str, fields: &str| {
             let url = format!("{}{address}/{path}", client.url);
             let sent = client.http.post(url).body(fields.to_owned());
             let sent = sent
                 .header("content-type", "application/x-www-form-urlencoded")
                 .header("sec-fetch-site", site)
                 .header("accept", "text/html");
-            let answer = sent.send().await.unwrap();
+            sent.send().await.unwrap()
+        };
+        let post = async |path: &str, site: &str, fields: &str| {
+            let answer = send(path, site, fields).await;
             (answer.status().as_u16(), answer.url().path().to_owned())
         };
         let fields = "reason=%3Cb%3Efine%3C%2Fb%3E&by=";
@@ -365,7 +373,17 @@ async fn pages_lists_and_reports_tell_what_was_done_and_offer_what_can_be() {
         assert_eq!(post("accept", "same-origin", "reason=").await.0, 400);
         let accepted = post("accept", "same-origin", fields).await;
         assert_eq!(accepted, (200, address.clone()));
-        let (status, next) = post("again", "same-origin", "").await;
+        for (end, told) in [
+            ("soon", "&#39;end&#39; is no time"),
+            ("now-3h", "must be later"),
+            ("2099-01-01T00%3A00%3A00Z", "still to come"),
+        ] {
+            let answer = send("again", "same-origin", &format!("end={end}")).await;
+            assert_eq!(answer.status(), 400, "{end}");
+            let text = answer.text().await.unwrap();
+            assert!(text.contains("<html") && text.contains(told), "{text}");
+        }
+        let (status, next) = post("again", "same-origin", "end=now-5m").await;
         assert_eq!(status, 200);
         assert_ne!(next, address);
 
