@@ -116,7 +116,7 @@ fn asked<T: DeserializeOwned + Asked>(bytes: &[u8], now: i64, about: &About) -> 
     } else {
         parse(bytes)
     };
-    let hints = || [&sent.misnamed[..], &sent.without_zone].concat();
+    let hints = || [&sent.misnamed[..], &sent.unread].concat();
     let body = body.map_err(|error| explained(error, &hints()))?;
     let notes = Notes {
         doubtful: body.notes(now),

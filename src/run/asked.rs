@@ -211,7 +211,7 @@ pub struct Sent {
     /// What is passed over, and what is meant.
     pub misnamed: Vec<String>,
     /// Times that cannot be read, and why.
-    pub without_zone: Vec<String>,
+    pub unread: Vec<String>,
 }
 
 impl Sent {
@@ -220,7 +220,7 @@ impl Sent {
             misnamed: misnamed(&value, T::MEMBERS),
             value: Value::Null,
             is_changed: false,
-            without_zone: Vec::new(),
+            unread: Vec::new(),
         };
         sent.value = sent.with_times(value, now);
         sent
@@ -239,6 +239,10 @@ impl Sent {
                         Value::String(text) if TIMES.contains(&name.as_str()) => {
                             Value::String(self.time(&name, text, now))
                         }
+                        Value::Number(number) if TIMES.contains(&name.as_str()) => {
+                            self.unread.extend(no_number(&name, &number.to_string()));
+                            Value::Number(number)
+                        }
                         inner => self.with_times(inner, now),
                     };
                     (name, inner)
@@ -256,13 +260,33 @@ impl Sent {
             self.is_changed = true;
             return time.to_string();
         }
-        let with_zone = text.trim().replacen(' ', "T", 1) + "Z";
-        if Instant::parse(&text).is_none() && Instant::parse(&with_zone).is_some() {
-            let told = format!("'{name}' has no zone: write '{with_zone}', or an offset for the Z");
-            self.without_zone.push(told);
+        if Instant::parse(&text).is_none() {
+            let date = text.trim().replacen(' ', "T", 1);
+            let mut with_zone = ["Z", ":00Z"].map(|end| format!("{date}{end}")).into_iter();
+            let with_zone = with_zone.find(|time| Instant::parse(time).is_some());
+            let told = with_zone.map(|time| {
+                format!("'{name}' has no zone: write '{time}', or an offset for the Z")
+            });
+            self.unread
+                .extend(told.or_else(|| no_number(name, text.trim())));
         }
         text
     }
+}
+
+/// The times of an analysis are texts.
+fn no_number(name: &str, number: &str) -> Option<String> {
+    let number: i64 = number.parse().ok().filter(|_| name.ends_with("Iso"))?;
+    let is_of_seconds = number < OLDEST_MILLIS;
+    let millis = if is_of_seconds {
+        number.checked_mul(1000)?
+    } else {
+        number
+    };
+    let time = Instant::from_millis(millis)?;
+    Some(format!(
+        "'{name}' is a number, and a text is wanted: write '{time}'"
+    ))
 }
 
 #[cfg(test)]
@@ -277,7 +301,7 @@ mod tests {
     fn notes<T: Asked + serde::de::DeserializeOwned>(value: Value) -> Vec<String> {
         let sent = Sent::read::<T>(value, NOW);
         let mut notes = sent.misnamed;
-        notes.extend(sent.without_zone);
+        notes.extend(sent.unread);
         if let Ok(request) = serde_json::from_value::<T>(sent.value) {
             notes.extend(request.notes(NOW));
         }
@@ -345,6 +369,26 @@ mod tests {
                 "'startTimeIso' has no zone",
             ),
             (
+                json!({"scopes": [{"startTimeIso": "2024-06-01T01:00"}]}),
+                "write '2024-06-01T01:00:00Z'",
+            ),
+            (
+                json!({"scopes": [{"startTimeIso": 1_717_203_600}]}),
+                "'startTimeIso' is a number, and a text is wanted: write '2024-06-01T01:00:00Z'",
+            ),
+            (
+                json!({"scopes": [{"endTimeIso": "1717203600000"}]}),
+                "'endTimeIso' is a number, and a text is wanted: write '2024-06-01T01:00:00Z'",
+            ),
+            (
+                json!({"canaryAnalysisIntervalMin": 15}),
+                "'analysisIntervalMins' is meant",
+            ),
+            (
+                json!({"score_thresholds": {"pass": 95}}),
+                "'thresholds' is meant",
+            ),
+            (
                 json!({"scopes": [{"endTimeIso": "2024-06-01T03:00:00Z"}]}),
                 "'scopes[0]' ends at 2024-06-01T03:00:00Z, which is still to come",
             ),
@@ -382,6 +426,16 @@ mod tests {
                 "'scopes.default.controlScope.startTime' is not read: 'start'",
             ),
             (side(json!({"region": "x"})), "'location' is meant"),
+            (side(json!({"stepSecs": 60})), "'step' is meant"),
+            (side(json!({"end_time": "x"})), "'end' is meant"),
+            (
+                json!({"lifetimeDurationMins": 60}),
+                "'lifetimeDurationMins' is not read, as one canary is judged once",
+            ),
+            (
+                json!({"executionRequest": {"canaryAnalysisIntervalMins": 5}}),
+                "'analysisIntervalMins' is a member of an analysis",
+            ),
             (
                 json!({"scopes": {"default": {"baseline": {}}}}),
                 "'scopes.default.baseline' is not read: 'controlScope'",

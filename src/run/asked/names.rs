@@ -20,7 +20,15 @@ const OF_START: Names = &[
 ];
 pub const OF_REQUEST: Names = &[
     ("scopes", &["scope", "canaryScopes"]),
-    ("thresholds", &["scoreThresholds", "canaryThresholds"]),
+    (
+        "thresholds",
+        &[
+            "scoreThresholds",
+            "canaryThresholds",
+            "passThreshold",
+            "marginalThreshold",
+        ],
+    ),
     ("metadata", &[]),
     ("siteLocal", &[]),
     ("actions", &[]),
@@ -105,7 +113,14 @@ const OF_ANALYSIS_SCOPE: Names = &[
         &["extendedParams", "params", "parameters"],
     ),
 ];
-const OF_THRESHOLDS: Names = &[("pass", &["passing"]), ("marginal", &[])];
+/// Names end in them, or do not.
+const UNITS: [&str; 9] = [
+    "iso", "minutes", "mins", "min", "seconds", "secs", "sec", "millis", "ms",
+];
+const OF_THRESHOLDS: Names = &[
+    ("pass", &["passing", "passThreshold"]),
+    ("marginal", &["marginalThreshold"]),
+];
 
 /// Members that nobody reads, and the names of those that are meant and are not there.
 pub fn misnamed(value: &Value, members: &[Names]) -> Vec<String> {
@@ -117,6 +132,9 @@ pub fn misnamed(value: &Value, members: &[Names]) -> Vec<String> {
     let request = whole.filter(|inner| inner.is_object()).unwrap_or(value);
     let known: Vec<Names> = members.iter().copied().chain([OF_START]).collect();
     found.extend(within("", request, &known));
+    if !members.contains(&OF_ANALYSIS) {
+        found.extend(of_analyses(request, &known));
+    }
     found.extend(within(
         "thresholds.",
         &request["thresholds"],
@@ -148,6 +166,41 @@ pub fn misnamed(value: &Value, members: &[Names]) -> Vec<String> {
     found
 }
 
+/// What is asked of a single canary, and only analyses do.
+fn of_analyses(request: &Value, known: &[Names]) -> Vec<String> {
+    let sent = request.as_object().into_iter().flatten();
+    let sent = sent
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, _)| name);
+    let told = sent.filter(|name| called(name, known).is_none());
+    let told = told.filter_map(|name| {
+        let meant = called(name, &[OF_ANALYSIS])?;
+        Some(format!(
+            "'{name}' is not read, as one canary is judged once: '{meant}' is a member of an analysis \
+             (/standalone_canary_analysis)"
+        ))
+    });
+    told.collect()
+}
+
+/// The member that has this name, here or with others, however it is spelt and whatever its unit.
+fn called(name: &str, members: &[Names]) -> Option<&'static str> {
+    let name = plain(name);
+    let mut names = members.iter().copied().flatten();
+    let called = names.find(|(meant, others)| {
+        let mut all = [meant].into_iter().chain(others.iter());
+        all.any(|one| plain(one) == name)
+    });
+    called.map(|(meant, _)| *meant)
+}
+
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+    let letters: String = letters.flat_map(char::to_lowercase).collect();
+    let unit = UNITS.iter().find_map(|unit| letters.strip_suffix(unit));
+    unit.unwrap_or(&letters).to_owned()
+}
+
 fn within(place: &str, value: &Value, members: &[Names]) -> Vec<String> {
     let Some(sent) = value.as_object() else {
         return Vec::new();
@@ -157,9 +210,7 @@ fn within(place: &str, value: &Value, members: &[Names]) -> Vec<String> {
     let is_sent = |name: &str| sent.get(name).is_some_and(|value| !value.is_null());
     let unknown = sent.keys().filter(|name| !known.contains(&name.as_str()));
     let told = unknown.filter_map(|name| {
-        let of_others = names().find(|(_, others)| others.contains(&name.as_str()));
-        let meant = of_others.map(|(meant, _)| *meant);
-        let meant = meant.or_else(|| nearest(name, &known))?;
+        let meant = called(name, members).or_else(|| nearest(name, &known))?;
         let is_read = is_sent(meant) || !is_sent(name);
         (!is_read).then(|| format!("'{place}{name}' is not read: '{meant}' is meant"))
     });
