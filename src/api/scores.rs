@@ -137,7 +137,7 @@ async fn at_once(app: &App, asked: &Parameters) -> Result<Scores> {
 
 async fn over_time(app: &App, asked: &Parameters) -> Result<Scores> {
     let query = Query::parse(asked.text("query").unwrap_or_default())?;
-    let times = Times::read(asked)?;
+    let times = Times::read(asked, app.clock.now_millis())?;
     Ok(match query {
         Query::Number(number) | Query::Vector(number) => Scores::constant(&times, number),
         Query::Scores(selection) => {

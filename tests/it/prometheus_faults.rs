@@ -304,8 +304,8 @@ async fn headers_do_not_follow_to_another_server() {
     assert_eq!(
         error.message,
         format!(
-            "redirected to '{}', which is not followed: the account's baseUrl should lead there",
-            other.url
+            "'{}/api/v1/query_range' redirected to '{}', which is not followed: the account's baseUrl should lead there",
+            prometheus.url, other.url
         )
     );
     assert!(other.asked().is_empty());
@@ -346,7 +346,10 @@ async fn a_post_is_never_made_a_get_without_its_body() {
     let seen = Reply::text(303, "").with("location", "/sign-in?next=secret");
     let prometheus = ScriptedPrometheus::replying(vec![seen, nothing()]).await;
     let error = long().fails(&source(&config_of(&prometheus))).await;
-    let told = format!("redirected to '{}/sign-in', which is not", prometheus.url);
+    let told = format!(
+        "'{0}/api/v1/query_range' redirected to '{0}/sign-in', which is not",
+        prometheus.url
+    );
     assert!(error.message.starts_with(&told), "{}", error.message);
     assert_eq!(prometheus.asked().len(), 1);
 

@@ -4,6 +4,7 @@ use crate::api::request::Query as Parameters;
 use crate::canary::Instant;
 use crate::config::duration;
 use crate::error::{Error, Result};
+use crate::run::asked;
 
 /// As many points as a Prometheus gives.
 const MOST_STEPS: i64 = 11_000;
@@ -21,7 +22,8 @@ pub struct Times {
 }
 
 impl Times {
-    pub fn read(asked: &Parameters) -> Result<Self> {
+    pub fn read(asked: &Parameters, now: i64) -> Result<Self> {
+        let millis = |text: &str| millis(text, now);
         let times = Self {
             start: required("start", asked, millis)?,
             end: required("end", asked, millis)?,
@@ -50,14 +52,14 @@ pub fn instant(asked: Option<&str>, now: i64) -> Result<(i64, i64)> {
     let Some(text) = asked else {
         return Ok((now, now));
     };
-    let Some(time) = millis(text) else {
+    let Some(time) = millis(text, now) else {
         return wrong("time", text);
     };
     let is_now = (now - time).abs() <= TOLERANCE_MILLIS;
     Ok((time, if is_now { now.max(time) } else { time }))
 }
 
-fn required(name: &str, asked: &Parameters, read: fn(&str) -> Option<i64>) -> Result<i64> {
+fn required(name: &str, asked: &Parameters, read: impl Fn(&str) -> Option<i64>) -> Result<i64> {
     let text = asked.required(name)?;
     read(text).map_or_else(|| wrong(name, text), Ok)
 }
@@ -67,7 +69,7 @@ fn wrong<T>(name: &str, text: &str) -> Result<T> {
         "'{text}' is no value for '{name}', which wants seconds, as in 1714561200{}",
         match name {
             "step" => ", or a duration, as in 5m",
-            _ => ", or a time, as in 2024-05-01T11:00:00Z",
+            _ => ", or a time, as in 2024-05-01T11:00:00Z or now-1h",
         }
     ))
 }
@@ -76,12 +78,12 @@ fn invalid<T>(message: &str) -> Result<T> {
     Err(Error::Invalid(message.to_owned()))
 }
 
-/// Seconds or RFC 3339.
-fn millis(text: &str) -> Option<i64> {
+/// Seconds, RFC 3339, or `now-1h`.
+fn millis(text: &str, now: i64) -> Option<i64> {
     match seconds(text) {
         Some(millis) => Some(millis),
         // A '+' in a query is a blank.
-        None => Instant::parse(&text.replace(' ', "+")).map(Instant::as_millis),
+        None => asked::instant(&text.replace(' ', "+"), now).map(Instant::as_millis),
     }
 }
 
@@ -112,13 +114,14 @@ mod tests {
             ("1.7145612e9", Some(1_714_561_200_000)),
             ("2024-05-01T11:00:00Z", Some(1_714_561_200_000)),
             ("2024-05-01T13:00:00 02:00", Some(1_714_561_200_000)),
+            ("now-1h", Some(1_714_557_600_000)),
             ("NaN", None),
             ("inf", None),
             ("1e300", None),
             ("yesterday", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(millis(text), expected, "{text}");
+            assert_eq!(millis(text, 1_714_561_200_000), expected, "{text}");
         }
         let steps = [
             ("15", Some(15_000)),
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_range_has_both_its_ends_and_an_end() {
-        let read = |text: &str| Times::read(&Parameters::read(text.as_bytes()));
+        let read = |text: &str| Times::read(&Parameters::read(text.as_bytes()), 0);
         let times = read("start=10&end=12&step=1").unwrap();
         assert_eq!(times.iter().collect::<Vec<_>>(), [10_000, 11_000, 12_000]);
         let times = read("start=10&end=11.9&step=1").unwrap();

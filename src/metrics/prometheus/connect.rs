@@ -131,7 +131,8 @@ pub fn redirected_to(response: &Response) -> Option<String> {
         there += location.path();
     }
     Some(format!(
-        "redirected to '{there}', which is not followed: the account's baseUrl should lead there"
+        "'{}' redirected to '{there}', which is not followed: the account's baseUrl should lead there",
+        place(response.url())
     ))
 }
 
