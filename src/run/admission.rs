@@ -163,7 +163,7 @@ pub(super) fn check(
     config: &CanaryConfig,
     request: &CanaryExecutionRequest,
 ) -> Result<()> {
-    let beyond = beyond(own, config).into_iter().next();
+    let beyond = too_many_metrics(own, config);
     let beyond = beyond.or_else(|| config.name_faults().into_iter().next());
     let beyond = beyond.or_else(|| request.name_fault());
     if let Some(fault) = beyond.or_else(|| without_metrics(config)) {
@@ -213,19 +213,23 @@ pub(super) fn check(
     }
 }
 
-/// What is more than an execution may have.
-pub(super) fn beyond(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
-    let metrics = config.metrics.as_deref().unwrap_or_default();
-    let most = own.executions.max_metrics;
-    if most < metrics.len() {
+/// There are more metrics than an execution may have.
+pub(super) fn too_many_metrics(own: &Config, config: &CanaryConfig) -> Option<Fault> {
+    let (most, metrics) = (own.executions.max_metrics, config.metrics.as_ref()?.len());
+    (most < metrics).then(|| {
         let told = format!(
-            "The canary config has {} metrics; {most} are the most that are judged (executions.maxMetrics).",
-            metrics.len()
+            "The canary config has {metrics} metrics; {most} are the most that are judged (executions.maxMetrics)."
         );
-        return vec![Fault::new(Path::of("metrics"), told)];
-    }
+        Fault::new(Path::of("metrics"), told)
+    })
+}
+
+/// Queries that are longer than is asked, whatever their variables stand for. Others are found when they are
+/// asked.
+pub(super) fn too_long_queries(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
     let longest = own.limits.query_text;
-    let too_long = metrics.iter().enumerate().filter_map(|(at, metric)| {
+    let metrics = config.metrics.iter().flatten().enumerate();
+    let too_long = metrics.filter_map(|(at, metric)| {
         // What is wrong with it beside that is told when it is asked for.
         let template = metrics::template_of(config, metric).ok()??;
         (longest < metrics::least_length(&template)).then(|| {

@@ -93,7 +93,10 @@ fn check(app: &App, config: &mut CanaryConfig) -> Result<()> {
 fn refusals(own: &Config, config: &mut CanaryConfig) -> Vec<Fault> {
     let mut faults = config.name_faults();
     faults.extend(config.faults(own.metric_name_validation));
-    faults.extend(admission::beyond(own, config));
+    match admission::too_many_metrics(own, config) {
+        Some(fault) => faults.push(fault),
+        None => faults.extend(admission::too_long_queries(own, config)),
+    }
     config.drop_nulls();
     faults.extend(judge::faults(config));
     faults

@@ -61,14 +61,6 @@ async fn process(prometheus: &str) -> (Process, TempDir) {
     (Process::spawn(command, free_port()).await, folder)
 }
 
-/// The most memory that it ever had, in MB.
-fn peak(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let mut words = status.split_whitespace();
-    words.find(|word| *word == "VmHWM:").unwrap();
-    words.next().unwrap().parse::<u64>().unwrap() / 1024
-}
-
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let current = limit.maximum;
@@ -90,7 +82,7 @@ async fn eleven_hundred_silent_connections_leave_a_healthy_client_alone() {
         let took = start.elapsed();
         assert!(took < Duration::from_secs(2), "{took:?}");
     }
-    println!("peak beside silent connections: {} MB", peak(&serin));
+    println!("peak beside silent connections: {} MB", serin.peak());
     let closed = tokio::task::spawn_blocking(move || {
         let start = Instant::now();
         silent.iter().for_each(|stream| drop(rest(stream)));
@@ -131,7 +123,7 @@ async fn a_client_takes_no_more_memory_than_it_may() {
         rest(stream).contains("503 Service Unavailable")
     });
     assert!(0 < refused.count());
-    println!("peak with 100 bodies: {} MB", peak(&serin));
+    println!("peak with 100 bodies: {} MB", serin.peak());
     drop(holding);
 
     // Readers that do not read.
@@ -142,7 +134,7 @@ async fn a_client_takes_no_more_memory_than_it_may() {
     let head = format!("GET /metricSetList/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let reading: Vec<TcpStream> = (0..100).map(|_| connect(&url, head.as_bytes())).collect();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    println!("peak with 100 readers of 7 MB: {} MB", peak(&serin));
+    println!("peak with 100 readers of 7 MB: {} MB", serin.peak());
     drop(reading);
 
     // Names that a list and a label would hold.
@@ -152,7 +144,7 @@ async fn a_client_takes_no_more_memory_than_it_may() {
         let (status, _) = serin.client.post("/canary", &body).await;
         assert!([400, 503].contains(&status), "{status}");
     }
-    println!("peak with names of 5 MiB: {} MB", peak(&serin));
+    println!("peak with names of 5 MiB: {} MB", serin.peak());
 
     // Methods that a label would hold.
     let methods = tokio::task::spawn_blocking(move || {
@@ -172,8 +164,8 @@ async fn a_client_takes_no_more_memory_than_it_may() {
     assert_eq!(methods.await.unwrap(), 2_000);
     let (_, metrics) = serin.client.get("/metrics").await;
     assert!(metrics.as_str().unwrap().len() < 200_000);
-    println!("peak with 2,000 methods of 8 KB: {} MB", peak(&serin));
-    assert!(peak(&serin) < 300, "{} MB", peak(&serin));
+    println!("peak with 2,000 methods of 8 KB: {} MB", serin.peak());
+    assert!(serin.peak() < 300, "{} MB", serin.peak());
 }
 
 #[tokio::test]
