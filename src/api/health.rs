@@ -64,17 +64,18 @@ pub async fn liveness(State(app): State<App>) -> Response {
     } else {
         Ok(())
     };
-    answered(checked)
+    answered(&checked)
 }
 
 /// Whether requests can be served
 #[utoipa::path(get, path = "/health/readiness", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn readiness(State(app): State<App>) -> Response {
-    answered(match app.check_open() {
+    let checked = match app.check_open() {
         Ok(()) => app.storage.check_index().await,
         closing => closing,
-    })
+    };
+    answered(&checked)
 }
 
 /// Metrics of serin in Prometheus's text format
@@ -95,12 +96,12 @@ fn working(app: &App) -> &'static str {
     }
 }
 
-fn answered(checked: Result<()>) -> Response {
-    let code = match &checked {
+fn answered(checked: &Result<()>) -> Response {
+    let code = match checked {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, Json(component(&checked))).into_response()
+    (code, Json(component(checked))).into_response()
 }
 
 fn accounts(up: bool, checked: &[(String, Result<()>)]) -> Value {

@@ -120,7 +120,7 @@ async fn canaries_beside_one_that_kills_its_process_succeed() {
     let prometheus = ScriptedPrometheus::start(move |asked| {
         if asked.params["query"].contains("poison") {
             asked_poison.fetch_add(1, Ordering::SeqCst);
-            return series(1.0).after(Duration::from_secs(60));
+            return series(1.0).after(Duration::from_mins(1));
         }
         series(1.0).after(Duration::from_millis(500))
     })

@@ -85,7 +85,9 @@ async fn eleven_hundred_silent_connections_leave_a_healthy_client_alone() {
     println!("peak beside silent connections: {} MB", serin.peak());
     let closed = tokio::task::spawn_blocking(move || {
         let start = Instant::now();
-        silent.iter().for_each(|stream| drop(rest(stream)));
+        for stream in &silent {
+            drop(rest(stream));
+        }
         start.elapsed()
     });
     let closed = closed.await.unwrap();
@@ -104,13 +106,13 @@ async fn a_client_takes_no_more_memory_than_it_may() {
     let head =
         "POST /canaryConfig/lint HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10485760\r\n\r\n";
     let holding: Vec<TcpStream> = tokio::task::spawn_blocking(move || {
-        let held = (0..100).map(|_| {
+        let kept = (0..100).map(|_| {
             let mut stream = connect(&url, head.as_bytes());
             // What is refused cannot be sent to its end.
             let _ = stream.write_all(&part);
             stream
         });
-        held.collect()
+        kept.collect()
     })
     .await
     .unwrap();
@@ -289,7 +291,7 @@ async fn until_serin_ends_it_answers_and_begins_nothing() {
     let (path, wait) = (format!("/canary/{id}"), format!("/canary/{id}?wait=20s"));
     let waited = client.get(&wait);
     let refused = async {
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let fresh = Client::new(&client.url);
         let posted = fresh.http.post(format!("{}/canary", client.url));
         let posted = posted.json(&adhoc(&["a"])).send().await.unwrap();

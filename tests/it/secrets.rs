@@ -229,6 +229,7 @@ fn serve(file: &Path, aws: &str) -> (Child, String) {
         }
         told += &line;
     }
+    let _ = child.wait();
     panic!("{told}");
 }
 

@@ -116,14 +116,14 @@ impl<'de> Visitor<'de> for AnswerVisitor<'_, '_> {
                 "status" => {
                     answer.status = members
                         .next_value::<Option<Text<'de>>>()?
-                        .map(|text| text.0)
+                        .map(|text| text.0);
                 }
                 "data" => answer.series = members.next_value_seed(Maybe(Data(self.0)))?,
                 "warnings" => answer.warnings = members.next_value::<Remarks>()?.0,
                 "infos" => answer.infos = members.next_value::<Remarks>()?.0,
                 // Whatever it is: a server may write anything there.
                 "isPartial" => {
-                    answer.is_partial = members.next_value::<&RawValue>()?.get() == "true"
+                    answer.is_partial = members.next_value::<&RawValue>()?.get() == "true";
                 }
                 _ => {
                     members.next_value::<IgnoredAny>()?;

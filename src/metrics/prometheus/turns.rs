@@ -110,7 +110,7 @@ impl Board {
         let waiting = self.queues.iter();
         let waiting =
             waiting.filter(|(_, queue)| !queue.waiting.is_empty() && queue.held < self.most_each);
-        let next = if self.granted % 2 == 0 {
+        let next = if self.granted.is_multiple_of(2) {
             waiting.min_by_key(|(number, queue)| {
                 (queue.served / SERVED_STEP, queue.waiting.len(), **number)
             })
