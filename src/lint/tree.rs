@@ -38,8 +38,8 @@ pub fn bare_counter(tree: &Expr) -> Option<String> {
             let stem = name.strip_suffix(ending);
             stem.is_some_and(|stem| names.contains(&format!("{stem}{other}").as_str()))
         };
-        name.ends_with("_total")
-            || name.ends_with("_bucket")
+        let endings = ["_total", "_bucket", "_seconds_count", "_bytes_count"];
+        endings.iter().any(|ending| name.ends_with(ending))
             || of_pair("_sum", "_count")
             || of_pair("_count", "_sum")
     };
@@ -228,6 +228,7 @@ mod tests {
             ("sum(rate(a_total[1m])) / sum(b_total)", Some("b_total")),
             ("sum(x_sum) / sum(x_count)", Some("x_sum")),
             ("sum(x_count)", None),
+            ("sum(x_seconds_count)", Some("x_seconds_count")),
             ("sum(rate(x_sum[1m])) / sum(rate(x_count[1m]))", None),
             ("max_over_time(x_total[5m])", Some("x_total")),
             ("x_total - x_total offset 1m", None),

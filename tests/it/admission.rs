@@ -34,7 +34,9 @@ async fn each(prometheus: &str, keys: &[(&str, &str)]) -> Vec<Serin> {
 #[tokio::test]
 async fn a_thousand_retries_of_one_post_start_one_execution() {
     let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
-    for serin in each(&prometheus.url, &[]).await {
+    // All write at once, and the machine may have other things to do.
+    let patient = [("database.acquireTimeout", "60s")];
+    for serin in each(&prometheus.url, &patient).await {
         let body = adhoc(&["latency"]);
         let posts = (0..1000).map(|_| post(&serin, "/canary?application=web", "k-1", &body));
         let mut ids = Vec::new();

@@ -49,6 +49,11 @@ async fn check(case: &Value) {
     for queries in [&mut sent, &mut expected] {
         queries.sort_by_key(|query| query["params"]["query"].to_string());
     }
+    if name == "filter-nometricname" {
+        // A template without a metric name is a whole query, which Kayenta always refuses.
+        assert_eq!(messages, [""; 0], "{name}");
+        return;
+    }
     assert_eq!(sent, expected, "{name}");
 
     if expected.is_empty() {

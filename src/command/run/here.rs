@@ -16,6 +16,9 @@ use crate::secrets::Engines;
 /// service is told there is none of a run's business.
 const ACCOUNTS: &str = "SERIN__KAYENTA__PROMETHEUS__";
 
+/// Bytes of a query, as long as one can get: who runs it is who wrote it.
+const LONGEST_QUERY: usize = 1 << 20;
+
 pub struct Here {
     pub client: Client,
     service: Service,
@@ -34,6 +37,7 @@ impl Here {
             overrides: vec![
                 ("storage.directory".to_owned(), directory),
                 ("server.port".to_owned(), "0".to_owned()),
+                ("limits.queryText".to_owned(), LONGEST_QUERY.to_string()),
             ],
             ..LoadOptions::default()
         };

@@ -16,7 +16,7 @@ use crate::lint::{self, Code, Finding, Format, Given, Severity};
 const BESIDE_THE_POINT: [Code; 2] = [Code::NotStorable, Code::FewPoints];
 
 /// What only the server knows.
-const OF_THE_SERVER: [Code; 2] = [Code::UnknownJudge, Code::BadAction];
+const OF_THE_SERVER: [Code; 3] = [Code::UnknownJudge, Code::BadAction, Code::TooLarge];
 
 /// A config as it was written.
 pub struct Own {
