@@ -271,7 +271,7 @@ impl CanaryMetricSetQueryConfig {
         Self(query)
     }
 
-    /// One of [`QUERY_TYPES`], or what somebody else reads.
+    /// One that Kayenta knows, or what somebody else reads.
     pub fn kind(&self) -> &str {
         self.0.get("type").and_then(Value::as_str).unwrap_or("")
     }
