@@ -143,6 +143,7 @@ pub async fn lint_with_series(
 #[derive(Debug, PartialEq)]
 struct Found {
     code: Code,
+    severity: Severity,
     path: Path,
     /// Where the path does not say it.
     position: Option<Position>,
@@ -154,6 +155,7 @@ impl Found {
     fn new(code: Code, path: Path, sentence: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             code,
+            severity: code.severity(),
             path,
             position: None,
             sentence: sentence.into(),
@@ -181,7 +183,7 @@ fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
 
 /// In the order of the text; of too many, the worst.
 fn placed(text: &Text, mut found: Vec<Found>) -> Vec<Finding> {
-    found.sort_by_key(|found| found.code.severity());
+    found.sort_by_key(|found| found.severity);
     found.truncate(MOST_FINDINGS);
     let mut findings: Vec<Finding> = found
         .into_iter()
@@ -189,7 +191,7 @@ fn placed(text: &Text, mut found: Vec<Found>) -> Vec<Finding> {
             let position = found.position.or_else(|| text.position(&found.path));
             Finding {
                 code: found.code,
-                severity: found.code.severity(),
+                severity: found.severity,
                 path: text.path(&found.path).to_string(),
                 line: position.map(|position| position.line),
                 column: position.map(|position| position.column),

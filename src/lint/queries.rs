@@ -8,7 +8,7 @@ use promql_parser::parser::Expr;
 use super::near::near;
 use super::syntax::{self, Broken, Read};
 use super::variables::{self, IMPLICIT};
-use super::{Code, Found, Given, filters, promql, tree};
+use super::{Code, Found, Given, Severity, filters, promql, tree};
 use crate::canary::number::number;
 use crate::canary::{
     CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, Path,
@@ -97,6 +97,9 @@ impl Asked<'_> {
             found.push(self.without_prefix(path, template));
             return found;
         }
+        if self.text("metricName").is_none() && !template.starts_with(PREFIX) {
+            found.push(self.whole(path));
+        }
         let is_stopped = |found: &Found| {
             matches!(
                 found.code,
@@ -138,6 +141,21 @@ impl Asked<'_> {
             format!("PromQL needs a prefix: {why}"),
             "begin it with 'PromQL:'",
         )
+    }
+
+    /// Without a metric that it could filter, a template is a query: so it is here, and not in Kayenta.
+    fn whole(&self, path: Path) -> Found {
+        let sentence =
+            "without a metricName beside it this is taken for a whole query, which Kayenta refuses";
+        Found {
+            severity: Severity::Warning,
+            ..Found::new(
+                Code::NoPromqlPrefix,
+                path,
+                sentence,
+                "begin it with 'PromQL:'",
+            )
+        }
     }
 
     /// The queries of both sides: in themselves, and beside each other.
