@@ -98,7 +98,7 @@ impl Asked<'_> {
             return found;
         }
         if self.text("metricName").is_none() && !template.starts_with(PREFIX) {
-            found.push(self.whole(path));
+            found.push(whole(path));
         }
         let is_stopped = |found: &Found| {
             matches!(
@@ -141,21 +141,6 @@ impl Asked<'_> {
             format!("PromQL needs a prefix: {why}"),
             "begin it with 'PromQL:'",
         )
-    }
-
-    /// Without a metric that it could filter, a template is a query: so it is here, and not in Kayenta.
-    fn whole(&self, path: Path) -> Found {
-        let sentence =
-            "without a metricName beside it this is taken for a whole query, which Kayenta refuses";
-        Found {
-            severity: Severity::Warning,
-            ..Found::new(
-                Code::NoPromqlPrefix,
-                path,
-                sentence,
-                "begin it with 'PromQL:'",
-            )
-        }
     }
 
     /// The queries of both sides: in themselves, and beside each other.
@@ -479,6 +464,17 @@ fn few_points(given: &Given) -> Option<Found> {
             ),
         )
     })
+}
+
+/// Without a metric that it could filter, a template is a query: so it is here, and not in Kayenta.
+fn whole(path: Path) -> Found {
+    let sentence =
+        "without a metricName beside it this is taken for a whole query, which Kayenta refuses";
+    let fix = "begin it with 'PromQL:'";
+    Found {
+        severity: Severity::Warning,
+        ..Found::new(Code::NoPromqlPrefix, path, sentence, fix)
+    }
 }
 
 fn doubtful_scope_name(path: &Path, metric: &CanaryMetricConfig) -> Option<Found> {
