@@ -3,24 +3,28 @@
 //! Each step is taken by whoever claims the row, is written with the time of the next one, and
 //! can be repeated: the id of a canary follows from the analysis and its number.
 
+mod admission;
+
 use ulid::Ulid;
 use uuid::Uuid;
 
-use super::admission::{self, Admission, Admitted};
-use super::cancel;
+use super::admission::{Admission, admit_for};
 use super::plan::{Plan, run_number};
 use super::stages::{Failure, Stage};
-use crate::actions::{self, Judgement};
+use crate::actions::Judgement;
 use crate::app::App;
 use crate::canary::{
-    AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionResult,
-    CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionResult,
-    CanaryExecutionStatusResponse, Execution, ExecutionStatus, Id, Instant, Outcome,
-    StageException, iso_from_millis,
+    AnalysisStage, CanaryAnalysisExecutionResult, CanaryAnalysisExecutionStatusResponse,
+    CanaryExecutionResult, CanaryExecutionStatusResponse, Execution, ExecutionStatus, Id, Instant,
+    Outcome, StageException, iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::judge::looks::{self, Look, Windows};
-use crate::storage::{Begun, Claim, FlaggerKey, IdempotencyKey};
+use crate::storage::Claim;
+
+pub use admission::{
+    AnalysisAdmission, ForFlagger, admit_analysis, admit_analysis_as, check_analysis,
+};
 
 const SETUP: &str = "Sets up and executes the wait, run and monitor canary task chain.";
 const GENERATE_RESULT: &str =
@@ -32,133 +36,6 @@ const POLL_MILLIS: i64 = 1_000;
 /// Fewer points than this on a control give a warning.
 const FEW_POINTS: u64 = 50;
 const FEW_POINTS_WARNING: &str = "One of the metrics returned fewer than 50 data points, which can reduce confidence in the final canary score.";
-
-/// What an analysis is made of; the accounts are resolved.
-#[derive(Clone, Debug, Default)]
-pub struct AnalysisAdmission {
-    pub application: Option<String>,
-    pub user: Option<String>,
-    pub parent_pipeline_execution_id: Option<String>,
-    /// None for a config that came with the request.
-    pub canary_config_id: Option<String>,
-    pub config: CanaryConfig,
-    pub request: CanaryAnalysisExecutionRequest,
-    pub metrics_account: String,
-    pub storage_account: String,
-    pub key: Option<IdempotencyKey>,
-    pub flagger: Option<ForFlagger>,
-    /// What its client should know of the request.
-    pub warning: Option<String>,
-    /// The analysis that it judges again.
-    pub repeats: Option<String>,
-}
-
-/// The revision whose run an analysis is to be.
-#[derive(Clone, Debug)]
-pub struct ForFlagger {
-    pub key: FlaggerKey,
-    /// The run that it had, which nobody can find any more.
-    pub gone: Option<Id>,
-}
-
-/// Accepts an analysis: when this returns, it will be brought to its end, whatever happens.
-///
-/// # Errors
-/// `Invalid` when config and request do not fit together, or the windows make no sense;
-/// `Unavailable` when enough wait already, `Reused` when the key came with another request.
-pub async fn admit_analysis(app: &App, admission: AnalysisAdmission) -> Result<Admitted> {
-    let id = admission::new_id(app.clock.now_millis());
-    admit_analysis_as(app, id, admission).await
-}
-
-/// Under an id of the caller's; one that is there already stays as it is.
-pub(super) async fn admit_analysis_as(
-    app: &App,
-    id: String,
-    mut admission: AnalysisAdmission,
-) -> Result<Admitted> {
-    app.check_open()?;
-    let now = app.clock.now_millis();
-    let plan = planned(app, &admission, now)?;
-    let (flagger, key) = (admission.flagger.take(), admission.key.take());
-    let document = document(&id, now, admission);
-    actions::check(app, &document, plan.runs())?;
-    let storage = &app.storage;
-    let begun = match &flagger {
-        Some(ForFlagger { key, gone }) => {
-            let (begun, others) = storage
-                .begin_for_flagger(&document, key, gone.as_ref())
-                .await?;
-            for other in others {
-                // It would come to its end all the same, only with queries that nobody needs.
-                if let Err(error) = cancel::cancel_unasked(app, &other).await {
-                    tracing::warn!(execution.id = %other, %error, "cannot cancel the run of another revision");
-                }
-            }
-            begun
-        }
-        None => storage.begin(&document, key.as_ref(), None).await?,
-    };
-    if let Begun::Before(id) = begun {
-        return Ok(Admitted { id, is_new: false });
-    }
-    storage.durable().await?;
-    tracing::info!(execution.id = id, "analysis accepted");
-    let id = Id::parse(&id)?;
-    Ok(Admitted { id, is_new: true })
-}
-
-/// Whether an analysis would be accepted now, as far as its request tells.
-///
-/// # Errors
-/// `Invalid` when config and request do not fit together, or the windows make no sense.
-pub fn check_analysis(app: &App, admission: &AnalysisAdmission) -> Result<()> {
-    let now = app.clock.now_millis();
-    let plan = planned(app, admission, now)?;
-    actions::check(app, &document("", now, admission.clone()), plan.runs())
-}
-
-fn planned(app: &App, admission: &AnalysisAdmission, now: i64) -> Result<Plan> {
-    let plan = Plan::of(&admission.request, now)?;
-    admission::check(&app.config, &admission.config, &plan.request(1))?;
-    admission::check_names([
-        ("application", &admission.application),
-        ("user", &admission.user),
-        (
-            "parentPipelineExecutionId",
-            &admission.parent_pipeline_execution_id,
-        ),
-    ])?;
-    Ok(plan)
-}
-
-fn document(
-    id: &str,
-    now: i64,
-    admission: AnalysisAdmission,
-) -> CanaryAnalysisExecutionStatusResponse {
-    let mut config = admission.config;
-    config.prepare();
-    let mut document = CanaryAnalysisExecutionStatusResponse {
-        application: Some(admission.application.unwrap_or_else(|| "ad-hoc".to_owned())),
-        user: Some(admission.user.unwrap_or_else(|| "anonymous".to_owned())),
-        parent_pipeline_execution_id: admission.parent_pipeline_execution_id,
-        pipeline_id: Some(id.to_owned()),
-        stage_status: vec![AnalysisStage::new(AnalysisStage::SETUP, SETUP)],
-        canary_analysis_execution_request: Some(admission.request),
-        canary_config: Some(config),
-        canary_config_id: admission.canary_config_id,
-        build_time_millis: Some(now),
-        build_time_iso: Some(iso_from_millis(now)),
-        storage_account_name: Some(admission.storage_account),
-        metrics_account_name: Some(admission.metrics_account),
-        warning: admission.warning,
-        repeats: admission.repeats,
-        ..CanaryAnalysisExecutionStatusResponse::default()
-    };
-    document.set_status(ExecutionStatus::NotStarted);
-    document
-}
 
 /// Takes the steps that can be taken now. Until when it waits then, or `None` at its end. `passed`
 /// is the judgement that passed on the way: between two waits there is one at most.
@@ -329,7 +206,7 @@ async fn start_canary(
         warning: None,
         repeats: None,
     };
-    admission::admit_for(app, id, &canary, admission).await?;
+    admit_for(app, id, &canary, admission).await?;
     Ok(canary)
 }
 

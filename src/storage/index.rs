@@ -4,6 +4,7 @@
 
 mod actions;
 mod archives;
+mod claims;
 mod configs;
 mod executions;
 mod flagger;
@@ -25,8 +26,9 @@ use sqlx::AnyPool;
 
 pub use actions::{ActionRow, Attempted, DueAction, NewAction, Turn};
 pub use archives::ArchiveRow;
+pub use claims::{Claim, Company};
 pub use configs::{ConfigRow, Named};
-pub use executions::{Claim, Company, ExecutionRow, Lease, Listed, Wanted};
+pub use executions::{ExecutionRow, Lease, Listed, Wanted};
 pub use flagger::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 pub use keys::KeyRow;
 pub use listing::{ListedRow, Listing, Place, Search};

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::storage::index::Company;
 use crate::storage::index::tests::{on_each, waiting};
 
 const LEASE: Duration = Duration::from_secs(10);
