@@ -96,9 +96,10 @@ pub struct Server {
     /// Whether the paths of Spinnaker's Gate are understood.
     pub gate_aliases: bool,
     pub header_timeout: Duration,
-    /// How long a connection stays that is asked nothing any more.
+    /// How long a connection stays that is asked nothing any more; HTTP/1 goes after `header_timeout`,
+    /// if that is shorter.
     pub idle_timeout: Duration,
-    /// How long a shutdown waits for requests and running executions.
+    /// How long a shutdown waits for running executions.
     pub shutdown_grace: Duration,
 }
 

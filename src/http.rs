@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, ClientBuilder};
 
@@ -99,12 +99,19 @@ impl Secrets {
     }
 }
 
+/// All but what RFC 3986, 2.3 lets stand as it is.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 fn forms(secret: &str) -> [String; 4] {
     let json = serde_json::Value::from(secret).to_string();
     [
         secret.to_owned(),
         json[1..json.len() - 1].to_owned(),
-        utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+        utf8_percent_encode(secret, RESERVED).to_string(),
         BASE64_STANDARD_NO_PAD.encode(secret),
     ]
 }
@@ -134,6 +141,11 @@ mod tests {
                 &basic,
                 "pass/word, pass%2Fword, user, open",
                 "…, …, user, open",
+            ),
+            (
+                &headers("x-api-key", "my-pass/w.rd"),
+                "key=my-pass%2Fw.rd",
+                "key=…",
             ),
             (
                 &headers("authorization", "Bearer t0ken"),

@@ -23,6 +23,9 @@ const FREE: usize = 16 * 1024;
 /// The grain in which memory is asked for.
 const GRAIN: usize = 1024;
 
+/// What is reserved for a body of which little has come.
+const LARGEST_RESERVED: usize = 64 * 1024;
+
 /// What all bodies share.
 #[derive(Clone)]
 pub struct Bodies {
@@ -104,7 +107,8 @@ impl Bodies {
                 continue;
             }
             if whole.is_empty() {
-                whole.reserve_exact(length.max(first.len() + data.len()));
+                // A length is only said, and this is before memory is taken for it.
+                whole.reserve(length.min(LARGEST_RESERVED).max(first.len() + data.len()));
                 whole.extend_from_slice(&first);
             }
             whole.extend_from_slice(&data);

@@ -38,8 +38,8 @@ use crate::config::{Config, Server};
 use crate::notify::Notifier;
 use crate::run;
 
-/// Of the head of a request, and of what is read and written at once.
-const BUFFER: usize = 64 * 1024;
+/// Bytes of the head of a request; over HTTP/1 of what is read and written at once, too.
+const HEAD: u32 = 64 * 1024;
 
 /// How long answers under way may take, where work took all the grace.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -239,12 +239,13 @@ fn builder(server: &Server) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .max_buf_size(BUFFER)
+        .max_buf_size(HEAD as usize)
         .header_read_timeout(server.header_timeout);
     // A client that is gone says nothing; one that waits for an answer answers a ping.
     builder
         .http2()
         .timer(TokioTimer::new())
+        .max_header_list_size(HEAD)
         .keep_alive_interval(server.idle_timeout / 3)
         .keep_alive_timeout(server.header_timeout);
     builder
@@ -296,9 +297,7 @@ async fn answer(
         response.headers_mut().insert(header::CONNECTION, close);
     }
     let response = response.map(|body| Answer::new(body, answering, &server));
-    if let Some(pace) = response.body().pace() {
-        connection.watch(pace);
-    }
+    connection.watch(response.body().pace());
     Ok(response)
 }
 

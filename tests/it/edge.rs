@@ -280,6 +280,25 @@ async fn who_does_not_take_an_answer_loses_it_and_who_waits_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_gives_no_window_for_a_short_answer_is_cut() {
+    let keys = [("server.headerTimeout", "1s")];
+    let serin = Serin::start_with("http://127.0.0.1:9", &keys, None).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0, then GET /judges.
+    let sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+        \0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0\
+        \0\0\x16\x01\x05\0\0\0\x01\x82\x86\x44\x07/judges\x41\x09localhost";
+    let stream = connect(&serin.client.url, sent);
+    let start = Instant::now();
+    tokio::task::spawn_blocking(move || rest(&stream))
+        .await
+        .unwrap();
+    let took = start.elapsed();
+    // Asked nothing it would stay for a minute, and be pinged after 20 seconds.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(serin.client.get("/judges").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn until_serin_ends_it_answers_and_begins_nothing() {
     let slow = Duration::from_secs(3);
     let prometheus = ScriptedPrometheus::start(move |_| series(1.0).after(slow)).await;

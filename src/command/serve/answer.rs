@@ -23,25 +23,22 @@ const THROW_AWAY: Duration = Duration::from_secs(2);
 pub struct Answer {
     body: Body,
     rest: Bytes,
-    /// None where it is one piece.
-    pace: Option<Arc<Pace>>,
+    pace: Arc<Pace>,
     _answering: Answering,
 }
 
 impl Answer {
     pub fn new(body: Body, answering: Answering, server: &Server) -> Self {
-        let length = body.size_hint().exact();
-        let is_short = length.is_some_and(|length| length <= PIECE as u64);
         Self {
             body,
             rest: Bytes::new(),
-            pace: (!is_short).then(|| Arc::new(Pace::new(server))),
+            pace: Arc::new(Pace::new(server)),
             _answering: answering,
         }
     }
 
-    pub const fn pace(&self) -> Option<&Arc<Pace>> {
-        self.pace.as_ref()
+    pub const fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 }
 
@@ -53,9 +50,7 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(pace) = &self.pace {
-            pace.taken();
-        }
+        self.pace.taken();
         let frame = if self.rest.is_empty() {
             ready!(Pin::new(&mut self.body).poll_frame(context))
         } else {
@@ -71,9 +66,7 @@ impl HttpBody for Answer {
         if PIECE < data.len() {
             self.rest = data.split_off(PIECE);
         }
-        if let Some(pace) = &self.pace {
-            pace.given(data.len());
-        }
+        self.pace.given(data.len());
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
@@ -103,7 +96,8 @@ pub struct Pace {
     given: AtomicU64,
     /// How long they were waited for, in microseconds.
     waited: AtomicU64,
-    /// Since when the client has had a piece to take, in microseconds; 0 while it has none.
+    /// Since when the client has had something to take, its head first, in microseconds; 0 while it
+    /// has nothing.
     since: AtomicU64,
 }
 
@@ -115,7 +109,7 @@ impl Pace {
             least: server.least_in(server.header_timeout) as u64,
             given: AtomicU64::new(0),
             waited: AtomicU64::new(0),
-            since: AtomicU64::new(0),
+            since: AtomicU64::new(1),
         }
     }
 

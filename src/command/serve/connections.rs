@@ -28,7 +28,8 @@ pub struct Connections {
     answering: AtomicUsize,
     /// How many there ever were.
     opened: AtomicU64,
-    closed: Notify,
+    /// One ended, or has nothing to answer.
+    room: Notify,
     began: Instant,
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -42,7 +43,7 @@ pub struct Connection {
     has_asked: AtomicBool,
     /// When it was opened or last had an answer, in milliseconds of all connections.
     since: AtomicU64,
-    /// Answers of some size.
+    /// Those under way.
     answers: Mutex<Vec<Weak<Pace>>>,
     cut: CancellationToken,
 }
@@ -64,7 +65,7 @@ impl Connections {
             most,
             answering: AtomicUsize::new(0),
             opened: AtomicU64::new(0),
-            closed: Notify::new(),
+            room: Notify::new(),
             began: Instant::now(),
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
@@ -78,7 +79,7 @@ impl Connections {
             if let Some(connection) = self.try_open() {
                 return connection;
             }
-            let _ = tokio::time::timeout(LOOK_EVERY, self.closed.notified()).await;
+            let _ = tokio::time::timeout(LOOK_EVERY, self.room.notified()).await;
         }
     }
 
@@ -163,7 +164,7 @@ impl Connection {
             }
         }
         self.all.lock().remove(&self.number);
-        self.all.closed.notify_one();
+        self.all.room.notify_one();
     }
 
     pub fn begin(self: &Arc<Self>) -> Answering {
@@ -178,7 +179,7 @@ impl Connection {
         self.all.answering.load(Ordering::Relaxed) <= self.all.most
     }
 
-    /// Of an answer that is not handed over in one piece.
+    /// It is cut when this one is not taken.
     pub fn watch(&self, answer: &Arc<Pace>) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|answer| 0 < answer.strong_count());
@@ -223,7 +224,9 @@ impl Drop for Answering {
         connection
             .since
             .store(connection.all.now(), Ordering::Relaxed);
-        connection.answering.fetch_sub(1, Ordering::Relaxed);
+        if connection.answering.fetch_sub(1, Ordering::Relaxed) == 1 {
+            connection.all.room.notify_one();
+        }
         connection.all.answering.fetch_sub(1, Ordering::Relaxed);
     }
 }
