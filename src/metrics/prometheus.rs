@@ -175,12 +175,12 @@ impl MetricSource for Prometheus {
             });
             let answer = match flight.await {
                 Ok(answer) => answer,
+                // What was too much beside what another one has is not so beside this one's.
+                Err(Unanswered::Later { .. } | Unanswered::TooLarge(_)) if !is_own => continue,
                 Err(Unanswered::Later { wanted }) => {
                     share.wait(wanted).await;
                     continue;
                 }
-                // It was too large beside what the other one has.
-                Err(Unanswered::TooLarge(_)) if !is_own => continue,
                 Err(Unanswered::Failed(error) | Unanswered::TooLarge(error)) => {
                     return Err(Error::Fetch(error));
                 }

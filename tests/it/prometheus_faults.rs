@@ -295,6 +295,25 @@ async fn a_prometheus_that_is_away_is_told_without_secrets() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_is_also_a_label_and_a_number_changes_no_series() {
+    let series = json!([{
+        "metric": {"error": "1717200000"},
+        "values": [[1_717_203_600, "1717200000"], [1_717_203_660, "2"]],
+    }]);
+    let reply = Reply::matrix(&series).saying("/warnings", json!(["tenant 1717200000 is full"]));
+    let prometheus = ScriptedPrometheus::replying(vec![reply]).await;
+    let mut account = account(&prometheus.url);
+    let tenant = ("X-Scope-OrgID".to_owned(), "1717200000".into());
+    account.headers.extend([tenant]);
+    let source = source(&config(vec![("mine", account)]));
+    let sets = Asking::up().fetch(&source).await.unwrap();
+    assert_eq!(sets[0].tags["error"], "1717200000");
+    assert_eq!(sets[0].values[..2], [1_717_200_000.0, 2.0]);
+    let attributes = serde_json::to_string(&sets[0].attributes).unwrap();
+    assert!(attributes.contains("tenant … is full"), "{attributes}");
+}
+
+#[tokio::test]
 async fn headers_do_not_follow_to_another_server() {
     let other = ScriptedPrometheus::start(|_| nothing()).await;
     let elsewhere = format!("{}/login?secret=1", other.url);

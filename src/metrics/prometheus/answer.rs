@@ -76,8 +76,8 @@ fn once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// What an answer holds, or what is wrong with it.
-pub fn read(body: &[u8], limits: &Limits) -> Result<Answered, String> {
-    let answer = match parse::parse(body, limits) {
+pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, String> {
+    let answer = match parse::parse(body, limits, before) {
         Ok(answer) => answer,
         Err(Unreadable::Beyond(what)) => return Err(what),
         Err(Unreadable::Json(error)) => return Err(unreadable(body, &error)),
@@ -316,7 +316,7 @@ mod tests {
         ];
         for (result, expected) in cases {
             let body = json!({"status": "success", "data": {"result": result}}).to_string();
-            match (read(body.as_bytes(), &LIMITS), expected) {
+            match (read(body.as_bytes(), &LIMITS, 0), expected) {
                 (Ok(answered), None) => assert_eq!(answered.series.len(), 3),
                 (Err(told), Some(expected)) => {
                     assert!(told.contains(expected) && told.contains(beyond), "{told}");
@@ -324,6 +324,10 @@ mod tests {
                 (read, _) => panic!("{expected:?}: {read:?}"),
             }
         }
+        let body = json!({"status": "success", "data": {"result": [series(0, 2)]}}).to_string();
+        assert!(read(body.as_bytes(), &LIMITS, 3).is_ok());
+        let told = read(body.as_bytes(), &LIMITS, 4).unwrap_err();
+        assert!(told.contains("more than 5 samples"), "{told}");
     }
 
     #[test]
@@ -333,7 +337,7 @@ mod tests {
             "data": {"result": null}, "warnings": vec![long; 1_000], "infos": null,
             "isPartial": {"deep": [[[]]]},
         });
-        let answered = read(body.to_string().as_bytes(), &LIMITS).unwrap();
+        let answered = read(body.to_string().as_bytes(), &LIMITS, 0).unwrap();
         let texts = answered.warnings.iter().map(String::len);
         assert_eq!(texts.max(), Some(1_024 + '…'.len_utf8()));
         assert_eq!((answered.warnings.len(), answered.infos.len()), (20, 0));
@@ -342,7 +346,7 @@ mod tests {
 
     fn sets(result: &Value) -> Vec<MetricSet> {
         let body = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
-        let answered = read(body.to_string().as_bytes(), &LIMITS).unwrap();
+        let answered = read(body.to_string().as_bytes(), &LIMITS, 0).unwrap();
         let attributes = [("query", "up")].into_iter().collect();
         let scope =
             json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:05:00Z", "step": 60});
@@ -455,7 +459,7 @@ mod tests {
         ];
         for (body, expected) in cases {
             assert_eq!(
-                read(body.as_bytes(), &LIMITS).unwrap_err(),
+                read(body.as_bytes(), &LIMITS, 0).unwrap_err(),
                 expected,
                 "{body}"
             );

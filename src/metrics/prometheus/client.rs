@@ -156,13 +156,17 @@ impl Client {
             data: Option<Vec<String>>,
         }
         let call = Call::aside("/api/v1/label/__name__/values");
-        let body = self.send_once(&call).await?.bytes;
+        let Body {
+            bytes: body, sent, ..
+        } = self.send_once(&call).await?;
         let error = |message| self.error(&call, Some(200), message);
         match serde_json::from_slice(&body) {
             Ok(Names { data: Some(names) }) => Ok(names),
-            Ok(Names { data: None }) => Err(error(
-                answer::error_text(&body).unwrap_or_else(|| "the answer has no data".to_owned()),
-            )),
+            Ok(Names { data: None }) => {
+                let told = answer::error_text(&body);
+                let told = told.unwrap_or_else(|| "the answer has no data".to_owned());
+                Err(error(self.without_secrets(&sent, told)))
+            }
             Err(cause) => Err(error(format!("the answer is not a list of names: {cause}"))),
         }
     }
@@ -206,7 +210,7 @@ impl Client {
             url.set_query(None);
         }
         let mut redirects = 0;
-        let mut secrets;
+        let mut sent;
         let mut response = loop {
             let request = match &form {
                 Some(form) => {
@@ -218,7 +222,7 @@ impl Client {
             let request = self.credentials.authorize(request).await;
             let request = request.map_err(|message| failure(None, message, Again::Never))?;
             let request = request.build().map_err(broken)?;
-            secrets = Secrets::of(request.headers()).and(&self.secrets);
+            sent = request.headers().clone();
             let response = self.http.execute(request).await.map_err(broken)?;
             // What that leads to is another thing, and no place for a query in a body.
             let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
@@ -234,7 +238,9 @@ impl Client {
         if !status.is_success() {
             let again = self.again(&response);
             let redirect = connect::redirected_to(&response);
-            let bytes = without(&secrets, beginning(&mut response).await);
+            let bytes = beginning(&mut response).await;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let bytes = self.without_secrets(&sent, text).into_bytes();
             let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
@@ -242,11 +248,15 @@ impl Client {
             Ok(body) => body,
             Err(Unread::Broken(error)) => return Err(broken(error)),
             Err(Unread::Cut) => {
-                let message = format!(
-                    "the answers to the query are larger than {} MiB: a larger step, a shorter range \
-                     or fewer series are wanted",
-                    MAX_ANSWER_BYTES >> 20
-                );
+                let message = if room.share.is_none() {
+                    format!("the answer is larger than {} MiB", room.bytes >> 20)
+                } else {
+                    format!(
+                        "the answers to the query are larger than {} MiB: a larger step, a shorter \
+                         range or fewer series are wanted",
+                        MAX_ANSWER_BYTES >> 20
+                    )
+                };
                 return Err(failure(Some(status.as_u16()), message, Again::Never));
             }
             Err(Unread::Refused(refused)) => {
@@ -257,15 +267,21 @@ impl Client {
             }
         };
         self.counts.bytes.increment(body.bytes.len() as u64);
-        let body = Body {
-            bytes: without(&secrets, body.bytes),
-            ..body
-        };
         let came = Came::of(&response);
         match came.not_json(&body.bytes).filter(|_| call.path != HEALTH) {
-            Some(message) => Err(failure(Some(status.as_u16()), message, Again::Never)),
-            None => Ok(body),
+            Some(message) => {
+                let message = self.without_secrets(&sent, message);
+                Err(failure(Some(status.as_u16()), message, Again::Never))
+            }
+            None => Ok(Body { sent, ..body }),
         }
+    }
+
+    /// What is told of an answer, without what was sent with its request. Its series are no telling:
+    /// a tenant or a password may well be a label or a number there.
+    pub fn without_secrets(&self, sent: &HeaderMap, told: String) -> String {
+        let secrets = Secrets::of(sent).and(&self.secrets);
+        secrets.taken_out_of(told)
     }
 
     /// Memory for an answer was not given.
@@ -353,23 +369,6 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What is said without the secrets that were sent. Of an answer with series they can only stand
-/// in what it tells beside them; a megabyte of numbers is not searched for each of them.
-fn without(secrets: &Secrets, bytes: Vec<u8>) -> Vec<u8> {
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned());
-    if tells(&text) {
-        secrets.taken_out_of(text).into_bytes()
-    } else {
-        text.into_bytes()
-    }
-}
-
-fn tells(text: &str) -> bool {
-    let told = ["\"error\"", "\"warnings\"", "\"infos\""];
-    !text.starts_with("{\"status\":\"success\"") || told.iter().any(|name| text.contains(name))
-}
-
 fn is_long(url: &Url) -> bool {
     MAX_URL_BYTES < url[Position::BeforePath..].len()
 }
@@ -384,6 +383,8 @@ pub struct Room<'a> {
 /// A body, and the memory that was taken for it.
 pub struct Body {
     pub bytes: Vec<u8>,
+    /// The headers of its request.
+    pub sent: HeaderMap,
     _held: Option<Held>,
 }
 
@@ -417,7 +418,11 @@ async fn read(response: &mut Response, room: &Room<'_>) -> Result<Body, Unread> 
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body { bytes, _held: held })
+    Ok(Body {
+        bytes,
+        sent: HeaderMap::new(),
+        _held: held,
+    })
 }
 
 /// As much as there is of an answer that is an error.

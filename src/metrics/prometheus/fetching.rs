@@ -125,7 +125,7 @@ impl Fetching {
         share: &Arc<Share>,
     ) -> Result<Vec<Answered>, Unanswered> {
         let mut answers = Vec::new();
-        let mut left = self.limits;
+        let mut samples = 0;
         let mut room = Room {
             bytes: client::MAX_ANSWER_BYTES,
             share: Some(share),
@@ -133,34 +133,38 @@ impl Fetching {
         let mut held: Option<Held> = None;
         for piece in pieces(query, range) {
             let call = Call::range_query(query, &piece);
-            let body = self.client.send(&call, deadline, &room).await?;
+            let mut body = self.client.send(&call, deadline, &room).await?;
             room.bytes -= body.bytes.len();
-            let answer = read(body, left)
-                .await
-                .map_err(|message| self.client.error(&call, Some(200), message))?;
+            let sent = std::mem::take(&mut body.sent);
+            let mut answer = read(body, self.limits, samples).await.map_err(|message| {
+                let message = self.client.without_secrets(&sent, message);
+                self.client.error(&call, Some(200), message)
+            })?;
+            for told in answer.warnings.iter_mut().chain(&mut answer.infos) {
+                *told = self.client.without_secrets(&sent, std::mem::take(told));
+            }
             let bytes = cost::answered(&answer);
             let taken = match &mut held {
                 Some(held) => held.grow(bytes),
                 None => share.hold(bytes).map(|first| held = Some(first)),
             };
             taken.map_err(|refused| self.client.refused(&call, refused))?;
-            let samples = count(&answer.series);
-            left.samples = left
-                .samples
-                .saturating_sub(usize::try_from(samples).unwrap_or(usize::MAX));
-            self.client.counts.fetched.increment(samples);
+            let fetched = count(&answer.series);
+            samples += usize::try_from(fetched).unwrap_or(usize::MAX);
+            self.client.counts.fetched.increment(fetched);
             answers.push(answer);
         }
         Ok(answers)
     }
 }
 
-async fn read(body: Body, limits: Limits) -> Result<Answered, String> {
+/// `before` is how many samples its query was answered with already.
+async fn read(body: Body, limits: Limits, before: usize) -> Result<Answered, String> {
     if body.bytes.len() < LARGE_ANSWER_BYTES {
-        return answer::read(&body.bytes, &limits);
+        return answer::read(&body.bytes, &limits, before);
     }
     let reading = tokio::task::spawn_blocking(move || {
-        let answered = answer::read(&body.bytes, &limits);
+        let answered = answer::read(&body.bytes, &limits, before);
         drop(body);
         answered
     });

@@ -39,11 +39,11 @@ pub enum Unreadable {
     Json(serde_json::Error),
 }
 
-pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Answer<'a>, Unreadable> {
+pub fn parse<'a>(body: &'a [u8], limits: &Limits, before: usize) -> Result<Answer<'a>, Unreadable> {
     let count = Count {
         limits,
         series: Cell::new(0),
-        samples: Cell::new(0),
+        samples: Cell::new(before),
         beyond: RefCell::new(None),
     };
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -56,9 +56,9 @@ pub fn parse<'a>(body: &'a [u8], limits: &Limits) -> Result<Answer<'a>, Unreadab
 }
 
 struct Count<'l> {
-    /// What is left of them.
     limits: &'l Limits,
     series: Cell<usize>,
+    /// With those of the answers before.
     samples: Cell<usize>,
     beyond: RefCell<Option<String>>,
 }

@@ -34,8 +34,11 @@ fn check_value(
     value: Option<&str>,
     quote: char,
 ) -> Result<()> {
-    let ends =
-        |character: char| character == quote || matches!(character, '"' | '\\' | '`' | '\n' | '\r');
+    let ends = |character: char| {
+        matches!(character, '\n' | '\r')
+            || quote != OF_A_COMMENT
+                && (character == quote || matches!(character, '"' | '\\' | '`'))
+    };
     let Some(found) = value.and_then(|value| value.chars().find(|found| ends(*found))) else {
         return Ok(());
     };
@@ -46,11 +49,14 @@ fn check_value(
     };
     Err(Error::Invalid(format!(
         "metric '{metric}': the value of '{name}' holds {what}, and its query has it between \
-         quotes, which that could end; kayenta.prometheus.rawValues takes such values as they are"
+         quotes or in a comment, which that could end; kayenta.prometheus.rawValues takes such values as they are"
     )))
 }
 
-/// The variables of a template that stand within a string of PromQL, and its quote.
+/// What ends a comment.
+const OF_A_COMMENT: char = '\n';
+
+/// The variables of a template that stand within a string of PromQL, and its quote, or in a comment.
 fn quoted(template: &str) -> Vec<(&str, char)> {
     let mut found = Vec::new();
     let mut within: Option<char> = None;
@@ -63,7 +69,7 @@ fn quoted(template: &str) -> Vec<(&str, char)> {
         }
         if let Some((expression, tail)) = rest.strip_prefix("${").and_then(|it| it.split_once('}'))
         {
-            if let Some(quote) = within {
+            if let Some(quote) = within.or(is_comment.then_some(OF_A_COMMENT)) {
                 found.push((template::name_and_default(expression).0, quote));
             }
             rest = tail;
@@ -96,7 +102,7 @@ mod tests {
 
     #[test]
     fn variables_between_quotes_are_found() {
-        let cases: [(&str, &[(&str, char)]); 8] = [
+        let cases: [(&str, &[(&str, char)]); 9] = [
             (r#"m{v="${scope}"}"#, &[("scope", '"')]),
             (
                 r#"m{v=~'a-${scope:-x}.*',w="b"}[${step}]"#,
@@ -106,6 +112,7 @@ mod tests {
             (r#"m{v="a\\\\"} + ${scope}"#, &[]),
             ("m{v=`a\\`} + ${scope}", &[]),
             ("# don't\nm{v=\"${scope}\"}", &[("scope", '"')]),
+            ("m # ${scope}\n + ${step}", &[("scope", '\n')]),
             (r#"m{v="$${scope}${location}"}"#, &[("location", '"')]),
             ("${scope}", &[]),
         ];

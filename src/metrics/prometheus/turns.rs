@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Of all that an account may be asked at once, one in so many is left for others.
+/// Of all that an account may be asked at once, one in so many is left for others; of fewer, none.
 const LEFT_FOR_OTHERS: usize = 8;
 /// Who was served less often than this goes before who was served more, and so on in steps.
 const SERVED_STEP: u64 = 4;
