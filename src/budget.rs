@@ -147,11 +147,21 @@ impl Share {
         if wanted <= granted {
             return;
         }
+        let parts = &self.budget.0;
+        let own = {
+            let grants = self.lock();
+            let steps = grants.steps.as_ref();
+            steps.map_or(0, OwnedSemaphorePermit::num_permits)
+        };
+        let there = parts.pool_steps.saturating_sub(own);
         // What failed may want more when it is tried again: twice as much spares it most trials.
-        let steps = (wanted.saturating_mul(2) - granted).div_ceil(STEP);
-        let (pool, turn) = (&self.budget.0.pool, &self.budget.0.turn);
+        let twice = wanted.saturating_mul(2).min(parts.most).max(wanted);
+        let steps = (twice - granted).div_ceil(STEP).min(there);
+        let steps = steps.max((wanted - granted).div_ceil(STEP));
+        let (pool, turn) = (&parts.pool, &parts.turn);
         let from_pool = async {
-            if self.budget.0.pool_steps < steps {
+            // It would keep from others what comes back, and never have enough.
+            if there < steps {
                 return std::future::pending().await;
             }
             let steps = u32::try_from(steps).unwrap_or(u32::MAX);

@@ -56,6 +56,12 @@ where
             .layer(middleware::from_fn(count_request))
             .option_layer(cors)
             .layer(middleware::from_fn(protect))
+            .layer(CompressionLayer::new())
+            // Outside of all that refuses.
+            .layer(middleware::from_fn(gate::answer_as_gate))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                refusal::log(Arc::clone(&lines), request, next)
+            }))
             .layer(CatchPanicLayer::custom(answer_panic))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
                 hosts.clone().check(request, next)
@@ -65,11 +71,6 @@ where
             }))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
                 bodies.clone().read(request, next)
-            }))
-            .layer(CompressionLayer::new())
-            .layer(middleware::from_fn(gate::answer_as_gate))
-            .layer(middleware::from_fn(move |request: Request, next: Next| {
-                refusal::log(Arc::clone(&lines), request, next)
             }))
             .layer(DefaultBodyLimit::max(server.max_body_bytes)),
     )

@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ALONE: Duration = Duration::from_secs(30);
 /// As often it is doubled at most.
 const MOST_DOUBLINGS: u32 = 10;
+/// Nothing begins while what runs is waited for, so that is doubled less often: an analysis is claimed
+/// for each of its steps.
+const MOST_PATIENCE: i64 = 4;
 
 #[derive(Default)]
 pub struct Suspects {
@@ -50,7 +53,7 @@ impl Suspects {
 async fn run(app: &App, attempt: i64) {
     let places = u32::try_from(app.config.executions.max_running).unwrap_or(u32::MAX);
     let all = Arc::clone(&app.places).acquire_many_owned(places);
-    match timeout(longer(PATIENCE, attempt), all).await {
+    match timeout(longer(PATIENCE, attempt.min(MOST_PATIENCE)), all).await {
         Ok(Ok(all)) => one_by_one(app, all).await,
         // Nobody is told from others, so nothing is counted; the next time this is waited for longer.
         Err(_) => {

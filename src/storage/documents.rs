@@ -102,13 +102,13 @@ impl Storage {
         archive: &CanaryExecutionStatusResponse,
     ) -> Result<()> {
         let there = self.newest(account, group::CANARY_ARCHIVE, id).await?;
-        if there.is_none() {
+        let Some((_, before)) = there else {
             return Err(Error::Invalid(format!(
                 "Archived canary result '{id}' does not exist."
             )));
-        }
+        };
         // One that cannot be read says nothing of what it was.
-        let before = self.archive(account, id).await.ok();
+        let before = serde_json::from_slice::<CanaryExecutionStatusResponse>(&before).ok();
         if !self.replaces_archives && before.is_some_and(|before| !before.received) {
             return Err(Error::Changed(format!(
                 "Archived canary result '{id}' is that of a run, and stays; storage.replaceArchives lets it be replaced."

@@ -155,9 +155,12 @@ impl FileStore {
         }
         let mut body = Vec::new();
         let most = self.most;
+        if most < metadata.len() {
+            return Err(io::Error::other(too_large(metadata.len(), most)));
+        }
         // It may grow while it is read.
         file.take(most.saturating_add(1)).read_to_end(&mut body)?;
-        let bytes = metadata.len().max(body.len() as u64);
+        let bytes = body.len() as u64;
         if most < bytes {
             return Err(io::Error::other(too_large(bytes, most)));
         }
