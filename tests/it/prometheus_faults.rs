@@ -153,16 +153,42 @@ async fn what_will_not_pass_fails_at_once_with_the_words_of_prometheus() {
             "<html>not here</html>",
             "Not Found: a web page that begins '<html>not here</html>' came from 'URL'",
         ),
-        (200, "", "the answer is empty"),
+        (
+            200,
+            " ",
+            "nothing (status 200) came from 'URL' instead of an answer",
+        ),
+        (
+            204,
+            "",
+            "nothing (status 204) came from 'URL' instead of an answer",
+        ),
         (
             200,
             "{\"status\":",
-            "the answer ends too early, after 10 bytes",
+            "JSON that begins '{\"status\":' came from 'URL' instead of an answer: it ends too early, \
+             after 10 bytes",
         ),
         (
             200,
             "{not json",
-            "the answer is not what Prometheus sends: key must be a string at line 1 column 2",
+            "JSON that begins '{not json' came from 'URL' instead of an answer: it is not what \
+             Prometheus sends: key must be a string at line 1 column 2",
+        ),
+        (
+            200,
+            "{}",
+            "JSON that begins '{}' came from 'URL' instead of an answer: it has no data with a result",
+        ),
+        (
+            200,
+            "\"x\"",
+            "a text that begins '\"x\"' came from 'URL' instead of an answer",
+        ),
+        (
+            403,
+            "{\"message\": \"no route\"}",
+            "Forbidden: JSON that begins '{\"message\": \"no route\"}' came from 'URL'",
         ),
         (
             200,
@@ -396,6 +422,11 @@ async fn what_is_no_answer_is_told_with_its_place_and_beginning() {
             "what is encoded as 'br', which nobody asked for, came from 'URL/api/v1/query_range' \
              instead of an answer",
         ),
+        (
+            vec![Reply::text(200, "{\"status\":\"ok\"}").with("content-type", "application/json")],
+            "JSON (application/json) that begins '{\"status\":\"ok\"}' came from \
+             'URL/api/v1/query_range' instead of an answer: its status is 'ok', not 'success'",
+        ),
     ];
     for (replies, expected) in cases {
         let prometheus = ScriptedPrometheus::replying(replies).await;
@@ -547,6 +578,30 @@ async fn an_answer_may_be_compressed_but_not_without_end() {
         error.message
     );
     assert_eq!(prometheus.asked().len(), 2);
+}
+
+/// The secret lies where its answer is cut, and in the reason.
+#[tokio::test]
+async fn nothing_is_told_of_what_was_sent_with_a_request() {
+    let secret = "s3cret/of-the+tenant";
+    let replies = [
+        format!("{{\"{}\": \"{secret}\"}}", "x".repeat(60)),
+        format!("{{\"data\": \"{secret}\"}}"),
+        format!("{} {secret}", "x".repeat(70)),
+    ];
+    for reply in replies {
+        let prometheus = ScriptedPrometheus::replying(vec![Reply::text(200, reply)]).await;
+        let mut account = account(&prometheus.url);
+        account
+            .headers
+            .insert("X-Scope-OrgID".to_owned(), secret.into());
+        let source = source(&config(vec![("mine", account)]));
+        let error = Asking::up().fails(&source).await;
+        assert!(error.message.contains('…'), "{}", error.message);
+        assert!(!error.message.contains("s3cret"), "{}", error.message);
+        let error = source.metric_names().await.unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
 }
 
 #[tokio::test]

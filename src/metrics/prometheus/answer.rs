@@ -42,6 +42,37 @@ pub struct Answered {
     pub is_partial: bool,
 }
 
+/// Why an answer cannot be read.
+#[derive(Debug, PartialEq)]
+pub enum Wrong {
+    /// In words that need no more: those of the server, or of a bound.
+    Told(String),
+    /// It is another thing.
+    Other { why: String, beginning: Vec<u8> },
+}
+
+impl Wrong {
+    pub fn other(body: &[u8], why: &str) -> Self {
+        let end = why.floor_char_boundary(LONGEST_REASON);
+        let cut = if end < why.len() { "…" } else { "" };
+        Self::Other {
+            why: format!("{}{cut}", &why[..end]),
+            beginning: beginning(body).to_vec(),
+        }
+    }
+}
+
+/// More than is shown of an answer, as secrets are taken out of it first.
+pub fn beginning(body: &[u8]) -> &[u8] {
+    &body[..body.len().min(1 << 10)]
+}
+
+/// What a range query gives.
+const MATRIX: &str = "matrix";
+
+/// A reason may have any text of the answer in it.
+const LONGEST_REASON: usize = 200;
+
 /// What Prometheus says of a query, and not of what it was answered from.
 const OF_THE_QUERY: &str = "PromQL ";
 
@@ -76,17 +107,22 @@ fn once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// What an answer holds, or what is wrong with it.
-pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, String> {
+pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wrong> {
     let answer = match parse::parse(body, limits, before) {
         Ok(answer) => answer,
-        Err(Unreadable::Beyond(what)) => return Err(what),
+        Err(Unreadable::Beyond(what)) => return Err(Wrong::Told(what)),
         Err(Unreadable::Json(error)) => return Err(unreadable(body, &error)),
     };
-    if answer.status.as_deref() == Some("error") {
-        return Err(error_text(body).unwrap_or_else(|| "an error without a text".to_owned()));
+    if let Some(status) = answer.status.filter(|status| status != "success") {
+        let told = error_text(body).filter(|_| status == "error");
+        let other = || Wrong::other(body, &format!("its status is '{status}', not 'success'"));
+        return Err(told.map_or_else(other, Wrong::Told));
+    }
+    if let Some(kind) = answer.result_type.filter(|kind| kind != MATRIX) {
+        return Err(Wrong::other(body, &no_matrix(&kind)));
     }
     let Some(series) = answer.series else {
-        return Err("the answer has no data".to_owned());
+        return Err(Wrong::other(body, "it has no data with a result"));
     };
     let series = series.into_iter();
     let series = series.map(|series| match (series.values, series.histograms) {
@@ -95,12 +131,12 @@ pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Str
             samples,
             histograms: histograms.unwrap_or(0),
         }),
-        (_, Some(_)) => Err(
+        (_, Some(_)) => Err(Wrong::Told(
             "the answer holds native histograms, which cannot be judged; \
                  histogram_quantile, histogram_avg and the like make numbers of them"
                 .to_owned(),
-        ),
-        (_, None) => Err("the answer holds a series without samples".to_owned()),
+        )),
+        (_, None) => Err(Wrong::other(body, "it holds a series without samples")),
     });
     Ok(Answered {
         series: series.collect::<Result<_, _>>()?,
@@ -248,7 +284,7 @@ impl Sample {
 }
 
 /// What is wrong with a body that is not the answer to a range query.
-fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
+fn unreadable(body: &[u8], error: &serde_json::Error) -> Wrong {
     #[derive(Deserialize)]
     struct Outline {
         data: Option<Kind>,
@@ -258,22 +294,22 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
         #[serde(rename = "resultType")]
         result_type: Option<String>,
     }
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return "the answer is empty".to_owned();
-    }
     if error.is_eof() {
-        return format!("the answer ends too early, after {} bytes", body.len());
+        let why = format!("it ends too early, after {} bytes", body.len());
+        return Wrong::other(body, &why);
     }
     if let Some(text) = error_text(body) {
-        return text;
+        return Wrong::Told(text);
     }
     let outline = serde_json::from_slice::<Outline>(body).ok();
     match outline.and_then(|outline| outline.data?.result_type) {
-        Some(kind) if kind != "matrix" => {
-            format!("the answer is a {kind}, which cannot be judged: a matrix is wanted")
-        }
-        _ => format!("the answer is not what Prometheus sends: {error}"),
+        Some(kind) if kind != MATRIX => Wrong::other(body, &no_matrix(&kind)),
+        _ => Wrong::other(body, &format!("it is not what Prometheus sends: {error}")),
     }
+}
+
+fn no_matrix(kind: &str) -> String {
+    format!("it is of the type {kind}, which cannot be judged: a matrix is wanted")
 }
 
 #[cfg(test)]
@@ -318,7 +354,7 @@ mod tests {
             let body = json!({"status": "success", "data": {"result": result}}).to_string();
             match (read(body.as_bytes(), &LIMITS, 0), expected) {
                 (Ok(answered), None) => assert_eq!(answered.series.len(), 3),
-                (Err(told), Some(expected)) => {
+                (Err(Wrong::Told(told)), Some(expected)) => {
                     assert!(told.contains(expected) && told.contains(beyond), "{told}");
                 }
                 (read, _) => panic!("{expected:?}: {read:?}"),
@@ -327,7 +363,10 @@ mod tests {
         let body = json!({"status": "success", "data": {"result": [series(0, 2)]}}).to_string();
         assert!(read(body.as_bytes(), &LIMITS, 3).is_ok());
         let told = read(body.as_bytes(), &LIMITS, 4).unwrap_err();
-        assert!(told.contains("more than 5 samples"), "{told}");
+        assert!(
+            matches!(&told, Wrong::Told(told) if told.contains("more than 5 samples")),
+            "{told:?}"
+        );
     }
 
     #[test]
@@ -425,44 +464,83 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_says_what_is_wrong() {
-        let cases = [
-            ("", "the answer is empty"),
-            (
-                "{\"status\":\"succ",
-                "the answer ends too early, after 15 bytes",
-            ),
-            (
-                "<html>",
-                "the answer is not what Prometheus sends: expected value at line 1 column 1",
-            ),
-            ("{\"status\":\"success\"}", "the answer has no data"),
+        let told = [
             (
                 r#"{"status":"error","errorType":"execution","error":"too slow"}"#,
                 "execution: too slow",
             ),
             (
-                r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
-                "the answer is a scalar, which cannot be judged: a matrix is wanted",
-            ),
-            (
-                r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
-                "the answer holds a series without samples",
-            ),
-            (
                 r#"{"status":"success","data":{"result":[{"metric":{},"histograms":[[1,{"count":"1"}]]}]}}"#,
                 "the answer holds native histograms, which cannot be judged; histogram_quantile, histogram_avg and the like make numbers of them",
             ),
+        ];
+        for (body, expected) in told {
+            let wrong = read(body.as_bytes(), &LIMITS, 0).unwrap_err();
+            assert_eq!(wrong, Wrong::Told(expected.to_owned()), "{body}");
+        }
+        let long = format!(r#"{{"data":"{}"}}"#, "ä".repeat(1 << 20));
+        let others = [
+            ("{\"status\":\"succ", "it ends too early, after 15 bytes"),
+            ("{}", "it has no data with a result"),
+            (r#"{"status":"success"}"#, "it has no data with a result"),
+            (r#"{"status":"ok"}"#, "its status is 'ok', not 'success'"),
+            (
+                r#"{"status":"error"}"#,
+                "its status is 'error', not 'success'",
+            ),
+            (
+                r#"{"status":"fail","data":{"result":[]}}"#,
+                "its status is 'fail', not 'success'",
+            ),
+            (
+                "[]",
+                "it is not what Prometheus sends: invalid type: sequence, expected an answer of Prometheus",
+            ),
+            (
+                r#"{"status":"success","data":{"hits":[]}}"#,
+                "it has no data with a result",
+            ),
+            (
+                r#"{"status":"success","data":null}"#,
+                "it has no data with a result",
+            ),
+            (
+                r#"{"status":"success","data":[]}"#,
+                "it is not what Prometheus sends: invalid type: sequence, expected data with a result",
+            ),
+            (
+                r#"{"status":"success","data":{"result":"x"}}"#,
+                "it is not what Prometheus sends: invalid type: string \"x\", expected a list of series",
+            ),
+            (
+                &long,
+                "it is not what Prometheus sends: invalid type: string \"ä",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"streams","result":[]}}"#,
+                "it is of the type streams, which cannot be judged: a matrix is wanted",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
+                "it is of the type scalar, which cannot be judged: a matrix is wanted",
+            ),
+            (
+                r#"{"status":"success","data":{"result":[{"metric":{},"value":[1,"1"]}]}}"#,
+                "it holds a series without samples",
+            ),
             (
                 r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"one"]]}]}}"#,
-                "the answer is not what Prometheus sends: 'one' is not a number at line 1 column 91",
+                "it is not what Prometheus sends: 'one' is not a number at line 1 column 91",
             ),
         ];
-        for (body, expected) in cases {
-            assert_eq!(
-                read(body.as_bytes(), &LIMITS, 0).unwrap_err(),
-                expected,
-                "{body}"
-            );
+        for (body, expected) in others {
+            let wrong = read(body.as_bytes(), &LIMITS, 0).unwrap_err();
+            let Wrong::Other { why, beginning } = wrong else {
+                panic!("{body}: {wrong:?}");
+            };
+            assert!(why.starts_with(expected), "{why}");
+            assert!(why.len() <= LONGEST_REASON + '…'.len_utf8(), "{why}");
+            assert!(body.as_bytes().starts_with(&beginning), "{body}");
         }
     }
 

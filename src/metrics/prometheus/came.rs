@@ -10,37 +10,37 @@ use super::connect::place;
 /// How much is shown of it.
 const SHOWN: usize = 80;
 
-/// An answer without its body. Borrowed: of nearly all, there is nothing to tell.
-pub struct Came<'a> {
+/// An answer without its body.
+pub struct Came {
     status: StatusCode,
-    url: &'a Url,
-    kind: Option<&'a str>,
-    encoding: Option<&'a str>,
+    url: Url,
+    kind: Option<String>,
+    encoding: Option<String>,
 }
 
-impl<'a> Came<'a> {
-    pub fn of(response: &'a Response) -> Self {
+impl Came {
+    pub fn of(response: &Response) -> Self {
         let text = |name: HeaderName| {
             let text = response.headers().get(name)?.to_str().ok()?.trim();
             Some(text).filter(|text| !text.is_empty())
         };
+        // Of what was asked for, nothing is left to tell.
+        let encoding = text(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
         Self {
             status: response.status(),
-            url: response.url(),
-            kind: text(CONTENT_TYPE),
-            // Of what was asked for, nothing is left to tell.
-            encoding: text(CONTENT_ENCODING).filter(|encoding| *encoding != "identity"),
+            url: response.url().clone(),
+            kind: text(CONTENT_TYPE).map(str::to_owned),
+            encoding: encoding.map(str::to_owned),
         }
     }
 
-    /// Why a body cannot be an answer; none where its reader tells more.
-    pub fn not_json(&self, body: &[u8]) -> Option<String> {
-        if self.encoding.is_none()
-            && matches!(body.trim_ascii_start().first(), None | Some(b'{' | b'['))
-        {
-            return None;
-        }
-        Some(format!("{} instead of an answer", self.told(body)))
+    /// Whether a body may be an answer, so that its reader tells more.
+    pub fn is_json(&self, body: &[u8]) -> bool {
+        self.encoding.is_none() && is_json(body)
+    }
+
+    pub fn no_answer(&self, body: &[u8]) -> String {
+        format!("{} instead of an answer", self.told(body))
     }
 
     /// Prometheus's own words, else those of HTTP with what the server wrote.
@@ -52,19 +52,27 @@ impl<'a> Came<'a> {
         let reason = self.status.canonical_reason();
         let reason = reason.map_or_else(|| format!("status {status}"), str::to_owned);
         if body.trim_ascii().is_empty() && self.encoding.is_none() {
-            return format!("{reason}, from '{}'", place(self.url));
+            return format!("{reason}, from '{}'", place(&self.url));
         }
         format!("{reason}: {}", self.told(body))
     }
 
     fn told(&self, body: &[u8]) -> String {
-        let from = place(self.url);
-        let what = match (self.encoding, self.kind) {
+        let from = place(&self.url);
+        let what = match (&self.encoding, &self.kind) {
             (Some(encoding), _) => {
                 return format!(
                     "what is encoded as '{encoding}', which nobody asked for, came from '{from}'"
                 );
             }
+            _ if body.trim_ascii().is_empty() => {
+                return format!(
+                    "nothing (status {}) came from '{from}'",
+                    self.status.as_u16()
+                );
+            }
+            (None, Some(kind)) if is_json(body) => format!("JSON ({kind})"),
+            (None, None) if is_json(body) => "JSON".to_owned(),
             (None, Some(kind)) if kind.contains("html") => format!("a web page ({kind})"),
             (None, _) if body.trim_ascii_start().starts_with(b"<") => "a web page".to_owned(),
             (None, Some(kind)) => format!("a text ({kind})"),
@@ -75,6 +83,10 @@ impl<'a> Came<'a> {
         };
         format!("{what} that begins '{begin}' came from '{from}'")
     }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// In one line; none of what is no text.
@@ -105,11 +117,11 @@ mod tests {
     #[test]
     fn what_came_is_told_with_its_beginning() {
         let url = Url::parse("http://u:p@p/q?query=up").unwrap();
-        let came = |kind, encoding| Came {
+        let came = |kind: Option<&str>, encoding: Option<&str>| Came {
             status: StatusCode::FORBIDDEN,
-            url: &url,
-            kind,
-            encoding,
+            url: url.clone(),
+            kind: kind.map(str::to_owned),
+            encoding: encoding.map(str::to_owned),
         };
         let page = "<html>\n  <title>Some Exporter</title>";
         let long = "x".repeat(100);
@@ -147,7 +159,8 @@ mod tests {
             ),
         ];
         for (came, body, expected) in cases {
-            let told = came.not_json(body).unwrap();
+            assert!(!came.is_json(body), "{expected}");
+            let told = came.no_answer(body);
             assert!(told.starts_with(expected), "{told}");
             let told = came.error(body);
             assert!(
@@ -155,9 +168,16 @@ mod tests {
                 "{told}"
             );
         }
-        for json in ["{\"status\":", " [1]", ""] {
-            assert_eq!(came(None, None).not_json(json.as_bytes()), None, "{json}");
+        let cases = [
+            (" [1]", "JSON that begins '[1]' came from 'http://p/q'"),
+            ("\n", "nothing (status 403) came from 'http://p/q'"),
+        ];
+        for (body, expected) in cases {
+            let told = came(None, None).no_answer(body.as_bytes());
+            assert_eq!(told, format!("{expected} instead of an answer"));
         }
+        assert!(came(None, None).is_json(b"{\"status\":"));
+        assert!(!came(None, Some("br")).is_json(b"{\"status\":"));
         let error = b"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no\"}";
         assert_eq!(came(None, None).error(error), "bad_data: no");
         assert_eq!(came(None, None).error(b" "), "Forbidden, from 'http://p/q'");

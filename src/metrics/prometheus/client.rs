@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
-use super::answer;
+use super::answer::{self, Wrong};
 use super::came::Came;
 use super::connect::{self, Credentials};
 use super::counts::Counts;
@@ -157,18 +157,17 @@ impl Client {
         }
         let call = Call::aside("/api/v1/label/__name__/values");
         let Body {
-            bytes: body, sent, ..
+            bytes, exchange, ..
         } = self.send_once(&call).await?;
-        let error = |message| self.error(&call, Some(200), message);
-        match serde_json::from_slice(&body) {
-            Ok(Names { data: Some(names) }) => Ok(names),
-            Ok(Names { data: None }) => {
-                let told = answer::error_text(&body);
-                let told = told.unwrap_or_else(|| "the answer has no data".to_owned());
-                Err(error(self.without_secrets(&sent, told)))
-            }
-            Err(cause) => Err(error(format!("the answer is not a list of names: {cause}"))),
-        }
+        let wrong = match serde_json::from_slice(&bytes) {
+            Ok(Names { data: Some(names) }) => return Ok(names),
+            Ok(Names { data: None }) => match answer::error_text(&bytes) {
+                Some(told) => Wrong::Told(told),
+                None => Wrong::other(&bytes, "it has no data"),
+            },
+            Err(cause) => Wrong::other(&bytes, &format!("it is no list of names: {cause}")),
+        };
+        Err(self.error(&call, Some(200), self.told(&exchange, wrong)))
     }
 
     pub async fn health(&self) -> Result<(), FetchError> {
@@ -239,8 +238,7 @@ impl Client {
             let again = self.again(&response);
             let redirect = connect::redirected_to(&response);
             let bytes = beginning(&mut response).await;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let bytes = self.without_secrets(&sent, text).into_bytes();
+            let bytes = self.readable(&sent, &bytes);
             let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
@@ -266,15 +264,37 @@ impl Client {
                 });
             }
         };
-        self.counts.bytes.increment(body.bytes.len() as u64);
+        let (bytes, held) = body;
+        self.counts.bytes.increment(bytes.len() as u64);
         let came = Came::of(&response);
-        match came.not_json(&body.bytes).filter(|_| call.path != HEALTH) {
-            Some(message) => {
-                let message = self.without_secrets(&sent, message);
-                Err(failure(Some(status.as_u16()), message, Again::Never))
-            }
-            None => Ok(Body { sent, ..body }),
+        if call.path != HEALTH && !came.is_json(&bytes) {
+            let message = came.no_answer(&self.readable(&sent, answer::beginning(&bytes)));
+            return Err(failure(Some(status.as_u16()), message, Again::Never));
         }
+        Ok(Body {
+            bytes,
+            exchange: Exchange { sent, came },
+            held,
+        })
+    }
+
+    /// What is wrong with an answer: in the words of its server, else with what came instead.
+    pub fn told(&self, exchange: &Exchange, wrong: Wrong) -> String {
+        match wrong {
+            Wrong::Told(told) => self.without_secrets(&exchange.sent, told),
+            Wrong::Other { why, beginning } => {
+                let came = exchange
+                    .came
+                    .no_answer(&self.readable(&exchange.sent, &beginning));
+                format!("{came}: {}", self.without_secrets(&exchange.sent, why))
+            }
+        }
+    }
+
+    /// Before it is cut: of a secret, a part would be left.
+    fn readable(&self, sent: &HeaderMap, body: &[u8]) -> Vec<u8> {
+        let text = String::from_utf8_lossy(body).into_owned();
+        self.without_secrets(sent, text).into_bytes()
     }
 
     /// What is told of an answer, without what was sent with its request. Its series are no telling:
@@ -380,12 +400,18 @@ pub struct Room<'a> {
     pub share: Option<&'a Arc<Share>>,
 }
 
-/// A body, and the memory that was taken for it.
+/// A body, what it answers, and the memory that was taken for it.
 pub struct Body {
     pub bytes: Vec<u8>,
-    /// The headers of its request.
+    pub exchange: Exchange,
+    pub held: Option<Held>,
+}
+
+/// What is told of an answer beside its body.
+pub struct Exchange {
+    /// The headers of the request.
     pub sent: HeaderMap,
-    _held: Option<Held>,
+    came: Came,
 }
 
 enum Unread {
@@ -395,7 +421,7 @@ enum Unread {
     Refused(Refused),
 }
 
-async fn read(response: &mut Response, room: &Room<'_>) -> Result<Body, Unread> {
+async fn read(response: &mut Response, room: &Room<'_>) -> Result<(Vec<u8>, Option<Held>), Unread> {
     let told = response.content_length().unwrap_or(0);
     let told = usize::try_from(told).unwrap_or(room.bytes);
     let mut bytes = Vec::with_capacity(told.min(room.bytes).min(LARGEST_RESERVED));
@@ -418,11 +444,7 @@ async fn read(response: &mut Response, room: &Room<'_>) -> Result<Body, Unread> 
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body {
-        bytes,
-        sent: HeaderMap::new(),
-        _held: held,
-    })
+    Ok((bytes, held))
 }
 
 /// As much as there is of an answer that is an error.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::answer::{self, Answered, Series};
+use super::answer::{self, Answered, Series, Wrong};
 use super::client::{self, Body, Call, Client, Room, Unanswered};
 use super::cost;
 use super::known::{Known, Place, is_in_order};
@@ -133,15 +133,21 @@ impl Fetching {
         let mut held: Option<Held> = None;
         for piece in pieces(query, range) {
             let call = Call::range_query(query, &piece);
-            let mut body = self.client.send(&call, deadline, &room).await?;
-            room.bytes -= body.bytes.len();
-            let sent = std::mem::take(&mut body.sent);
-            let mut answer = read(body, self.limits, samples).await.map_err(|message| {
-                let message = self.client.without_secrets(&sent, message);
+            let Body {
+                bytes,
+                exchange,
+                held: paid,
+            } = self.client.send(&call, deadline, &room).await?;
+            room.bytes -= bytes.len();
+            let read = read((bytes, paid), self.limits, samples).await;
+            let mut answer = read.map_err(|wrong| {
+                let message = self.client.told(&exchange, wrong);
                 self.client.error(&call, Some(200), message)
             })?;
             for told in answer.warnings.iter_mut().chain(&mut answer.infos) {
-                *told = self.client.without_secrets(&sent, std::mem::take(told));
+                *told = self
+                    .client
+                    .without_secrets(&exchange.sent, std::mem::take(told));
             }
             let bytes = cost::answered(&answer);
             let taken = match &mut held {
@@ -159,18 +165,21 @@ impl Fetching {
 }
 
 /// `before` is how many samples its query was answered with already.
-async fn read(body: Body, limits: Limits, before: usize) -> Result<Answered, String> {
-    if body.bytes.len() < LARGE_ANSWER_BYTES {
-        return answer::read(&body.bytes, &limits, before);
+async fn read(
+    body: (Vec<u8>, Option<Held>),
+    limits: Limits,
+    before: usize,
+) -> Result<Answered, Wrong> {
+    if body.0.len() < LARGE_ANSWER_BYTES {
+        return answer::read(&body.0, &limits, before);
     }
     let reading = tokio::task::spawn_blocking(move || {
-        let answered = answer::read(&body.bytes, &limits, before);
+        let answered = answer::read(&body.0, &limits, before);
         drop(body);
         answered
     });
-    reading
-        .await
-        .unwrap_or_else(|_| Err("reading the answer was given up".to_owned()))
+    let given_up = || Wrong::Told("reading the answer was given up".to_owned());
+    reading.await.unwrap_or_else(|_| Err(given_up()))
 }
 
 fn pieces(query: &str, range: &Range) -> Vec<Range> {

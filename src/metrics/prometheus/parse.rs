@@ -18,7 +18,8 @@ const REMARK_BYTES: usize = 1 << 10;
 #[derive(Default)]
 pub struct Answer<'a> {
     pub status: Option<Cow<'a, str>>,
-    /// None without `data`.
+    pub result_type: Option<Cow<'a, str>>,
+    /// None without `data` that have a result; of `null`, none at all.
     pub series: Option<Vec<AnswerSeries>>,
     pub warnings: Vec<String>,
     pub infos: Vec<String>,
@@ -118,7 +119,11 @@ impl<'de> Visitor<'de> for AnswerVisitor<'_, '_> {
                         .next_value::<Option<Text<'de>>>()?
                         .map(|text| text.0);
                 }
-                "data" => answer.series = members.next_value_seed(Maybe(Data(self.0)))?,
+                "data" => {
+                    let data = members.next_value_seed(Maybe(Data(self.0)))?;
+                    let data: OfData<'de> = data.unwrap_or_default();
+                    (answer.result_type, answer.series) = (data.kind, data.series);
+                }
                 "warnings" => answer.warnings = members.next_value::<Remarks>()?.0,
                 "infos" => answer.infos = members.next_value::<Remarks>()?.0,
                 // Whatever it is: a server may write anything there.
@@ -169,28 +174,42 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Maybe<S> {
 
 struct Data<'c, 'l>(&'c Count<'l>);
 
+#[derive(Default)]
+struct OfData<'a> {
+    kind: Option<Cow<'a, str>>,
+    series: Option<Vec<AnswerSeries>>,
+}
+
 impl<'de> DeserializeSeed<'de> for Data<'_, '_> {
-    type Value = Vec<AnswerSeries>;
+    type Value = OfData<'de>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Data<'_, '_> {
-    type Value = Vec<AnswerSeries>;
+    type Value = OfData<'de>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("data with a result")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut series = None;
+        let mut data = OfData::default();
         while let Some(Name(name)) = members.next_key()? {
-            if name == "result" {
-                series = members.next_value_seed(Maybe(SeriesList(self.0)))?;
-            } else {
-                members.next_value::<IgnoredAny>()?;
+            match &*name {
+                "result" => {
+                    let series = members.next_value_seed(Maybe(SeriesList(self.0)))?;
+                    data.series = Some(series.unwrap_or_default());
+                }
+                "resultType" => {
+                    let kind = members.next_value::<Option<Text<'de>>>()?;
+                    data.kind = kind.map(|text| text.0);
+                }
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                }
             }
         }
-        Ok(series.unwrap_or_default())
+        Ok(data)
     }
 }
 
