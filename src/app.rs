@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::{Account, AccountKind, AccountType, Config};
+use crate::config::{Account, AccountType, Config};
 use crate::error::{Error, Result};
 use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
@@ -184,9 +184,9 @@ impl App {
     /// `Invalid` when there is none, or when the account of that name keeps no documents.
     pub fn store(&self, name: Option<&str>, wanted: AccountType) -> Result<&str> {
         let account = self.account(name, wanted)?;
-        match account.kind {
-            AccountKind::S3(_) | AccountKind::File(_) | AccountKind::Memory => Ok(&account.name),
-            AccountKind::Prometheus(_) => Err(Error::Invalid(format!(
+        match account.store {
+            Some(_) => Ok(&account.name),
+            None => Err(Error::Invalid(format!(
                 "Unable to resolve storage service {}.",
                 account.name
             ))),
@@ -203,10 +203,7 @@ impl App {
     /// The names of all accounts that keep documents, without those removed.
     pub fn stores(&self) -> Vec<String> {
         let accounts = self.accounts().into_iter();
-        let stores = accounts.filter(|account| {
-            account.supported_types.contains(&AccountType::ObjectStore)
-                && !matches!(account.kind, AccountKind::Prometheus(_))
-        });
+        let stores = accounts.filter(|account| account.serves(AccountType::ObjectStore));
         stores.map(|account| account.name.clone()).collect()
     }
 

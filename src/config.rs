@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use secrecy::SecretString;
 use tempfile::TempPath;
 
 mod accounts;
@@ -27,6 +26,10 @@ mod section;
 mod tests;
 pub mod text;
 
+pub use accounts::file::FileAccount;
+pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, TestControllerDefaults};
+pub use accounts::s3::{S3Account, S3Credentials};
+pub use accounts::{Account, AccountType, Face, Source, Sources, Store};
 pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load_with, print};
 pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};
@@ -58,7 +61,7 @@ pub struct Config {
     pub log: Log,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,
-    pub prometheus: Prometheus,
+    pub sources: Sources,
     pub retry: Retry,
     /// When it is switched on.
     pub remote_judge: Option<RemoteJudge>,
@@ -232,146 +235,9 @@ pub enum LogFormat {
 impl Config {
     /// Whether there is an account that canaries can take their series from.
     pub fn gives_series(&self) -> bool {
-        self.accounts.iter().any(|account| {
-            matches!(account.kind, AccountKind::Prometheus(_))
-                && account.supported_types.contains(&AccountType::MetricsStore)
-        })
+        let mut accounts = self.accounts.iter();
+        accounts.any(|account| account.serves(AccountType::MetricsStore))
     }
-}
-
-/// What an account can be used for; Kayenta's names on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccountType {
-    MetricsStore,
-    ObjectStore,
-    ConfigurationStore,
-    RemoteJudge,
-}
-
-impl AccountType {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MetricsStore => "METRICS_STORE",
-            Self::ObjectStore => "OBJECT_STORE",
-            Self::ConfigurationStore => "CONFIGURATION_STORE",
-            Self::RemoteJudge => "REMOTE_JUDGE",
-        }
-    }
-}
-
-/// One account of any kind.
-#[derive(Clone, Debug)]
-pub struct Account {
-    pub name: String,
-    pub supported_types: Vec<AccountType>,
-    pub locations: Vec<String>,
-    pub recommended_locations: Vec<String>,
-    pub kind: AccountKind,
-}
-
-#[derive(Clone, Debug)]
-pub enum AccountKind {
-    Prometheus(PrometheusAccount),
-    S3(S3Account),
-    File(FileAccount),
-    Memory,
-}
-
-impl AccountKind {
-    /// The `type` of the account on the wire.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Prometheus(_) => "prometheus",
-            Self::S3(_) => "aws",
-            Self::File(_) => "file",
-            Self::Memory => "memory",
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct PrometheusAccount {
-    /// Without a trailing slash and without credentials; a path prefix is kept.
-    pub base_url: String,
-    /// Where people open it; without a trailing slash.
-    pub public_url: String,
-    pub username: Option<String>,
-    pub password: Option<SecretString>,
-    /// `user:password`, read again when it changes; wins over the others.
-    pub username_password_file: Option<PathBuf>,
-    /// Wins over user and password.
-    pub bearer_token: Option<SecretString>,
-    /// Sent with every request, e.g. a tenant id.
-    pub headers: IndexMap<String, SecretString>,
-    /// PEM certificates to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
-    pub max_concurrent_queries: usize,
-    /// Whether answers are asked for compressed.
-    pub compression: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct S3Account {
-    pub bucket: String,
-    pub region: Option<String>,
-    pub root_folder: String,
-    pub profile_name: Option<String>,
-    /// With a scheme; requests are then path-style.
-    pub endpoint: Option<String>,
-    pub credentials: Option<S3Credentials>,
-    /// Total time for one request, retries included.
-    pub timeout: Duration,
-}
-
-#[derive(Clone, Debug)]
-pub struct S3Credentials {
-    pub access_key: SecretString,
-    pub secret_key: SecretString,
-    pub session_token: Option<SecretString>,
-}
-
-#[derive(Clone, Debug)]
-pub struct FileAccount {
-    pub directory: PathBuf,
-    pub root_folder: String,
-}
-
-/// What holds for all Prometheus accounts.
-#[derive(Clone, Debug)]
-pub struct Prometheus {
-    /// The label that names an instance, for `gce_instance`.
-    pub scope_label: String,
-    /// Whether values of a scope may end the quotes that they stand in.
-    pub raw_values: bool,
-    /// How long the list of metric names of an account is kept.
-    pub metadata_caching_interval: Duration,
-    /// Whether accounts that do not answer make `/health` DOWN.
-    pub health_enabled: bool,
-    pub test_controller_defaults: TestControllerDefaults,
-    /// Total time for one query, retries included.
-    pub query_deadline: Duration,
-    pub reuse: Reuse,
-}
-
-/// Whether samples of earlier windows serve later ones.
-#[derive(Clone, Debug)]
-pub struct Reuse {
-    pub enabled: bool,
-    /// How late samples may come: what is younger is asked for again.
-    pub overlap: Duration,
-    /// For all accounts together.
-    pub max_bytes: usize,
-}
-
-/// What `/fetch/prometheus/query` assumes for parameters that are not given.
-#[derive(Clone, Debug, Default)]
-pub struct TestControllerDefaults {
-    pub project: Option<String>,
-    pub resource_type: Option<String>,
-    pub location: Option<String>,
-    pub scope: Option<String>,
-    pub start: Option<String>,
-    pub end: Option<String>,
 }
 
 /// A judge over HTTP.

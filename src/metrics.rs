@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use crate::budget::Share;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use crate::clock::Clock;
-use crate::config::{AccountKind, Config};
+use crate::config::{Config, Source};
 use crate::error::Result;
 
 use prometheus::{Known, Prometheus};
@@ -57,16 +57,16 @@ pub trait MetricSource: Send + Sync {
 
 /// The metric sources of the configuration by account name, in its order.
 pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn MetricSource>>> {
-    let known = Known::open(&config.prometheus.reuse);
+    let known = Known::open(&config.sources.prometheus.reuse);
     let mut sources = IndexMap::<String, Arc<dyn MetricSource>>::new();
     for account in &config.accounts {
-        match &account.kind {
-            AccountKind::Prometheus(prometheus) => {
+        match &account.source {
+            Some(Source::Prometheus(prometheus)) => {
                 let (known, clock) = (known.clone(), clock.clone());
                 let source = Prometheus::open(&account.name, prometheus, config, known, clock)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
-            AccountKind::S3(_) | AccountKind::File(_) | AccountKind::Memory => {}
+            None => {}
         }
     }
     Ok(sources)

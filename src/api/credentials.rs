@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::pipelines::admins_only;
 use super::problem::Problem;
 use crate::app::App;
-use crate::config::{Account, AccountKind};
+use crate::config::Account;
 
 /// An account, without its secrets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,34 +62,17 @@ pub async fn delete_credentials(
 }
 
 fn describe(account: &Account) -> AccountCredentials {
-    let mut described = AccountCredentials {
+    let face = account.face.clone();
+    let types = account.supported_types.iter();
+    AccountCredentials {
         name: account.name.clone(),
-        kind: account.kind.as_str(),
-        supported_types: account
-            .supported_types
-            .iter()
-            .map(|kind| kind.as_str())
-            .collect(),
+        kind: face.word,
+        supported_types: types.map(|supported| supported.as_str()).collect(),
         locations: account.locations.clone(),
         recommended_locations: account.recommended_locations.clone(),
-        endpoint: None,
-        bucket: None,
-        region: None,
-        root_folder: None,
-    };
-    match &account.kind {
-        AccountKind::Prometheus(prometheus) => {
-            described.endpoint = Some(Endpoint {
-                base_url: prometheus.base_url.clone(),
-            });
-        }
-        AccountKind::S3(s3) => {
-            described.bucket = Some(s3.bucket.clone());
-            described.region.clone_from(&s3.region);
-            described.root_folder = Some(s3.root_folder.clone());
-        }
-        AccountKind::File(file) => described.root_folder = Some(file.root_folder.clone()),
-        AccountKind::Memory => {}
+        endpoint: face.base_url.map(|base_url| Endpoint { base_url }),
+        bucket: face.bucket,
+        region: face.region,
+        root_folder: face.root_folder,
     }
-    described
 }

@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, Checked};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::run::gauges;
 
@@ -27,15 +29,15 @@ pub async fn health(State(app): State<App>) -> Response {
     let default_is_up = stores
         .iter()
         .any(|(name, checked)| default == Some(name.as_str()) && checked.is_ok());
-    let sources_count = app.config.prometheus.health_enabled;
-    let sources_are_up = !sources_count || sources.iter().all(|(_, checked)| checked.is_ok());
-    let up = index.is_ok() && default_is_up && sources_are_up;
+    let kinds = by_kind(&app.config, sources);
+    let up = index.is_ok() && default_is_up && kinds.values().all(Kind::is_up);
 
     let mut components = Map::new();
     components.insert("index".to_owned(), component(index));
     components.insert("storage".to_owned(), accounts(default_is_up, stores));
-    if !sources.is_empty() {
-        components.insert("prometheus".to_owned(), accounts(sources_are_up, sources));
+    for (name, kind) in &kinds {
+        let component = accounts(kind.is_up(), kind.checked.iter().copied());
+        components.insert((*name).to_owned(), component);
     }
     components.insert("work".to_owned(), json!({"status": working(&app)}));
     let reconciled = app.storage.stores().map(|name| {
@@ -104,9 +106,40 @@ fn answered(checked: &Result<()>) -> Response {
     (code, Json(component(checked))).into_response()
 }
 
-fn accounts(up: bool, checked: &[(String, Result<()>)]) -> Value {
+/// The accounts of one kind of source.
+#[derive(Default)]
+struct Kind<'a> {
+    is_vital: bool,
+    checked: Vec<&'a (String, Result<()>)>,
+}
+
+impl Kind<'_> {
+    fn is_up(&self) -> bool {
+        !self.is_vital || self.checked.iter().all(|(_, checked)| checked.is_ok())
+    }
+}
+
+fn by_kind<'a>(
+    config: &Config,
+    sources: &'a [(String, Result<()>)],
+) -> IndexMap<&'static str, Kind<'a>> {
+    let mut kinds = IndexMap::<_, Kind<'a>>::new();
+    for checked in sources {
+        let mut accounts = config.accounts.iter();
+        let account = accounts.find(|account| account.name == checked.0);
+        let Some(source) = account.and_then(|account| account.source.as_ref()) else {
+            continue;
+        };
+        let kind = kinds.entry(source.kind()).or_default();
+        kind.is_vital = config.sources.are_vital(source);
+        kind.checked.push(checked);
+    }
+    kinds
+}
+
+fn accounts<'a>(up: bool, checked: impl IntoIterator<Item = &'a (String, Result<()>)>) -> Value {
     let details: Map<String, Value> = checked
-        .iter()
+        .into_iter()
         .map(|(name, checked)| (name.clone(), component(checked)))
         .collect();
     json!({"status": word(up), "details": details})

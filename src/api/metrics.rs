@@ -49,7 +49,7 @@ pub async fn list_metrics_services(State(app): State<App>) -> Json<Vec<MetricsSe
         metrics
             .map(|account| MetricsServiceDetail {
                 name: account.name.clone(),
-                kind: account.kind.as_str(),
+                kind: account.face.word,
                 locations: account.locations.clone(),
                 recommended_locations: account.recommended_locations.clone(),
             })
@@ -147,7 +147,7 @@ fn metric(query: &Query) -> Result<CanaryMetricConfig> {
 fn scope(app: &App, query: &Query) -> Result<CanaryScope> {
     query.required("step")?;
     let now = app.clock.now_millis();
-    let defaults = &app.config.prometheus.test_controller_defaults;
+    let defaults = &app.config.sources.prometheus.test_controller_defaults;
     let or = |name: &str, default: &Option<String>| {
         query
             .text(name)

@@ -1,25 +1,159 @@
 //! The accounts, in Kayenta's sections: which there are, in which order, and what each is used for.
+//!
+//! A kind of account is one file here (its settings, its reading, its face) and one line of `KINDS`.
+
+pub mod file;
+pub mod memory;
+pub mod prometheus;
+pub mod s3;
 
 use std::mem::take;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use ::config::{Map as Table, Value, ValueKind};
+use ::config::{Map as Table, Value};
 use serde_json::Value as Json;
 
-use super::read::prometheus;
-use super::scalar::{self, MASK, relax};
+use super::scalar::relax;
 use super::section::Section;
-use super::{
-    Account, AccountKind, AccountType, Error, FileAccount, Prometheus, PrometheusAccount, Result,
-    S3Account, S3Credentials, Storage,
-};
+use super::{Error, Result, Storage};
+use file::FileAccount;
+use prometheus::{Prometheus, PrometheusAccount};
+use s3::S3Account;
+
+/// A kind of account, as the configuration has it.
+pub struct Kind {
+    /// The section of `kayenta` with its accounts.
+    section: &'static str,
+    /// Sections without accounts, with a switch that it wants as well.
+    switches: &'static [&'static str],
+    read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
+}
+
+const KINDS: [Kind; 4] = [prometheus::KIND, s3::KIND, memory::KIND, file::KIND];
+
+/// Where series may come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Prometheus(PrometheusAccount),
+}
+
+/// Where documents may lie.
+#[derive(Clone, Debug)]
+pub enum Store {
+    S3(S3Account),
+    File(FileAccount),
+    Memory,
+}
+
+/// What holds for all accounts of a kind of source.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    pub prometheus: Prometheus,
+}
+
+/// One account of any kind.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub name: String,
+    pub supported_types: Vec<AccountType>,
+    pub locations: Vec<String>,
+    pub recommended_locations: Vec<String>,
+    pub source: Option<Source>,
+    pub store: Option<Store>,
+    pub face: Face,
+}
+
+/// How an account shows itself: where it is, and nothing that is secret.
+#[derive(Clone, Debug)]
+pub struct Face {
+    /// The section of `kayenta` where it stands.
+    pub section: &'static str,
+    /// The `type` of the account on the wire.
+    pub word: &'static str,
+    /// The kind, for people.
+    pub title: &'static str,
+    /// Of the service that series come from.
+    pub base_url: Option<String>,
+    pub bucket: Option<String>,
+    /// Of a store that is not where its kind is usually.
+    pub server: Option<String>,
+    pub region: Option<String>,
+    pub root_folder: Option<String>,
+}
+
+/// What an account can be used for; Kayenta's names on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccountType {
+    MetricsStore,
+    ObjectStore,
+    ConfigurationStore,
+    RemoteJudge,
+}
+
+impl AccountType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MetricsStore => "METRICS_STORE",
+            Self::ObjectStore => "OBJECT_STORE",
+            Self::ConfigurationStore => "CONFIGURATION_STORE",
+            Self::RemoteJudge => "REMOTE_JUDGE",
+        }
+    }
+}
+
+impl Face {
+    /// What kinds do not say.
+    pub const NONE: Self = Self {
+        section: "",
+        word: "",
+        title: "",
+        base_url: None,
+        bucket: None,
+        server: None,
+        region: None,
+        root_folder: None,
+    };
+}
+
+impl Account {
+    /// Whether it can be used as one of that type.
+    pub fn serves(&self, wanted: AccountType) -> bool {
+        let can = match wanted {
+            AccountType::MetricsStore => self.source.is_some(),
+            AccountType::ObjectStore | AccountType::ConfigurationStore => self.store.is_some(),
+            AccountType::RemoteJudge => false,
+        };
+        can && self.supported_types.contains(&wanted)
+    }
+}
+
+impl Source {
+    /// The type of the queries that it answers.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Prometheus(_) => "prometheus",
+        }
+    }
+}
+
+impl Store {
+    /// Whether documents outlive the process.
+    pub const fn is_lasting(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+}
+
+impl Sources {
+    /// Whether a source that does not answer makes `/health` DOWN.
+    pub const fn are_vital(&self, source: &Source) -> bool {
+        match source {
+            Source::Prometheus(_) => self.prometheus.health_enabled,
+        }
+    }
+}
 
 const STORES: [AccountType; 2] = [AccountType::ObjectStore, AccountType::ConfigurationStore];
 const WRONG_TYPE: &str = "must be 'OBJECT_STORE' or 'CONFIGURATION_STORE'";
 const ROOT_FOLDER: &str = "kayenta";
-const S3_TIMEOUT: &str = "45s";
-const MAX_CONCURRENT_QUERIES: usize = 16;
 
 /// What may be added to the accounts of the file.
 pub struct Additions<'a> {
@@ -29,99 +163,68 @@ pub struct Additions<'a> {
     pub storage: &'a Storage,
 }
 
+/// The sections that belong to kinds of accounts.
+pub fn sections() -> impl Iterator<Item = &'static str> {
+    let of_kind = |kind: &Kind| {
+        [kind.section]
+            .into_iter()
+            .chain(kind.switches.iter().copied())
+    };
+    KINDS.iter().flat_map(of_kind)
+}
+
 /// All accounts: the sections as the file has them, then their lists, then the additions.
 pub fn read(
     kayenta: &mut Section<'_>,
     file_order: &[String],
     additions: &Additions<'_>,
-) -> Result<(Prometheus, Vec<Account>)> {
-    let mut settings = None;
+) -> Result<(Sources, Vec<Account>)> {
+    let mut sources = Sources::default();
     let mut sections = Vec::new();
-
-    let accounts = kayenta.section("prometheus", |section| {
-        let enabled = enabled(section)?;
-        settings = Some(prometheus(section)?);
-        list(section, enabled, |account| {
-            prometheus_account(account).map(Some)
-        })
-    })?;
-    sections.push(("prometheus", accounts));
-
-    // Kayenta wants both switches; the second has no accounts of its own.
-    let s3 = kayenta.section("s3", |section| section.flag("enabled"))?;
-    let accounts = kayenta.section("aws", |section| {
-        let has_accounts = section.has_items("accounts");
-        let is_forgotten = has_accounts && section.is_default("enabled");
-        let aws = enabled(section)?;
-        let off = match (aws, s3) {
-            (true, false) if has_accounts => Some("kayenta.s3.enabled"),
-            (false, true) if !is_forgotten => Some("kayenta.aws.enabled"),
-            _ => None,
-        };
-        if let Some(off) = off {
-            section.context().warn(format!(
-                "{off} is not true: S3 needs both kayenta.aws.enabled and kayenta.s3.enabled"
-            ));
-        }
-        list(section, aws && s3, s3_account)
-    })?;
-    sections.push(("aws", accounts));
-
-    let accounts = kayenta.section("memory", |section| {
-        let enabled = enabled(section)?;
-        list(section, enabled, |account| {
-            memory_account(account).map(Some)
-        })
-    })?;
-    sections.push(("memory", accounts));
-
-    let accounts = kayenta.section("file", |section| {
-        let enabled = enabled(section)?;
-        list(section, enabled, |account| file_account(account).map(Some))
-    })?;
-    let file_is_empty = accounts.is_empty();
-    sections.push(("file", accounts));
-
-    let rank = |name: &str| {
-        let place = file_order.iter().position(|key| relax(key) == relax(name));
+    for kind in &KINDS {
+        sections.push((kind, (kind.read)(kayenta, &mut sources)?));
+    }
+    let file_is_empty = sections
+        .iter()
+        .any(|(kind, accounts)| kind.section == file::KIND.section && accounts.is_empty());
+    let rank = |kind: &Kind| {
+        let place = file_order
+            .iter()
+            .position(|key| relax(key) == relax(kind.section));
         place.unwrap_or(usize::MAX)
     };
-    sections.sort_by_key(|(name, _)| rank(name));
-    let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
+    sections.sort_by_key(|(kind, _)| rank(kind));
+    let kinds: Vec<&Kind> = sections.iter().map(|(kind, _)| *kind).collect();
     let mut accounts: Vec<Account> = sections.into_iter().flat_map(|(_, list)| list).collect();
 
     if let Some(url) = additions.prometheus_url {
-        let account = shorthand(kayenta, url)?;
-        accounts.push(account);
+        accounts.push(prometheus::shorthand(kayenta, url)?);
     }
-    let is_stored = |kind| {
-        let mut types = accounts.iter().flat_map(|account| &account.supported_types);
-        types.any(|supported| *supported == kind)
-    };
+    let is_stored = |wanted| accounts.iter().any(|account| account.serves(wanted));
     let mut last = None;
     if !STORES.into_iter().all(is_stored) {
-        accounts.push(local(kayenta, additions.storage)?);
+        accounts.push(file::local(kayenta, additions.storage)?);
         // Read again, `local` must not come before the accounts that it stands behind now.
-        last = file_is_empty.then_some("file");
+        last = file_is_empty.then_some(file::KIND.section);
     }
     refuse_duplicates(&accounts)?;
 
-    sort_sections(kayenta, &names, last);
-    let settings = settings.expect("the section is always read, if only from the defaults");
-    Ok((settings, accounts))
+    sort_sections(kayenta, &kinds, last);
+    Ok((sources, accounts))
 }
 
-/// Shows the sections of accounts first, in the order in which their accounts stand.
-fn sort_sections(kayenta: &mut Section<'_>, names: &[&str], last: Option<&str>) {
+/// Shows the sections of accounts first, in the order in which their accounts stand; a switch stays
+/// with its accounts.
+fn sort_sections(kayenta: &mut Section<'_>, kinds: &[&Kind], last: Option<&str>) {
     let mut shown: Vec<(String, Json)> = take(&mut kayenta.effective).into_iter().collect();
     shown.sort_by_key(|(key, _)| {
-        // The switch of S3 stays with its accounts.
-        let name = if key == "s3" { "aws" } else { key };
-        let place = names.iter().position(|other| *other == name);
+        let place = kinds
+            .iter()
+            .position(|kind| kind.section == key || kind.switches.contains(&key.as_str()));
         match place {
-            Some(_) if last == Some(name) => (names.len(), false),
-            Some(place) => (place, key == "s3"),
-            None => (names.len() + 1, false),
+            Some(place) if last == Some(kinds[place].section) => (kinds.len(), false),
+            Some(place) => (place, kinds[place].section != key),
+            None => (kinds.len() + 1, false),
         }
     });
     kayenta.effective = shown.into_iter().collect();
@@ -154,159 +257,6 @@ fn list<'a>(
         .effective
         .insert("accounts".to_owned(), Json::Array(Vec::new()));
     Ok(Vec::new())
-}
-
-fn prometheus_account(section: &mut Section<'_>) -> Result<Account> {
-    let name = name(section)?;
-    let (endpoint, public_url) = section.section("endpoint", |section| {
-        let url = section.parsed("baseUrl", scalar::web_url)?;
-        let public = section.parsed_if_given("publicUrl", scalar::web_url)?;
-        let public = public.map_or_else(|| url.address.clone(), |public| public.address);
-        for (key, address) in [("baseUrl", &url.address), ("publicUrl", &public)] {
-            let address = address.clone().into();
-            section.effective.insert(key.to_owned(), address);
-        }
-        Ok((url, public))
-    })?;
-    let mut username = section.text("username")?;
-    let mut password = section.secret("password")?;
-    if let (Some((user, secret)), None, None) = (endpoint.user, &username, &password) {
-        let shown = secret.as_ref().map(|_| MASK);
-        section
-            .effective
-            .insert("username".to_owned(), user.clone().into());
-        section
-            .effective
-            .insert("password".to_owned(), shown.into());
-        username = Some(user);
-        password = secret.map(Into::into);
-    }
-    let kind = PrometheusAccount {
-        base_url: endpoint.address,
-        public_url,
-        username,
-        password,
-        username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),
-        bearer_token: section.secret("bearerToken")?,
-        headers: section.secrets_by_name("headers")?,
-        ca_file: section.text("caFile")?.map(PathBuf::from),
-        max_concurrent_queries: section.integer_or(
-            "maxConcurrentQueries",
-            MAX_CONCURRENT_QUERIES,
-            1..=1_000,
-        )?,
-        compression: section.flag_or("compression", false)?,
-    };
-    // Kayenta reports every Prometheus account as a metrics store, whatever is configured.
-    section.ignore(&["supportedTypes"]);
-    section
-        .effective
-        .insert("supportedTypes".to_owned(), vec!["METRICS_STORE"].into());
-    account(
-        section,
-        name,
-        vec![AccountType::MetricsStore],
-        AccountKind::Prometheus(kind),
-    )
-}
-
-/// `None` without a bucket: Kayenta logs such an account and leaves it out.
-fn s3_account(section: &mut Section<'_>) -> Result<Option<Account>> {
-    let name = name(section)?;
-    let bucket = section.text("bucket")?;
-    let region = section.text("region")?;
-    let root_folder = section.text_or("rootFolder", ROOT_FOLDER)?;
-    let profile_name = section.text("profileName")?;
-    let endpoint = section.parsed_if_given("endpoint", |text| {
-        // As the AWS SDK for Java has it.
-        if text.contains("://") {
-            scalar::without_credentials(text)
-        } else {
-            scalar::without_credentials(&format!("https://{text}"))
-        }
-    })?;
-    let shown = endpoint.clone().into();
-    section.effective.insert("endpoint".to_owned(), shown);
-    let credentials = s3_credentials(section)?;
-    let timeout = section.duration_or("timeout", S3_TIMEOUT, Duration::from_secs(1))?;
-    let supported_types = store_types(section, &name)?;
-    section.unserved(&["proxyHost", "proxyPort", "proxyProtocol"]);
-    let Some(bucket) = bucket else {
-        let path = section.path_of("bucket");
-        section.context().warn(format!(
-            "{path} is not given: the account '{name}' is left out"
-        ));
-        section.ignore(&["locations", "recommendedLocations"]);
-        return Ok(None);
-    };
-    let kind = S3Account {
-        bucket,
-        region,
-        root_folder,
-        profile_name,
-        endpoint,
-        credentials,
-        timeout,
-    };
-    account(section, name, supported_types, AccountKind::S3(kind)).map(Some)
-}
-
-/// Kayenta's spelling, or Halyard's flat one.
-fn s3_credentials(section: &mut Section<'_>) -> Result<Option<S3Credentials>> {
-    let path = section.path_of("explicitCredentials");
-    let (access_key, secret_key, session_token) =
-        section.section("explicitCredentials", |section| {
-            Ok((
-                section.secret("accessKey")?,
-                section.secret("secretKey")?,
-                section.secret("sessionToken")?,
-            ))
-        })?;
-    let flat = (
-        section.secret("accessKeyId")?,
-        section.secret("secretAccessKey")?,
-    );
-    section.effective.shift_remove("accessKeyId");
-    section.effective.shift_remove("secretAccessKey");
-    match (access_key.or(flat.0), secret_key.or(flat.1)) {
-        (None, None) => Ok(None),
-        (Some(access_key), Some(secret_key)) => {
-            let shown = session_token.as_ref().map(|_| MASK);
-            let shown = serde_json::json!({
-                "accessKey": MASK, "secretKey": MASK, "sessionToken": shown,
-            });
-            section
-                .effective
-                .insert("explicitCredentials".to_owned(), shown);
-            Ok(Some(S3Credentials {
-                access_key,
-                secret_key,
-                session_token,
-            }))
-        }
-        (Some(_), None) => Err(Error(format!("{path} has an accessKey, but no secretKey"))),
-        (None, Some(_)) => Err(Error(format!("{path} has a secretKey, but no accessKey"))),
-    }
-}
-
-fn memory_account(section: &mut Section<'_>) -> Result<Account> {
-    let name = name(section)?;
-    let supported_types = store_types(section, &name)?;
-    account(section, name, supported_types, AccountKind::Memory)
-}
-
-fn file_account(section: &mut Section<'_>) -> Result<Account> {
-    let name = name(section)?;
-    let kind = FileAccount {
-        directory: section.parsed("directory", |text| Ok(PathBuf::from(text)))?,
-        root_folder: section.text_or("rootFolder", ROOT_FOLDER)?,
-    };
-    let supported_types = match section.each("supportedTypes", store_type)? {
-        types if types.is_empty() => STORES.to_vec(),
-        types => types,
-    };
-    show_types(section, &supported_types);
-    account(section, name, supported_types, AccountKind::File(kind))
 }
 
 fn name(section: &mut Section<'_>) -> Result<String> {
@@ -359,46 +309,22 @@ fn show_types(section: &mut Section<'_>, types: &[AccountType]) {
         .insert("supportedTypes".to_owned(), shown.into());
 }
 
+/// What all accounts have; what it is, its kind adds.
 fn account(
     section: &mut Section<'_>,
     name: String,
     supported_types: Vec<AccountType>,
-    kind: AccountKind,
+    face: Face,
 ) -> Result<Account> {
     Ok(Account {
         name,
         supported_types,
         locations: section.texts("locations")?,
         recommended_locations: section.texts("recommendedLocations")?,
-        kind,
+        source: None,
+        store: None,
+        face,
     })
-}
-
-/// The account `prometheus` of `--prometheus`.
-fn shorthand(kayenta: &mut Section<'_>, url: &str) -> Result<Account> {
-    let place = "--prometheus, or SERIN_PROMETHEUS_URL".to_owned();
-    let text = |text: &str| Value::new(Some(&place), text);
-    let endpoint = Table::from_iter([("baseUrl".to_owned(), text(url))]);
-    let given = Table::from_iter([
-        ("name".to_owned(), text("prometheus")),
-        (
-            "endpoint".to_owned(),
-            Value::new(None, ValueKind::Table(endpoint)),
-        ),
-    ]);
-    add(kayenta, "prometheus", &given, prometheus_account)
-}
-
-/// The account for what no other account stores.
-fn local(kayenta: &mut Section<'_>, storage: &Storage) -> Result<Account> {
-    let place = "storage.directory".to_owned();
-    let text = |text: &str| Value::new(Some(&place), text);
-    let directory = storage.directory.to_string_lossy();
-    let given = Table::from_iter([
-        ("name".to_owned(), text("local")),
-        ("directory".to_owned(), text(&directory)),
-    ]);
-    add(kayenta, "file", &given, file_account)
 }
 
 /// Reads an account as if it stood at the end of its section.
@@ -427,21 +353,12 @@ fn refuse_duplicates(accounts: &[Account]) -> Result<()> {
     for (index, account) in accounts.iter().enumerate() {
         let name = &account.name;
         if let Some(other) = accounts[..index].iter().find(|other| other.name == *name) {
-            let (one, two) = (section_of(other), section_of(account));
+            let (one, two) = (other.face.section, account.face.section);
             return Err(Error(format!(
-                "two accounts are named '{name}', in {one} and in {two}; names are unique over all kinds, \
+                "two accounts are named '{name}', in kayenta.{one} and in kayenta.{two}; names are unique over all kinds, \
                  and '--prometheus' and missing stores add 'prometheus' and 'local'"
             )));
         }
     }
     Ok(())
-}
-
-fn section_of(account: &Account) -> &'static str {
-    match account.kind {
-        AccountKind::Prometheus(_) => "kayenta.prometheus",
-        AccountKind::S3(_) => "kayenta.aws",
-        AccountKind::Memory => "kayenta.memory",
-        AccountKind::File(_) => "kayenta.file",
-    }
 }

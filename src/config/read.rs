@@ -13,8 +13,8 @@ use super::context::{Context, origin, warn_unserved};
 use super::scalar::{self, nearest};
 use super::section::Section;
 use super::{
-    Config, Database, Error, Executions, Limits, Log, LogFormat, Prometheus, RemoteJudge, Result,
-    Retention, RetentionRule, Retry, Reuse, Server, Storage, TestControllerDefaults,
+    Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result, Retention,
+    RetentionRule, Retry, Server, Sources, Storage,
 };
 use super::{actions, notifications};
 
@@ -73,18 +73,9 @@ const SPRING_SERVER_KEYS: &[&str] = &[
     "connection-timeout",
 ];
 
-/// The sections of `kayenta` that serin reads, as far as a mistyped one can be told.
-const KAYENTA_SECTIONS: &[&str] = &[
-    "prometheus",
-    "aws",
-    "s3",
-    "memory",
-    "file",
-    "metrics",
-    "disable",
-    "default-archivers",
-    "remote-judge",
-];
+/// The sections of `kayenta` that serin reads beside those of accounts, as far as a mistyped one can
+/// be told.
+const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "remote-judge"];
 
 /// Sections of `kayenta` that serin does not read.
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
@@ -172,7 +163,7 @@ pub fn read(
         fail_doubtful,
         log,
         accounts: kayenta.accounts,
-        prometheus: kayenta.prometheus,
+        sources: kayenta.sources,
         retry: kayenta.retry,
         remote_judge: kayenta.remote_judge,
         metric_name_validation: kayenta.metric_name_validation,
@@ -337,7 +328,7 @@ fn log_filter(text: &str) -> Result<String, String> {
 
 struct Kayenta {
     accounts: Vec<super::Account>,
-    prometheus: Prometheus,
+    sources: Sources,
     retry: Retry,
     remote_judge: Option<RemoteJudge>,
     metric_name_validation: bool,
@@ -349,7 +340,7 @@ fn kayenta(
     file_order: &[String],
     additions: &Additions<'_>,
 ) -> Result<Kayenta> {
-    let (prometheus, accounts) = accounts::read(section, file_order, additions)?;
+    let (sources, accounts) = accounts::read(section, file_order, additions)?;
     let retry = section.section("metrics", |section| section.section("retry", retry))?;
     let disabled = section.section("disable", |section| {
         section.section("metricname", |section| section.flag("validation"))
@@ -358,10 +349,15 @@ fn kayenta(
     let remote_judge = section.section("remote-judge", remote_judge)?;
     // The first is always on, the second is what serin does by itself.
     section.ignore(&["standalone-canary-analysis", "serialization"]);
-    warn_of_rest(section, KAYENTA_SECTIONS, UNSERVED_KAYENTA_SECTIONS)?;
+    let ours: Vec<&str> = KAYENTA_SECTIONS
+        .iter()
+        .copied()
+        .chain(accounts::sections())
+        .collect();
+    warn_of_rest(section, &ours, UNSERVED_KAYENTA_SECTIONS)?;
     Ok(Kayenta {
         accounts,
-        prometheus,
+        sources,
         retry,
         remote_judge,
         metric_name_validation: !disabled,
@@ -398,39 +394,6 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
         series: section.each("series", |text| {
             scalar::status_series(text)
                 .ok_or_else(|| "must be a series of statuses, as in 'SERVER_ERROR'".to_owned())
-        })?,
-    })
-}
-
-/// What holds for all Prometheus accounts; the accounts themselves are read by `accounts`.
-pub fn prometheus(section: &mut Section<'_>) -> Result<Prometheus> {
-    Ok(Prometheus {
-        scope_label: section.parsed("scopeLabel", |text| Ok(text.to_owned()))?,
-        raw_values: section.flag("rawValues")?,
-        metadata_caching_interval: section
-            .integer("metadataCachingIntervalMS", 1..=86_400_000)
-            .map(Duration::from_millis)?,
-        query_deadline: section.duration("queryDeadline", Duration::from_millis(1))?,
-        reuse: section.section("reuse", |section| {
-            Ok(Reuse {
-                enabled: section.flag("enabled")?,
-                overlap: section.duration("overlap", Duration::ZERO)?,
-                max_bytes: section.parsed("maxBytes", scalar::size)?,
-            })
-        })?,
-        health_enabled: section.section("health", |section| {
-            section.unserved(&["initial-delay", "fixed-delay"]);
-            section.flag("enabled")
-        })?,
-        test_controller_defaults: section.section("testControllerDefaults", |section| {
-            Ok(TestControllerDefaults {
-                project: section.text("project")?,
-                resource_type: section.text("resourceType")?,
-                location: section.text("location")?,
-                scope: section.text("scope")?,
-                start: section.text("start")?,
-                end: section.text("end")?,
-            })
         })?,
     })
 }

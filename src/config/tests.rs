@@ -46,15 +46,15 @@ fn names(config: &Config) -> Vec<&str> {
 }
 
 fn prometheus(account: &Account) -> &PrometheusAccount {
-    match &account.kind {
-        AccountKind::Prometheus(kind) => kind,
+    match &account.source {
+        Some(Source::Prometheus(prometheus)) => prometheus,
         other => panic!("not Prometheus: {other:?}"),
     }
 }
 
 fn s3(account: &Account) -> &S3Account {
-    match &account.kind {
-        AccountKind::S3(kind) => kind,
+    match &account.store {
+        Some(Store::S3(s3)) => s3,
         other => panic!("not S3: {other:?}"),
     }
 }
@@ -112,8 +112,8 @@ fn without_any_configuration_serin_listens_on_loopback_and_stores_locally() {
         local.supported_types,
         [AccountType::ObjectStore, AccountType::ConfigurationStore]
     );
-    match &local.kind {
-        AccountKind::File(file) => {
+    match &local.store {
+        Some(Store::File(file)) => {
             assert_eq!(file.directory, PathBuf::from("serin-data"));
             assert_eq!(file.root_folder, "kayenta");
         }

@@ -182,7 +182,7 @@ impl Asked<'_> {
             metric: self.metric,
             scope,
         };
-        metrics::query_text(&request, &self.own.prometheus.scope_label)
+        metrics::query_text(&request, &self.own.sources.prometheus.scope_label)
     }
 
     /// What a parser tells: of the query with its variables, and where their values are known, of

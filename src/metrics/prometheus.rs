@@ -82,12 +82,12 @@ impl Prometheus {
             }),
             turns: Arc::new(Turns::new(account.max_concurrent_queries)),
             flights: Flights::new(),
-            scope_label: config.prometheus.scope_label.clone(),
-            raw_values: config.prometheus.raw_values,
+            scope_label: config.sources.prometheus.scope_label.clone(),
+            raw_values: config.sources.prometheus.raw_values,
             public_url: account.public_url.clone(),
             names: Cache::builder()
                 .max_capacity(1)
-                .time_to_live(config.prometheus.metadata_caching_interval)
+                .time_to_live(config.sources.prometheus.metadata_caching_interval)
                 .build(),
         })
     }

@@ -32,7 +32,7 @@ pub fn shown_query(
         metric,
         scope: &scope,
     };
-    let text = prometheus::query_text(&request, &config.prometheus.scope_label)?;
+    let text = prometheus::query_text(&request, &config.sources.prometheus.scope_label)?;
     // Outside of templates nothing has taken the escape away.
     Ok(text.replace("$${", "${"))
 }

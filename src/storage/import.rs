@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::group;
 use super::objects::{self, ObjectEntry, ObjectStore};
-use crate::config::{Account, AccountKind, Config};
+use crate::config::{Account, Config, Store};
 use crate::error::{Error, Result};
 
 /// Copied whole; pair lists only where an archive refers to them. Pins go ahead of what they keep:
@@ -259,10 +259,9 @@ fn store<'a>(config: &'a Config, name: &str) -> Result<&'a Account> {
     let account = config.accounts.iter().find(|account| account.name == name);
     let why = match account {
         Some(account) if is_store(account) => return Ok(account),
-        Some(Account {
-            kind: AccountKind::Memory,
-            ..
-        }) => "is kept in the memory of a running serin, out of reach for an import",
+        Some(Account { store: Some(_), .. }) => {
+            "is kept in the memory of a running serin, out of reach for an import"
+        }
         Some(_) => "keeps no documents",
         None => "is not in the configuration",
     };
@@ -273,10 +272,7 @@ fn store<'a>(config: &'a Config, name: &str) -> Result<&'a Account> {
 }
 
 fn is_store(account: &Account) -> bool {
-    match account.kind {
-        AccountKind::S3(_) | AccountKind::File(_) => true,
-        AccountKind::Memory | AccountKind::Prometheus(_) => false,
-    }
+    account.store.as_ref().is_some_and(Store::is_lasting)
 }
 
 /// The accounts that can be given.

@@ -9,7 +9,7 @@ use futures::stream::{BoxStream, TryStreamExt};
 use super::file::FileStore;
 use super::memory::MemoryStore;
 use super::s3::S3Store;
-use crate::config::{Account, AccountKind};
+use crate::config::{Account, Store};
 use crate::error::Result;
 
 /// One object of a listing.
@@ -55,12 +55,14 @@ pub fn too_large(bytes: u64, most: u64) -> String {
 /// The store of an account, which reads no object beyond `most` bytes; `None` for accounts that
 /// keep no documents.
 pub fn open(account: &Account, most: u64) -> Result<Option<Arc<dyn ObjectStore>>> {
-    Ok(match &account.kind {
-        AccountKind::File(file) => Some(Arc::new(FileStore::open(file)?.reading(most))),
-        AccountKind::S3(s3) => Some(Arc::new(S3Store::new(s3.clone()).reading(most))),
-        AccountKind::Memory => Some(Arc::new(MemoryStore::default())),
-        AccountKind::Prometheus(_) => None,
-    })
+    let Some(store) = &account.store else {
+        return Ok(None);
+    };
+    Ok(Some(match store {
+        Store::File(file) => Arc::new(FileStore::open(file)?.reading(most)),
+        Store::S3(s3) => Arc::new(S3Store::new(s3.clone()).reading(most)),
+        Store::Memory => Arc::new(MemoryStore::default()),
+    }))
 }
 
 /// What every store does, checked on an empty one.

@@ -9,7 +9,7 @@ use axum::routing::get;
 
 use super::page::Page;
 use crate::app::App;
-use crate::config::{self, AccountKind};
+use crate::config::{self, Face};
 use crate::error::Result;
 use crate::report::view::Moment;
 
@@ -54,14 +54,9 @@ pub async fn show(State(app): State<App>) -> Page<View> {
         .collect();
     let accounts = app.accounts().into_iter().map(|account| Account {
         name: account.name.clone(),
-        kind: match account.kind {
-            AccountKind::Prometheus(_) => "Prometheus",
-            AccountKind::S3(_) => "S3",
-            AccountKind::File(_) => "files",
-            AccountKind::Memory => "memory",
-        },
+        kind: account.face.title,
         uses: uses(account),
-        place: place(&account.kind),
+        place: place(&account.face),
         health: health.remove(account.name.as_str()).unwrap_or(Health::Up),
     });
     Page(View {
@@ -85,20 +80,18 @@ fn uses(account: &config::Account) -> Vec<&'static str> {
     types.map(|supported| supported.as_str()).collect()
 }
 
-fn place(kind: &AccountKind) -> Place {
-    match kind {
-        AccountKind::Prometheus(prometheus) => Place::Web(prometheus.base_url.clone()),
-        AccountKind::S3(s3) => {
-            let mut place = vec![("bucket", s3.bucket.clone())];
-            place.extend(s3.endpoint.clone().map(|url| ("endpoint", url)));
-            place.extend(s3.region.clone().map(|region| ("region", region)));
-            place.push(("root folder", s3.root_folder.clone()));
-            Place::Text(place)
-        }
-        AccountKind::File(file) => {
-            // Where it is on the machine stays inside, as in `/credentials`.
-            Place::Text(vec![("root folder", file.root_folder.clone())])
-        }
-        AccountKind::Memory => Place::Text(Vec::new()),
+fn place(face: &Face) -> Place {
+    if let Some(url) = &face.base_url {
+        return Place::Web(url.clone());
     }
+    let parts = [
+        ("bucket", &face.bucket),
+        ("endpoint", &face.server),
+        ("region", &face.region),
+        ("root folder", &face.root_folder),
+    ];
+    let given = parts
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part.clone()?)));
+    Place::Text(given.collect())
 }

@@ -13,7 +13,7 @@ use url::form_urlencoded::byte_serialize;
 use super::forms::{Fields, own_pages_only};
 use crate::app::App;
 use crate::config::AccountType::{self, ConfigurationStore};
-use crate::config::{AccountKind, Server};
+use crate::config::Server;
 use crate::error::Result;
 
 pub fn routes(server: &Server) -> Router<App> {
@@ -83,10 +83,7 @@ impl Store {
 
 /// The names of the accounts that can serve as one of a type.
 fn accounts_for(app: &App, wanted: AccountType) -> Vec<String> {
-    let accounts = app.accounts().into_iter().filter(|account| {
-        let is_source = matches!(account.kind, AccountKind::Prometheus(_));
-        let is_wanted = account.supported_types.contains(&wanted);
-        is_wanted && is_source == (wanted == AccountType::MetricsStore)
-    });
+    let accounts = app.accounts().into_iter();
+    let accounts = accounts.filter(|account| account.serves(wanted));
     accounts.map(|account| account.name.clone()).collect()
 }

@@ -39,7 +39,7 @@ pub fn source_at(config: &Config, clock: &Clock) -> Arc<dyn MetricSource> {
 
 pub fn without_reuse(config: &Config) -> Config {
     let mut config = config.clone();
-    config.prometheus.reuse.enabled = false;
+    config.sources.prometheus.reuse.enabled = false;
     config
 }
 
@@ -386,7 +386,7 @@ async fn what_is_kept_is_bounded() {
     let prometheus = minutes().await;
     let mut config = config_of(&prometheus);
     // An answer of an hour, and no room for an eighth of it.
-    config.prometheus.reuse.max_bytes = 1000;
+    config.sources.prometheus.reuse.max_bytes = 1000;
     let source = source(&config);
     for grown in [60, 70, 80] {
         let asking = window(HOUR_ONE, HOUR_ONE + grown * MINUTE);

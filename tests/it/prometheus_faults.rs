@@ -290,7 +290,7 @@ async fn the_deadline_bounds_all_attempts_together() {
     for (replies, expected) in cases {
         let prometheus = ScriptedPrometheus::replying(replies).await;
         let mut config = config_of(&prometheus);
-        config.prometheus.query_deadline = Duration::from_millis(200);
+        config.sources.prometheus.query_deadline = Duration::from_millis(200);
         let started = Instant::now();
         let error = Asking::up().fails(&source(&config)).await;
         let expected = expected.replace("URL", &format!("{}/api/v1/query_range", prometheus.url));

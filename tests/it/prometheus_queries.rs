@@ -24,8 +24,8 @@ async fn check(case: &Value) {
     let prometheus = ScriptedPrometheus::start(|_| Reply::matrix(&json!([]))).await;
     // Both sides of a case may be one query, and what the first one told would not be asked again.
     let mut settings = config(vec![("prometheus", account(&prometheus.url))]);
-    settings.prometheus.reuse.enabled = false;
-    settings.prometheus.raw_values = true;
+    settings.sources.prometheus.reuse.enabled = false;
+    settings.sources.prometheus.raw_values = true;
     let source = source(&settings);
     let config = json!({"templates": case["templates"]});
     let mut messages = Vec::new();

@@ -11,8 +11,8 @@ use serin::budget::Budget;
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
-    Account, AccountKind, AccountType, Config, Database, Executions, Limits, Log, LogFormat,
-    Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Storage,
+    Account, AccountType, Config, Database, Executions, Face, Limits, Log, LogFormat, Prometheus,
+    PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Storage,
     TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
@@ -51,23 +51,27 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         supported_types: vec![AccountType::MetricsStore],
         locations: Vec::new(),
         recommended_locations: Vec::new(),
-        kind: AccountKind::Prometheus(account),
+        source: Some(Source::Prometheus(account)),
+        store: None,
+        face: Face::NONE,
     });
     let second = Duration::from_secs(1);
     Config {
         fail_doubtful: false,
         accounts: accounts.collect(),
-        prometheus: Prometheus {
-            scope_label: "instance".to_owned(),
-            metadata_caching_interval: 60 * second,
-            health_enabled: false,
-            raw_values: false,
-            test_controller_defaults: TestControllerDefaults::default(),
-            query_deadline: 5 * second,
-            reuse: Reuse {
-                enabled: true,
-                overlap: 300 * second,
-                max_bytes: 32 << 20,
+        sources: Sources {
+            prometheus: Prometheus {
+                scope_label: "instance".to_owned(),
+                metadata_caching_interval: 60 * second,
+                health_enabled: false,
+                raw_values: false,
+                test_controller_defaults: TestControllerDefaults::default(),
+                query_deadline: 5 * second,
+                reuse: Reuse {
+                    enabled: true,
+                    overlap: 300 * second,
+                    max_bytes: 32 << 20,
+                },
             },
         },
         retry: Retry {

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use serin::config::{AccountKind, LoadOptions, Loaded, load_with};
+use serin::config::{LoadOptions, Loaded, Source, load_with};
 use serin::secrets::{Cluster, Engines};
 
 use crate::command::{serin, text};
@@ -441,7 +441,7 @@ async fn secrets_of_kubernetes_are_read_by_the_account_of_the_pod() {
         "encrypted:k8s!ns:spin!k:token!n:kayenta",
     ] {
         let loaded = load(reference).unwrap();
-        let AccountKind::Prometheus(account) = &loaded.config.accounts[0].kind else {
+        let Some(Source::Prometheus(account)) = &loaded.config.accounts[0].source else {
             panic!("{loaded:?}");
         };
         let token = account.bearer_token.as_ref().unwrap().expose_secret();

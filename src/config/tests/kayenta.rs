@@ -54,8 +54,8 @@ fn a_kayenta_yml_is_read_as_it_is() {
     );
 
     assert_eq!(config.server.address, "0.0.0.0");
-    assert_eq!(config.prometheus.scope_label, "pod");
-    let defaults = &config.prometheus.test_controller_defaults;
+    assert_eq!(config.sources.prometheus.scope_label, "pod");
+    let defaults = &config.sources.prometheus.test_controller_defaults;
     assert_eq!(defaults.start.as_deref(), Some("2026-01-01T00:00:00Z"));
     assert_eq!(config.retry.attempts, 5);
     assert_eq!(config.retry.backoff, Duration::from_millis(500));

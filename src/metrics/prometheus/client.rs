@@ -101,7 +101,7 @@ impl Client {
             counts: Counts::of(name),
             account: name.into(),
             retry: config.retry.clone(),
-            query_deadline: config.prometheus.query_deadline,
+            query_deadline: config.sources.prometheus.query_deadline,
         })
     }
 

@@ -1,0 +1,198 @@
+//! Prometheus, and what speaks its language.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::config::{Map as Table, Value, ValueKind};
+use indexmap::IndexMap;
+use secrecy::SecretString;
+
+use super::{Account, AccountType, Face, Kind, Source, Sources, add, enabled, list, name};
+use crate::config::Result;
+use crate::config::scalar::{self, MASK};
+use crate::config::section::Section;
+
+const MAX_CONCURRENT_QUERIES: usize = 16;
+
+pub const KIND: Kind = Kind {
+    section: "prometheus",
+    switches: &[],
+    read,
+};
+
+const FACE: Face = Face {
+    section: KIND.section,
+    word: "prometheus",
+    title: "Prometheus",
+    ..Face::NONE
+};
+
+#[derive(Clone, Debug)]
+pub struct PrometheusAccount {
+    /// Without a trailing slash and without credentials; a path prefix is kept.
+    pub base_url: String,
+    /// Where people open it; without a trailing slash.
+    pub public_url: String,
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    /// `user:password`, read again when it changes; wins over the others.
+    pub username_password_file: Option<PathBuf>,
+    /// Wins over user and password.
+    pub bearer_token: Option<SecretString>,
+    /// Sent with every request, e.g. a tenant id.
+    pub headers: IndexMap<String, SecretString>,
+    /// PEM certificates to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    pub max_concurrent_queries: usize,
+    /// Whether answers are asked for compressed.
+    pub compression: bool,
+}
+
+/// What holds for all Prometheus accounts.
+#[derive(Clone, Debug, Default)]
+pub struct Prometheus {
+    /// The label that names an instance, for `gce_instance`.
+    pub scope_label: String,
+    /// Whether values of a scope may end the quotes that they stand in.
+    pub raw_values: bool,
+    /// How long the list of metric names of an account is kept.
+    pub metadata_caching_interval: Duration,
+    /// Whether accounts that do not answer make `/health` DOWN.
+    pub health_enabled: bool,
+    pub test_controller_defaults: TestControllerDefaults,
+    /// Total time for one query, retries included.
+    pub query_deadline: Duration,
+    pub reuse: Reuse,
+}
+
+/// Whether samples of earlier windows serve later ones.
+#[derive(Clone, Debug, Default)]
+pub struct Reuse {
+    pub enabled: bool,
+    /// How late samples may come: what is younger is asked for again.
+    pub overlap: Duration,
+    /// For all accounts together.
+    pub max_bytes: usize,
+}
+
+/// What `/fetch/prometheus/query` assumes for parameters that are not given.
+#[derive(Clone, Debug, Default)]
+pub struct TestControllerDefaults {
+    pub project: Option<String>,
+    pub resource_type: Option<String>,
+    pub location: Option<String>,
+    pub scope: Option<String>,
+    pub start: Option<String>,
+    pub end: Option<String>,
+}
+
+fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>> {
+    kayenta.section(KIND.section, |section| {
+        let enabled = enabled(section)?;
+        sources.prometheus = settings(section)?;
+        list(section, enabled, |section| account(section).map(Some))
+    })
+}
+
+fn settings(section: &mut Section<'_>) -> Result<Prometheus> {
+    Ok(Prometheus {
+        scope_label: section.parsed("scopeLabel", |text| Ok(text.to_owned()))?,
+        raw_values: section.flag("rawValues")?,
+        metadata_caching_interval: section
+            .integer("metadataCachingIntervalMS", 1..=86_400_000)
+            .map(Duration::from_millis)?,
+        query_deadline: section.duration("queryDeadline", Duration::from_millis(1))?,
+        reuse: section.section("reuse", |section| {
+            Ok(Reuse {
+                enabled: section.flag("enabled")?,
+                overlap: section.duration("overlap", Duration::ZERO)?,
+                max_bytes: section.parsed("maxBytes", scalar::size)?,
+            })
+        })?,
+        health_enabled: section.section("health", |section| {
+            section.unserved(&["initial-delay", "fixed-delay"]);
+            section.flag("enabled")
+        })?,
+        test_controller_defaults: section.section("testControllerDefaults", |section| {
+            Ok(TestControllerDefaults {
+                project: section.text("project")?,
+                resource_type: section.text("resourceType")?,
+                location: section.text("location")?,
+                scope: section.text("scope")?,
+                start: section.text("start")?,
+                end: section.text("end")?,
+            })
+        })?,
+    })
+}
+
+fn account(section: &mut Section<'_>) -> Result<Account> {
+    let name = name(section)?;
+    let (endpoint, public_url) = section.section("endpoint", |section| {
+        let url = section.parsed("baseUrl", scalar::web_url)?;
+        let public = section.parsed_if_given("publicUrl", scalar::web_url)?;
+        let public = public.map_or_else(|| url.address.clone(), |public| public.address);
+        for (key, address) in [("baseUrl", &url.address), ("publicUrl", &public)] {
+            let address = address.clone().into();
+            section.effective.insert(key.to_owned(), address);
+        }
+        Ok((url, public))
+    })?;
+    let mut username = section.text("username")?;
+    let mut password = section.secret("password")?;
+    if let (Some((user, secret)), None, None) = (endpoint.user, &username, &password) {
+        let shown = secret.as_ref().map(|_| MASK);
+        section
+            .effective
+            .insert("username".to_owned(), user.clone().into());
+        section
+            .effective
+            .insert("password".to_owned(), shown.into());
+        username = Some(user);
+        password = secret.map(Into::into);
+    }
+    let account = PrometheusAccount {
+        base_url: endpoint.address,
+        public_url,
+        username,
+        password,
+        username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),
+        bearer_token: section.secret("bearerToken")?,
+        headers: section.secrets_by_name("headers")?,
+        ca_file: section.text("caFile")?.map(PathBuf::from),
+        max_concurrent_queries: section.integer_or(
+            "maxConcurrentQueries",
+            MAX_CONCURRENT_QUERIES,
+            1..=1_000,
+        )?,
+        compression: section.flag_or("compression", false)?,
+    };
+    // Kayenta reports every Prometheus account as a metrics store, whatever is configured.
+    section.ignore(&["supportedTypes"]);
+    section
+        .effective
+        .insert("supportedTypes".to_owned(), vec!["METRICS_STORE"].into());
+    let face = Face {
+        base_url: Some(account.base_url.clone()),
+        ..FACE
+    };
+    Ok(Account {
+        source: Some(Source::Prometheus(account)),
+        ..super::account(section, name, vec![AccountType::MetricsStore], face)?
+    })
+}
+
+/// The account `prometheus` of `--prometheus`.
+pub fn shorthand(kayenta: &mut Section<'_>, url: &str) -> Result<Account> {
+    let place = "--prometheus, or SERIN_PROMETHEUS_URL".to_owned();
+    let text = |text: &str| Value::new(Some(&place), text);
+    let endpoint = Table::from_iter([("baseUrl".to_owned(), text(url))]);
+    let given = Table::from_iter([
+        ("name".to_owned(), text("prometheus")),
+        (
+            "endpoint".to_owned(),
+            Value::new(None, ValueKind::Table(endpoint)),
+        ),
+    ]);
+    add(kayenta, KIND.section, &given, account)
+}
