@@ -161,6 +161,29 @@ pub struct Storage {
     pub refresh_timeout: Duration,
     /// Of an object that is read.
     pub max_object_bytes: u64,
+    /// Of the disks that serin writes to.
+    pub min_free: Spare,
+}
+
+/// What of a disk stays free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spare {
+    /// Of a large disk, as much as is needed.
+    Percent(u8),
+    Bytes(u64),
+}
+
+impl Spare {
+    /// What executions that run are sure to find, however large the disk.
+    const ENOUGH: u64 = 1 << 30;
+
+    /// Bytes of a disk that has so many.
+    pub fn of(self, disk: u64) -> u64 {
+        match self {
+            Self::Percent(percent) => (disk / 100 * u64::from(percent)).min(Self::ENOUGH),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -207,6 +230,8 @@ pub struct Retention {
     pub rule: RetentionRule,
     /// Rules of applications, which hold instead.
     pub applications: IndexMap<String, RetentionRule>,
+    /// Of metric sets and pairs that no execution owns.
+    pub unowned_max_age: Option<Duration>,
     /// Nothing is deleted; what would be is told.
     pub dry_run: bool,
     pub every: Duration,

@@ -24,6 +24,8 @@ mod notices;
 mod outbox;
 mod pins;
 mod retention;
+mod room;
+mod unowned;
 mod waiting;
 
 use std::collections::{HashMap, HashSet};
@@ -48,6 +50,7 @@ pub use index::{
 };
 pub use listing::Line;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
+pub use unowned::pair_list_of_run;
 
 use crate::canary::Kind;
 use crate::clock::Clock;
@@ -56,6 +59,7 @@ use crate::error::{Error, Result};
 use events::Events;
 use index::Index;
 use objects::ObjectStore;
+use room::Disks;
 use waiting::Waiting;
 
 /// Groups of objects: the first part of every key.
@@ -101,6 +105,7 @@ pub struct Storage {
     owner: String,
     clock: Clock,
     archive: bool,
+    disks: Disks,
     /// Whether clients may replace the archive of a run.
     replaces_archives: bool,
     limits: Executions,
@@ -175,6 +180,7 @@ impl Storage {
             turned: Notify::new(),
             clock_was_wrong: AtomicBool::new(false),
             notifies: index.is_shared() && config.database.notify,
+            disks: Disks::of(&config.accounts, index.folder(), config.storage.min_free),
             index,
             database: config.database.clone(),
             owner: uuid::Uuid::new_v4().to_string(),

@@ -70,7 +70,7 @@ fn received(result: CanaryExecutionStatusResponse) -> Result<CanaryExecutionStat
 #[utoipa::path(post, path = "/canaryResultArchive", tag = "documents",
     params(("storageAccountName" = Option<String>, Query), ("pipelineId" = Option<String>, Query, description = "made, if not given")),
     request_body(content = CanaryExecutionStatusResponse, example = json!(examples::execution())),
-    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn create_archive(
     State(app): State<App>,
     query: Query,
@@ -94,7 +94,7 @@ pub async fn create_archive(
 #[utoipa::path(put, path = "/canaryResultArchive/{pipelineId}", tag = "documents",
     params(("pipelineId" = String, Path), ("storageAccountName" = Option<String>, Query)),
     request_body(content = CanaryExecutionStatusResponse, example = json!(examples::execution())),
-    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn update_archive(
     State(app): State<App>,
     PathId(id): PathId,

@@ -34,7 +34,7 @@ pub struct Again {
 #[utoipa::path(post, path = "/canary/{id}/again", tag = "canary",
     params(("id" = String, Path, description = "id of an execution that has ended")),
     request_body = Again,
-    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem, description = "it has not ended, or the end is not later"), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem, description = "it has not ended, or the end is not later"), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn repeat_canary(
     State(app): State<App>,
     PathId(id): PathId,
@@ -51,7 +51,7 @@ pub async fn repeat_canary(
 #[utoipa::path(post, path = "/standalone_canary_analysis/{id}/again", tag = "analysis",
     params(("id" = String, Path, description = "id of an analysis that has ended")),
     request_body = Again,
-    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem, description = "it has not ended, or the end is not later"), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem, description = "it has not ended, or the end is not later"), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn repeat_analysis(
     State(app): State<App>,
     PathId(id): PathId,

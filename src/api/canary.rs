@@ -57,7 +57,7 @@ impl CanaryExecutionResponse {
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryExecutionRequest, example = json!(examples::execution_request())),
-    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_canary(
     State(app): State<App>,
     PathId(id): PathId,
@@ -91,7 +91,7 @@ pub async fn initiate_canary(
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAdhocExecutionRequest, example = json!(examples::adhoc_execution_request())),
-    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_adhoc_canary(
     State(app): State<App>,
     query: Query,

@@ -15,7 +15,7 @@ use crate::run::gauges;
 /// Health in detail
 ///
 /// DOWN (503) only when serin itself cannot work: its index or its default store does not answer.
-/// Other stores are details, and so are lists that lag behind their stores (`reconciliation`) and Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
+/// Other stores are details, and so are disks that are nearly full (`disk`), lists that lag behind their stores (`reconciliation`) and Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
 pub async fn health(State(app): State<App>) -> Response {
@@ -24,6 +24,7 @@ pub async fn health(State(app): State<App>) -> Response {
         index,
         stores,
         sources,
+        disks,
     } = &*checked;
     let default = app.storage.default_store();
     let default_is_up = stores
@@ -38,6 +39,10 @@ pub async fn health(State(app): State<App>) -> Response {
     for (name, kind) in &kinds {
         let component = accounts(kind.is_up(), kind.checked.iter().copied());
         components.insert((*name).to_owned(), component);
+    }
+    if !disks.is_empty() {
+        let have_room = disks.iter().all(|(_, checked)| checked.is_ok());
+        components.insert("disk".to_owned(), accounts(have_room, disks));
     }
     components.insert("work".to_owned(), json!({"status": working(&app)}));
     let reconciled = app.storage.stores().map(|name| {

@@ -67,7 +67,7 @@ pub async fn find_metric_set_list(
 #[utoipa::path(post, path = "/metricSetList", tag = "documents",
     params(("accountName" = Option<String>, Query)),
     request_body(content = Vec<MetricSet>, example = json!(examples::metric_sets())),
-    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn store_metric_set_list(
     State(app): State<App>,
     query: Query,
@@ -154,16 +154,16 @@ pub async fn find_metric_set_pair(
 #[utoipa::path(post, path = "/metricSetPairList", tag = "documents",
     params(("accountName" = Option<String>, Query)),
     request_body(content = Vec<MetricSetPair>, example = json!(examples::metric_set_pairs())),
-    responses((status = 200, body = MetricSetPairListResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = MetricSetPairListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn store_metric_set_pair_list(
     State(app): State<App>,
     query: Query,
     Body(pairs): Body<Vec<MetricSetPair>>,
 ) -> Result<Json<MetricSetPairListResponse>> {
+    let store = store(&app, &query)?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
-    app.storage
-        .put_metric_set_pairs(store(&app, &query)?, &id, &pairs)
-        .await?;
+    app.storage.check_room(store).await?;
+    app.storage.put_metric_set_pairs(store, &id, &pairs).await?;
     Ok(Json(MetricSetPairListResponse {
         metric_set_pair_list_id: id.to_string(),
     }))

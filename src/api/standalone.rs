@@ -58,7 +58,7 @@ impl CanaryAnalysisExecutionResponse {
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAnalysisExecutionRequest, example = json!(examples::analysis_request())),
-    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_analysis(
     State(app): State<App>,
     PathId(id): PathId,
@@ -92,7 +92,7 @@ pub async fn initiate_analysis(
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAnalysisAdhocExecutionRequest, example = json!(examples::adhoc_analysis_request())),
-    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again")))]
+    responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_adhoc_analysis(
     State(app): State<App>,
     query: Query,

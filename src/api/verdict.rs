@@ -77,7 +77,7 @@ pub struct CanaryVerdictResponse {
         (status = 202, body = CanaryVerdictResponse, description = "no verdict yet"),
         (status = 400, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem, description = "the key came with another request"),
-        (status = 503, body = Problem, description = "too many wait; `Retry-After` says when to try again"),
+        (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again"),
     ))]
 pub async fn ask_for_verdict(
     State(app): State<App>,

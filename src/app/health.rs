@@ -24,6 +24,8 @@ pub struct Checked {
     pub index: Result<()>,
     pub stores: Vec<(String, Result<()>)>,
     pub sources: Vec<(String, Result<()>)>,
+    /// Whether there is room for something new.
+    pub disks: Vec<(String, Result<()>)>,
 }
 
 impl App {
@@ -50,15 +52,17 @@ impl App {
             .metric_sources
             .iter()
             .map(|(name, source)| async move { (name.clone(), in_time(source.health()).await) });
-        let (index, stores, sources) = tokio::join!(
+        let (index, stores, sources, disks) = tokio::join!(
             in_time(self.storage.check_index()),
             join_all(stores),
-            join_all(sources)
+            join_all(sources),
+            self.storage.check_disks()
         );
         Checked {
             index,
             stores,
             sources,
+            disks,
         }
     }
 }

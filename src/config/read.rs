@@ -114,10 +114,8 @@ pub fn read(
             refresh: section.duration("refresh", Duration::from_secs(1))?,
             replace_archives: section.flag("replaceArchives")?,
             refresh_timeout: section.duration("refreshTimeout", Duration::from_secs(1))?,
-            max_object_bytes: section.parsed("maxObjectSize", |text| {
-                let bytes = scalar::size(text)?;
-                u64::try_from(bytes).map_err(|_| "is too large".to_owned())
-            })?,
+            max_object_bytes: section.size("maxObjectSize", 0)? as u64,
+            min_free: section.parsed("minFree", scalar::spare)?,
         })
     })?;
     let database = root.section("database", |section| database(section, &storage))?;
@@ -185,24 +183,17 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
         hosts: section.each("hosts", host)?,
         admin: section.flag("admin")?,
         max_connections: section.integer("maxConnections", 1..=1_000_000_usize)?,
-        max_body_bytes: section.parsed("maxBodySize", some_bytes)?,
-        body_memory: section.parsed("bodyMemory", some_bytes)?,
-        answer_memory: section.parsed("answerMemory", some_bytes)?,
+        max_body_bytes: section.size("maxBodySize", 1)?,
+        body_memory: section.size("bodyMemory", 1)?,
+        answer_memory: section.size("answerMemory", 1)?,
         request_timeout: section.duration("requestTimeout", Duration::from_millis(1))?,
-        least_rate: section.parsed("leastRate", some_bytes)?,
+        least_rate: section.size("leastRate", 1)?,
         cors: section.flag("cors")?,
         gate_aliases: section.flag("gateAliases")?,
         header_timeout: section.duration("headerTimeout", Duration::from_millis(1))?,
         idle_timeout: section.duration("idleTimeout", Duration::from_millis(1))?,
         shutdown_grace: section.duration("shutdownGrace", Duration::ZERO)?,
     })
-}
-
-fn some_bytes(text: &str) -> Result<usize, String> {
-    match scalar::size(text)? {
-        0 => Err("must be at least 1".to_owned()),
-        size => Ok(size),
-    }
 }
 
 /// As browsers send it.
@@ -240,10 +231,7 @@ fn executions(section: &mut Section<'_>) -> Result<Executions> {
         max_metrics: section.integer("maxMetrics", 1..=1_000_000_usize)?,
         deadline: section.duration("deadline", Duration::from_secs(1))?,
         max_waiting: section.integer("maxWaiting", 1..=10_000_000_u64)?,
-        max_waiting_bytes: section.parsed("maxWaitingBytes", |text| match scalar::size(text)? {
-            0 => Err("must be at least 1".to_owned()),
-            size => Ok(size as u64),
-        })?,
+        max_waiting_bytes: section.size("maxWaitingBytes", 1)? as u64,
         lease: section.duration("lease", Duration::from_secs(1))?,
         max_attempts: section.integer("maxAttempts", 1..=1_000_i64)?,
         retention: section.duration("retention", Duration::ZERO)?,
@@ -251,16 +239,10 @@ fn executions(section: &mut Section<'_>) -> Result<Executions> {
 }
 
 fn limits(section: &mut Section<'_>) -> Result<Limits> {
-    let at_least = |least: usize| {
-        move |text: &str| match scalar::size(text)? {
-            size if size < least => Err(format!("must be at least {least} bytes")),
-            size => Ok(size),
-        }
-    };
     Ok(Limits {
-        memory: section.parsed_if_given("memory", at_least(16 << 20))?,
-        execution: section.parsed("execution", at_least(1 << 20))?,
-        query_text: section.parsed("queryText", at_least(1))?,
+        memory: section.parsed_if_given("memory", scalar::size_from(16 << 20))?,
+        execution: section.size("execution", 1 << 20)?,
+        query_text: section.size("queryText", 1)?,
         series: section.integer("series", 1..=10_000_000_usize)?,
         labels: section.integer("labels", 1..=1_000_000_usize)?,
         samples: section.integer("samples", 1..=1_000_000_000_usize)?,
@@ -269,6 +251,7 @@ fn limits(section: &mut Section<'_>) -> Result<Limits> {
 
 fn retention(section: &mut Section<'_>) -> Result<Retention> {
     let rule = retention_rule(section)?;
+    let unowned_max_age = section.parsed_if_given("unownedMaxAge", scalar::duration_from(HOUR))?;
     let dry_run = section.flag("dryRun")?;
     let every = section.duration("every", Duration::from_secs(1))?;
     let mut applications = IndexMap::new();
@@ -283,17 +266,19 @@ fn retention(section: &mut Section<'_>) -> Result<Retention> {
     Ok(Retention {
         rule,
         applications,
+        unowned_max_age,
         dry_run,
         every,
     })
 }
 
+/// What is younger may belong to what is still under way.
+const HOUR: Duration = Duration::from_hours(1);
+
 fn retention_rule(section: &mut Section<'_>) -> Result<RetentionRule> {
     Ok(RetentionRule {
-        max_age: section.parsed_if_given("maxAge", |text| match scalar::duration(text)? {
-            age if age < Duration::from_secs(1) => Err("must be at least 1s".to_owned()),
-            age => Ok(age),
-        })?,
+        max_age: section
+            .parsed_if_given("maxAge", scalar::duration_from(Duration::from_secs(1)))?,
         max_count: section.parsed_if_given("maxCount", |text| {
             let count = text.parse().ok().filter(|count| 0 < *count);
             count.ok_or_else(|| "must be a whole number of at least 1".to_owned())

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use reqwest::StatusCode;
 use url::Url;
 
+use super::Spare;
+
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
 
@@ -44,6 +46,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
 }
 
+pub fn duration_from(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| match duration(text)? {
+        duration if duration < least => Err(format!("must be at least {least:?}")),
+        duration => Ok(duration),
+    }
+}
+
 /// Bytes: `4096`, `512KiB`, `10MiB`, `1 GB`.
 pub fn size(text: &str) -> Result<usize, String> {
     let wrong = || "must be a number of bytes, as in '1048576' or '10MiB'".to_owned();
@@ -62,6 +71,28 @@ pub fn size(text: &str) -> Result<usize, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(factor).ok_or_else(wrong)
+}
+
+pub fn size_from(least: usize) -> impl Fn(&str) -> Result<usize, String> {
+    move |text| match size(text)? {
+        size if size < least => Err(match least {
+            1 => "must be at least 1".to_owned(),
+            least => format!("must be at least {least} bytes"),
+        }),
+        size => Ok(size),
+    }
+}
+
+/// `5%`, or bytes.
+pub fn spare(text: &str) -> Result<Spare, String> {
+    let Some(percent) = text.strip_suffix('%') else {
+        let bytes = size(text).map_err(|_| "must be a share or bytes, as in '5%' or '2GiB'");
+        return Ok(Spare::Bytes(bytes? as u64));
+    };
+    match percent.trim().parse() {
+        Ok(percent) if percent < 100 => Ok(Spare::Percent(percent)),
+        _ => Err("must be a share from '0%' to '99%'".to_owned()),
+    }
 }
 
 /// Spring takes all of these for a boolean.
@@ -242,6 +273,26 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(size(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stays_free_is_a_share_of_the_disk_or_a_size() {
+        const GIB: u64 = 1 << 30;
+        let cases = [
+            ("5%", 10 * GIB, Some(536_870_910)),
+            ("5 %", 4_000 * GIB, Some(GIB)),
+            ("2GiB", 1 << 20, Some(2 * GIB)),
+            ("0", GIB, Some(0)),
+            ("0%", GIB, Some(0)),
+            ("100%", GIB, None),
+            ("-1%", GIB, None),
+            ("5.5%", GIB, None),
+            ("much", GIB, None),
+        ];
+        for (text, disk, expected) in cases {
+            let spare = spare(text).ok().map(|spare| spare.of(disk));
+            assert_eq!(spare, expected, "{text}");
         }
     }
 

@@ -227,7 +227,12 @@ impl<'a> Section<'a> {
     }
 
     pub fn duration(&mut self, key: &'static str, least: Duration) -> Result<Duration> {
-        self.parsed(key, at_least(least))
+        self.parsed(key, scalar::duration_from(least))
+    }
+
+    /// Bytes.
+    pub fn size(&mut self, key: &'static str, least: usize) -> Result<usize> {
+        self.parsed(key, scalar::size_from(least))
     }
 
     pub fn duration_or(
@@ -236,7 +241,7 @@ impl<'a> Section<'a> {
         default: &str,
         least: Duration,
     ) -> Result<Duration> {
-        self.parsed_or(key, Some(default), at_least(least))
+        self.parsed_or(key, Some(default), scalar::duration_from(least))
     }
 
     pub fn parsed<T>(
@@ -436,13 +441,6 @@ fn table_of<'a>(path: &str, value: &'a Value) -> Result<&'a Table<String, Value>
             "{path} (in {}) must be a mapping of keys to values",
             origin(value)
         ))),
-    }
-}
-
-fn at_least(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
-    move |text| match scalar::duration(text)? {
-        duration if duration < least => Err(format!("must be at least {least:?}")),
-        duration => Ok(duration),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::canary::{
 use crate::error::{Error, Result};
 use crate::judge::{self, Doubting, Judgement};
 use crate::metrics::{self, MetricRequest, mix};
-use crate::storage::Claim;
+use crate::storage::{Claim, pair_list_of_run};
 
 /// As many are judged in less time than another thread takes to begin.
 const POINTS_AT_ONCE: usize = 5_000;
@@ -124,7 +124,7 @@ async fn steps(
 
     stages.mixing();
     let execution = status.pipeline_id.clone().unwrap_or_default();
-    let list_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, execution.as_bytes());
+    let list_id = pair_list_of_run(&execution);
     let mut count = 0_u32;
     let matched = mix::matched(&config, sets).map_err(at(Stage::Mix))?;
     let padding = matched.iter().map(mix::Matched::padding);

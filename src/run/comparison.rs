@@ -36,8 +36,10 @@ pub struct Comparison {
 /// Both verdicts, or why there is none, kept as an execution that has ended.
 ///
 /// # Errors
-/// `Storage` when it cannot be kept; a judge that fails is part of what is kept.
+/// `Storage` when it cannot be kept, `Unavailable` when nothing new is begun; a judge that fails is part of what is kept.
 pub async fn compare(app: &App, comparison: Comparison) -> Result<Id> {
+    app.check_open()?;
+    app.storage.check_room(&comparison.storage_account).await?;
     let build_time = app.clock.now_millis();
     let [one, two] = verdicts(app, &comparison).await?;
     let (status, document) = match (one, two) {

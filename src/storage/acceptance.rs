@@ -56,6 +56,7 @@ impl Storage {
         lease: Option<Duration>,
     ) -> Result<Begun> {
         let row = accepted(document, None)?;
+        self.check_room(&row.storage_account).await?;
         self.admit(R::KIND, row.document.len()).await?;
         let lease = self.lease(lease);
         let is_new = match key {

@@ -205,6 +205,7 @@ impl Storage {
         config: &CanaryConfig,
         is_update: bool,
     ) -> Result<()> {
+        self.check_room(account).await?;
         let mut row = self.config_row(id.as_str(), config, String::new());
         if self.index.take_name(account, &row, is_update).await? == Named::Refused {
             return Err(Error::Invalid(format!(

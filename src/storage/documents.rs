@@ -30,6 +30,7 @@ impl Storage {
     }
 
     pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
+        self.check_room(account).await?;
         let key = format!("{}/{id}/metric_sets.json", group::METRIC_SETS);
         let body = to_bytes(&sets)?;
         self.put(account, &key, body).await.map(|_| ())
@@ -84,6 +85,7 @@ impl Storage {
         id: &Id,
         archive: &CanaryExecutionStatusResponse,
     ) -> Result<()> {
+        self.check_room(account).await?;
         let there = self.newest(account, group::CANARY_ARCHIVE, id).await?;
         if there.is_some() {
             return Err(Error::Invalid(format!(
@@ -101,6 +103,7 @@ impl Storage {
         id: &Id,
         archive: &CanaryExecutionStatusResponse,
     ) -> Result<()> {
+        self.check_room(account).await?;
         let there = self.newest(account, group::CANARY_ARCHIVE, id).await?;
         let Some((_, before)) = there else {
             return Err(Error::Invalid(format!(
@@ -165,6 +168,7 @@ impl Storage {
             build_time: archive.build_time(),
             version,
             noted_at: self.clock.now_millis(),
+            pair_list_id: pair_list(archive),
             listing: listing(archive),
         }
     }
@@ -276,6 +280,12 @@ fn written_length(pair: &MetricSetPair) -> usize {
 
 /// Characters.
 const MOST_INDEXED: usize = 255;
+
+/// The list that an execution was judged by, if it has a name that a list can have.
+fn pair_list<R: Execution>(document: &R) -> String {
+    let list = document.told().list_id.and_then(|id| Id::parse(id).ok());
+    list.map_or_else(String::new, |id| id.to_string())
+}
 
 /// What lists show of an execution.
 pub(super) fn listing<R: Execution>(document: &R) -> Listing {

@@ -39,6 +39,7 @@ impl Storage {
         gone: Option<&Id>,
     ) -> Result<(Begun, Vec<Id>)> {
         let row = accepted(document, None)?;
+        self.check_room(&row.storage_account).await?;
         self.admit(R::KIND, row.document.len()).await?;
         let gone = gone.map(Id::as_str);
         let others = match self.index.start_flagger_run(key, &row, gone).await? {

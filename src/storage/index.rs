@@ -19,6 +19,7 @@ mod pins;
 mod postgres;
 mod retention;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,14 @@ impl Index {
     /// Whether other processes work on the same database.
     pub const fn is_shared(&self) -> bool {
         matches!(self.engine, Engine::Postgres)
+    }
+
+    /// Where its file lies, if it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.engine {
+            Engine::Sqlite(journal) => Some(journal.folder()),
+            Engine::Postgres => None,
+        }
     }
 
     /// Whether the database answers.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::index::{DueRow, Limit, Limits};
 use super::pins::pin_key;
+use super::unowned::Unowned;
 use super::{Storage, group};
 use crate::canary::{Id, Kind, iso_from_millis};
 use crate::config::{Retention, RetentionRule};
@@ -20,10 +21,10 @@ use crate::error::Result;
 pub const BATCH: usize = 1_000;
 
 /// Executions that are deleted at once.
-const DELETIONS: usize = 8;
+pub(super) const DELETIONS: usize = 8;
 
 /// A pass ends after so many that a store or the database did not let go.
-const FAILURES: usize = 10;
+pub(super) const FAILURES: usize = 10;
 
 /// The name of this work among the chores of the fleet.
 const CHORE: &str = "retention";
@@ -43,6 +44,8 @@ pub struct RetentionReport {
     pub failed: usize,
     /// One page of what is due, oldest first; of a deletion, what is deleted.
     pub due: Vec<DueExecution>,
+    /// Of metric sets and pairs that no execution owns.
+    pub unowned: Unowned,
     /// Accounts of which nothing can be told.
     pub left_out: Vec<LeftOut>,
 }
@@ -55,6 +58,9 @@ pub struct RetentionRules {
     pub max_age: Option<String>,
     #[schema(example = 500)]
     pub max_count: Option<u32>,
+    /// Of metric sets and pairs that no execution owns.
+    #[schema(example = "7d")]
+    pub unowned_max_age: Option<String>,
     /// They hold instead, for their applications.
     pub applications: Vec<ApplicationRules>,
 }
@@ -130,6 +136,7 @@ impl Storage {
         report.deleted = deleted.len();
         report.failed = failed;
         report.due = deleted.iter().map(|due| self.tell(due, &limits)).collect();
+        report.unowned = self.delete_unowned(&accounts).await?;
         Ok(report)
     }
 
@@ -137,7 +144,8 @@ impl Storage {
     pub(super) async fn retain(&self, accounts: &[String]) -> Result<()> {
         let now = self.clock.now_millis();
         let limits = self.limits();
-        if limits.keep_all() || accounts.is_empty() {
+        let keeps_all = limits.keep_all() && self.retention.unowned_max_age.is_none();
+        if keeps_all || accounts.is_empty() {
             return Ok(());
         }
         let next = now.saturating_add(millis(self.retention.every));
@@ -146,25 +154,29 @@ impl Storage {
         }
         if self.retention.dry_run {
             let total = self.count_due(accounts, &limits).await?;
+            let unowned = self.unowned(accounts).await?.total;
             tracing::info!(
                 total,
-                "a dry run: archived executions are due for deletion, GET /retention tells which"
+                unowned,
+                "a dry run: archived executions, and metric sets and pairs of nobody, are due for deletion; GET /retention tells which"
             );
             return Ok(());
         }
         let due = self.find_due(accounts, &limits, BATCH, 1).await?;
-        if due.is_empty() {
-            return Ok(());
-        }
         let found = due.len();
         let (deleted, failed) = self.delete_due(due).await;
-        tracing::info!(
-            deleted = deleted.len(),
-            failed,
-            "deleted archived executions"
-        );
+        if 0 < found {
+            tracing::info!(
+                deleted = deleted.len(),
+                failed,
+                "deleted archived executions"
+            );
+        }
+        let unowned = self.delete_unowned(accounts).await?;
         // There may be more; a pass that got nowhere waits all the same.
-        if found == BATCH && !deleted.is_empty() {
+        let more_executions = found == BATCH && !deleted.is_empty();
+        let more_unowned = unowned.deleted + unowned.failed < unowned.total && 0 < unowned.deleted;
+        if more_executions || more_unowned {
             self.index.put_off_chore(CHORE, now).await?;
         }
         Ok(())
@@ -181,6 +193,7 @@ impl Storage {
         report.total = self.count_due(accounts, &limits).await?;
         let due = self.find_due(accounts, &limits, limit, page).await?;
         report.due = due.iter().map(|due| self.tell(due, &limits)).collect();
+        report.unowned = self.unowned(accounts).await?;
         Ok(())
     }
 
@@ -279,7 +292,7 @@ impl Storage {
         Ok(list.and_then(|list| Id::parse(&list).ok()))
     }
 
-    async fn remove_all(&self, account: &str, group: &str, id: &Id) -> Result<()> {
+    pub(super) async fn remove_all(&self, account: &str, group: &str, id: &Id) -> Result<()> {
         let objects = self.objects(account)?;
         for entry in objects.list(&format!("{group}/{id}/")).await? {
             objects.delete(&entry.key).await?;
@@ -333,6 +346,7 @@ impl Storage {
             deleted: 0,
             failed: 0,
             due: Vec::new(),
+            unowned: Unowned::default(),
             left_out: Vec::new(),
         }
     }
@@ -353,6 +367,7 @@ impl RetentionRules {
         Self {
             max_age: config.rule.max_age.map(words),
             max_count: config.rule.max_count,
+            unowned_max_age: config.unowned_max_age.map(words),
             applications: own
                 .map(|(name, rule)| ApplicationRules {
                     name: name.clone(),
@@ -364,7 +379,7 @@ impl RetentionRules {
     }
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

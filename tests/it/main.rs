@@ -15,6 +15,7 @@ mod canary_configs;
 mod ci_docs;
 mod command;
 mod crash;
+mod disk;
 mod doors;
 mod doubts;
 mod economy;

@@ -12,7 +12,7 @@ use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
     Account, AccountType, Config, Database, Executions, Face, Limits, Log, LogFormat, Prometheus,
-    PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Storage,
+    PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Spare, Storage,
     TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
@@ -105,6 +105,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             replace_archives: false,
             refresh_timeout: 600 * second,
             max_object_bytes: 64 << 20,
+            min_free: Spare::Bytes(0),
         },
         executions: Executions {
             max_waiting: 1,

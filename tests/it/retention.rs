@@ -523,3 +523,77 @@ async fn an_account_whose_store_cannot_be_listed_is_left_out() {
     assert_eq!(told["leftOut"][0]["account"], "runs", "{told}");
     serin.service.stop().await;
 }
+
+/// As old as that, by its file.
+fn age(folder: &Path, key: &str, days: u64) {
+    let path = folder.join("kayenta").join(key);
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let written = std::time::SystemTime::now() - Duration::from_hours(24 * days);
+    file.set_modified(written).unwrap();
+}
+
+#[tokio::test]
+async fn metric_sets_and_pairs_that_no_execution_owns_go_when_they_are_old() {
+    on_each_database(async |database| {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        put_canary(folder, "web", "of-kayenta", 1);
+        let failed = json!({
+            "pipelineId": "own", "application": "web", "status": "terminal", "complete": true,
+            "buildTimeMillis": days_ago(1),
+        });
+        write(folder, &archive_key("own"), &failed);
+        let own = serin::storage::pair_list_of_run("own").to_string();
+        let lists = [
+            // group      id                  file                     days  stays
+            (
+                "metric_pairs",
+                "pairs-of-kayenta",
+                "metric_set_pairs.json",
+                100,
+                true,
+            ),
+            ("metric_pairs", &own, "metric_set_pairs.json", 100, true),
+            ("metric_pairs", "posted", "metric_set_pairs.json", 8, false),
+            (
+                "metric_pairs",
+                "posted-lately",
+                "metric_set_pairs.json",
+                6,
+                true,
+            ),
+            ("metrics", "posted", "metric_sets.json", 8, false),
+            ("metrics", "posted-lately", "metric_sets.json", 6, true),
+        ];
+        for (group, id, file, days, _) in lists {
+            let key = format!("{group}/{id}/{file}");
+            write(folder, &key, &json!([]));
+            age(folder, &key, days);
+        }
+        let before = keys(folder);
+        let rules = json!({"unownedMaxAge": "7d"});
+        let serin = start(folder, &rules, database.as_deref()).await;
+        let client = &serin.client;
+        let told = ok(client.get("/retention")).await;
+        assert_eq!(told["rules"]["unownedMaxAge"], "7d");
+        let due = json!({"total": 2, "deleted": 0, "failed": 0});
+        assert_eq!((&told["unowned"], &told["total"]), (&due, &json!(0)));
+        let dry = ok(client.post("/retention?dryRun=true", &Value::Null)).await;
+        assert_eq!((&dry["unowned"], &keys(folder)), (&due, &before));
+        let done = retain(client).await;
+        let expected = json!({"total": 2, "deleted": 2, "failed": 0});
+        assert_eq!((&done["unowned"], &done["deleted"]), (&expected, &json!(0)));
+        let gone = lists.iter().filter(|(.., stays)| !stays);
+        let gone: BTreeSet<_> = gone
+            .map(|(group, id, file, ..)| format!("{group}/{id}/{file}"))
+            .collect();
+        assert_eq!(keys(folder), &before - &gone);
+        // What owned them takes them with it.
+        assert_eq!(
+            client.delete("/canaryResultArchive/of-kayenta").await.0,
+            204
+        );
+        assert_eq!(retain(client).await["unowned"]["deleted"], 1);
+    })
+    .await;
+}

@@ -106,7 +106,7 @@ fn settings(section: &mut Section<'_>) -> Result<Prometheus> {
             Ok(Reuse {
                 enabled: section.flag("enabled")?,
                 overlap: section.duration("overlap", Duration::ZERO)?,
-                max_bytes: section.parsed("maxBytes", scalar::size)?,
+                max_bytes: section.size("maxBytes", 0)?,
             })
         })?,
         health_enabled: section.section("health", |section| {

@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::{Index, Listing};
 use crate::canary::Kind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::brief;
 
 /// What a listing of executions needs of an archived one.
@@ -19,12 +19,14 @@ pub struct ArchiveRow {
     /// Version of the object that the row was read from; empty when serin wrote it.
     pub version: String,
     pub noted_at: i64,
+    /// Of the pairs that it was judged by; empty when it tells none.
+    pub pair_list_id: String,
     pub listing: Listing,
 }
 
 impl Index {
     /// Id and version of every archive of an account; no version of a row that does not tell what
-    /// lists show as this version does, so that its object is read once more.
+    /// this version wants to know, so that its object is read once more.
     pub async fn each_archive_version(
         &self,
         account: &str,
@@ -33,7 +35,7 @@ impl Index {
     ) -> Result<()> {
         // Row by row: all rows of many archives at once are much larger than what is kept of them.
         let rows = sqlx::query(
-            "SELECT id, CASE WHEN brief IS NULL OR ($2 = 'analysis' AND brief NOT LIKE $3) \
+            "SELECT id, CASE WHEN brief IS NULL OR pair_list_id IS NULL OR ($2 = 'analysis' AND brief NOT LIKE $3) \
              THEN '' ELSE version END FROM archive WHERE account = $1 AND kind = $2",
         )
         .bind(account)
@@ -47,16 +49,45 @@ impl Index {
         self.ask("list archives", rows).await
     }
 
+    /// Id and list of pairs of every archive of an account.
+    ///
+    /// # Errors
+    /// `Unavailable` while a row does not tell, as a replica of the version before wrote it.
+    pub async fn each_pair_list(
+        &self,
+        account: &str,
+        mut note: impl FnMut(&str, &str),
+    ) -> Result<()> {
+        let mut are_known = true;
+        let rows = sqlx::query("SELECT id, pair_list_id FROM archive WHERE account = $1")
+            .bind(account)
+            .fetch(&self.read)
+            .try_for_each(|row| {
+                match row.get::<Option<String>, _>(1) {
+                    Some(list) => note(&row.get::<String, _>(0), &list),
+                    None => are_known = false,
+                }
+                future::ok(())
+            });
+        self.ask("list archives", rows).await?;
+        if are_known {
+            return Ok(());
+        }
+        let told = "not all archives tell their pairs yet; the next reconciliation asks them";
+        Err(Error::Unavailable(told.to_owned()))
+    }
+
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
         self.tell("note an archive", sqlx::query(
             "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at, \
-             canary_config_id, config_name, outcome, brief) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             canary_config_id, config_name, outcome, brief, pair_list_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
              ON CONFLICT (account, kind, id) DO UPDATE SET application = excluded.application, \
              status = excluded.status, build_time = excluded.build_time, \
              version = excluded.version, noted_at = excluded.noted_at, \
              canary_config_id = excluded.canary_config_id, config_name = excluded.config_name, \
-             outcome = excluded.outcome, brief = excluded.brief",
+             outcome = excluded.outcome, brief = excluded.brief, \
+             pair_list_id = excluded.pair_list_id",
         )
         .bind(account)
         .bind(row.kind.as_str())
@@ -70,6 +101,7 @@ impl Index {
         .bind(&row.listing.config_name)
         .bind(&row.listing.outcome)
         .bind(&row.listing.brief)
+        .bind(&row.pair_list_id)
         .execute(&self.write)).await.map(|_| ())
     }
 

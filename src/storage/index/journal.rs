@@ -31,12 +31,16 @@ impl Journal {
         }
     }
 
+    pub fn folder(&self) -> &Path {
+        match self.file.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        }
+    }
+
     /// Brings the log's entry in its folder to the disk; the log stays while it is open.
     pub async fn note_its_folder(&self) -> Result<()> {
-        let folder = match self.file.parent() {
-            Some(folder) if folder != Path::new("") => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = self.folder().to_owned();
         sync(move || File::open(folder)?.sync_all()).await?;
         self.written();
         self.flush().await

@@ -235,6 +235,7 @@ mod tests {
             build_time,
             version: String::new(),
             noted_at: 0,
+            pair_list_id: String::new(),
             listing: Listing {
                 canary_config_id: format!("{application}-id"),
                 config_name: format!("{application}-name"),

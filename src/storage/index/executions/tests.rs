@@ -154,6 +154,7 @@ async fn lists_join_rows_and_archives_newest_first() {
                 build_time,
                 version: String::new(),
                 noted_at: 0,
+                pair_list_id: String::new(),
                 listing: crate::storage::index::Listing {
                     outcome: outcome.to_owned(),
                     ..Default::default()
@@ -210,6 +211,7 @@ async fn lists_hold_the_outcomes_that_are_wanted_wherever_a_row_has_its_own() {
             build_time: 0,
             version: String::new(),
             noted_at: 0,
+            pair_list_id: String::new(),
             listing: listing(outcome),
         };
         let account = row("archived", 1).storage_account;

@@ -34,6 +34,7 @@ async fn archive(index: &Index, application: &str, id: &str, build_time: i64) {
         build_time,
         version: String::new(),
         noted_at: 0,
+        pair_list_id: String::new(),
         listing: crate::storage::index::Listing::default(),
     };
     index.put_archive("s3", &row).await.unwrap();
@@ -73,6 +74,7 @@ async fn age_and_count_hold_for_every_application_that_has_no_rule_of_its_own() 
             build_time: 1,
             version: String::new(),
             noted_at: 0,
+            pair_list_id: String::new(),
             listing: crate::storage::index::Listing::default(),
         };
         index.put_archive("other", &other).await.unwrap();
@@ -216,6 +218,34 @@ async fn a_chore_is_done_by_one_replica_and_again_when_it_is_due() {
         assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
         index.put_off_chore("sweep", 21).await.unwrap();
         assert!(index.take_chore("sweep", 21, 30).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_version_before_wrote_owns_what_nobody_knows_and_is_read_once_more() {
+    on_each(async |index| {
+        archive(&index, "web", "known", 1).await;
+        let lists = async || {
+            let mut lists = Vec::new();
+            let note = |id: &str, list: &str| lists.push((id.to_owned(), list.to_owned()));
+            let told = index.each_pair_list("s3", note).await;
+            told.map(|()| lists)
+        };
+        assert_eq!(
+            lists().await.unwrap(),
+            [("known".to_owned(), String::new())]
+        );
+        let forgotten = "UPDATE archive SET pair_list_id = NULL, version = 'v'";
+        sqlx::query(forgotten).execute(&index.write).await.unwrap();
+        assert!(lists().await.is_err());
+        let mut versions = Vec::new();
+        let note = |_: &str, version: &str| versions.push(version.to_owned());
+        index
+            .each_archive_version("s3", Kind::Canary, note)
+            .await
+            .unwrap();
+        assert_eq!(versions, [""]);
     })
     .await;
 }

@@ -1,0 +1,95 @@
+//! Whether the disks that serin writes to have room for more than what runs already.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use rustix::fs::statvfs;
+
+use super::Storage;
+use crate::config::{Account, Spare, Store};
+use crate::error::{Error, Result};
+
+/// Folders on disks of this machine.
+pub struct Disks {
+    min_free: Spare,
+    /// Where the embedded database lies.
+    database: Option<PathBuf>,
+    /// Of accounts.
+    accounts: IndexMap<String, PathBuf>,
+}
+
+impl Disks {
+    pub fn of(accounts: &[Account], database: Option<&Path>, min_free: Spare) -> Self {
+        let folders = accounts.iter().filter_map(|account| match &account.store {
+            Some(Store::File(file)) => Some((account.name.clone(), file.directory.clone())),
+            Some(Store::S3(_) | Store::Memory) | None => None,
+        });
+        Self {
+            min_free,
+            database: database.map(Path::to_owned),
+            accounts: folders.collect(),
+        }
+    }
+}
+
+impl Storage {
+    /// Whether something new may be put into an account, and its row beside it.
+    ///
+    /// # Errors
+    /// `Unavailable` when a disk is nearly full: what runs needs what is left.
+    pub async fn check_room(&self, account: &str) -> Result<()> {
+        self.check_database_room().await?;
+        match self.disks.accounts.get(account) {
+            Some(folder) => self.check_disk(&of_account(account), folder).await,
+            None => Ok(()),
+        }
+    }
+
+    /// By account, and of the database; none that is not on a disk of this machine.
+    pub async fn check_disks(&self) -> Vec<(String, Result<()>)> {
+        let mut checked = Vec::new();
+        if self.disks.database.is_some() {
+            checked.push(("database".to_owned(), self.check_database_room().await));
+        }
+        for (account, folder) in &self.disks.accounts {
+            let disk = self.check_disk(&of_account(account), folder).await;
+            checked.push((account.clone(), disk));
+        }
+        checked
+    }
+
+    async fn check_database_room(&self) -> Result<()> {
+        match &self.disks.database {
+            Some(folder) => self.check_disk("the database", folder).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What cannot be measured is not refused: the store tells what is wrong with it.
+    async fn check_disk(&self, of: &str, folder: &Path) -> Result<()> {
+        let folder = folder.to_owned();
+        let measured = tokio::task::spawn_blocking(move || statvfs(&folder)).await;
+        let Ok(disk) = measured.map_err(io::Error::other).and_then(|it| Ok(it?)) else {
+            return Ok(());
+        };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let least = self
+            .disks
+            .min_free
+            .of(disk.f_blocks.saturating_mul(disk.f_frsize));
+        if least <= free {
+            return Ok(());
+        }
+        Err(Error::Unavailable(format!(
+            "the disk of {of} is nearly full: {} MiB are free, and {} MiB are kept for what runs already \
+             (storage.minFree); the same call goes through once there is room",
+            free >> 20,
+            least >> 20
+        )))
+    }
+}
+
+fn of_account(name: &str) -> String {
+    format!("the account '{name}'")
+}

@@ -1,0 +1,126 @@
+//! Metric sets and pairs that no execution owns: what was posted, fetched by hand, or left behind.
+
+use std::collections::HashSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::retention::{BATCH, DELETIONS, FAILURES, millis};
+use super::{Storage, group};
+use crate::canary::Id;
+use crate::error::Result;
+
+/// Lists of metric sets and of pairs that are due for deletion, or were deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Unowned {
+    /// How many were due.
+    pub total: usize,
+    /// How many of them are deleted now.
+    pub deleted: usize,
+    /// How many could not be deleted; the log tells why. They are tried again.
+    pub failed: usize,
+}
+
+/// A list of metric sets or pairs.
+#[derive(PartialEq, Eq, Hash)]
+struct List {
+    group: &'static str,
+    id: Id,
+}
+
+/// Where a canary keeps its pairs: at the same place whenever it is run.
+pub fn pair_list_of_run(execution: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, execution.as_bytes())
+}
+
+impl Storage {
+    /// What is due in these accounts, which were reconciled; deletes nothing.
+    pub(super) async fn unowned(&self, accounts: &[String]) -> Result<Unowned> {
+        let mut found = Unowned::default();
+        for account in accounts {
+            found.total += self.unowned_of(account).await?.len();
+        }
+        Ok(found)
+    }
+
+    /// Deletes what is due in accounts that were reconciled just now, [`BATCH`] at most in each.
+    pub(super) async fn delete_unowned(&self, accounts: &[String]) -> Result<Unowned> {
+        let mut done = Unowned::default();
+        for account in accounts {
+            let due = self.unowned_of(account).await?;
+            done.total += due.len();
+            let mut deletions = stream::iter(due.into_iter().take(BATCH))
+                .map(|list| async move { self.remove_all(account, list.group, &list.id).await })
+                .buffer_unordered(DELETIONS);
+            let mut failed = 0;
+            while failed < FAILURES
+                && let Some(deleted) = deletions.next().await
+            {
+                match deleted {
+                    Ok(()) => done.deleted += 1,
+                    Err(error) => {
+                        tracing::warn!(account, %error, "cannot delete what no execution owns");
+                        failed += 1;
+                    }
+                }
+            }
+            done.failed += failed;
+        }
+        if 0 < done.deleted || 0 < done.failed {
+            let Unowned {
+                deleted, failed, ..
+            } = done;
+            tracing::info!(
+                deleted,
+                failed,
+                "deleted metric sets and pairs that no execution owns"
+            );
+        }
+        Ok(done)
+    }
+
+    /// They are listed before their owners, so that one that comes meanwhile is known.
+    async fn unowned_of(&self, account: &str) -> Result<Vec<List>> {
+        let Some(age) = self.retention.unowned_max_age else {
+            return Ok(Vec::new());
+        };
+        let until = self.clock.now_millis().saturating_sub(millis(age));
+        // Kayenta's canaries leave theirs, and know nothing of them afterwards.
+        let sets = self.older(account, group::METRIC_SETS, until).await?;
+        let mut pairs = self.older(account, group::METRIC_SET_PAIRS, until).await?;
+        if !pairs.is_empty() {
+            let owned = self.owned(account).await?;
+            pairs.retain(|list| !owned.contains(list.id.as_str()));
+        }
+        Ok(sets.into_iter().chain(pairs).collect())
+    }
+
+    /// What was written until then.
+    async fn older(&self, account: &str, group: &'static str, until: i64) -> Result<HashSet<List>> {
+        let mut older = HashSet::new();
+        let prefix = format!("{group}/");
+        let mut pages = self.objects(account)?.pages(&prefix);
+        while let Some(page) = pages.try_next().await? {
+            let entries = page.iter().filter(|entry| entry.updated_millis <= until);
+            let ids = entries.filter_map(|entry| Id::parse(entry.key.split('/').nth(1)?).ok());
+            older.extend(ids.map(|id| List { group, id }));
+        }
+        Ok(older)
+    }
+
+    /// The lists of pairs that executions own: those that run first, as they may be archived meanwhile.
+    async fn owned(&self, account: &str) -> Result<HashSet<String>> {
+        let mut owned = HashSet::new();
+        for id in self.index.execution_ids().await? {
+            owned.insert(pair_list_of_run(&id).to_string());
+        }
+        let note = |id: &str, list: &str| {
+            owned.insert(pair_list_of_run(id).to_string());
+            owned.insert(list.to_owned());
+        };
+        self.index.each_pair_list(account, note).await?;
+        Ok(owned)
+    }
+}
