@@ -82,7 +82,7 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJu
         ("configurationAccountName" = Option<String>, Query),
         ("storageAccountName" = Option<String>, Query),
     ),
-    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
 pub async fn initiate_judge_comparison(
     State(app): State<App>,
     query: Query,

@@ -88,7 +88,7 @@ pub async fn list_metrics_service_metadata(
 /// Try a Prometheus query
 ///
 /// Fetches as an execution would and stores the metric sets; with `dryRun=true` answers the text
-/// of the query instead.
+/// of the query instead, or why it would be refused.
 #[utoipa::path(post, path = "/fetch/prometheus/query", tag = "accounts",
     params(
         ("metricSetName" = String, Query), ("metricName" = String, Query),
@@ -102,7 +102,7 @@ pub async fn list_metrics_service_metadata(
         ("dryRun" = Option<bool>, Query),
         ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
     ),
-    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem)))]
+    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
 pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Response> {
     let metric = metric(&query)?;
     let source = app.metric_source(query.text("metricsAccountName"))?;
@@ -116,6 +116,8 @@ pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Re
     if query.is_true("dryRun") {
         return Ok(Json(json!({"query": source.query(&request)?})).into_response());
     }
+    app.check_open()?;
+    app.storage.check_room(store).await?;
     let sets = source.fetch(&request, &app.budget.share()).await?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
     app.storage.put_metric_sets(store, &id, &sets).await?;

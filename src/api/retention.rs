@@ -36,12 +36,13 @@ pub async fn show_retention(State(app): State<App>, query: Query) -> Result<Json
 /// `retention.dryRun` is set, and with `dryRun=true`, nothing is deleted.
 #[utoipa::path(post, path = "/retention", tag = "operations",
     params(("dryRun" = Option<bool>, Query)),
-    responses((status = 200, body = RetentionReport), (status = 400, body = Problem)))]
+    responses((status = 200, body = RetentionReport), (status = 400, body = Problem), (status = 503, body = Problem, description = "serin is shutting down")))]
 pub async fn run_retention(
     State(app): State<App>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<RetentionReport>> {
     let is_dry = is_dry(query.as_deref().unwrap_or_default())?;
+    app.check_open()?;
     Ok(Json(app.storage.retain_now(is_dry).await?))
 }
 

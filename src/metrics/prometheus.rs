@@ -135,7 +135,15 @@ impl MetricSource for Prometheus {
     }
 
     fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
-        query_text(request, &self.scope_label)
+        if !self.raw_values {
+            quoted::check(request)?;
+        }
+        let query = query_text(request, &self.scope_label)?;
+        let limit = self.fetching.limits.query_text;
+        if limit < query.len() {
+            return Err(Error::Invalid(template::too_long(limit)));
+        }
+        Ok(query)
     }
 
     async fn fetch(
@@ -145,16 +153,9 @@ impl MetricSource for Prometheus {
     ) -> Result<Vec<MetricSet>> {
         query_of(request)?;
         let range = Range::of(request.scope)?;
-        if !self.raw_values {
-            quoted::check(request)?;
-        }
         let name = request.metric.name.as_deref().unwrap_or_default();
         loop {
             let query = self.query(request)?;
-            let limit = self.fetching.limits.query_text;
-            if limit < query.len() {
-                return Err(Error::Invalid(template::too_long(limit)));
-            }
             let _text = match share.hold(query.len() * QUERY_COPIES) {
                 Ok(held) => held,
                 Err(refused) => {

@@ -304,6 +304,11 @@ async fn until_serin_ends_it_answers_and_begins_nothing() {
     let prometheus = ScriptedPrometheus::start(move |_| series(1.0).after(slow)).await;
     let (mut serin, _folder) = process(&prometheus.url).await;
     let client = serin.client.clone();
+    let mut named = adhoc(&["a"])["canaryConfig"].clone();
+    named["id"] = "stored".into();
+    named["name"] = "stored".into();
+    named["applications"] = json!(["web"]);
+    assert_eq!(client.post("/canaryConfig", &named).await.0, 200);
     let id = client.start_canary("/canary", &adhoc(&["a"])).await;
     let holding = [SILENT, HALF_PREFACE, PREFACE, HALF_HEAD, HALF_BODY]
         .map(|sent| connect(&client.url, sent));
@@ -314,6 +319,16 @@ async fn until_serin_ends_it_answers_and_begins_nothing() {
         let fresh = Client::new(&client.url);
         let posted = fresh.http.post(format!("{}/canary", client.url));
         let posted = posted.json(&adhoc(&["a"])).send().await.unwrap();
+        for path in [
+            "/judges/comparison?canaryConfigId=stored&metricSetPairListId=b&passThreshold=95&marginalThreshold=75",
+            "/fetch/prometheus/query?metricSetName=a&metricName=a&step=60&customFilter=PromQL:a",
+            "/retention",
+        ] {
+            let posted = fresh.http.post(format!("{}{path}", client.url));
+            let posted = posted.send().await.unwrap();
+            assert_eq!(posted.status(), 503, "{path}");
+            assert_eq!(posted.headers()["retry-after"], "2", "{path}");
+        }
         let read = fresh.get(&path).await.0;
         let ready = client.get("/health/readiness").await.0;
         let lives = client.get("/health/liveness").await.0;

@@ -336,3 +336,46 @@ async fn a_query_of_spinnakers_mcp_server_is_tried() {
         (expected, "60")
     );
 }
+
+#[tokio::test]
+async fn a_dry_run_shows_no_query_that_the_fetch_would_refuse() {
+    let serin = Serin::start("http://127.0.0.1:9").await;
+    let long = "a".repeat(17 << 10);
+    let cases = [
+        ("PromQL:m{v=\"${scope}\"}", "a|b", None),
+        (
+            "PromQL:m{v=\"${scope}\"}",
+            "x\"}) or vector(1) #",
+            Some("'scope' holds a \""),
+        ),
+        ("PromQL:m{v=\"${scope}\"}", &long, Some("limits.queryText")),
+    ];
+    for (template, scope, expected) in cases {
+        let told = async |dry: &str| {
+            let asked = serin
+                .client
+                .http
+                .post(format!("{}/fetch/prometheus/query", serin.client.url));
+            let asked = asked.query(&[
+                ("metricSetName", "m"),
+                ("metricName", "m"),
+                ("step", "60"),
+                ("dryRun", dry),
+                ("start", "2024-06-01T01:00:00Z"),
+                ("end", "2024-06-01T01:05:00Z"),
+                ("customFilter", template),
+                ("scope", scope),
+            ]);
+            answer(asked).await
+        };
+        let (status, dry) = told("true").await;
+        match expected {
+            None => assert_eq!((status, &dry["query"]), (200, &json!("m{v=\"a|b\"}"))),
+            Some(expected) => {
+                assert_eq!(status, 400, "{dry}");
+                assert!(dry["message"].as_str().unwrap().contains(expected), "{dry}");
+                assert_eq!(told("false").await, (status, dry));
+            }
+        }
+    }
+}
