@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod file;
+mod guarded;
 pub mod import;
 pub mod index;
 mod memory;
@@ -33,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indexmap::IndexMap;
 use moka::future::Cache;
 use tokio::sync::{Mutex, Notify, OnceCell};

@@ -62,7 +62,7 @@ pub async fn judge(
         metric_set_pair_list: pairs,
     })
     .map_err(|cause| Error::Internal(format!("cannot write a question: {cause}")))?;
-    let question = axum::body::Bytes::from(question);
+    let question = bytes::Bytes::from(question);
 
     let attempts = (|| ask(http, &url, &question))
         .retry(
@@ -98,7 +98,7 @@ fn client(url: &str) -> Result<reqwest::Client> {
 async fn ask(
     http: &reqwest::Client,
     url: &str,
-    question: &axum::body::Bytes,
+    question: &bytes::Bytes,
 ) -> Result<CanaryJudgeResult, Failed> {
     let request = http
         .post(url)

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 
 use super::index::{ConfigRow, Named};
 use super::{CachedConfig, Storage, does_not_exist, group, not_found, to_bytes};

@@ -1,6 +1,6 @@
 //! Metric sets, their pairs, and archives: one object under an id.
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

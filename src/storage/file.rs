@@ -1,20 +1,21 @@
 //! Objects in a local directory.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use axum::body::Bytes;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::objects::{ObjectEntry, ObjectStore, too_large};
+use super::guarded::{Backend, Failure, Guarded};
+use super::objects::ObjectEntry;
 use crate::config::FileAccount;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Files that are being written lie here, beside the root folder.
 const UNFINISHED: &str = ".unfinished";
@@ -25,43 +26,38 @@ const PAGE: usize = 1000;
 /// How old an unfinished file must be before it is taken for the leftover of a crash.
 const LEFTOVER: Duration = Duration::from_hours(1);
 
+pub type FileStore = Guarded<Folder>;
+
+/// The folder of one account.
 #[derive(Clone)]
-pub struct FileStore {
+pub struct Folder {
     root: PathBuf,
     unfinished: PathBuf,
-    /// Of an object that is read.
-    most: u64,
 }
 
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
 impl FileStore {
-    /// Creates the directories, and removes what a crash left unfinished.
+    /// Removes what a crash left unfinished. The root folder is made with the first object: one that
+    /// is not there may be a disk that is not mounted.
     ///
     /// # Errors
-    /// `Storage` when the directory cannot be created.
-    pub fn open(account: &FileAccount) -> Result<Self> {
-        let store = Self {
+    /// `Storage` when nothing can be written there.
+    pub fn open(account: &FileAccount) -> Result<Self, Error> {
+        let folder = Folder {
             root: account.directory.join(&account.root_folder),
             unfinished: account.directory.join(UNFINISHED),
-            most: u64::MAX,
         };
-        for folder in [&store.root, &store.unfinished] {
-            fs::create_dir_all(folder).map_err(|cause| {
-                Error::storage(
-                    format!("cannot create the folder '{}'", folder.display()),
-                    cause,
-                )
-            })?;
-        }
-        store.remove_leftovers();
-        Ok(store)
+        fs::create_dir_all(&folder.unfinished).map_err(|cause| {
+            let told = format!("cannot create the folder '{}'", folder.unfinished.display());
+            Error::storage(told, cause)
+        })?;
+        folder.remove_leftovers();
+        Ok(Self::around(folder))
     }
+}
 
-    /// Reads no object that has more bytes.
-    #[must_use]
-    pub fn reading(self, most: u64) -> Self {
-        Self { most, ..self }
-    }
-
+impl Folder {
     fn remove_leftovers(&self) {
         for entry in fs::read_dir(&self.unfinished)
             .into_iter()
@@ -81,9 +77,8 @@ impl FileStore {
         let mut path = self.root.clone();
         for part in key.split('/') {
             if part.is_empty() || part == "." || part == ".." || part.len() > 255 {
-                return Err(Error::Invalid(format!(
-                    "'{key}' cannot be stored in a folder: its parts must have 1 to 255 bytes"
-                )));
+                let told = "cannot be stored in a folder: its parts must have 1 to 255 bytes";
+                return Err(Failure::Refused(Error::Invalid(format!("'{key}' {told}"))));
             }
             path.push(part);
         }
@@ -132,7 +127,7 @@ impl FileStore {
 
     /// Only what was put here as a file: a link leads to what others keep elsewhere, and a pipe
     /// never ends.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    fn read(&self, path: &Path, most: u64) -> io::Result<Content> {
         let folders = path.ancestors().skip(1);
         for folder in folders.take_while(|folder| *folder != self.root) {
             if fs::symlink_metadata(folder)?.is_symlink() {
@@ -154,17 +149,16 @@ impl FileStore {
             return Err(io::Error::other("it is no regular file"));
         }
         let mut body = Vec::new();
-        let most = self.most;
         if most < metadata.len() {
-            return Err(io::Error::other(too_large(metadata.len(), most)));
+            return Ok(Content::TooLarge(metadata.len()));
         }
         // It may grow while it is read.
         file.take(most.saturating_add(1)).read_to_end(&mut body)?;
         let bytes = body.len() as u64;
         if most < bytes {
-            return Err(io::Error::other(too_large(bytes, most)));
+            return Ok(Content::TooLarge(bytes));
         }
-        Ok(body)
+        Ok(Content::Whole(body.into()))
     }
 
     /// A root folder that vanished is not an empty one: a disk may not be mounted.
@@ -214,28 +208,37 @@ impl FileStore {
 
     async fn off_thread<T: Send + 'static>(
         &self,
-        what: String,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store))
-            .await
-            .map_err(io::Error::other)
-            .flatten()
-            .map_err(|cause| self.failed(&what, cause))
+        let folder = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&folder);
+            done.map_err(|cause| folder.failure(&cause))
+        });
+        done.await.unwrap_or_else(|cause| {
+            let (why, cause) = (cause.to_string(), cause.to_string());
+            Err(Failure::Wrong { why, cause })
+        })
     }
 
-    fn failed(&self, what: &str, cause: io::Error) -> Error {
-        let told = format!("{what} in the folder '{}': {cause}", self.root.display());
+    fn failure(&self, cause: &io::Error) -> Failure {
+        let (why, told) = (cause.to_string(), cause.to_string());
         match cause.kind() {
+            ErrorKind::NotFound if self.root_is_there().is_err() => Failure::Gone(why),
             // Once there is room again, or the disk can be written, the same goes through.
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => {
-                tracing::error!("{told}");
-                Error::Unavailable(told)
+                Failure::Away { why, cause: told }
             }
-            _ => Error::storage(told, cause),
+            _ => Failure::Wrong { why, cause: told },
         }
     }
+}
+
+/// What is in a file.
+enum Content {
+    Whole(Bytes),
+    /// So many bytes, or more.
+    TooLarge(u64),
 }
 
 /// The page that a walk fills, and where full ones go.
@@ -284,38 +287,39 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[async_trait]
-impl ObjectStore for FileStore {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+impl Backend for Folder {
+    async fn get(&self, key: &str, most: u64) -> Result<Option<Bytes>> {
         let path = self.path(key)?;
-        self.off_thread(format!("cannot read '{key}'"), move |store| {
-            match store.read(&path) {
-                Ok(body) => Ok(Some(Bytes::from(body))),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
+        let read = self.off_thread(move |folder| match folder.read(&path, most) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                folder.root_is_there().map(|()| None)
             }
-        })
-        .await
+            read => read.map(Some),
+        });
+        match read.await? {
+            None => Ok(None),
+            Some(Content::Whole(body)) => Ok(Some(body)),
+            Some(Content::TooLarge(bytes)) => Err(Failure::TooLarge(bytes)),
+        }
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<String> {
         let path = self.path(key)?;
-        self.off_thread(format!("cannot write '{key}'"), move |store| {
-            store.write(&path, &body)
-        })
-        .await
+        self.off_thread(move |folder| folder.write(&path, &body))
+            .await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
-        self.off_thread(format!("cannot delete '{key}'"), move |_| {
+        self.off_thread(move |folder| {
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => folder.root_is_there()?,
+                removed => removed?,
             }
-            if let Some(folder) = path.parent() {
+            if let Some(parent) = path.parent() {
                 // Only an empty folder goes.
-                let _ = fs::remove_dir(folder);
-                let _ = folder.parent().map(sync_folder);
+                let _ = fs::remove_dir(parent);
+                let _ = parent.parent().map(sync_folder);
             }
             Ok(())
         })
@@ -323,17 +327,17 @@ impl ObjectStore for FileStore {
     }
 
     fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
-        let folder = match self.path(prefix.trim_end_matches('/')) {
-            Ok(folder) => folder,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
+        let path = match self.path(prefix.trim_end_matches('/')) {
+            Ok(path) => path,
+            Err(failure) => return stream::iter([Err(failure)]).boxed(),
         };
         let (sender, receiver) = mpsc::channel(1);
-        let walk = self.off_thread(format!("cannot list '{prefix}'"), move |store| {
+        let walk = self.off_thread(move |folder| {
             let mut found = Found {
                 page: Vec::new(),
                 pages: sender,
             };
-            store.walk(&folder, &mut found)?;
+            folder.walk(&path, &mut found)?;
             found.send()
         });
         let pages = stream::unfold(receiver, async |mut receiver| {
@@ -344,6 +348,26 @@ impl ObjectStore for FileStore {
         let end = stream::once(walk).filter_map(async |walked| walked.err().map(Err));
         stream::select(pages, end).boxed()
     }
+
+    async fn create(&self) -> Result<()> {
+        self.off_thread(|folder| {
+            fs::create_dir_all(&folder.unfinished)?;
+            fs::create_dir_all(&folder.root)
+        })
+        .await
+    }
+
+    fn place(&self, key: &str) -> String {
+        let root = self.root.display();
+        match key {
+            "" => format!("the folder '{root}'"),
+            key => format!("'{key}' in the folder '{root}'"),
+        }
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -351,7 +375,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::storage::objects::contract;
+    use crate::storage::objects::ObjectStore;
 
     fn store(directory: &Path) -> FileStore {
         let account = FileAccount {
@@ -359,18 +383,6 @@ mod tests {
             root_folder: "kayenta".to_owned(),
         };
         FileStore::open(&account).unwrap()
-    }
-
-    #[tokio::test]
-    async fn keeps_the_contract() {
-        let folder = tempfile::tempdir().unwrap();
-        contract(&store(folder.path())).await;
-        assert_eq!(
-            fs::read_dir(folder.path().join(UNFINISHED))
-                .unwrap()
-                .count(),
-            0
-        );
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
-use super::objects::{ObjectEntry, too_large};
+use super::guarded::too_large;
+use super::objects::ObjectEntry;
 use super::{Account, Storage, group};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionStatusResponse, Execution,

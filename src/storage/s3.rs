@@ -3,7 +3,7 @@
 mod connection;
 mod failure;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -12,27 +12,27 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Object};
-use axum::body::Bytes;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::objects::{ObjectEntry, ObjectStore, too_large};
+use super::guarded::{Backend, Failure, Guarded};
+use super::objects::ObjectEntry;
 use crate::config::S3Account;
-use crate::error::{Error, Result};
 use connection::Connection;
-use failure::{code, no_answer};
+use failure::code;
 
 /// How often an object is read again when its body breaks off.
 const BROKEN_BODIES: usize = 3;
 
+pub type S3Store = Guarded<Bucket>;
+
 /// The bucket of one account. The client is made with the first call, so that a start never waits.
-pub struct S3Store {
+pub struct Bucket {
     account: S3Account,
     connection: Connection,
-    /// A bucket that was there and is gone is not an empty one, and is not made anew.
-    was_there: AtomicBool,
-    /// Of an object that is read.
-    most: u64,
 }
+
+type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// How far a listing is.
 enum Place {
@@ -50,20 +50,14 @@ enum Collected {
 
 impl S3Store {
     pub fn new(account: S3Account) -> Self {
-        Self {
+        Self::around(Bucket {
             account,
             connection: Connection::default(),
-            was_there: AtomicBool::new(false),
-            most: u64::MAX,
-        }
+        })
     }
+}
 
-    /// Reads no object that has more bytes.
-    #[must_use]
-    pub fn reading(self, most: u64) -> Self {
-        Self { most, ..self }
-    }
-
+impl Bucket {
     /// Sends a request, and once more with fresh credentials when those at hand are refused.
     async fn send<T, E, Sent>(
         &self,
@@ -74,7 +68,7 @@ impl S3Store {
         Sent: Future<Output = Result<T, SdkError<E>>>,
     {
         let first = self.connection.client(&self.account).await;
-        let answer = match request(first.client.clone()).await {
+        match request(first.client.clone()).await {
             Err(error) if failure::is_refused(&error) => {
                 match self.connection.renewed(&self.account, &first).await {
                     Some(renewed) => request(renewed.client).await,
@@ -82,20 +76,8 @@ impl S3Store {
                 }
             }
             answer => answer,
-        };
-        if answer
-            .as_ref()
-            .err()
-            .is_none_or(|error| code(error) == "NoSuchKey")
-        {
-            self.was_there.store(true, Ordering::Relaxed);
         }
-        answer.map_err(Box::new)
-    }
-
-    /// Whether the bucket is missing because nothing has been put into it yet.
-    fn is_not_made_yet<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> bool {
-        code(error) == "NoSuchBucket" && !self.was_there.load(Ordering::Relaxed)
+        .map_err(Box::new)
     }
 
     /// The key in the bucket; a root folder may have slashes around it, or be empty.
@@ -107,112 +89,38 @@ impl S3Store {
         }
     }
 
-    async fn create_bucket(&self) -> Result<()> {
-        let connected = self.connection.client(&self.account).await;
-        let mut request = connected
-            .client
-            .create_bucket()
-            .bucket(&self.account.bucket);
-        if let (Some(region), None) = (&self.account.region, &self.account.endpoint)
-            && region != "us-east-1"
-        {
-            let place = CreateBucketConfiguration::builder()
-                .location_constraint(BucketLocationConstraint::from(region.as_str()));
-            request = request.create_bucket_configuration(place.build());
-        }
-        match request.send().await {
-            Ok(_) => {
-                tracing::info!(bucket = self.account.bucket, "created the bucket");
-                Ok(())
-            }
-            Err(error) if code(&error).starts_with("BucketAlready") => Ok(()),
-            Err(error) => Err(self.failed("create the bucket of", "", &error)),
-        }
-    }
-
-    fn failed<E>(&self, verb: &str, key: &str, error: &SdkError<E>) -> Error
+    fn failure<E>(&self, error: &SdkError<E>) -> Failure
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let why = match code(error) {
-            "NoSuchBucket" => "NoSuchBucket; it was there before, and is not made anew".to_owned(),
-            _ => failure::why(error, self.account.timeout),
-        };
+        if code(error) == "NoSuchBucket" {
+            return Failure::Gone("NoSuchBucket".to_owned());
+        }
+        let why = failure::why(error, self.account.timeout);
         let cause = DisplayErrorContext(error).to_string();
         if failure::may_pass(error) {
-            return self.away(verb, key, &why, &cause);
-        }
-        self.error(verb, key, &why, cause)
-    }
-
-    /// What the store did not do now, it may do later.
-    fn away(&self, verb: &str, key: &str, why: &str, cause: &str) -> Error {
-        let told = self.told(verb, key, why);
-        tracing::warn!(cause, "a store is away: {told}");
-        Error::Unavailable(told)
-    }
-
-    fn error(
-        &self,
-        verb: &str,
-        key: &str,
-        why: &str,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Error {
-        Error::storage(self.told(verb, key, why), cause)
-    }
-
-    fn told(&self, verb: &str, key: &str, why: &str) -> String {
-        let bucket = &self.account.bucket;
-        let place = match key {
-            "" => format!("s3 bucket '{bucket}'"),
-            key => format!("'{}' in s3 bucket '{bucket}'", self.full(key)),
-        };
-        format!("cannot {verb} {place}: {why}")
-    }
-
-    async fn read(&self, key: &str) -> Result<Option<Bytes>> {
-        let mut broken = 0;
-        loop {
-            let get = |client: Client| {
-                let request = client.get_object().bucket(&self.account.bucket);
-                request.key(self.full(key)).send()
-            };
-            let object = match self.send(get).await {
-                Ok(object) => object,
-                Err(error) if code(&error) == "NoSuchKey" || self.is_not_made_yet(&error) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(self.failed("read", key, &error)),
-            };
-            // The SDK tries a request again, and not the body of its answer.
-            match self.collect(object).await {
-                Ok(Collected::Whole(body)) => return Ok(Some(body)),
-                Ok(Collected::TooLarge(bytes)) => {
-                    let why = too_large(bytes, self.most);
-                    return Err(self.error("read", key, &why, why.clone()));
-                }
-                Err(_) if broken < BROKEN_BODIES => broken += 1,
-                Err(cause) => {
-                    let cause = DisplayErrorContext(cause).to_string();
-                    return Err(self.away("read", key, "it breaks off", &cause));
-                }
-            }
+            Failure::Away { why, cause }
+        } else {
+            Failure::Wrong { why, cause }
         }
     }
 
     /// A server may tell no length, or another one.
-    async fn collect(&self, mut object: GetObjectOutput) -> Result<Collected, ByteStreamError> {
+    async fn collect(
+        &self,
+        mut object: GetObjectOutput,
+        most: u64,
+    ) -> Result<Collected, ByteStreamError> {
         let told = object.content_length().unwrap_or(0);
         let told = u64::try_from(told).unwrap_or(0);
-        if self.most < told {
+        if most < told {
             return Ok(Collected::TooLarge(told));
         }
         let mut body = Vec::new();
         while let Some(bytes) = object.body.try_next().await? {
             body.extend_from_slice(&bytes);
             let read = body.len() as u64;
-            if self.most < read {
+            if most < read {
                 return Ok(Collected::TooLarge(read));
             }
         }
@@ -232,12 +140,12 @@ impl S3Store {
         };
         let page = match self.send(list).await {
             Ok(page) => page,
-            Err(error) if self.is_not_made_yet(&error) => return Ok(None),
-            Err(error) => return Err(self.failed("list", prefix, &error)),
+            Err(error) => return Err(self.failure(&error)),
         };
         let next = next_place(&page, after.as_deref()).ok_or_else(|| {
             let why = "the listing is cut short, and the server does not tell how to go on";
-            self.error("list", prefix, why, why)
+            let (why, cause) = (why.to_owned(), why.to_owned());
+            Failure::Wrong { why, cause }
         })?;
         let root = self.full("");
         let objects = page.contents.unwrap_or_default();
@@ -273,14 +181,31 @@ fn entry(object: &Object, root: &str) -> Option<ObjectEntry> {
 }
 
 #[async_trait]
-impl ObjectStore for S3Store {
-    async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        let limit = self.account.timeout;
-        let read = tokio::time::timeout(limit, self.read(key)).await;
-        read.unwrap_or_else(|_| {
-            let why = no_answer(limit);
-            Err(self.away("read", key, &why, &why))
-        })
+impl Backend for Bucket {
+    async fn get(&self, key: &str, most: u64) -> Result<Option<Bytes>> {
+        let mut broken = 0;
+        loop {
+            let get = |client: Client| {
+                let request = client.get_object().bucket(&self.account.bucket);
+                request.key(self.full(key)).send()
+            };
+            let object = match self.send(get).await {
+                Ok(object) => object,
+                Err(error) if code(&error) == "NoSuchKey" => return Ok(None),
+                Err(error) => return Err(self.failure(&error)),
+            };
+            // The SDK tries a request again, and not the body of its answer.
+            match self.collect(object, most).await {
+                Ok(Collected::Whole(body)) => return Ok(Some(body)),
+                Ok(Collected::TooLarge(bytes)) => return Err(Failure::TooLarge(bytes)),
+                Err(_) if broken < BROKEN_BODIES => broken += 1,
+                Err(cause) => {
+                    let why = "it breaks off".to_owned();
+                    let cause = DisplayErrorContext(cause).to_string();
+                    return Err(Failure::Away { why, cause });
+                }
+            }
+        }
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<String> {
@@ -289,16 +214,10 @@ impl ObjectStore for S3Store {
             let request = request.key(self.full(key)).content_type("application/json");
             request.body(ByteStream::from(body.clone())).send()
         };
-        let written = match self.send(put).await {
-            Err(error) if self.is_not_made_yet(&error) => {
-                self.create_bucket().await?;
-                self.send(put).await
-            }
-            written => written,
-        };
-        written
-            .map(|written| written.e_tag.unwrap_or_default())
-            .map_err(|error| self.failed("write", key, &error))
+        match self.send(put).await {
+            Ok(written) => Ok(written.e_tag.unwrap_or_default()),
+            Err(error) => Err(self.failure(&error)),
+        }
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -307,9 +226,9 @@ impl ObjectStore for S3Store {
             request.key(self.full(key)).send()
         };
         match self.send(delete).await {
-            Err(error) if code(&error) == "NoSuchKey" || self.is_not_made_yet(&error) => Ok(()),
-            Err(error) => Err(self.failed("delete", key, &error)),
             Ok(_) => Ok(()),
+            Err(error) if code(&error) == "NoSuchKey" => Ok(()),
+            Err(error) => Err(self.failure(&error)),
         }
     }
 
@@ -317,7 +236,37 @@ impl ObjectStore for S3Store {
         stream::try_unfold(Place::Start, move |place| self.page(prefix, place)).boxed()
     }
 
-    fn expect_objects(&self) {
-        self.was_there.store(true, Ordering::Relaxed);
+    async fn create(&self) -> Result<()> {
+        let place = match (&self.account.region, &self.account.endpoint) {
+            (Some(region), None) if region != "us-east-1" => Some(
+                CreateBucketConfiguration::builder()
+                    .location_constraint(BucketLocationConstraint::from(region.as_str()))
+                    .build(),
+            ),
+            _ => None,
+        };
+        let create = |client: Client| {
+            let request = client.create_bucket().bucket(&self.account.bucket);
+            request
+                .set_create_bucket_configuration(place.clone())
+                .send()
+        };
+        match self.send(create).await {
+            Ok(_) => Ok(()),
+            Err(error) if code(&error).starts_with("BucketAlready") => Ok(()),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    fn place(&self, key: &str) -> String {
+        let bucket = &self.account.bucket;
+        match key {
+            "" => format!("s3 bucket '{bucket}'"),
+            key => format!("'{}' in s3 bucket '{bucket}'", self.full(key)),
+        }
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        Some(self.account.timeout)
     }
 }

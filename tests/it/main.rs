@@ -14,6 +14,7 @@ mod by_hand;
 mod canary_configs;
 mod ci_docs;
 mod command;
+mod contract;
 mod crash;
 mod disk;
 mod doors;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use futures::StreamExt;
 use serin::config::S3Account;
 use serin::config::S3Credentials;
-use serin::storage::objects::{ObjectStore, contract};
+use serin::storage::objects::ObjectStore;
 use serin::storage::s3::S3Store;
 
 use crate::harness::service;
@@ -27,14 +27,6 @@ pub fn account(endpoint: &str, bucket: &str) -> S3Account {
         }),
         timeout: Duration::from_secs(45),
     }
-}
-
-#[tokio::test]
-async fn keeps_the_contract() {
-    let Some(endpoint) = service("SERIN_TEST_S3_ENDPOINT") else {
-        return;
-    };
-    contract(&S3Store::new(account(&endpoint, "contract"))).await;
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use futures::future::join_all;
 use serin::config::{S3Account, S3Credentials};
 use serin::error::Result;
-use serin::storage::objects::{ObjectStore, contract};
+use serin::storage::objects::ObjectStore;
 use serin::storage::s3::S3Store;
 
+use crate::contract::contract;
 use crate::scripted_s3::{Asked, Fate, ScriptedS3};
 
 const KEY: &str = "metrics/a/m.json";
