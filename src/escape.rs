@@ -6,12 +6,23 @@ use std::fmt::Write as _;
 /// On one line: what breaks lines, moves the cursor, turns the direction of writing or is not seen
 /// at all stands as JSON escapes it, so that a JSON text stays the same value.
 pub fn line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_steering) {
+    without(text, is_steering)
+}
+
+/// A whole document: its lines and tabs stay.
+pub fn document(text: &str) -> Cow<'_, str> {
+    without(text, |character| {
+        is_steering(character) && !matches!(character, '\n' | '\t')
+    })
+}
+
+fn without(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_steering(character) {
+        if is_escaped(character) {
             push_escaped(&mut shown, character);
         } else {
             shown.push(character);
@@ -130,6 +141,12 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(line(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_document_keeps_its_lines() {
+        let text = "a\n\tb\r\u{1b}[2J\u{202e}\n";
+        assert_eq!(document(text), "a\n\tb\\r\\u001b[2J\\u202e\n");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{assets, find};
 use crate::app::App;
 use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, MetricSetPair, iso_from_millis};
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::report::series::{self, Series};
 use crate::report::view::{self, MetricView, RunView};
 
@@ -93,6 +94,8 @@ pub async fn report(State(app): State<App>, Path(id): Path<String>) -> Result<Re
         (header::CONTENT_SECURITY_POLICY, header_value(&policy)?),
         (header::CONTENT_DISPOSITION, header_value(&name)?),
     ];
+    // It is opened in a browser, and also shown on a terminal.
+    let text = escape::document(&text).into_owned();
     Ok((headers, Html(text)).into_response())
 }
 

@@ -53,13 +53,13 @@ pub async fn write(
     file: &Path,
     client: &Client,
 ) -> anyhow::Result<()> {
-    let bytes = match format {
-        Format::Junit => junit(ending).to_string()?.into_bytes(),
-        Format::Markdown => markdown(ending).into_bytes(),
-        Format::Json => format!("{:#}\n", ending.document).into_bytes(),
+    let text = match format {
+        Format::Junit => junit(ending).to_string()?,
+        Format::Markdown => markdown(ending),
+        Format::Json => format!("{:#}\n", ending.document),
         Format::Html => html(ending, client).await?,
     };
-    put(file, &bytes)
+    put(file, escape::document(&text).as_bytes())
 }
 
 fn put(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -71,7 +71,7 @@ fn put(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The page of the canary that decided, in one file.
-async fn html(ending: &Ending, client: &Client) -> anyhow::Result<Vec<u8>> {
+async fn html(ending: &Ending, client: &Client) -> anyhow::Result<String> {
     let run = ending.run.as_ref().ok_or_else(|| {
         anyhow::anyhow!(
             "there is no page of '{}': nothing of it was judged",
@@ -79,7 +79,8 @@ async fn html(ending: &Ending, client: &Client) -> anyhow::Result<Vec<u8>> {
         )
     })?;
     let path = format!("{}/{}/report.html", Kind::Canary.page(), run.id);
-    Ok(client.bytes(&path).await?)
+    let page = client.bytes(&path).await?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
 /// Adds to a file that others may have written to before.

@@ -18,6 +18,8 @@ async fn a_server_judges_what_it_has_and_every_report_is_written() {
         .collect();
     let mut config = plan(&metrics)["canaryConfig"].clone();
     config["applications"] = json!(["shop"]);
+    // On a terminal it would hide what came before.
+    config["metrics"][0]["name"] = "bad\u{1b}[2J\u{9b}1A\u{202e}\u{200b}\r".into();
     let (status, _) = serin.client.post("/canaryConfig", &config).await;
     assert_eq!(status, 200);
 
@@ -71,6 +73,18 @@ async fn a_server_judges_what_it_has_and_every_report_is_written() {
         "{junit}"
     );
     assert!(read("canary.html").contains("<!doctype html>"));
+    for name in [
+        "canary.json",
+        "summary.md",
+        "step.md",
+        "junit.xml",
+        "canary.html",
+    ] {
+        let text = read(name);
+        let steering = ['\u{1b}', '\u{9b}', '\u{202e}', '\u{200b}', '\r'];
+        assert!(!text.contains(steering), "{name}: {text}");
+        assert!(text.contains("u202e"), "{name}: {text}");
+    }
 }
 
 #[tokio::test]
