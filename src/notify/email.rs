@@ -12,6 +12,8 @@ use secrecy::ExposeSecret;
 use super::message::Message;
 use crate::config::{Email, SmtpTls};
 use crate::error::with_causes;
+use crate::escape;
+use crate::http::Secrets;
 use crate::outbox::{Failed, reveal};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,13 +36,16 @@ pub async fn send(email: &Email, message: &Message, at: i64) -> Result<(), Faile
         .port(email.port)
         .tls(tls)
         .timeout(Some(TIMEOUT));
+    let mut secrets = Secrets::default();
     if let (Some(user), Some(password)) = (&email.username, &email.password) {
         let password = reveal(password).await?.expose_secret().to_owned();
+        // Together they are sent like this.
+        secrets = Secrets::new([&*password, &*format!("\0{user}\0{password}")]);
         transport = transport.credentials(Credentials::new(user.clone(), password));
     }
     let sent = transport.build().send(letter).await;
     sent.map(|_| ()).map_err(|cause| {
-        let why = format!("'{server}': {}", with_causes(&cause));
+        let why = secrets.taken_out_of(format!("'{server}': {}", with_causes(&cause)));
         let code = cause.status().map(|code| code.to_string());
         match code.as_deref() {
             // Who may send is a matter of the configuration, which can be put right.
@@ -60,13 +65,17 @@ fn letter(
     let at = Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let mut letter = lettre::Message::builder()
         .from(from)
-        .subject(message.title.replace(['\r', '\n'], " "))
+        .subject(escape::line(&message.title))
         .date(UNIX_EPOCH + at)
         .message_id(Some(format!("<{}@{domain}>", message.id)));
     for to in &email.to {
         letter = letter.to(to.parse()?);
     }
-    let both = MultiPart::alternative_plain_html(text(message), html(message));
+    let (text, html) = (text(message), html(message));
+    let both = MultiPart::alternative_plain_html(
+        escape::document(&text).into_owned(),
+        escape::document(&html).into_owned(),
+    );
     Ok(letter.multipart(both)?)
 }
 

@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::message::shortened;
 use crate::config::{Given, check_url};
+use crate::http::Secrets;
 use crate::outbox::{Failed, Http, reveal};
 
 /// How much of an answer is told.
@@ -25,11 +26,8 @@ pub async fn send(
         return Ok(());
     }
     // It may say the address again.
-    let text = answer.text.replace(url.path(), "…");
-    let text = url
-        .query()
-        .map_or(text.clone(), |secret| text.replace(secret, "…"));
-    let text = shortened(&text, TOLD_CHARACTERS);
+    let secrets = Secrets::new([url.path(), url.query().unwrap_or_default()]);
+    let text = shortened(&secrets.taken_out_of(answer.text), TOLD_CHARACTERS);
     let host = url.host_str().unwrap_or_default();
     let why = format!("'{host}' answered {}: {text}", answer.status);
     Err(match answer.status {

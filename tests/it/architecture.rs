@@ -27,7 +27,9 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ("outbox", &["app", "config", "error", "http"]),
     (
         "notify",
-        &["app", "outbox", "storage", "canary", "config", "error"],
+        &[
+            "app", "outbox", "storage", "canary", "config", "http", "escape", "error",
+        ],
     ),
     (
         "actions",

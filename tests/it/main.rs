@@ -19,6 +19,7 @@ mod crash;
 mod disk;
 mod doors;
 mod doubts;
+mod echoes;
 mod economy;
 mod edge;
 mod end_to_end;

@@ -131,6 +131,56 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request) -> StatusCode {
     }
 }
 
+/// Refuses everything, and says all that it was sent.
+pub async fn echo() -> String {
+    async fn answer(request: Request) -> (StatusCode, String) {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 10 << 20).await.unwrap();
+        let mut told = head.uri.to_string();
+        for (name, value) in &head.headers {
+            told += &format!("\n{name}: {}", value.to_str().unwrap());
+        }
+        told += &String::from_utf8_lossy(&body);
+        (StatusCode::UNAUTHORIZED, told)
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+/// A mail server that lets nobody in by that mechanism, and says what it was sent.
+pub fn echoing_mail(mechanism: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let say_again = move |mut stream: &TcpStream| -> Option<()> {
+        let mut lines = BufReader::new(stream).lines();
+        stream.write_all(b"220 here\r\n").ok()?;
+        loop {
+            let line = lines.next()?.ok()?;
+            let answer = match line.split(' ').next()? {
+                "EHLO" => format!("250-here\r\n250 AUTH {mechanism}\r\n"),
+                "AUTH" if mechanism == "LOGIN" => {
+                    stream.write_all(b"334 VXNlcm5hbWU6\r\n").ok()?;
+                    lines.next()?.ok()?;
+                    stream.write_all(b"334 UGFzc3dvcmQ6\r\n").ok()?;
+                    format!("535 no: {}\r\n", lines.next()?.ok()?)
+                }
+                "AUTH" => format!("535 no: {line}\r\n"),
+                _ => "250 yes\r\n".to_owned(),
+            };
+            stream.write_all(answer.as_bytes()).ok()?;
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || say_again(&stream.unwrap()));
+        }
+    });
+    port
+}
+
 /// A mail server that takes what comes.
 #[derive(Clone)]
 pub struct MailServer {
