@@ -16,6 +16,7 @@ use super::came::Came;
 use super::connect::{self, Credentials};
 use super::counts::Counts;
 use super::range::Range;
+use super::too_large;
 use crate::budget::{Held, Refused, Share};
 use crate::config::{Config, PrometheusAccount, Retry};
 use crate::error::{FetchError, Result};
@@ -309,12 +310,7 @@ impl Client {
         match refused {
             Refused::Later { wanted } => Unanswered::Later { wanted },
             Refused::TooMany { most } => {
-                let message = format!(
-                    "what the queries of one execution answer takes more memory than the {} MiB that it \
-                     may have (limits.execution): a larger step, a shorter range, fewer series or shorter \
-                     queries are wanted",
-                    most >> 20
-                );
+                let message = too_large(most).to_string();
                 Unanswered::TooLarge(Box::new(self.error(call, None, message)))
             }
         }
