@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::problem::Problem;
 
@@ -53,35 +53,61 @@ impl Documents {
         }
     }
 
+    /// Only what is read can be large, and is made again as it was.
     pub async fn answer(self, request: Request, next: Next) -> Response {
-        let Ok(Ok(_turn)) = timeout(PATIENCE, self.made.acquire()).await else {
-            return too_many();
-        };
-        let response = next.run(request).await;
-        let size = response.body().size_hint().exact().unwrap_or_default();
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        if size < GRAIN {
-            return response;
+        if request.method() != Method::GET {
+            return next.run(request).await;
         }
-        // One that is larger than all the memory has it alone.
-        let wanted = u32::try_from(size.div_ceil(GRAIN).min(self.grains)).unwrap_or(u32::MAX);
-        let memory = Arc::clone(&self.memory).acquire_many_owned(wanted);
-        let Ok(Ok(memory)) = timeout(PATIENCE, memory).await else {
-            return too_many();
-        };
-        let (parts, body) = response.into_parts();
-        match axum::body::to_bytes(body, size).await {
-            Ok(document) => {
-                let held = Held {
-                    document,
-                    _memory: memory,
-                };
-                Response::from_parts(parts, Body::from(Bytes::from_owner(held)))
+        let (parts, _) = request.into_parts();
+        let until = Instant::now() + PATIENCE;
+        let mut taken: Option<OwnedSemaphorePermit> = None;
+        loop {
+            let Ok(Ok(turn)) = timeout_at(until, self.made.acquire()).await else {
+                return too_many();
+            };
+            let request = Request::from_parts(parts.clone(), Body::empty());
+            let response = next.clone().run(request).await;
+            let size = response.body().size_hint().exact().unwrap_or_default();
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            if size < GRAIN {
+                return response;
             }
-            // It is one piece that is there.
-            Err(cause) => {
-                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, cause.to_string()).into_response()
+            // One that is larger than all the memory has it alone.
+            let grains = size.div_ceil(GRAIN).min(self.grains);
+            let have = taken.take();
+            let memory = have.filter(|memory| grains <= memory.num_permits());
+            let wanted = u32::try_from(grains).unwrap_or(u32::MAX);
+            let memory = memory.or_else(|| {
+                let memory = Arc::clone(&self.memory);
+                memory.try_acquire_many_owned(wanted).ok()
+            });
+            if let Some(memory) = memory {
+                return held(response, size, memory).await;
             }
+            // While it waits it keeps neither its turn from small ones nor what was made.
+            drop((response, turn));
+            let memory = Arc::clone(&self.memory).acquire_many_owned(wanted);
+            let Ok(Ok(memory)) = timeout_at(until, memory).await else {
+                return too_many();
+            };
+            taken = Some(memory);
+        }
+    }
+}
+
+async fn held(response: Response, size: usize, memory: OwnedSemaphorePermit) -> Response {
+    let (parts, body) = response.into_parts();
+    match axum::body::to_bytes(body, size).await {
+        Ok(document) => {
+            let held = Held {
+                document,
+                _memory: memory,
+            };
+            Response::from_parts(parts, Body::from(Bytes::from_owner(held)))
+        }
+        // It is one piece that is there.
+        Err(cause) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, cause.to_string()).into_response()
         }
     }
 }
@@ -89,4 +115,41 @@ impl Documents {
 fn too_many() -> Response {
     let told = "too many large documents wait for their readers (server.answerMemory); the same call may go through later";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, told).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn small_documents_wait_for_no_large_ones() {
+        let documents = Documents::of(2 * GRAIN);
+        let router = Router::new()
+            .route("/large", get(|| async { "x".repeat(2 * GRAIN) }))
+            .route("/small", get(|| async { "x" }))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                documents.clone().answer(request, next)
+            }));
+        let asked = |path: &'static str| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            router.clone().oneshot(request)
+        };
+        let first = asked("/large").await.unwrap();
+        assert_eq!(first.status(), StatusCode::OK);
+        let waiting: Vec<_> = (0..2 * MADE_AT_ONCE)
+            .map(|_| tokio::spawn(asked("/large")))
+            .collect();
+        tokio::time::sleep(PATIENCE / 50).await;
+        let small = tokio::time::timeout(PATIENCE / 10, asked("/small"));
+        assert_eq!(small.await.unwrap().unwrap().status(), StatusCode::OK);
+        // Whoever takes it makes room for the next.
+        drop(first);
+        let (next, ..) = futures::future::select_all(waiting).await;
+        assert_eq!(next.unwrap().unwrap().status(), StatusCode::OK);
+    }
 }

@@ -20,7 +20,7 @@ use tower_http::trace::TraceLayer;
 use super::bodies::Bodies;
 use super::hosts::Hosts;
 use super::problem::Problem;
-use super::{gate, refusal};
+use super::{TooMany, gate, refusal};
 use crate::config::Server;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +63,7 @@ where
                 refusal::log(Arc::clone(&lines), request, next)
             }))
             .layer(CatchPanicLayer::custom(answer_panic))
+            .layer(middleware::from_fn(refuse_too_many))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
                 hosts.clone().check(request, next)
             }))
@@ -172,6 +173,14 @@ async fn protect(request: Request, next: Next) -> Response {
             .or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+async fn refuse_too_many(request: Request, next: Next) -> Response {
+    if request.extensions().get::<TooMany>().is_none() {
+        return next.run(request).await;
+    }
+    let told = "too many requests are being answered (server.maxConnections); the same call may go through later";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, told).into_response()
 }
 
 /// 504, not 503: a POST may have begun something, and Orca sends a POST again after a 503.

@@ -281,17 +281,15 @@ async fn answer(
         (Body::new(body), Some(has_come))
     };
     let request = api::plain_path(Request::from_parts(parts, body));
-    let request = if server.gate_aliases {
+    let mut request = if server.gate_aliases {
         api::without_gate(request)
     } else {
         request
     };
-    let mut response = if connection.may_answer() {
-        router.oneshot(request).await?
-    } else {
-        drop(request);
-        api::busy()
-    };
+    if !connection.may_answer() {
+        request.extensions_mut().insert(api::TooMany);
+    }
+    let mut response = router.oneshot(request).await?;
     if has_come.is_some_and(|has_come| !has_come.load(Ordering::Relaxed)) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);

@@ -498,3 +498,36 @@ async fn a_list_is_no_object() {
     assert_eq!(client.post("/metricSetList", &json!([])).await.0, 200);
     assert_eq!(client.post("/metricSetList", &json!({})).await.0, 400);
 }
+
+#[tokio::test]
+async fn a_request_too_many_is_refused_as_any_other() {
+    let slow = Duration::from_secs(3);
+    let prometheus = ScriptedPrometheus::start(move |_| series(1.0).after(slow)).await;
+    let keys = [("server.maxConnections", "2")];
+    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
+    let id = serin.client.start_canary("/canary", &adhoc(&["a"])).await;
+    let many = reqwest::Client::builder().http2_prior_knowledge();
+    let many = many.build().unwrap();
+    let url = &serin.client.url;
+    let wait = format!("{url}/canary/{id}?wait=20s");
+    let waiting = [many.get(&wait).send(), many.get(&wait).send()].map(tokio::spawn);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let refused = many.get(format!("{url}/v2/canaries/{id}")).send().await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.status(), 503);
+    for header in ["retry-after", "x-request-id", "x-content-type-options"] {
+        assert!(refused.headers().contains_key(header), "{header}");
+    }
+    let told: Value = refused.json().await.unwrap();
+    // In the words of Gate, as on a path of Gate.
+    assert_eq!(told["error"], "Service Unavailable", "{told}");
+    assert!(
+        told["message"]
+            .as_str()
+            .unwrap()
+            .contains("server.maxConnections")
+    );
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+    }
+}
