@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use serin::config::Database;
 use serin::storage::index::Index;
@@ -225,6 +226,64 @@ async fn what_a_killed_replica_had_is_taken_over_within_fifteen_seconds() {
         "{:?}",
         killed.elapsed()
     );
+}
+
+#[tokio::test]
+async fn who_comes_back_after_its_lease_does_not_win() {
+    let Some(mut fleet) = Fleet::new().await else {
+        return;
+    };
+    // The first who asks would let the canary fail, much later.
+    let late = Duration::from_secs(8);
+    let is_first = Arc::new(AtomicBool::new(true));
+    let asked_first = Arc::clone(&is_first);
+    fleet.prometheus = ScriptedPrometheus::start(move |asked| {
+        let is_bad = asked.params["query"].contains("v2");
+        match (asked_first.load(Ordering::SeqCst), is_bad) {
+            (true, true) => series(4.0).after(late),
+            (true, false) => series(1.0).after(late),
+            (false, _) => series(1.0),
+        }
+    })
+    .await;
+    let variables = [
+        ("SERIN__DATABASE__URL", fleet.database.as_str()),
+        ("SERIN__EXECUTIONS__LEASE", "2s"),
+    ];
+    let (directory, url) = (fleet.folder.path(), fleet.prometheus.url.as_str());
+    let start = |port| Process::start_with(directory, url, port, &variables);
+    let (one, two) = (start(free_port()).await, start(free_port()).await);
+    let mut body = adhoc(&["a"]);
+    body["canaryConfig"]["metrics"][0]["analysisConfigurations"] =
+        json!({"canary": {"direction": "increase"}});
+    let begun = Instant::now();
+    let id = one.client.start_canary("/canary", &body).await;
+    while fleet.prometheus.asked().len() < 2 {
+        assert!(begun.elapsed() < late / 2);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    is_first.store(false, Ordering::SeqCst);
+    one.signal(Signal::STOP);
+    let won = two.client.poll(&id).await;
+    let score = &won["result"]["judgeResult"]["score"];
+    assert_eq!(score["classification"], "Pass", "{won}");
+    let archive = format!("/canaryResultArchive/{id}");
+    let kept = loop {
+        match two.client.get(&archive).await {
+            (200, kept) => break kept,
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    // What it asked for lies there when it goes on.
+    let rest = (late + Duration::from_secs(1)).saturating_sub(begun.elapsed());
+    tokio::time::sleep(rest).await;
+    one.signal(Signal::CONT);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for client in [&one.client, &two.client] {
+        assert_eq!(client.get(&format!("/canary/{id}")).await.1, won);
+        assert_eq!(client.get(&archive).await.1, kept);
+        assert_eq!(client.get("/health/liveness").await.0, 200);
+    }
 }
 
 #[tokio::test]
