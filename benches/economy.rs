@@ -63,13 +63,14 @@ async fn run(interval: i64, reuse: bool) {
     let clock = Clock::settable(START);
     let sources = metrics::open(&config, &clock).expect("a source");
     let source = &sources[0];
+    let budget = Budget::new(config.limits.memory, config.limits.execution);
 
     let begun = Instant::now();
     let mut last = 0;
     for number in 1..=INTERVALS {
         let end = START + number * interval * MINUTE;
         clock.set(end + 1000);
-        let queries = (0..ANALYSES * METRICS * 2).map(|index| fetch(source, index, end));
+        let queries = (0..ANALYSES * METRICS * 2).map(|index| fetch(source, &budget, index, end));
         let counts = futures::stream::iter(queries).buffer_unordered(64);
         last = counts
             .fold(0, |sum, count| async move { sum + count })
@@ -86,7 +87,7 @@ async fn run(interval: i64, reuse: bool) {
 }
 
 /// How many samples the window holds.
-async fn fetch(source: &Arc<dyn MetricSource>, index: usize, end: i64) -> u64 {
+async fn fetch(source: &Arc<dyn MetricSource>, budget: &Budget, index: usize, end: i64) -> u64 {
     let metric = json!({"name": "m", "query": {
         "type": "prometheus", "metricName": format!("m{}", index / 2 % METRICS),
         "customInlineTemplate": "version=\"${scope}\"",
@@ -102,8 +103,10 @@ async fn fetch(source: &Arc<dyn MetricSource>, index: usize, end: i64) -> u64 {
         metric: &metric,
         scope: &scope,
     };
-    let share = Budget::new(None, 160 << 20).share();
-    let sets = source.fetch(&request, &share).await.expect("an answer");
+    let sets = source
+        .fetch(&request, &budget.share())
+        .await
+        .expect("an answer");
     sets.iter().map(|set| set.values.len() as u64).sum()
 }
 

@@ -220,14 +220,9 @@ pub fn router(app: &App, address: IpAddr) -> Router {
     layers::surround(routes, server, edge).with_state(app.clone())
 }
 
-/// To a request beyond those that can be answered at once.
-pub fn busy() -> Response {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "too many requests are being answered (server.maxConnections); the same call may go through later",
-    )
-    .into_response()
-}
+/// On a request beyond those that can be answered at once.
+#[derive(Clone, Copy, Debug)]
+pub struct TooMany;
 
 /// Makes paths plain before they are routed: `//canary/` is `/canary`.
 pub fn plain_path<B>(mut request: Request<B>) -> Request<B> {

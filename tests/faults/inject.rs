@@ -99,9 +99,8 @@ async fn one(world: &World, fault: &Fault, lasts: Duration) -> anyhow::Result<bo
         }
         Fault::Terminate { replica } => {
             let replica = &world.replicas[*replica];
-            let Ok(_busy) = replica.busy.try_lock() else {
-                return Ok(false);
-            };
+            // An update comes to every replica, whatever else happened to it.
+            let _busy = replica.busy.lock().await;
             replica.signal("TERM")?;
             let start = tokio::time::Instant::now();
             while !replica.ended() {
