@@ -118,7 +118,9 @@ pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wro
         let other = || Wrong::other(body, &format!("its status is '{status}', not 'success'"));
         return Err(told.map_or_else(other, Wrong::Told));
     }
-    if let Some(kind) = answer.result_type.filter(|kind| kind != MATRIX) {
+    // Where stores behind it failed, Prometheus writes an empty type beside `null`.
+    let kind = answer.result_type.filter(|kind| !kind.is_empty());
+    if let Some(kind) = kind.filter(|kind| kind != MATRIX) {
         return Err(Wrong::other(body, &no_matrix(&kind)));
     }
     let Some(series) = answer.series else {
@@ -381,6 +383,14 @@ mod tests {
         assert_eq!(texts.max(), Some(1_024 + '…'.len_utf8()));
         assert_eq!((answered.warnings.len(), answered.infos.len()), (20, 0));
         assert!(!answered.is_partial);
+    }
+
+    #[test]
+    fn an_answer_may_be_nothing_but_a_warning() {
+        let body = r#"{"status":"success","data":{"resultType":"","result":null},"warnings":["store-2: deadline exceeded"]}"#;
+        let answered = read(body.as_bytes(), &LIMITS, 0).unwrap();
+        assert_eq!(answered.partial(), ["store-2: deadline exceeded"]);
+        assert!(answered.series.is_empty());
     }
 
     fn sets(result: &Value) -> Vec<MetricSet> {
