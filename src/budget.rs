@@ -112,12 +112,13 @@ impl Share {
     /// As [`Share::take`], and waits until there is enough.
     ///
     /// # Errors
-    /// When there never is.
-    pub async fn take_in_turn(&self, bytes: usize) -> Result<(), Refused> {
+    /// When there never is: as many an execution may have.
+    pub async fn take_in_turn(&self, bytes: usize) -> Result<(), usize> {
         loop {
             match self.take(bytes) {
+                Ok(()) => return Ok(()),
                 Err(Refused::Later { wanted }) => self.wait(wanted).await,
-                taken => return taken,
+                Err(Refused::TooMany { most }) => return Err(most),
             }
         }
     }

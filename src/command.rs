@@ -27,7 +27,7 @@ use log::start_log;
 pub use serve::Service;
 pub use tell::failed;
 
-use crate::config::{LoadOptions, Loaded, Secrets, Unread};
+use crate::config::{LoadOptions, Loaded, SecretEngines, Unread};
 use crate::secrets::Engines;
 
 #[derive(Subcommand)]
@@ -84,7 +84,7 @@ impl Configured {
         self.load_with(&Unread).or_else(|_| self.load())
     }
 
-    fn load_with(&self, secrets: &dyn Secrets) -> anyhow::Result<Loaded> {
+    fn load_with(&self, secrets: &dyn SecretEngines) -> anyhow::Result<Loaded> {
         let options = LoadOptions {
             file: self.config.clone(),
             prometheus_url: self.prometheus.clone(),

@@ -34,7 +34,7 @@ pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load_with, print};
 pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};
 pub use scalar::{duration, nearest};
-pub use secret::{Reference, Secrets, Unread};
+pub use secret::{Reference, SecretEngines, Unread};
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-use crate::config::{Reference, Secrets};
+use crate::config::{Reference, SecretEngines};
 pub use kubernetes::Cluster;
 
 /// For one secret, all attempts included.
@@ -53,7 +53,7 @@ enum Kept<'a> {
     },
 }
 
-impl Secrets for Engines {
+impl SecretEngines for Engines {
     fn read(&self, reference: &Reference) -> Result<Vec<u8>, String> {
         let kept = Kept::of(reference)?;
         let key = reference.given("k");

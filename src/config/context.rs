@@ -10,7 +10,7 @@ use tempfile::TempPath;
 use super::layers::COMPILED_IN;
 use super::placeholder::{Unresolved, expand};
 use super::scalar::{self, relax};
-use super::secret::{Reference, Secrets};
+use super::secret::{Reference, SecretEngines};
 
 const KUBERNETES: &str = "k8s";
 const KUBERNETES_ENABLED: &str = "spinnaker.secrets.kubernetes.enabled";
@@ -25,7 +25,7 @@ pub struct Context<'a> {
     /// The origin whose texts hold placeholders.
     pub file: Option<&'a str>,
     pub warnings: RefCell<Vec<String>>,
-    pub secrets: &'a dyn Secrets,
+    pub secrets: &'a dyn SecretEngines,
     /// Secrets that keys want as files; they go with the last that holds them.
     pub files: RefCell<Vec<TempPath>>,
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::context::Context;
 use super::layers::{COMPILED_IN, Layer};
 use super::read::read;
-use super::secret::{Refused, Secrets};
+use super::secret::{Refused, SecretEngines};
 use super::{Config, Error, Result, text};
 
 /// Every key with its meaning and its default.
@@ -37,7 +37,7 @@ pub struct Loaded {
 }
 
 /// The configuration of this process.
-pub fn load(options: &LoadOptions, secrets: &dyn Secrets) -> Result<Loaded> {
+pub fn load(options: &LoadOptions, secrets: &dyn SecretEngines) -> Result<Loaded> {
     load_with(options, &environment(), secrets)
 }
 
@@ -50,7 +50,7 @@ pub fn load_from(options: &LoadOptions, environment: &BTreeMap<String, String>) 
 pub fn load_with(
     options: &LoadOptions,
     environment: &BTreeMap<String, String>,
-    secrets: &dyn Secrets,
+    secrets: &dyn SecretEngines,
 ) -> Result<Loaded> {
     let variable = |name| environment.get(name).filter(|text| !text.is_empty());
     let file = options

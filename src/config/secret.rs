@@ -22,7 +22,7 @@ pub struct Reference {
 }
 
 /// Reads what references stand for.
-pub trait Secrets {
+pub trait SecretEngines {
     /// # Errors
     /// Why it cannot be had.
     fn read(&self, reference: &Reference) -> Result<Vec<u8>, String>;
@@ -31,7 +31,7 @@ pub trait Secrets {
 /// For who only wants settings that are no secrets: those are left out.
 pub struct Unread;
 
-impl Secrets for Unread {
+impl SecretEngines for Unread {
     fn read(&self, _: &Reference) -> Result<Vec<u8>, String> {
         Ok(Vec::new())
     }
@@ -40,7 +40,7 @@ impl Secrets for Unread {
 /// For who has none to read.
 pub(super) struct Refused;
 
-impl Secrets for Refused {
+impl SecretEngines for Refused {
     fn read(&self, reference: &Reference) -> Result<Vec<u8>, String> {
         Err(format!("the engine '{}' is not served", reference.engine))
     }

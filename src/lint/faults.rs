@@ -36,6 +36,7 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
             }
         })
         .collect();
+    let metric = || canary.metrics.as_ref()?.get(at?);
     match members[..] {
         ["name"] if is_given(&canary.name) => Code::BadName,
         ["name" | "applications"] => Code::NotStorable,
@@ -48,20 +49,16 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
             Code::TooLarge
         }
         ["metrics"] => Code::NoMetrics,
-        ["metrics", "name"] => {
-            let metric = at.and_then(|at| canary.metrics.as_ref()?.get(at));
-            match metric {
-                Some(metric) if is_given(&metric.name) => Code::DuplicateMetric,
-                _ => Code::NoMetricName,
-            }
-        }
-        ["metrics", "query"] => match at.and_then(|at| canary.metrics.as_ref()?.get(at)) {
+        ["metrics", "name"] => match metric() {
+            Some(metric) if is_given(&metric.name) => Code::DuplicateMetric,
+            _ => Code::NoMetricName,
+        },
+        ["metrics", "query"] => match metric() {
             Some(metric) if metric.query.is_some() => Code::TooLarge,
             _ => Code::NoQuery,
         },
         ["metrics", "query", "type"] => {
-            let metric = at.and_then(|at| canary.metrics.as_ref()?.get(at));
-            let query = metric.and_then(|metric| metric.query.as_ref());
+            let query = metric().and_then(|metric| metric.query.as_ref());
             match query.and_then(|query| misspelt(query.kind())) {
                 Some(_) => Code::MisspeltSource,
                 None => Code::OtherSource,

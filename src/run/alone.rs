@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{execute, in_place, spawn};
 use crate::app::App;
+use crate::error::Error;
 use crate::storage::{Claim, Company};
 
 /// How often to look for them.
@@ -48,6 +49,18 @@ impl Suspects {
         }
         self.looked = Some(Instant::now());
     }
+}
+
+/// Why what never comes to an end is not begun again.
+pub fn given_up(app: &App, claim: &Claim, what: &str) -> Option<Error> {
+    let is_hopeless = claim.is_hopeless(app.config.executions.max_attempts);
+    is_hopeless.then(|| {
+        // The first time beside others, and then alone.
+        let starts = claim.failures + 1;
+        Error::Invalid(format!(
+            "{what} was started {starts} times and never came to an end; it is given up"
+        ))
+    })
 }
 
 async fn run(app: &App, attempt: i64) {

@@ -9,6 +9,7 @@ use ulid::Ulid;
 use uuid::Uuid;
 
 use super::admission::{Admission, admit_for};
+use super::alone::given_up;
 use super::plan::{Plan, run_number};
 use super::stages::{Failure, Stage};
 use crate::actions::Judgement;
@@ -46,11 +47,7 @@ pub async fn advance(
     passed: &mut Option<Judgement>,
 ) -> Result<Option<i64>> {
     let now = app.clock.now_millis();
-    let attempts = app.config.executions.max_attempts;
-    if claim.is_hopeless(attempts) {
-        let error = Error::Invalid(format!(
-            "a step of the analysis was started {attempts} times and never came to an end; it is given up"
-        ));
+    if let Some(error) = given_up(app, claim, "a step of the analysis") {
         end_failed(app, analysis, exception(error, now)).await?;
         return Ok(None);
     }

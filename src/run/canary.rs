@@ -10,10 +10,11 @@ use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
+use super::alone::given_up;
 use super::stages::{Failure, Stage, Stages};
 use super::{analysis, gauges, remote_judge};
 use crate::app::App;
-use crate::budget::{Refused, Share};
+use crate::budget::Share;
 use crate::canary::{
     Attributes, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
     CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, Execution,
@@ -54,13 +55,10 @@ pub async fn run(
     show: impl Fn(&Stages),
 ) -> CanaryExecutionStatusResponse {
     let mut stages = Stages::new(status.config.as_ref().map_or(0, metric_count));
-    let outcome = if claim.is_hopeless(app.config.executions.max_attempts) {
+    let outcome = if let Some(error) = given_up(app, claim, "the execution") {
         Err(Failure {
             stage: Stage::Setup,
-            error: Error::Invalid(format!(
-                "the execution was started {} times and never came to an end; it is given up",
-                claim.failures + 1
-            )),
+            error,
         })
     } else {
         let limit = app.config.executions.deadline;
@@ -172,10 +170,7 @@ async fn steps(
 
 /// Takes memory from the share, when it is its turn.
 async fn take(share: &Share, bytes: usize) -> Result<()> {
-    let taken = share.take_in_turn(bytes).await;
-    taken.map_err(|refused| match refused {
-        Refused::TooMany { most } | Refused::Later { wanted: most } => metrics::too_large(most),
-    })
+    share.take_in_turn(bytes).await.map_err(metrics::too_large)
 }
 
 /// What was fetched is not given up because the store is down for a while.
