@@ -12,6 +12,7 @@ mod list;
 mod page;
 mod run;
 mod runs;
+mod times;
 
 use axum::Router;
 use axum::middleware;

@@ -180,7 +180,7 @@ fn instant(name: &str, text: Option<String>, now: i64) -> Result<Option<Instant>
         // A '+' in a query is a blank; an offset such as '+02:00' may come unescaped.
         asked::instant(&text.replace(' ', "+"), now).ok_or_else(|| {
             Error::Invalid(format!(
-                "'{text}' is not an instant; '{name}' wants one like 2024-05-01T10:00:00Z"
+                "'{text}' is not an instant; '{name}' wants one like 2024-05-01T10:00:00Z or now-1h"
             ))
         })
     })

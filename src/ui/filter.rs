@@ -8,6 +8,7 @@ use url::form_urlencoded::{Serializer, parse};
 
 use crate::canary::{Instant, Outcome};
 use crate::storage::{Line, Place, Search};
+use crate::ui::times;
 
 /// Query parameters. What cannot be understood filters nothing, and stands in the form to be seen.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +71,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Filter {
 }
 
 impl Filter {
-    pub fn search(&self, accounts: Vec<String>, limit: usize) -> Search {
+    pub fn search(&self, accounts: Vec<String>, limit: usize, now: i64) -> Search {
+        let millis = |text: &str| times::instant(text, now).map(Instant::as_millis);
         let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Search {
             accounts,
@@ -84,16 +86,30 @@ impl Filter {
         }
     }
 
-    pub fn form(self, applications: Vec<String>) -> Form {
+    pub fn form(self, applications: Vec<String>, now: i64) -> Form {
         let is_wrong = |text: &str, is_right: bool| !text.is_empty() && !is_right;
         let mut mistakes = Vec::new();
         if is_wrong(&self.verdict, Outcome::parse(&self.verdict).is_some()) {
-            mistakes.push(format!("'{}' is no verdict", self.verdict));
+            mistakes.push(format!(
+                "'{}' is no verdict; it filters nothing.",
+                self.verdict
+            ));
         }
-        for text in [&self.since, &self.until] {
-            if is_wrong(text, millis(text).is_some()) {
-                mistakes.push(format!("'{text}' is no time: '2026-11-21T16:00' is wanted"));
+        let sides = [&self.since, &self.until].map(|text| (text, times::instant(text, now)));
+        for (text, time) in sides {
+            if is_wrong(text, time.is_some()) {
+                mistakes.push(format!(
+                    "'{text}' is no time: one like 2026-11-21T16:00 in UTC, with another zone, or \
+                     now-1h is wanted; it filters nothing."
+                ));
             }
+        }
+        if let [(since, Some(from)), (until, Some(to))] = sides
+            && to <= from
+        {
+            mistakes.push(format!(
+                "'{until}' is not after '{since}', so nothing can be found."
+            ));
         }
         let filters = [
             &self.application,
@@ -142,39 +158,4 @@ fn place(text: &str) -> Option<Place> {
         build_time: time.parse().ok()?,
         id: id.to_owned(),
     })
-}
-
-/// What a field for a date and a time gives, in UTC; seconds and an offset may stand in it too.
-fn millis(text: &str) -> Option<i64> {
-    let whole = match text
-        .split_once('T')
-        .map(|(_, clock)| clock.split(':').count())
-    {
-        None => format!("{text}T00:00:00Z"),
-        Some(2) if !text.ends_with('Z') => format!("{text}:00Z"),
-        Some(_) => text.to_owned(),
-    };
-    let utc = || Instant::parse(&format!("{whole}Z"));
-    Instant::parse(&whole).or_else(utc).map(Instant::as_millis)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_in_utc_unless_they_say_otherwise() {
-        let cases = [
-            ("1970-01-02", Some(86_400_000)),
-            ("1970-01-01T00:01", Some(60_000)),
-            ("1970-01-01T00:00:01", Some(1_000)),
-            ("1970-01-01T00:00:01Z", Some(1_000)),
-            ("1970-01-01T01:00:01+01:00", Some(1_000)),
-            ("yesterday", None),
-            ("", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(millis(text), expected, "{text}");
-        }
-    }
 }

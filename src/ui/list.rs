@@ -58,7 +58,8 @@ impl List {
         subject: Subject,
         note: impl Fn(&storage::Line<R>) -> String,
     ) -> Result<Self> {
-        let search = filter.search(app.stores(), LINES + 1);
+        let now = app.clock.now_millis();
+        let search = filter.search(app.stores(), LINES + 1, now);
         let mut found = app.storage.search::<R>(&search).await?;
         let applications = app.storage.applications::<R>(&search.accounts).await?;
         let has_more = LINES < found.len();
@@ -68,7 +69,7 @@ impl List {
             older: last.map(|last| filter.address_after(subject.newest, last)),
             is_live: found.iter().any(|line| !line.brief.outcome.is_final()),
             is_later: filter.is_later(),
-            form: filter.form(applications),
+            form: filter.form(applications, now),
             lines: found
                 .into_iter()
                 .map(|found| line(note(&found), found))

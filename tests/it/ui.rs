@@ -457,6 +457,8 @@ async fn a_long_list_goes_on_where_it_ended() {
     let none = [
         "until=2020-01-01T00:00",
         "since=2100-01-01",
+        "until=now-1h",
+        "since=now",
         "config=other",
         "application=none",
     ];
@@ -469,5 +471,18 @@ async fn a_long_list_goes_on_where_it_ended() {
         &[&ids[52]],
     )
     .await;
+    let recent = "/ui/?since=now-1h&until=2100-01-01T00:00:00%2B02:00";
+    says(&serin, recent, &[&ids[52], "value=\"now-1h\""]).await;
     says(&serin, "/ui/?verdict=nonsense", &["is no verdict"]).await;
+    for list in ["/ui/", "/ui/analyses"] {
+        let wrong = ["&#39;now-1&#39; is no time: one like", "value=\"now-1\""];
+        says(&serin, &format!("{list}?since=now-1"), &wrong).await;
+        let empty = "&#39;now-2h&#39; is not after &#39;now-1h&#39;";
+        says(
+            &serin,
+            &format!("{list}?since=now-1h&until=now-2h"),
+            &[empty],
+        )
+        .await;
+    }
 }

@@ -19,6 +19,7 @@ use crate::run::asked::{self, Asked};
 use crate::run::{Admission, admit};
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
+use crate::ui::times;
 
 const MINUTE: i64 = 60_000;
 
@@ -269,17 +270,8 @@ impl Side {
     }
 }
 
-/// In UTC where nothing else is said; seconds may be left out.
 fn instant(text: &str, now: i64) -> Result<Instant, String> {
-    let spelled = text.replacen(' ', "T", 1);
-    let spellings = ["", "Z", ":00Z"].map(|rest| format!("{spelled}{rest}"));
-    let minutes = spelled
-        .strip_suffix('Z')
-        .map(|spelled| format!("{spelled}:00Z"));
-    let mut spellings = spellings.into_iter().chain(minutes);
-    let found = spellings.find_map(|spelling| Instant::parse(&spelling));
-    let found = found.or_else(|| asked::instant(text, now));
-    found.ok_or_else(|| {
+    times::instant(text, now).ok_or_else(|| {
         format!("'{text}' is no time; one like 2024-05-01T10:00:00Z or now-1h is wanted")
     })
 }
@@ -307,30 +299,4 @@ fn parameters(text: &str) -> Result<IndexMap<String, String>, String> {
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     });
     pairs.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_may_be_written_shorter() {
-        let cases = [
-            ("2024-05-01T10:00:30Z", Some("2024-05-01T10:00:30Z")),
-            ("2024-05-01T10:00:30", Some("2024-05-01T10:00:30Z")),
-            ("2024-05-01 10:00", Some("2024-05-01T10:00:00Z")),
-            ("2024-05-01T10:00Z", Some("2024-05-01T10:00:00Z")),
-            ("2024-05-01T12:00:00+02:00", Some("2024-05-01T10:00:00Z")),
-            ("now-1h", Some("2024-06-01T01:00:00Z")),
-            ("2024-05-01", None),
-            ("yesterday", None),
-            ("", None),
-        ];
-        for (text, expected) in cases {
-            let read = instant(text, 1_717_207_200_000)
-                .ok()
-                .map(|instant| instant.to_string());
-            assert_eq!(read.as_deref(), expected, "{text}");
-        }
-    }
 }
