@@ -45,6 +45,9 @@ pub fn of(run: &RunView) -> String {
         let told = format!("mind ({of}): {warning}");
         let _ = write!(text, "\n  {}", line(&told));
     }
+    for warning in &run.warnings {
+        let _ = write!(text, "\n  mind: {}", line(warning));
+    }
     text
 }
 

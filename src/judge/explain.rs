@@ -110,7 +110,7 @@ fn sentence(name: &str, policy: &MetricPolicy, found: &Classification) -> String
             format!("No data on {side}: {name} could not be judged, and counts for no group")
         }
         (Rule::NoDataCritical, _) => {
-            format!("No data on {side}, and {name} is critical: the canary fails")
+            format!("No data on {side}, and {name} is critical: by Kayenta's rule the canary fails")
         }
         (Rule::NoDataFails, _) => {
             format!("No data on {side}, and {name} must have data: it counts as failed")
@@ -272,6 +272,9 @@ pub fn summary(
             "; {not_judged} of {metrics} metrics could not be judged"
         );
     }
+    if rule == SummaryRule::Score {
+        sentence.extend(unmeasured(&groups));
+    }
     let lost = (rule == SummaryRule::Score)
         .then(|| warnings::lost_weights(&groups))
         .flatten();
@@ -288,6 +291,26 @@ pub fn summary(
         doubts: Vec::new(),
         warnings: lost.into_iter().collect(),
     }
+}
+
+/// The groups of which nothing was judged: by Kayenta's rule they cost nothing.
+fn unmeasured(groups: &[GroupCost]) -> Option<String> {
+    let is_open = |group: &&GroupCost| group.passed + group.failed == 0 && 0 < group.not_judged;
+    let open = groups.iter().filter(is_open);
+    let open: Vec<&GroupCost> = open
+        .filter(|group| 0.0 < group.weight - group.cost)
+        .collect();
+    let names: Vec<&str> = open.iter().map(|group| group.name.as_str()).collect();
+    let points = open.iter().fold(0.0, |sum, group| sum + group.weight);
+    let (last, first) = names.split_last()?;
+    let names = match first {
+        [] => (*last).to_owned(),
+        _ => format!("{} and {last}", first.join(", ")),
+    };
+    let points = number(points);
+    Some(format!(
+        "; {points} of the points are those of {names}, of which nothing was measured"
+    ))
 }
 
 fn scored(score: &CanaryJudgeScore, limits: &Limits, groups: &[GroupCost]) -> String {
@@ -421,7 +444,7 @@ mod tests {
                 &vec![f64::NAN],
                 &nothing,
                 Rule::NoDataCritical,
-                "No data on either side, and m is critical: the canary fails",
+                "No data on either side, and m is critical: by Kayenta's rule the canary fails",
             ),
             (
                 json!({"mustHaveData": true}),

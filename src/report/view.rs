@@ -16,7 +16,7 @@ use self::words::fact;
 use crate::canary::number::{number, score};
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryExecutionStatusResponse, CanaryJudgeResult,
-    CanaryScope, Execution, MetricSetPair, Outcome, StageException,
+    CanaryScope, Execution, MetricSetPair, Outcome, StageException, Summary,
 };
 
 /// All that is told of one run.
@@ -34,6 +34,8 @@ pub struct RunView {
     pub score: Option<String>,
     /// Why the verdict is what it is.
     pub sentence: String,
+    /// Of all metrics together, unless the sentence tells them.
+    pub warnings: Vec<String>,
     pub not_judged: Option<String>,
     pub failure: Option<FailureView>,
     pub thresholds: Option<Thresholds>,
@@ -113,6 +115,7 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         outcome: told.outcome,
         by_hand: by_hand(&told),
         score: told.score.map(score),
+        warnings: warnings_beside(summary, &told.reason()),
         sentence: told.reason(),
         not_judged: summary
             .filter(|summary| 0 < summary.not_judged)
@@ -130,10 +133,8 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         facts: facts(canary, judged),
         started: told.times.begun().and_then(Moment::of_millis),
         duration: duration(told.times.started, told.times.ended),
-        bar_note: judged
-            .filter(|_| told.outcome.has_score())
-            .and_then(|judged| bar_note(judged, &groups)),
-        groups: groups.iter().map(group).collect(),
+        bar_note: judged.and_then(|judged| bar_note(judged, &groups, told.outcome)),
+        groups: groups.iter().map(|one| group(one, judged)).collect(),
         bar,
         metrics: judged
             .map(|judged| metrics(judged, pairs))
@@ -141,6 +142,13 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         steps: steps(canary),
         has_series: pairs.is_some(),
     }
+}
+
+fn warnings_beside(summary: Option<&Summary>, sentence: &str) -> Vec<String> {
+    let warnings = summary.iter().flat_map(|summary| &summary.warnings);
+    let told = warnings.map(|warning| warning.sentence.clone());
+    told.filter(|told| !sentence.contains(told.as_str()))
+        .collect()
 }
 
 /// The id of a config that came with its run is none that could be found.

@@ -230,6 +230,9 @@ fn markdown(ending: &Ending) -> String {
         .as_ref()
         .map(|link| format!("\n[Report]({link})\n"));
     let link = link.unwrap_or_default();
+    for warning in ending.run.iter().flat_map(|run| &run.warnings) {
+        let _ = writeln!(text, "{}\n", escaped(warning));
+    }
     if let Some(run) = ending.run.as_ref().filter(|run| !run.metrics.is_empty()) {
         text += "| metric | group | change | label | why |\n|---|---|---:|---|---|\n";
         for (shown, metric) in run.metrics.iter().enumerate() {

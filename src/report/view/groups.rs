@@ -3,7 +3,9 @@
 use super::words::hundredth;
 use crate::canary::explanation::GroupCost;
 use crate::canary::number::{number, score as number_of_score};
-use crate::canary::{CanaryExecutionStatusResponse, CanaryJudgeResult, Label};
+use crate::canary::{
+    CanaryAnalysisResult, CanaryExecutionStatusResponse, CanaryJudgeResult, Label, Outcome,
+};
 
 #[derive(Clone, Debug)]
 pub struct GroupView {
@@ -12,9 +14,11 @@ pub struct GroupView {
     pub earned: String,
     pub cost: String,
     pub is_whole: bool,
-    /// None of its metrics could be judged: it earned nothing and cost nothing.
+    /// None of its metrics could be judged: its points were not earned, and are not lost.
     pub is_unjudged: bool,
     pub passed: u64,
+    /// Of those that passed.
+    pub doubtful: u64,
     pub failed: u64,
     pub not_judged: u64,
 }
@@ -77,7 +81,15 @@ pub fn groups(
         .collect()
 }
 
-pub fn group(group: &GroupCost) -> GroupView {
+pub fn group(group: &GroupCost, judged: Option<&CanaryJudgeResult>) -> GroupView {
+    let results = judged.iter().flat_map(|judged| &judged.results);
+    let is_doubtful = |result: &&CanaryAnalysisResult| {
+        let explanation = result.explanation.as_ref();
+        !result.muted
+            && result.classification == Label::Pass
+            && result.groups.contains(&group.name)
+            && explanation.is_some_and(|explanation| !explanation.doubts.is_empty())
+    };
     GroupView {
         name: group.name.clone(),
         weight: number(group.weight),
@@ -86,6 +98,7 @@ pub fn group(group: &GroupCost) -> GroupView {
         is_whole: group.cost <= 0.0,
         is_unjudged: is_unjudged(group),
         passed: group.passed,
+        doubtful: results.filter(is_doubtful).count() as u64,
         failed: group.failed,
         not_judged: group.not_judged,
     }
@@ -114,13 +127,7 @@ pub fn bar(groups: &[GroupCost]) -> Vec<Segment> {
             0 => "earned odd",
             _ => "earned even",
         };
-        let title = format!(
-            "{}: {} of {}",
-            group.name,
-            number(earned),
-            number(group.weight)
-        );
-        add(earned, class, title);
+        add(earned, class, title(group));
     }
     for group in groups {
         let title = format!("{} cost {}", group.name, number(group.cost));
@@ -129,11 +136,41 @@ pub fn bar(groups: &[GroupCost]) -> Vec<Segment> {
     segments
 }
 
+fn title(group: &GroupCost) -> String {
+    let (name, weight) = (&group.name, number(group.weight));
+    if is_unjudged(group) {
+        return format!("{name}: nothing was judged; its {weight} points count all the same");
+    }
+    let earned = number(group.weight - group.cost);
+    let missing = match group.not_judged {
+        0 => String::new(),
+        missing => {
+            let all = group.passed + group.failed + missing;
+            format!(", by what was judged; {missing} of {all} metrics were not")
+        }
+    };
+    format!("{name}: {earned} of {weight}{missing}")
+}
+
 fn is_unjudged(group: &GroupCost) -> bool {
     group.passed + group.failed == 0
 }
 
-pub fn bar_note(judged: &CanaryJudgeResult, groups: &[GroupCost]) -> Option<String> {
+pub fn bar_note(
+    judged: &CanaryJudgeResult,
+    groups: &[GroupCost],
+    outcome: Outcome,
+) -> Option<String> {
+    if outcome == Outcome::Inconclusive {
+        let summary = judged.summary.as_ref().filter(|_| !groups.is_empty())?;
+        return Some(format!(
+            "These are the points by the labels alone, as Kayenta counts them, and no score: {}.",
+            summary.sentence
+        ));
+    }
+    if !outcome.has_score() {
+        return None;
+    }
     let sum: f64 = groups.iter().map(|group| group.weight - group.cost).sum();
     let score = judged.score.score;
     let differs = 0.02 < (sum - score).abs();
@@ -144,4 +181,55 @@ pub fn bar_note(judged: &CanaryJudgeResult, groups: &[GroupCost]) -> Option<Stri
             number_of_score(score)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_full_marks_are_told_for_what_was_not_measured() {
+        let side = json!({"stats": {"count": 0, "mean": 0, "min": 0, "max": 0, "std": 0}});
+        let points = json!({"total": 0, "nan": 0, "outliers": 0, "judged": 0});
+        let result = |name: &str, group: &str, label: &str, doubts: &[&str]| {
+            let doubts = doubts
+                .iter()
+                .map(|cause| json!({"cause": cause, "sentence": "x"}));
+            json!({"name": name, "id": name, "classification": label, "groups": [group],
+                "controlMetadata": side, "experimentMetadata": side,
+                "explanation": {"rule": "noData", "sentence": "y", "points": {"control": points, "experiment": points},
+                    "doubts": doubts.collect::<Vec<_>>()}})
+        };
+        let judged: CanaryJudgeResult = serde_json::from_value(json!({
+            "judgeName": "j", "results": [
+                result("a", "g", "Pass", &["tooFew", "counter"]), result("b", "g", "Pass", &[]),
+                result("c", "g", "Nodata", &["oneSided"]), result("d", "h", "Nodata", &[])],
+            "score": {"score": 100, "classification": "Pass"},
+            "summary": {"rule": "score", "sentence": "A score of 100", "metrics": 4, "notJudged": 2,
+                "groups": [
+                    {"name": "g", "weight": 60, "cost": 0, "passed": 2, "failed": 0, "notJudged": 1},
+                    {"name": "h", "weight": 40, "cost": 0, "passed": 0, "failed": 0, "notJudged": 1}]},
+        }))
+        .unwrap();
+        let groups = groups(&CanaryExecutionStatusResponse::default(), &judged);
+        let titles: Vec<String> = bar(&groups).into_iter().map(|part| part.title).collect();
+        let expected = [
+            "g: 60 of 60, by what was judged; 1 of 3 metrics were not",
+            "h: nothing was judged; its 40 points count all the same",
+        ];
+        assert_eq!(titles, expected);
+        let views = groups.iter().map(|one| group(one, Some(&judged)));
+        let told: Vec<_> = views
+            .map(|view| (view.is_unjudged, view.doubtful))
+            .collect();
+        assert_eq!(told, [(false, 1), (true, 0)]);
+        let note = |outcome| bar_note(&judged, &groups, outcome);
+        let told = "These are the points by the labels alone, as Kayenta counts them, and no score: \
+                    A score of 100.";
+        assert_eq!(note(Outcome::Inconclusive).as_deref(), Some(told));
+        assert_eq!(note(Outcome::Pass), None);
+        assert_eq!(note(Outcome::Error), None);
+    }
 }
