@@ -309,7 +309,11 @@ fn standing(result: &CanaryAnalysisResult, traits: &Traits, taken: Taken) -> (La
         return fails_as;
     }
     if !is_open(result, traits) {
-        return (label, result.critical);
+        return match (label, taken) {
+            // That half has no data is no failure that was measured, whatever else fails the canary.
+            (Label::Nodata, Taken::Passed | Taken::Out) => (Label::Error, false),
+            _ => (label, result.critical),
+        };
     }
     match taken {
         Taken::AsLabeled => (label, result.critical),

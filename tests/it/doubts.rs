@@ -307,6 +307,8 @@ fn missing_data_count_where_they_decide() {
         ("one of three has no data", vec![good(), good(), nothing()], vec![], Pass),
         ("one of two has no data", vec![good(), nothing()], vec![(1, NoData)], Inconclusive),
         ("nothing has data", vec![nothing(), nothing()], vec![(0, NoData), (1, NoData)], Inconclusive),
+        ("half has no data, one of it critical", vec![good(), nothing().judged_by(critical()), nothing(), nothing()], vec![(1, NoData)], Inconclusive),
+        ("half has no data, and what fails may be a counter", vec![metric(&straight(3_000.0, 10.0), &straight(800_000.0, 100.0)).judged_by(critical()), nothing()], vec![(0, Counter)], Inconclusive),
         ("half has no data, and what has fails", vec![bad(), nothing()], vec![(1, NoData)], Fail),
         ("half has no data, and weighs nothing", vec![good(), nothing().in_group("idle")], vec![(1, NoData)], Inconclusive),
         ("nothing has data, all replaced", vec![nothing().judged_by(replace())], vec![(0, NoData)], Inconclusive),
@@ -539,6 +541,29 @@ fn weights_that_lose_points_are_told() {
             "{weights}"
         );
     }
+}
+
+#[test]
+fn points_of_what_was_not_measured_are_told() {
+    let mut asked = Asked {
+        weights: json!({"g": 60, "h": 30, "i": 10}),
+        ..Asked::default()
+    };
+    let metrics = |last: Metric| {
+        let open = nothing().in_group("h");
+        [good(), good(), open, last.in_group("i")]
+    };
+    let sentence = |asked: &Asked, last: Metric| {
+        let judged = asked.judge(&metrics(last));
+        assert_eq!(judged.score.score.to_bits(), f64::to_bits(100.0));
+        judged.summary.unwrap().sentence
+    };
+    let told = sentence(&asked, good());
+    let expected = "; 30 of the points are those of h, of which nothing was measured";
+    assert!(told.contains(expected), "{told}");
+    asked.weights = json!({"g": 90, "h": 0, "i": 10});
+    let told = sentence(&asked, good());
+    assert!(!told.contains("of which nothing"), "{told}");
 }
 
 #[test]
