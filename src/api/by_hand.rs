@@ -21,6 +21,7 @@ use crate::run::{accept, asked, judge_analysis_again, judge_canary_again};
 
 /// Until when to judge.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Again {
     /// RFC 3339, or `now-5m`; `now`, if not given. Later than the end before, and not to come.
     #[schema(value_type = Option<String>, example = "now")]

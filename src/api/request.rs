@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::canary::{Id, fault};
+use crate::config::nearest;
 use crate::error::{Error, Result};
 
 /// A JSON body. A missing content type is JSON; another one is refused.
@@ -56,7 +57,14 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let told = "the body cannot be read: it is a list, where an object is wanted";
         return Err(Error::Invalid(told.to_owned()));
     }
-    Ok(fault::read(bytes)?)
+    fault::read(bytes).map_err(|wrong| {
+        // JSON has none.
+        if bytes.contains(&0) {
+            let told = "the body cannot be read: it holds zeros, as UTF-16 does; send UTF-8";
+            return Error::Invalid(told.to_owned());
+        }
+        wrong.into()
+    })
 }
 
 fn is_list<T: DeserializeOwned>() -> bool {
@@ -112,6 +120,22 @@ impl Query {
     pub fn or(mut self, mut other: Self) -> Self {
         self.0.append(&mut other.0);
         self
+    }
+
+    /// # Errors
+    /// `Invalid` when another parameter is there, for whoever lets none pass.
+    pub fn only(&self, known: &[&str]) -> Result<()> {
+        let mut names = self.0.iter().map(|(name, _)| name.as_str());
+        let Some(unknown) = names.find(|name| !known.contains(name)) else {
+            return Ok(());
+        };
+        let meant = match nearest(unknown, known) {
+            Some(meant) => format!("'{meant}' is meant"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        Err(Error::Invalid(format!(
+            "the parameter '{unknown}' is not read: {meant}"
+        )))
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {

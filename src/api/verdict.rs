@@ -27,6 +27,7 @@ use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::judge;
 use crate::run::admit;
+use crate::run::asked::names::OF_ADDRESS;
 use crate::run::asked::{self, Asked};
 use crate::storage::IdempotencyKey;
 
@@ -90,6 +91,7 @@ pub async fn ask_for_verdict(
     }: Keyed<CanaryVerdictRequest>,
 ) -> Result<(StatusCode, Replayed, Json<CanaryVerdictResponse>)> {
     notes.refused()?;
+    query.only(&OF_ADDRESS)?;
     let wait = waits(&request, &query, &preferred)?;
     let key = key_of(&request, &query, key)?;
     let (id, is_new) = match before(&app, key.as_ref()).await? {

@@ -26,6 +26,7 @@ pub struct AcceptedByHand {
 
 /// Why somebody goes on with an execution that did not pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Acceptance {
     /// 1 to 1,000 characters.
     #[serde(default, deserialize_with = "lenient::text::or_empty")]

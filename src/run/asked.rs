@@ -1,10 +1,10 @@
 //! What a request asks for and would be passed over, and what can hardly be meant.
 
-mod names;
+pub mod names;
 
 use serde_json::{Map, Value};
 
-use self::names::{Names, OF_ANALYSIS, OF_REQUEST, OF_VERDICT, misnamed};
+use self::names::{Names, OF_ANALYSIS, OF_REQUEST, misnamed, unread_by_verdict};
 use super::plan::Plan;
 use crate::canary::number::number;
 use crate::canary::{
@@ -34,17 +34,23 @@ const OF_CLIENTS: [&str; 5] = [
     "extendedScopeParams",
 ];
 
+/// The members of a request, whoever wraps it.
+const OF_CANARY: &[Names] = &[OF_REQUEST];
+const OF_ANALYSES: &[Names] = &[OF_REQUEST, OF_ANALYSIS];
+
 /// What is sent to a door.
 pub trait Asked {
-    /// The members of the request, whoever wraps it.
-    const MEMBERS: &'static [Names];
+    /// What is passed over, and what is meant.
+    fn unread(value: &Value) -> Vec<String>;
 
     /// What of its values can hardly be meant.
     fn notes(&self, now: i64) -> Vec<String>;
 }
 
 impl Asked for CanaryExecutionRequest {
-    const MEMBERS: &'static [Names] = &[OF_REQUEST];
+    fn unread(value: &Value) -> Vec<String> {
+        misnamed(value, OF_CANARY)
+    }
 
     fn notes(&self, now: i64) -> Vec<String> {
         let mut notes = Vec::from_iter(self.thresholds.and_then(never_marginal));
@@ -70,7 +76,9 @@ impl Asked for CanaryExecutionRequest {
 }
 
 impl Asked for CanaryAnalysisExecutionRequest {
-    const MEMBERS: &'static [Names] = &[OF_REQUEST, OF_ANALYSIS];
+    fn unread(value: &Value) -> Vec<String> {
+        misnamed(value, OF_ANALYSES)
+    }
 
     fn notes(&self, now: i64) -> Vec<String> {
         let mut notes = Vec::from_iter(self.thresholds.and_then(never_marginal));
@@ -89,7 +97,9 @@ impl Asked for CanaryAnalysisExecutionRequest {
 }
 
 impl Asked for CanaryAdhocExecutionRequest {
-    const MEMBERS: &'static [Names] = CanaryExecutionRequest::MEMBERS;
+    fn unread(value: &Value) -> Vec<String> {
+        misnamed(value, OF_CANARY)
+    }
 
     fn notes(&self, now: i64) -> Vec<String> {
         let request = self.execution_request.as_ref();
@@ -98,7 +108,9 @@ impl Asked for CanaryAdhocExecutionRequest {
 }
 
 impl Asked for CanaryAnalysisAdhocExecutionRequest {
-    const MEMBERS: &'static [Names] = CanaryAnalysisExecutionRequest::MEMBERS;
+    fn unread(value: &Value) -> Vec<String> {
+        misnamed(value, OF_ANALYSES)
+    }
 
     fn notes(&self, now: i64) -> Vec<String> {
         let request = self.execution_request.as_ref();
@@ -107,7 +119,9 @@ impl Asked for CanaryAnalysisAdhocExecutionRequest {
 }
 
 impl Asked for CanaryVerdictRequest {
-    const MEMBERS: &'static [Names] = &[OF_REQUEST, OF_VERDICT];
+    fn unread(value: &Value) -> Vec<String> {
+        unread_by_verdict(value)
+    }
 
     /// Those of the whole request are told when it is whole.
     fn notes(&self, _: i64) -> Vec<String> {
@@ -217,7 +231,7 @@ pub struct Sent {
 impl Sent {
     pub fn read<T: Asked>(value: Value, now: i64) -> Self {
         let mut sent = Self {
-            misnamed: misnamed(&value, T::MEMBERS),
+            misnamed: T::unread(&value),
             value: Value::Null,
             is_changed: false,
             unread: Vec::new(),

@@ -245,18 +245,19 @@ async fn a_refusal_names_the_member_that_was_meant() {
     serin.service.stop().await;
 }
 
+fn asked(members: &Value) -> Value {
+    let mut body = json!({"canaryConfig": config(&["latency"]), "controlScope": "v1",
+        "experimentScope": "v2", "start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:05:00Z",
+        "thresholds": {"pass": 95, "marginal": 75}});
+    for (name, value) in members.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
 #[tokio::test]
 async fn serins_own_door_refuses_it() {
     let (serin, _prometheus) = start().await;
-    let asked = |members: &Value| {
-        let mut body = json!({"canaryConfig": config(&["latency"]), "controlScope": "v1",
-            "experimentScope": "v2", "start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:05:00Z",
-            "thresholds": {"pass": 95, "marginal": 75}});
-        for (name, value) in members.as_object().unwrap() {
-            body[name] = value.clone();
-        }
-        body
-    };
     let refused = [
         (
             json!({"thresholds": {"pass": 75, "marginal": 95}}),
@@ -290,9 +291,84 @@ async fn serins_own_door_refuses_it() {
         let message = answer["message"].as_str().unwrap();
         assert!(message.contains(told), "{members}: {message}");
     }
-    let hour = json!({"start": "now-1h", "end": "now"});
-    let (status, answer) = serin.client.post("/canary/verdict", &asked(&hour)).await;
-    assert_eq!(status, 200, "{answer}");
+    let taken = [
+        json!({"start": "now-1h", "end": "now"}),
+        json!({"start": null, "end": "", "lookback": "10m", "siteLocal": {"colour": "green"}}),
+    ];
+    for members in taken {
+        let (status, answer) = serin.client.post("/canary/verdict", &asked(&members)).await;
+        assert_eq!(status, 200, "{members}: {answer}");
+    }
+    serin.service.stop().await;
+}
+
+#[tokio::test]
+async fn serins_own_door_passes_over_nothing() {
+    let (serin, _prometheus) = start().await;
+    let refused = [
+        (
+            json!({"passThreshold": 99}),
+            "'passThreshold' is not read: 'thresholds' is meant",
+        ),
+        (
+            json!({"thresholds": {"pass": 95, "marginal": 75, "passThreshold": 99}}),
+            "'thresholds.passThreshold' is not read: 'pass' is meant",
+        ),
+        (
+            json!({"colour": "green"}),
+            "'colour' is not read; there are canaryConfig, executionRequest, scopes",
+        ),
+        (
+            json!({"metricsAccountName": "other"}),
+            "'metricsAccountName' is not read: it is a parameter of the address",
+        ),
+        (
+            json!({"controlScope": {"scope": "v1", "region": "eu"}}),
+            "'controlScope.region' is not read: 'location' is meant",
+        ),
+        (
+            json!({"scopes": {"default": {"canary": {"scope": "v1"}}}}),
+            "'scopes.default.canary' is not read: 'experimentScope' is meant",
+        ),
+        (
+            json!({"executionRequest": {"lookback": "10m"}}),
+            "'executionRequest.lookback' is not read",
+        ),
+        (
+            json!({"executionRequest": {"thresholds": {"pass": 95, "marginal": 75}}}),
+            "'thresholds' is not read beside 'executionRequest.thresholds'",
+        ),
+        (
+            json!({"lookback": "10m"}),
+            "'start' is not read beside 'lookback'",
+        ),
+        (
+            json!({"canaryConfigId": "a", "canaryConfigName": "b", "canaryConfig": null}),
+            "'canaryConfigName' is not read beside 'canaryConfigId'",
+        ),
+        (
+            json!({"scopes": {"default": {}}}),
+            "'controlScope' is not read beside 'scopes'",
+        ),
+    ];
+    for (members, told) in refused {
+        let (status, answer) = serin.client.post("/canary/verdict", &asked(&members)).await;
+        assert_eq!(status, 400, "{members}: {answer}");
+        let message = answer["message"].as_str().unwrap();
+        assert!(message.contains(told), "{members}: {message}");
+    }
+    for (parameter, told) in [
+        ("metricAccountName=a", "'metricsAccountName' is meant"),
+        ("passThreshold=99", "there are application,"),
+    ] {
+        let path = format!("/canary/verdict?{parameter}");
+        let (status, answer) = serin.client.post(&path, &asked(&json!({}))).await;
+        assert_eq!(status, 400, "{answer}");
+        assert!(
+            answer["message"].as_str().unwrap().contains(told),
+            "{answer}"
+        );
+    }
     serin.service.stop().await;
 }
 

@@ -114,6 +114,7 @@ async fn a_canary_is_judged_again_once_with_a_later_end_and_calls_nothing() {
         (json!({"end": "2099-01-01T00:00:00Z"}), "still to come"),
         (json!({"end": "soon"}), "'end' is no time"),
         (json!({"end": 1_717_214_400}), "'end' is no time"),
+        (json!({"endTime": "now"}), "unknown field `endTime`"),
     ] {
         let (status, answer) = client.post(&again, &body).await;
         assert_eq!(status, 400, "{answer}");

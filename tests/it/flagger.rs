@@ -335,6 +335,50 @@ async fn mistakes_are_sentences_before_anything_moves() {
 }
 
 #[tokio::test]
+async fn a_key_of_others_is_refused_with_the_one_that_is_meant() {
+    let (serin, _prometheus) = start().await;
+    let cases = [
+        (
+            json!({"scoreThresholds": "95"}),
+            "'pass' and 'marginal' are meant",
+        ),
+        (
+            json!({"thresholds.passThreshold": "95"}),
+            "is 'pass' meant?",
+        ),
+        (
+            json!({"lifetimeDuration": "30m"}),
+            "is 'lifetimeDurationMins' meant?",
+        ),
+        (
+            json!({"canaryAnalysisIntervalMins": "5"}),
+            "is 'analysisIntervalMins' meant?",
+        ),
+        (
+            json!({"baseline": "podinfo-primary"}),
+            "is 'controlScope' meant?",
+        ),
+        (
+            json!({"startTime": "2024-06-01T01:00:00"}),
+            "is no value for 'startTime', which wants a time with its zone",
+        ),
+        (
+            json!({"interval": "5m", "analysisIntervalMins": "10"}),
+            "'interval' and 'analysisIntervalMins' are one key: give one",
+        ),
+    ];
+    for (members, part) in cases {
+        for hook in ["confirm-rollout", "rollout", "confirm-promotion"] {
+            let metadata = with(recorded("good"), &members);
+            let (status, told) = ask(&serin.client, hook, "a", &metadata).await;
+            assert_eq!(status, 400, "{hook}: {told}");
+            assert!(told.contains(part), "{hook}: {told}");
+        }
+    }
+    assert_eq!(analyses(&serin.client).await.len(), 0);
+}
+
+#[tokio::test]
 async fn hooks_that_come_at_once_start_one_analysis() {
     let (serin, _prometheus) = start().await;
     let client = &serin.client;

@@ -10,6 +10,9 @@ use crate::canary::{
 };
 use crate::config::{duration, nearest};
 use crate::error::{Error, Result};
+use crate::run::asked::names::{
+    Names, OF_ANALYSIS, OF_ANALYSIS_SCOPE, OF_REQUEST, OF_THRESHOLDS, OF_VERDICT, called,
+};
 use crate::run::asked::{Asked, instant};
 
 /// Every key, and the name that Kayenta has for the same.
@@ -199,6 +202,13 @@ impl<'a> Values<'a> {
                 return Err(Error::Invalid(unknown(key)));
             }
         }
+        let mut pairs = KEYS.iter();
+        let twice = |(name, other): &&(&str, &str)| {
+            metadata.contains_key(*name) && metadata.contains_key(*other)
+        };
+        if let Some((name, other)) = pairs.find(twice) {
+            return invalid(format!("'{name}' and '{other}' are one key: give one"));
+        }
         Ok(Self(metadata))
     }
 
@@ -283,10 +293,31 @@ fn whole(text: &str, unit: i64) -> Option<i64> {
     is_whole.then_some(seconds / unit)
 }
 
+/// What Kayenta, its pipelines and other doors of serin call it.
+const ELSEWHERE: [Names; 5] = [
+    OF_ANALYSIS,
+    OF_ANALYSIS_SCOPE,
+    OF_THRESHOLDS,
+    OF_VERDICT,
+    OF_REQUEST,
+];
+
 fn unknown(key: &str) -> String {
     let known = KEYS.iter().flat_map(|(name, other)| [*name, *other]);
     let known: Vec<&str> = known.filter(|name| !name.is_empty()).collect();
-    match nearest(key, &known) {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let elsewhere = ELSEWHERE.iter().find_map(|names| called(last, &[names]));
+    let both = match elsewhere {
+        Some("thresholds") => Some("'pass' and 'marginal'"),
+        Some("scopes") => Some("'controlScope' and 'experimentScope'"),
+        _ => None,
+    };
+    if let Some(both) = both {
+        return format!("the metadata key '{key}' is not known; {both} are meant");
+    }
+    let is_key = |name: &&str| KEYS.iter().any(|(key, other)| [key, other].contains(&name));
+    let meant = elsewhere.filter(is_key).or_else(|| nearest(key, &known));
+    match meant {
         Some(meant) => format!("the metadata key '{key}' is not known; is '{meant}' meant?"),
         None => format!(
             "the metadata key '{key}' is not known; there are {}, and '{EXTENDED}…'",

@@ -92,7 +92,7 @@ const OF_SIDE: Names = &[
         &["extendedParams", "params", "parameters"],
     ),
 ];
-const OF_ANALYSIS_SCOPE: Names = &[
+pub const OF_ANALYSIS_SCOPE: Names = &[
     ("scopeName", &["name"]),
     ("controlScope", &["control", "baseline", "baselineScope"]),
     ("controlLocation", &["controlRegion", "baselineLocation"]),
@@ -113,11 +113,27 @@ const OF_ANALYSIS_SCOPE: Names = &[
         &["extendedParams", "params", "parameters"],
     ),
 ];
+/// What `/canary/verdict` reads of its address.
+pub const OF_ADDRESS: [&str; 6] = [
+    "application",
+    "parentPipelineExecutionId",
+    "metricsAccountName",
+    "configurationAccountName",
+    "storageAccountName",
+    "wait",
+];
+/// Of `/canary/verdict`: what is read, and what would say the same.
+const INSTEAD: [(&str, &[&str]); 3] = [
+    ("canaryConfigId", &["canaryConfigName"]),
+    ("scopes", &["controlScope", "experimentScope"]),
+    ("lookback", &["start", "end"]),
+];
+const SIDES: [&str; 2] = ["controlScope", "experimentScope"];
 /// Names end in them, or do not.
 const UNITS: [&str; 9] = [
     "iso", "minutes", "mins", "min", "seconds", "secs", "sec", "millis", "ms",
 ];
-const OF_THRESHOLDS: Names = &[
+pub const OF_THRESHOLDS: Names = &[
     ("pass", &["passing", "passThreshold"]),
     ("marginal", &["marginalThreshold"]),
 ];
@@ -154,7 +170,7 @@ pub fn misnamed(value: &Value, members: &[Names]) -> Vec<String> {
             for (name, pair) in scopes {
                 let place = format!("scopes.{name}.");
                 found.extend(within(&place, pair, &[OF_PAIR]));
-                for side in ["controlScope", "experimentScope"] {
+                for side in SIDES {
                     let place = format!("{place}{side}.");
                     found.extend(within(&place, &pair[side], &[OF_SIDE]));
                 }
@@ -164,6 +180,77 @@ pub fn misnamed(value: &Value, members: &[Names]) -> Vec<String> {
     }
     found.dedup();
     found
+}
+
+/// What `/canary/verdict` does not read: it is Kayenta's door for nobody, so nothing is let pass.
+pub fn unread_by_verdict(value: &Value) -> Vec<String> {
+    let whole = &value["executionRequest"];
+    let mut found = strictly("", value, &[OF_START, OF_REQUEST, OF_VERDICT]);
+    found.extend(beside(value));
+    found.extend(strictly("executionRequest.", whole, &[OF_REQUEST]));
+    for side in SIDES {
+        found.extend(strictly(&format!("{side}."), &value[side], &[OF_SIDE]));
+    }
+    for (place, request) in [("", value), ("executionRequest.", whole)] {
+        let thresholds = &request["thresholds"];
+        let place_of_thresholds = format!("{place}thresholds.");
+        found.extend(strictly(&place_of_thresholds, thresholds, &[OF_THRESHOLDS]));
+        for (name, pair) in request["scopes"].as_object().into_iter().flatten() {
+            let place = format!("{place}scopes.{name}.");
+            found.extend(strictly(&place, pair, &[OF_PAIR]));
+            for side in SIDES {
+                let place = format!("{place}{side}.");
+                found.extend(strictly(&place, &pair[side], &[OF_SIDE]));
+            }
+        }
+    }
+    found
+}
+
+/// What says the same as another member, which is read.
+fn beside(value: &Value) -> Vec<String> {
+    let is_sent = |request: &Value, name: &str| {
+        let member = &request[name];
+        !member.is_null() && member.as_str().is_none_or(|text| !text.trim().is_empty())
+    };
+    let whole = &value["executionRequest"];
+    let members = OF_REQUEST.iter().map(|(name, _)| *name);
+    let twice = members.filter(|name| is_sent(whole, name) && is_sent(value, name));
+    let mut found: Vec<String> = twice
+        .map(|name| format!("'{name}' is not read beside 'executionRequest.{name}'"))
+        .collect();
+    for (read, others) in INSTEAD {
+        if is_sent(value, read) || (read == "scopes" && is_sent(whole, read)) {
+            let others = others.iter().filter(|other| is_sent(value, other));
+            found.extend(others.map(|other| format!("'{other}' is not read beside '{read}'")));
+        }
+    }
+    found
+}
+
+/// All that has no name of these.
+fn strictly(place: &str, value: &Value, members: &[Names]) -> Vec<String> {
+    let known: Vec<&str> = members
+        .iter()
+        .copied()
+        .flatten()
+        .map(|(name, _)| *name)
+        .collect();
+    let sent = value.as_object().into_iter().flatten();
+    let sent = sent.filter(|(name, value)| !value.is_null() && !known.contains(&name.as_str()));
+    let told = sent.map(|(name, _)| {
+        if OF_ADDRESS.contains(&name.as_str()) {
+            return format!("'{place}{name}' is not read: it is a parameter of the address");
+        }
+        match called(name, members).or_else(|| nearest(name, &known)) {
+            Some(meant) => format!("'{place}{name}' is not read: '{meant}' is meant"),
+            None => format!(
+                "'{place}{name}' is not read; there are {}",
+                known.join(", ")
+            ),
+        }
+    });
+    told.collect()
 }
 
 /// What is asked of a single canary, and only analyses do.
@@ -184,7 +271,7 @@ fn of_analyses(request: &Value, known: &[Names]) -> Vec<String> {
 }
 
 /// The member that has this name, here or with others, however it is spelt and whatever its unit.
-fn called(name: &str, members: &[Names]) -> Option<&'static str> {
+pub fn called(name: &str, members: &[Names]) -> Option<&'static str> {
     let name = plain(name);
     let mut names = members.iter().copied().flatten();
     let called = names.find(|(meant, others)| {
