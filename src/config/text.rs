@@ -35,7 +35,14 @@ pub fn of(bytes: impl AsRef<[u8]>) -> Result<String> {
         [0xFE, 0xFF, rest @ ..] => utf16(u16::from_be_bytes, rest),
         bytes => String::from_utf8(without_mark(bytes).to_vec()).ok(),
     };
-    text.ok_or_else(|| Error::new(ErrorKind::InvalidData, "it is no text in UTF-8"))
+    let wrong = |told: &str| Error::new(ErrorKind::InvalidData, told);
+    let text = text.ok_or_else(|| wrong("it is no text in UTF-8"))?;
+    if text.contains('\0') {
+        return Err(wrong(
+            "it holds zeros, as UTF-16 without a byte order mark and UTF-32 do: save it as UTF-8",
+        ));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -53,6 +60,9 @@ mod tests {
             (b"", Some("")),
             (b"a\xff", None),
             (b"\xff\xfea", None),
+            (b"{\0\"\0", None),
+            (b"\0{\0\"", None),
+            (b"\xff\xfe\0\0{\0\0\0", None),
         ];
         for (bytes, text) in cases {
             assert_eq!(of(bytes).ok().as_deref(), text, "{bytes:?}");

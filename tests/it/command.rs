@@ -246,6 +246,28 @@ fn files_may_begin_with_a_byte_order_mark() {
         json!({"metrics": [], "classifier": {"groupWeights": {}}}),
     );
     let judged = judged.to_string();
+    let unmarked = utf16(config);
+    for (name, bytes) in [
+        ("without", &unmarked[2..]),
+        ("utf-32", b"\xff\xfe\0\0{\0\0\0"),
+    ] {
+        let odd = file(&format!("{name}.json"), bytes);
+        let commands = [
+            vec!["config", "--config", &odd],
+            vec!["canary-config", "lint", &odd],
+            vec!["judge", "--config", &odd, "--metric-set-pairs", "-"],
+            vec!["run", "-f", &odd],
+        ];
+        for command in commands {
+            let ended = serin(&command, "");
+            let told = text(&ended.stderr);
+            assert!(!ended.status.success(), "{command:?}");
+            assert!(
+                told.contains("UTF-16 without a byte order mark"),
+                "{command:?}: {told}"
+            );
+        }
+    }
     for (name, bytes) in [("utf-8", marked as fn(&str) -> Vec<u8>), ("utf-16", utf16)] {
         let own = file(&format!("{name}.yml"), &bytes(yaml));
         let canary = file(&format!("{name}.json"), &bytes(config));

@@ -383,6 +383,11 @@ async fn paths_content_types_and_empty_query_values_are_taken_as_they_are_meant(
         .post(format!("{url}/canary/cfg-1"))
         .body(format!("\u{feff}{body}"));
     assert_eq!(answer(marked).await.0, 200);
+    let utf16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (status, told) = answer(http.post(format!("{url}/canary/cfg-1")).body(utf16)).await;
+    assert_eq!(status, 400);
+    let told = told["message"].as_str().unwrap();
+    assert!(told.contains("as UTF-16 does"), "{told}");
     let twice = body.replacen('{', r#"{"thresholds": {"pass": 1, "marginal": 0}, "#, 1);
     let (status, told) = answer(http.post(format!("{url}/canary/cfg-1")).body(twice)).await;
     assert_eq!(status, 200, "{told}");
