@@ -13,6 +13,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that asks for nothing compressed: packing a small answer costs a server more than the
 /// answer itself, and the line less than a wait for either.
 pub fn client() -> ClientBuilder {
+    // Another one that is installed already does as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
@@ -33,6 +35,13 @@ pub fn trusting(
     } else {
         client
     }
+}
+
+/// An error with its causes, the last of which says what happened.
+pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.join(": ")
 }
 
 /// A text this short is no secret, and would be found in many a word.

@@ -17,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod escape;
+pub mod google;
 pub mod http;
 pub mod judge;
 pub mod lint;

@@ -1,0 +1,182 @@
+//! Workload identity federation: who another provider says one is, exchanged for a token; and tokens
+//! of a service account that one may act as.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::SCOPE;
+use super::ask::{self, Failed, Token};
+use super::file::{Credentials, form};
+use crate::clock::Clock;
+use crate::http;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const SECONDS: u32 = 3600;
+
+#[derive(Deserialize)]
+pub struct Federated {
+    audience: String,
+    subject_token_type: String,
+    token_url: String,
+    credential_source: Subject,
+    service_account_impersonation_url: Option<String>,
+    #[serde(default)]
+    service_account_impersonation: Lifetime,
+    client_id: Option<String>,
+    client_secret: Option<SecretString>,
+    workforce_pool_user_project: Option<String>,
+}
+
+/// Where the token of the other provider lies: a file that it keeps fresh, or an address that answers
+/// with it.
+#[derive(Deserialize)]
+struct Subject {
+    file: Option<PathBuf>,
+    url: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, SecretString>,
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Default, Deserialize)]
+struct Format {
+    subject_token_field_name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Lifetime {
+    token_lifetime_seconds: Option<u32>,
+}
+
+/// A service account that other credentials may act as.
+#[derive(Deserialize)]
+pub struct Impersonated {
+    service_account_impersonation_url: String,
+    #[serde(default)]
+    delegates: Vec<String>,
+    source_credentials: Box<Credentials>,
+}
+
+impl Federated {
+    pub fn check(&self) -> Result<(), String> {
+        match (&self.credential_source.file, &self.credential_source.url) {
+            (Some(_), _) | (_, Some(_)) => Ok(()),
+            (None, None) => Err(
+                "its credential_source must be a file or a url; programs and AWS are not served"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    pub async fn token(&self, client: &Client) -> Result<Token, Failed> {
+        let subject = self.credential_source.token(client).await?;
+        let subject = subject.expose_secret();
+        let mut members = vec![
+            ("grant_type", GRANT),
+            ("audience", self.audience.as_str()),
+            ("scope", SCOPE),
+            ("requested_token_type", ACCESS_TOKEN),
+            ("subject_token_type", self.subject_token_type.as_str()),
+            ("subject_token", subject),
+        ];
+        let project = self.workforce_pool_user_project.as_ref();
+        let options = project.map(|project| json!({"userProject": project}).to_string());
+        members.extend(options.as_deref().map(|options| ("options", options)));
+        let mut request = form(client, &self.token_url, &members);
+        if let (Some(id), Some(secret)) = (&self.client_id, &self.client_secret) {
+            request = request.basic_auth(id, Some(secret.expose_secret()));
+        }
+        let token = ask::token(request, &[subject]).await?;
+        match &self.service_account_impersonation_url {
+            None => Ok(token),
+            Some(url) => {
+                let seconds = self.service_account_impersonation.token_lifetime_seconds;
+                act_as(client, url, &token, &[], seconds.unwrap_or(SECONDS)).await
+            }
+        }
+    }
+}
+
+impl Subject {
+    async fn token(&self, client: &Client) -> Result<SecretString, Failed> {
+        let text = match (&self.file, &self.url) {
+            (Some(path), _) => std::fs::read_to_string(path).map_err(|cause| Failed {
+                why: format!("cannot read '{}': {cause}", path.display()),
+                // Who keeps it fresh may be late.
+                may_pass: true,
+            })?,
+            (None, Some(url)) => self.asked_for(client, url).await?,
+            (None, None) => return Err(Failed::for_good("there is no credential_source")),
+        };
+        let Some(field) = &self.format.subject_token_field_name else {
+            return Ok(text.trim().into());
+        };
+        let json: Value = serde_json::from_str(&text).unwrap_or_default();
+        let token = json[field].as_str().map(SecretString::from);
+        token.ok_or_else(|| Failed::for_good(format!("the token of the provider has no '{field}'")))
+    }
+
+    async fn asked_for(&self, client: &Client, url: &str) -> Result<String, Failed> {
+        let lost = |cause: reqwest::Error| Failed {
+            why: http::in_words(&cause.without_url()),
+            may_pass: true,
+        };
+        let mut request = client.get(url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value.expose_secret());
+        }
+        let answer = request.send().await.map_err(lost)?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(Failed {
+                why: format!("the provider of the workload's identity answers {status}"),
+                may_pass: ask::may_pass(status),
+            });
+        }
+        answer.text().await.map_err(lost)
+    }
+}
+
+impl Impersonated {
+    pub async fn token(&self, client: &Client) -> Result<Token, Failed> {
+        let own = Box::pin(self.source_credentials.token(client)).await?;
+        let url = &self.service_account_impersonation_url;
+        act_as(client, url, &own, &self.delegates, SECONDS).await
+    }
+}
+
+async fn act_as(
+    client: &Client,
+    url: &str,
+    own: &Token,
+    delegates: &[String],
+    seconds: u32,
+) -> Result<Token, Failed> {
+    let wanted =
+        json!({"scope": [SCOPE], "lifetime": format!("{seconds}s"), "delegates": delegates});
+    let bearer = own.bearer.expose_secret();
+    let request = client.post(url).bearer_auth(bearer).json(&wanted);
+    let answer = ask::json(request, &[bearer]).await?;
+    let ends = answer["expireTime"]
+        .as_str()
+        .and_then(|time| time.parse::<Timestamp>().ok());
+    match (answer["accessToken"].as_str(), ends) {
+        (Some(token), Some(ends)) => {
+            let left = ends.as_millisecond() - Clock::System.now_millis();
+            Ok(Token {
+                bearer: token.into(),
+                lasts: Duration::from_millis(u64::try_from(left).unwrap_or(0)),
+            })
+        }
+        _ => Err(Failed::for_good("an answer without a token")),
+    }
+}
