@@ -168,7 +168,7 @@ impl App {
                 .find(|account| account.name == name)
                 .ok_or_else(|| Error::Invalid(format!("Unable to resolve account {name}."))),
             None => accounts
-                .find(|account| account.supported_types.contains(&wanted))
+                .find(|account| account.serves(wanted))
                 .ok_or_else(|| {
                     Error::Invalid(format!(
                         "Unable to resolve account of type {}.",

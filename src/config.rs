@@ -27,6 +27,7 @@ mod tests;
 pub mod text;
 
 pub use accounts::file::FileAccount;
+pub use accounts::google::{GcsAccount, GoogleAccount};
 pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, TestControllerDefaults};
 pub use accounts::s3::{S3Account, S3Credentials};
 pub use accounts::{Account, AccountType, Face, Source, Sources, Store};

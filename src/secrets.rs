@@ -1,6 +1,7 @@
-//! Secrets that lie elsewhere: AWS and Kubernetes are asked for them when a configuration is read.
+//! Secrets that lie elsewhere: AWS, Google Cloud and Kubernetes are asked for them when a configuration is read.
 
 mod aws;
+mod google;
 mod kubernetes;
 
 use std::collections::HashMap;
@@ -47,6 +48,14 @@ enum Kept<'a> {
         region: &'a str,
         secret: &'a str,
     },
+    CloudStorage {
+        bucket: &'a str,
+        file: &'a str,
+    },
+    SecretManager {
+        project: &'a str,
+        secret: &'a str,
+    },
     Kubernetes {
         namespace: Option<&'a str>,
         name: &'a str,
@@ -59,8 +68,10 @@ impl SecretEngines for Engines {
         let key = reference.given("k");
         let payload = self.payload(reference, &kept)?;
         match (kept, key) {
-            (Kept::S3 { .. }, Some(key)) => within_yaml(&payload, key),
-            (Kept::SecretsManager { .. }, Some(key)) => within_json(&payload, key),
+            (Kept::S3 { .. } | Kept::CloudStorage { .. }, Some(key)) => within_yaml(&payload, key),
+            (Kept::SecretsManager { .. } | Kept::SecretManager { .. }, Some(key)) => {
+                within_json(&payload, key)
+            }
             (Kept::Kubernetes { .. }, _) => of_kubernetes(&payload, reference.parameter("k")?),
             (_, None) => Ok(payload),
         }
@@ -100,12 +111,21 @@ impl<'a> Kept<'a> {
                 region: reference.parameter("r")?,
                 secret: reference.parameter("s")?,
             }),
+            "gcs" => Ok(Self::CloudStorage {
+                bucket: reference.parameter("b")?,
+                file: reference.parameter("f")?,
+            }),
+            "google-secrets-manager" => Ok(Self::SecretManager {
+                project: reference.parameter("p")?,
+                secret: reference.parameter("s")?,
+            }),
             "k8s" => Ok(Self::Kubernetes {
                 namespace: reference.given("ns"),
                 name: reference.parameter("n")?,
             }),
             other => Err(format!(
-                "the engine '{other}' is not served; there are s3, secrets-manager and k8s"
+                "the engine '{other}' is not served; there are s3, secrets-manager, gcs, \
+                 google-secrets-manager and k8s"
             )),
         }
     }
@@ -126,6 +146,8 @@ fn ask(kept: &Kept<'_>, cluster: Option<&Cluster>) -> Result<Vec<u8>, String> {
                     file,
                 } => aws::object(region, bucket, file).await,
                 Kept::SecretsManager { region, secret } => aws::secret(region, secret).await,
+                Kept::CloudStorage { bucket, file } => google::object(bucket, file).await,
+                Kept::SecretManager { project, secret } => google::secret(project, secret).await,
                 Kept::Kubernetes { namespace, name } => match cluster {
                     Some(cluster) => cluster.secret(namespace, name).await,
                     None => Cluster::of_pod()?.secret(namespace, name).await,
@@ -172,13 +194,6 @@ fn decoded(base64: &[u8]) -> Result<Vec<u8>, String> {
     decoded.map_err(|_| "it is not encoded in base64".to_owned())
 }
 
-/// An error with its causes, the last of which says what happened.
-fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let words: Vec<String> = causes.map(ToString::to_string).collect();
-    words.join(": ")
-}
-
 /// What a service answered instead.
 fn refusal(service: &str, status: impl Display, told: Option<&str>) -> String {
     match told {
@@ -199,12 +214,15 @@ mod tests {
     #[test]
     fn an_engine_that_is_not_served_is_named() {
         let cases = [
-            ("encrypted:gcs!b:a!f:b", "'gcs' is not served; there are s3"),
             (
-                "encrypted:google-secrets-manager!p:1!s:b",
-                "'google-secrets-manager' is not",
+                "encrypted:vault!s:b",
+                "the engine 'vault' is not served; there are s3",
             ),
-            ("encrypted:vault!s:b", "the engine 'vault' is not served"),
+            ("encrypted:gcs!b:a", "the parameter 'f' is missing"),
+            (
+                "encrypted:google-secrets-manager!s:b",
+                "the parameter 'p' is missing",
+            ),
             ("encrypted:s3!b:a!f:b", "the parameter 'r' is missing"),
             ("encrypted:s3!r:a!b:!f:b", "the parameter 'b' is missing"),
             (

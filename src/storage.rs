@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod file;
+pub mod gcs;
 mod guarded;
 pub mod import;
 pub mod index;

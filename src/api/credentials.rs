@@ -25,11 +25,18 @@ pub struct AccountCredentials {
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<Endpoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     bucket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket_location: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     root_folder: Option<String>,
+    /// Of an account that is one of several sources of its section.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics_store_type: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,8 +78,11 @@ fn describe(account: &Account) -> AccountCredentials {
         locations: account.locations.clone(),
         recommended_locations: account.recommended_locations.clone(),
         endpoint: face.base_url.map(|base_url| Endpoint { base_url }),
+        project: face.project,
         bucket: face.bucket,
+        bucket_location: face.bucket_location,
         region: face.region,
         root_folder: face.root_folder,
+        metrics_store_type: face.metrics_store_type,
     }
 }

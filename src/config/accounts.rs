@@ -3,11 +3,13 @@
 //! A kind of account is one file here (its settings, its reading, its face) and one line of `KINDS`.
 
 pub mod file;
+pub mod google;
 pub mod memory;
 pub mod prometheus;
 pub mod s3;
 
 use std::mem::take;
+use std::path::Path;
 
 use ::config::{Map as Table, Value};
 use serde_json::Value as Json;
@@ -16,6 +18,7 @@ use super::scalar::relax;
 use super::section::Section;
 use super::{Error, Result, Storage};
 use file::FileAccount;
+use google::GcsAccount;
 use prometheus::{Prometheus, PrometheusAccount};
 use s3::S3Account;
 
@@ -28,7 +31,13 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 4] = [prometheus::KIND, s3::KIND, memory::KIND, file::KIND];
+const KINDS: [Kind; 5] = [
+    prometheus::KIND,
+    s3::KIND,
+    google::KIND,
+    memory::KIND,
+    file::KIND,
+];
 
 /// Where series may come from.
 #[derive(Clone, Debug)]
@@ -40,6 +49,7 @@ pub enum Source {
 #[derive(Clone, Debug)]
 pub enum Store {
     S3(S3Account),
+    Gcs(GcsAccount),
     File(FileAccount),
     Memory,
 }
@@ -73,11 +83,16 @@ pub struct Face {
     pub title: &'static str,
     /// Of the service that series come from.
     pub base_url: Option<String>,
+    pub project: Option<String>,
     pub bucket: Option<String>,
+    /// Where the bucket lies.
+    pub bucket_location: Option<String>,
     /// Of a store that is not where its kind is usually.
     pub server: Option<String>,
     pub region: Option<String>,
     pub root_folder: Option<String>,
+    /// Which of several sources an account is, for who must tell by it.
+    pub metrics_store_type: Option<&'static str>,
 }
 
 /// What an account can be used for; Kayenta's names on the wire.
@@ -107,10 +122,13 @@ impl Face {
         word: "",
         title: "",
         base_url: None,
+        project: None,
         bucket: None,
+        bucket_location: None,
         server: None,
         region: None,
         root_folder: None,
+        metrics_store_type: None,
     };
 }
 
@@ -136,6 +154,14 @@ impl Source {
 }
 
 impl Store {
+    /// On a disk of this machine, its folder.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(&file.directory),
+            Self::S3(_) | Self::Gcs(_) | Self::Memory => None,
+        }
+    }
+
     /// Whether documents outlive the process.
     pub const fn is_lasting(&self) -> bool {
         !matches!(self, Self::Memory)

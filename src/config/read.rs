@@ -79,9 +79,6 @@ const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "
 
 /// Sections of `kayenta` that serin does not read.
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
-    "google",
-    "gcs",
-    "stackdriver",
     "azure",
     "blobs",
     "datadog",

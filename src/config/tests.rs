@@ -133,7 +133,13 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
     assert_eq!(loaded.warnings, [""; 0]);
     assert_eq!(
         names(&loaded.config),
-        ["my-prometheus", "my-s3", "my-memory", "my-files"]
+        [
+            "my-prometheus",
+            "my-s3",
+            "my-google",
+            "my-memory",
+            "my-files"
+        ]
     );
     assert_eq!(paths(&loaded.effective), paths(&documented));
 }

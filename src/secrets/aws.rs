@@ -12,8 +12,9 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use serde_json::{Value, json};
 
-use super::{decoded, in_words, refusal};
+use super::{decoded, refusal};
 use crate::clock::Clock;
+use crate::http::in_words;
 use crate::{config, http};
 
 const ATTEMPT: Duration = Duration::from_secs(5);

@@ -7,7 +7,8 @@ use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Certificate, Client};
 use serde_json::Value;
 
-use super::{in_words, refusal};
+use super::refusal;
+use crate::http::in_words;
 use crate::{config, http};
 
 /// Where every pod finds what it needs to ask.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, TryStreamExt};
 
 use super::file::FileStore;
+use super::gcs::GcsStore;
 use super::memory::MemoryStore;
 use super::s3::S3Store;
 use crate::config::{Account, Store};
@@ -56,6 +57,7 @@ pub fn open(account: &Account, most: u64) -> Result<Option<Arc<dyn ObjectStore>>
     Ok(Some(match store {
         Store::File(file) => Arc::new(FileStore::open(file)?.reading(most)),
         Store::S3(s3) => Arc::new(S3Store::new(s3.clone()).reading(most)),
+        Store::Gcs(gcs) => Arc::new(GcsStore::open(gcs)?.reading(most)),
         Store::Memory => Arc::new(MemoryStore::default()),
     }))
 }

@@ -21,9 +21,9 @@ pub struct Disks {
 
 impl Disks {
     pub fn of(accounts: &[Account], database: Option<&Path>, min_free: Spare) -> Self {
-        let folders = accounts.iter().filter_map(|account| match &account.store {
-            Some(Store::File(file)) => Some((account.name.clone(), file.directory.clone())),
-            Some(Store::S3(_) | Store::Memory) | None => None,
+        let folders = accounts.iter().filter_map(|account| {
+            let folder = account.store.as_ref().and_then(Store::folder)?;
+            Some((account.name.clone(), folder.to_owned()))
         });
         Self {
             min_free,

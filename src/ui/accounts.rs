@@ -85,9 +85,11 @@ fn place(face: &Face) -> Place {
         return Place::Web(url.clone());
     }
     let parts = [
+        ("project", &face.project),
         ("bucket", &face.bucket),
         ("endpoint", &face.server),
         ("region", &face.region),
+        ("location", &face.bucket_location),
         ("root folder", &face.root_folder),
     ];
     let given = parts

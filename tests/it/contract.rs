@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use serin::config::{Account, Face, FileAccount, S3Account, Store};
+use serin::config::{Account, Face, FileAccount, GcsAccount, S3Account, Store};
 use serin::error::{Error, Result};
 use serin::storage::objects::{self, ObjectStore};
 
+use crate::gcs;
 use crate::harness::service;
 use crate::s3;
 use crate::scripted_s3::ScriptedS3;
@@ -199,6 +200,24 @@ async fn s3_keeps_the_contract() {
         return;
     };
     contract(opened(Store::S3(s3::account(&endpoint, "contract"))).as_ref()).await;
+}
+
+#[tokio::test]
+async fn gcs_keeps_the_contract_and_is_no_empty_store_when_it_is_away_or_gone() {
+    let Some(url) = service("SERIN_TEST_GCS_URL") else {
+        return;
+    };
+    let open = || opened(Store::Gcs(gcs::account(&url, "contract")));
+    contract(open().as_ref()).await;
+    let remove = async || gcs::remove(&url, "contract").await;
+    let bring_back = async || gcs::create(&url, "contract").await;
+    gone(open, remove, bring_back).await;
+
+    let hasty = GcsAccount {
+        timeout: Duration::from_secs(1),
+        ..gcs::account("http://127.0.0.1:9", "away")
+    };
+    away(opened(Store::Gcs(hasty)).as_ref()).await;
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod first_users_path;
 mod flagger;
 mod fleet;
 mod gateway;
+mod gcs;
 mod google;
 mod harness;
 mod judge;

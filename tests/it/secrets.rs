@@ -15,9 +15,12 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use serin::config::{LoadOptions, Loaded, Source, load_with};
 use serin::secrets::{Cluster, Engines};
+use serin::storage::gcs::GcsStore;
+use serin::storage::objects::ObjectStore;
 
 use crate::command::{serin, text};
 use crate::executions::series;
+use crate::gcs;
 use crate::harness::{Client, service};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
@@ -51,16 +54,16 @@ const REFUSED: [(&str, &str, &str, &str); 13] = [
         "serin runs in no cluster",
     ),
     (
-        "username: u, password: 'encrypted:gcs!b:a!f:b'",
+        "username: u, password: 'encrypted:vault!s:a!f:b'",
         "",
         PASSWORD,
-        "the engine 'gcs' is not served",
+        "the engine 'vault' is not served",
     ),
     (
-        "bearerToken: 'encrypted:google-secrets-manager!p:1!s:b'",
+        "bearerToken: 'encrypted:google-secrets-manager!s:b'",
         "",
         TOKEN,
-        "'google-secrets-manager' is not",
+        "the parameter 'p' is missing",
     ),
     (
         "bearerToken: 'encryptedFile:vault!p:1'",
@@ -87,16 +90,16 @@ const REFUSED: [(&str, &str, &str, &str); 13] = [
         "'b' stands twice",
     ),
     (
-        "bearerToken: '${TOKEN:encrypted:gcs!b:a!f:b}'",
+        "bearerToken: '${TOKEN:encrypted:vault!s:a!f:b}'",
         "",
         TOKEN,
-        "the engine 'gcs' is not served",
+        "the engine 'vault' is not served",
     ),
     (
         "bearerToken: '${other.token}'",
-        "other: {token: 'encrypted:gcs!b:a!f:b'}",
+        "other: {token: 'encrypted:vault!s:a!f:b'}",
         TOKEN,
-        "'gcs' is not",
+        "'vault' is not",
     ),
     (
         "headers: {Authorization: 'Bearer encrypted:k8s!n:a!k:b'}",
@@ -105,16 +108,16 @@ const REFUSED: [(&str, &str, &str, &str); 13] = [
         "the whole value",
     ),
     (
-        "caFile: 'encrypted:gcs!b:a!f:b'",
+        "caFile: 'encrypted:vault!s:a!f:b'",
         "",
         "caFile",
-        "the engine 'gcs' is not served",
+        "the engine 'vault' is not served",
     ),
     (
-        "endpoint: {baseUrl: 'encrypted:gcs!b:a!f:b'}",
+        "endpoint: {baseUrl: 'encrypted:vault!s:a!f:b'}",
         "",
         "endpoint.baseUrl",
-        "'gcs' is not",
+        "'vault' is not",
     ),
 ];
 
@@ -126,7 +129,7 @@ async fn a_secret_that_cannot_be_had_stops_the_start_with_its_name_and_key() {
     for (member, more, key, part) in REFUSED {
         let yaml = match member.strip_prefix("endpoint") {
             Some(_) => with("http://p", "compression: false", more)
-                .replace("'http://p'", "'encrypted:gcs!b:a!f:b'"),
+                .replace("'http://p'", "'encrypted:vault!s:a!f:b'"),
             None => with(&prometheus.url, member, more),
         };
         std::fs::write(&file, yaml).unwrap();
@@ -144,8 +147,8 @@ async fn a_secret_that_cannot_be_had_stops_the_start_with_its_name_and_key() {
     // Of a section that nobody reads, nobody is told.
     let off = with(
         "http://p",
-        "password: 'encrypted:gcs!b:a!f:b'",
-        "redis: {connection: 'encrypted:gcs!b:a!f:b'}",
+        "password: 'encrypted:vault!s:a!f:b'",
+        "redis: {connection: 'encrypted:vault!s:a!f:b'}",
     );
     std::fs::write(&file, off.replace("enabled: true", "enabled: false")).unwrap();
     let ended = tokio::task::block_in_place(|| serin(&["config", "--config", &file], ""));
@@ -208,9 +211,9 @@ fn at_aws(command: &mut Command, aws: &str, folder: &Path) {
         .env_remove("SERIN_CONFIG");
 }
 
-fn serve(file: &Path, aws: &str) -> (Child, String) {
+fn serve(file: &Path, place: impl FnOnce(&mut Command, &Path)) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-    at_aws(&mut command, aws, file.parent().unwrap());
+    place(&mut command, file.parent().unwrap());
     command
         .args(["serve", "--port", "0", "--config"])
         .arg(file)
@@ -300,7 +303,7 @@ async fn secrets_of_aws_reach_whom_they_are_for() {
     let file = folder.path().join("kayenta.yml");
     std::fs::write(&file, &yaml).unwrap();
 
-    let (mut child, url) = serve(&file, &aws);
+    let (mut child, url) = serve(&file, |command, folder| at_aws(command, &aws, folder));
     let client = Client::new(&url);
     for (name, _, expected) in &accounts {
         let path = format!(
@@ -380,6 +383,89 @@ fn what_is_not_there_is_told(file: &Path, aws: &str, folder: &Path) {
             "{told}"
         );
         assert!(!told.contains("of-"), "{told}");
+    }
+}
+
+/// Secret Manager, with one secret of one project.
+async fn secret_manager() -> String {
+    async fn answer(uri: Uri) -> (StatusCode, Json<Value>) {
+        // {"token": "of-json"}
+        let payload = json!({"payload": {"data": "eyJ0b2tlbiI6ICJvZi1qc29uIn0="}});
+        let told = json!({"error": {"message": "Secret [b] not found"}});
+        match uri.path() {
+            "/v1/projects/17/secrets/some/versions/latest:access" => {
+                (StatusCode::OK, Json(payload))
+            }
+            _ => (StatusCode::NOT_FOUND, Json(told)),
+        }
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_of_google_reach_whom_they_are_for() {
+    let Some(storage) = service("SERIN_TEST_GCS_URL") else {
+        return;
+    };
+    let manager = secret_manager().await;
+    let at_google = |command: &mut Command, folder: &Path| {
+        command
+            .env("STORAGE_EMULATOR_HOST", &storage)
+            .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", &manager)
+            .env("SERIN__STORAGE__DIRECTORY", folder.join("data"))
+            .env("TMPDIR", folder)
+            .env_remove("SERIN_CONFIG");
+    };
+    let store = GcsStore::open(&gcs::account(&storage, "serin-secrets")).unwrap();
+    let yaml = "prometheus: {token: of-yaml}\n";
+    store.put("deep/a b.yml", yaml.into()).await.unwrap();
+    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kayenta.yml");
+    let there = "encrypted:gcs!b:serin-secrets!f:kayenta/deep/a b.yml!k:prometheus.token";
+    let of_manager = "encrypted:google-secrets-manager!p:17!s:some!k:token";
+    for (reference, expected) in [(there, "Bearer of-yaml"), (of_manager, "Bearer of-json")] {
+        let member = format!("bearerToken: '{reference}'");
+        std::fs::write(&file, with(&prometheus.url, &member, "")).unwrap();
+        let (mut child, url) = serve(&file, at_google);
+        let path = "/fetch/prometheus/query?metricSetName=m&metricName=m&step=60&customFilter=a\
+                    &start=2024-06-01T01:00:00Z&end=2024-06-01T02:00:00Z";
+        let (status, told) = Client::new(&url).post(path, &json!({})).await;
+        assert_eq!(status, 200, "{told}");
+        let asked = prometheus.asked();
+        assert_eq!(asked.last().unwrap().headers["authorization"], expected);
+        let id = child.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+    for (reference, part) in [
+        (
+            "encrypted:gcs!b:serin-secrets!f:nosuch",
+            "answers 404 Not Found",
+        ),
+        (
+            "encrypted:google-secrets-manager!p:17!s:b",
+            "404 Not Found: Secret [b] not found",
+        ),
+    ] {
+        let member = format!("bearerToken: '{reference}'");
+        std::fs::write(&file, with("http://p", &member, "")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+        at_google(&mut command, folder.path());
+        let ended = command
+            .args(["config", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let told = text(&ended.stderr);
+        assert!(
+            told.contains(part) && told.contains("bearerToken"),
+            "{told}"
+        );
     }
 }
 

@@ -239,3 +239,107 @@ kayenta:
     let password = prometheus(account).password.as_ref().unwrap();
     assert_eq!(password.expose_secret(), "1.0");
 }
+
+#[test]
+fn a_google_account_is_of_the_services_that_are_switched_on() {
+    let all = "bucket: b, supportedTypes: [METRICS_STORE, OBJECT_STORE, CONFIGURATION_STORE]";
+    let cases: [(&str, &str, &[&str], &[&str]); 7] = [
+        // switched on       the account    its types        what is told
+        (
+            "gcs stackdriver",
+            all,
+            &["METRICS_STORE", "OBJECT_STORE", "CONFIGURATION_STORE"],
+            &[],
+        ),
+        (
+            "gcs",
+            all,
+            &["OBJECT_STORE", "CONFIGURATION_STORE"],
+            &["kayenta.stackdriver.enabled is not true: the account 'g' is no METRICS_STORE"],
+        ),
+        (
+            "stackdriver",
+            "supportedTypes: [METRICS_STORE, OBJECT_STORE]",
+            &["METRICS_STORE"],
+            &["kayenta.gcs.enabled is not true: the account 'g' is no OBJECT_STORE"],
+        ),
+        ("stackdriver", "project: p", &["METRICS_STORE"], &[]),
+        (
+            "gcs",
+            "project: p",
+            &[],
+            &["kayenta.stackdriver.enabled is not true: the account 'g' is no METRICS_STORE"],
+        ),
+        (
+            "gcs",
+            "supportedTypes: [OBJECT_STORE]",
+            &[],
+            &["kayenta.google.accounts[0].bucket is not given: the account 'g' is left out"],
+        ),
+        (
+            "stackdriver",
+            "jsonPath: /nosuch.json",
+            &[],
+            &[
+                "kayenta.google.accounts[0].jsonPath: there is no file '/nosuch.json': the account 'g' is left out",
+            ],
+        ),
+    ];
+    for (switches, account, types, told) in cases {
+        let on = |name| switches.contains(name);
+        let yaml = format!(
+            "kayenta:
+  google: {{enabled: true, accounts: [{{name: g, {account}}}]}}
+  gcs: {{enabled: {}}}
+  stackdriver: {{enabled: {}, metadata-caching-interval-ms: 60000}}",
+            on("gcs"),
+            on("stackdriver"),
+        );
+        let loaded = load_text(&yaml, &[]).unwrap();
+        let mut accounts = loaded.config.accounts.iter();
+        let google = accounts.find(|account| account.name == "g");
+        let found = google.map_or(Vec::new(), |google| google.supported_types.clone());
+        let found: Vec<_> = found.into_iter().map(AccountType::as_str).collect();
+        assert_eq!(found, types, "{switches} {account}");
+        assert_eq!(loaded.warnings, told, "{switches} {account}");
+        let keeps = google.is_some_and(|google| google.store.is_some());
+        assert_eq!(
+            keeps,
+            types.contains(&"OBJECT_STORE"),
+            "{switches} {account}"
+        );
+    }
+}
+
+#[test]
+fn cloud_storage_is_where_it_is_said_to_be() {
+    let cases = [
+        // endpoint                     STORAGE_EMULATOR_HOST   asked
+        ("", "", "https://storage.googleapis.com"),
+        ("", "localhost:4443", "http://localhost:4443"),
+        ("", "http://gcs:4443/", "http://gcs:4443"),
+        (
+            "endpoint: 'https://private/'",
+            "localhost:4443",
+            "https://private",
+        ),
+    ];
+    for (endpoint, emulator, expected) in cases {
+        let yaml = format!(
+            "kayenta:
+  gcs.enabled: true
+  google: {{enabled: true, accounts: [{{name: g, bucket: b, supportedTypes: [OBJECT_STORE], {endpoint}}}]}}"
+        );
+        let loaded = load_text(&yaml, &[("STORAGE_EMULATOR_HOST", emulator)]).unwrap();
+        let Some(Store::Gcs(gcs)) = &loaded.config.accounts[0].store else {
+            panic!("{loaded:?}");
+        };
+        assert_eq!(gcs.url, expected, "{endpoint} {emulator}");
+        let is_open = expected.starts_with("https:");
+        assert_eq!(
+            gcs.google.is_asked_with_tokens(&gcs.url),
+            is_open,
+            "{expected}"
+        );
+    }
+}

@@ -1,9 +1,7 @@
-//! The table of `docs/kayenta.md`: which recorded exchanges may be answered differently, and in what.
+//! The tables of `docs/kayenta.md`: which recorded exchanges may be answered differently, and in what.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-
-const HEADING: &str = "## Recorded exchanges that serin answers differently";
 
 pub struct Documented {
     rows: Vec<Row>,
@@ -19,10 +17,11 @@ struct Row {
 }
 
 impl Documented {
-    pub fn read() -> Self {
+    /// The table below a heading.
+    pub fn below(heading: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kayenta.md");
         let text = std::fs::read_to_string(path).unwrap();
-        let (_, section) = text.split_once(HEADING).unwrap();
+        let (_, section) = text.split_once(heading).unwrap();
         let section = section.split("\n## ").next().unwrap();
         let rows = section
             .lines()

@@ -1,0 +1,183 @@
+//! Google Cloud: one section of accounts that are a store (Cloud Storage) and a source (Cloud
+//! Monitoring) at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    Account, AccountType, Face, Kind, ROOT_FOLDER, STORES, Sources, Store, account_type, enabled,
+    list, name, show_types,
+};
+use crate::config::Result;
+use crate::config::scalar;
+use crate::config::section::Section;
+
+/// Where Google's own tools look for a stand-in of Cloud Storage.
+const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
+const STORAGE: &str = "https://storage.googleapis.com";
+const TIMEOUT: &str = "45s";
+
+pub const KIND: Kind = Kind {
+    section: "google",
+    switches: &["gcs", "stackdriver"],
+    read,
+};
+
+const FACE: Face = Face {
+    section: KIND.section,
+    word: "google",
+    title: "Google Cloud",
+    ..Face::NONE
+};
+
+/// Who asks Google.
+#[derive(Clone, Debug)]
+pub struct GoogleAccount {
+    pub project: Option<String>,
+    /// With credentials; without it, those that Google's own tools find.
+    pub json_path: Option<PathBuf>,
+    /// Asked instead of Google's services; without a trailing slash.
+    pub endpoint: Option<String>,
+}
+
+/// A bucket of Cloud Storage.
+#[derive(Clone, Debug)]
+pub struct GcsAccount {
+    pub google: GoogleAccount,
+    pub bucket: String,
+    /// Where the bucket is made, if it is not there.
+    pub bucket_location: Option<String>,
+    pub root_folder: String,
+    /// Of Cloud Storage, or what stands in for it; without a trailing slash.
+    pub url: String,
+    /// Total time for one request, retries included.
+    pub timeout: Duration,
+}
+
+impl GoogleAccount {
+    /// Whether requests to that address carry a token: a stand-in over plain HTTP wants none, unless
+    /// there is a key for it.
+    pub fn is_asked_with_tokens(&self, url: &str) -> bool {
+        self.json_path.is_some() || url.starts_with("https:")
+    }
+}
+
+/// Which of Google's services are switched on.
+#[derive(Clone, Copy)]
+struct Services {
+    gcs: bool,
+    stackdriver: bool,
+}
+
+fn read(kayenta: &mut Section<'_>, _: &mut Sources) -> Result<Vec<Account>> {
+    let services = Services {
+        gcs: kayenta.section("gcs", |section| section.flag("enabled"))?,
+        stackdriver: kayenta.section("stackdriver", |section| {
+            section.ignore(&["metadataCachingIntervalMS", "testControllerDefaults"]);
+            section.flag("enabled")
+        })?,
+    };
+    kayenta.section(KIND.section, |section| {
+        let enabled = enabled(section)?;
+        list(section, enabled, |section| account(section, services))
+    })
+}
+
+/// `None` without what it needs: Kayenta logs such an account and leaves it out.
+fn account(section: &mut Section<'_>, services: Services) -> Result<Option<Account>> {
+    let name = name(section)?;
+    let google = GoogleAccount {
+        project: section.text("project")?,
+        json_path: section.text("jsonPath")?.map(PathBuf::from),
+        endpoint: section.parsed_if_given("endpoint", scalar::without_credentials)?,
+    };
+    let bucket = section.text("bucket")?;
+    let bucket_location = section.text("bucketLocation")?;
+    let root_folder = section.text_or("rootFolder", ROOT_FOLDER)?;
+    let timeout = section.duration_or("timeout", TIMEOUT, Duration::from_secs(1))?;
+    let types = types(section, &name, services)?;
+    let is_store = types.iter().any(|wanted| STORES.contains(wanted));
+    let missing = missing(section, &google, is_store && bucket.is_none());
+    if let Some(why) = &missing {
+        section
+            .context()
+            .warn(format!("{why}: the account '{name}' is left out"));
+    }
+    if missing.is_some() || types.is_empty() {
+        section.ignore(&["locations", "recommendedLocations"]);
+        return Ok(None);
+    }
+    let is_source = types.contains(&AccountType::MetricsStore);
+    let face = Face {
+        project: google.project.clone(),
+        bucket: bucket.clone(),
+        bucket_location: bucket_location.clone(),
+        server: google.endpoint.clone(),
+        root_folder: Some(root_folder.clone()),
+        metrics_store_type: is_source.then_some("stackdriver"),
+        ..FACE
+    };
+    let emulator = section.context().environment.get(EMULATOR);
+    let emulator = emulator.filter(|host| !host.is_empty()).map(|host| {
+        let host = host.trim_end_matches('/');
+        if host.contains("://") {
+            host.to_owned()
+        } else {
+            format!("http://{host}")
+        }
+    });
+    let url = google.endpoint.clone().or(emulator);
+    let store = bucket.filter(|_| is_store).map(|bucket| GcsAccount {
+        google,
+        bucket,
+        bucket_location,
+        root_folder,
+        url: url.unwrap_or_else(|| STORAGE.to_owned()),
+        timeout,
+    });
+    Ok(Some(Account {
+        store: store.map(Store::Gcs),
+        ..super::account(section, name, types, face)?
+    }))
+}
+
+/// What the account lacks.
+fn missing(section: &Section<'_>, google: &GoogleAccount, bucket: bool) -> Option<String> {
+    if bucket {
+        return Some(format!("{} is not given", section.path_of("bucket")));
+    }
+    let path = google.json_path.as_ref()?;
+    let is_there = path.is_file();
+    (!is_there).then(|| {
+        let key = section.path_of("jsonPath");
+        format!("{key}: there is no file '{}'", path.display())
+    })
+}
+
+/// As given, but for what is not switched on.
+fn types(section: &mut Section<'_>, name: &str, services: Services) -> Result<Vec<AccountType>> {
+    let given = match section.each("supportedTypes", account_type)? {
+        types if types.is_empty() => vec![AccountType::MetricsStore],
+        types => types,
+    };
+    let mut types = Vec::new();
+    for wanted in given {
+        let (is_on, switch) = match wanted {
+            AccountType::MetricsStore => (services.stackdriver, "kayenta.stackdriver.enabled"),
+            AccountType::ObjectStore | AccountType::ConfigurationStore => {
+                (services.gcs, "kayenta.gcs.enabled")
+            }
+            AccountType::RemoteJudge => continue,
+        };
+        if is_on {
+            types.push(wanted);
+        } else {
+            let wanted = wanted.as_str();
+            section.context().warn(format!(
+                "{switch} is not true: the account '{name}' is no {wanted}"
+            ));
+        }
+    }
+    show_types(section, &types);
+    Ok(types)
+}

@@ -1,0 +1,65 @@
+//! Cloud Storage and Secret Manager, with the credentials that Google's own tools find.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Client;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::decoded;
+use crate::google::{self, Tokens};
+use crate::{config, http};
+
+pub async fn object(bucket: &str, file: &str) -> Result<Vec<u8>, String> {
+    let url = endpoint("STORAGE_EMULATOR_HOST", "https://storage.googleapis.com");
+    let (bucket, file) = (segment(bucket), segment(file));
+    ask(&format!("{url}/storage/v1/b/{bucket}/o/{file}?alt=media")).await
+}
+
+/// The newest version.
+pub async fn secret(project: &str, secret: &str) -> Result<Vec<u8>, String> {
+    let url = endpoint(
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
+        "https://secretmanager.googleapis.com",
+    );
+    let (project, secret) = (segment(project), segment(secret));
+    let place = format!("projects/{project}/secrets/{secret}/versions/latest:access");
+    let answer = ask(&format!("{url}/v1/{place}")).await?;
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    match answer["payload"]["data"].as_str() {
+        Some(data) => decoded(data.as_bytes()),
+        None => Err("Secret Manager answers without a secret".to_owned()),
+    }
+}
+
+async fn ask(url: &str) -> Result<Vec<u8>, String> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    let client: Client = http::trusting(http::client(), scheme, Vec::new())
+        .build()
+        .map_err(|cause| http::in_words(&cause))?;
+    let mut request = client.get(url);
+    // What stands in for Google over plain HTTP is sent no token.
+    if scheme == "https" {
+        let tokens = Tokens::open(None, &config::environment())?;
+        let bearer = tokens.bearer().await.map_err(|failed| failed.why)?;
+        request = request.bearer_auth(bearer.expose_secret());
+    }
+    google::answer(request, &[])
+        .await
+        .map_err(|failed| failed.why)
+}
+
+/// A service of one's own, as Google's own tools are told of it.
+fn endpoint(variable: &str, usual: &str) -> String {
+    let environment = config::environment();
+    let given = environment.get(variable).filter(|url| !url.is_empty());
+    let url = given.map_or(usual, String::as_str).trim_end_matches('/');
+    if url.contains("://") {
+        url.to_owned()
+    } else {
+        format!("http://{url}")
+    }
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

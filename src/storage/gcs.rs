@@ -1,0 +1,374 @@
+//! Objects in Google Cloud Storage, over its JSON API.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::guarded::{Backend, Failure, Guarded};
+use super::objects::ObjectEntry;
+use crate::config::{self, GcsAccount};
+use crate::error::Error;
+use crate::google::{self, Tokens};
+use crate::http;
+
+pub type GcsStore = Guarded<Bucket>;
+
+/// All attempts of one request, the first included.
+const ATTEMPTS: usize = 8;
+
+/// The most that the pause before the second attempt takes; it doubles from there.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Of a name in an address: one segment, whatever it holds.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The bucket of one account.
+pub struct Bucket {
+    account: GcsAccount,
+    client: Client,
+    /// None for a stand-in that wants none.
+    tokens: Option<Tokens>,
+}
+
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What a request came to, with its answer read.
+enum Answer {
+    Done(Bytes),
+    /// The object or the bucket is not there.
+    Missing,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Page {
+    items: Vec<Object>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Object {
+    name: String,
+    updated: Option<Timestamp>,
+    /// Differs for each time that it is written.
+    generation: String,
+    size: String,
+}
+
+/// How far a listing is.
+enum Place {
+    Start,
+    After(String),
+    End,
+}
+
+impl GcsStore {
+    /// # Errors
+    /// `Storage` when its credentials can never do.
+    pub fn open(account: &GcsAccount) -> Result<Self, Error> {
+        let told = |why: String| {
+            let bucket = &account.bucket;
+            Error::storage(
+                format!("the gcs bucket '{bucket}' cannot be used: {why}"),
+                why,
+            )
+        };
+        let tokens = account.google.is_asked_with_tokens(&account.url).then(|| {
+            let file = account.google.json_path.as_deref();
+            Tokens::open(file, &config::environment())
+        });
+        let scheme = account.url.split(':').next().unwrap_or_default();
+        // An answer may be long; what counts is that it comes on.
+        let client = http::trusting(http::client(), scheme, Vec::new())
+            .read_timeout(account.timeout / 3)
+            .redirect(reqwest::redirect::Policy::none());
+        Ok(Self::around(Bucket {
+            client: client
+                .build()
+                .map_err(|cause| told(http::in_words(&cause)))?,
+            tokens: tokens.transpose().map_err(told)?,
+            account: account.clone(),
+        }))
+    }
+}
+
+impl Bucket {
+    /// The name in the bucket; a root folder may have slashes around it, or be empty.
+    fn full(&self, key: &str) -> String {
+        let root = self.account.root_folder.trim_matches('/');
+        match root {
+            "" => key.to_owned(),
+            root => format!("{root}/{key}"),
+        }
+    }
+
+    /// Where the objects of the bucket are, below the address of an API.
+    fn objects(&self, api: &str) -> String {
+        let bucket = utf8_percent_encode(&self.account.bucket, SEGMENT);
+        format!("{}{api}/b/{bucket}/o", self.account.url)
+    }
+
+    fn object(&self, key: &str) -> String {
+        let name = self.full(key);
+        let name = utf8_percent_encode(&name, SEGMENT);
+        format!("{}/{name}", self.objects("/storage/v1"))
+    }
+
+    fn request(&self, method: Method, url: String, query: &[(&str, &str)]) -> RequestBuilder {
+        self.client.request(method, url).query(query)
+    }
+
+    /// Sends a request until it is answered; at most so many bytes of an answer are read.
+    async fn send(&self, request: RequestBuilder, most: u64) -> Result<Answer> {
+        let was_refused = AtomicBool::new(false);
+        let attempt = || async {
+            let request = request.try_clone();
+            let mut request = request.ok_or_else(|| wrong("a request cannot be repeated"))?;
+            let bearer = match &self.tokens {
+                Some(tokens) => Some((tokens, tokens.bearer().await.map_err(without_token)?)),
+                None => None,
+            };
+            if let Some((_, bearer)) = &bearer {
+                request = request.bearer_auth(bearer.expose_secret());
+            }
+            let answer = request.send().await.map_err(|cause| lost(&cause))?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok(Answer::Done(collect(answer, most).await?));
+            }
+            if status.as_u16() == 404 {
+                return Ok(Answer::Missing);
+            }
+            let body = answer.bytes().await.map_err(|cause| lost(&cause))?;
+            let why = match google::told(&body) {
+                Some(told) => format!("{status}: {told}"),
+                None => format!("an answer with status {status}"),
+            };
+            let cause = why.clone();
+            // Whoever took the token back may give another one.
+            let mut may_pass = google::may_pass(status);
+            if let Some((tokens, bearer)) = &bearer
+                && status.as_u16() == 401
+            {
+                tokens.forget(bearer).await;
+                may_pass = !was_refused.swap(true, Ordering::Relaxed);
+            }
+            Err(if may_pass {
+                Failure::Away { why, cause }
+            } else {
+                Failure::Wrong { why, cause }
+            })
+        };
+        let pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(PAUSE)
+            // What the server says in the end is worth more than that its time is over.
+            .with_total_delay(Some(self.account.timeout / 2))
+            .with_max_times(ATTEMPTS - 1);
+        attempt
+            .retry(pauses)
+            .when(|failure| matches!(failure, Failure::Away { .. }))
+            .await
+    }
+
+    /// Tells an object that is missing from a bucket that is: both are 404.
+    async fn is_there(&self) -> Result<()> {
+        let url = self.objects("/storage/v1");
+        let query = [("maxResults", "1"), ("fields", "nextPageToken")];
+        let asked = self.request(Method::GET, url, &query);
+        match self.send(asked, u64::MAX).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::Missing => Err(gone()),
+        }
+    }
+
+    async fn page(&self, prefix: &str, place: Place) -> Result<Option<(Vec<ObjectEntry>, Place)>> {
+        let after = match place {
+            Place::Start => None,
+            Place::After(token) => Some(token),
+            Place::End => return Ok(None),
+        };
+        let prefix = self.full(prefix);
+        let mut query = vec![
+            ("prefix", prefix.as_str()),
+            (
+                "fields",
+                "items(name,updated,generation,size),nextPageToken",
+            ),
+        ];
+        query.extend(after.as_deref().map(|token| ("pageToken", token)));
+        let asked = self.request(Method::GET, self.objects("/storage/v1"), &query);
+        let Answer::Done(body) = self.send(asked, u64::MAX).await? else {
+            return Err(gone());
+        };
+        let page: Page = read(&body)?;
+        let next = match page.next_page_token.filter(|token| !token.is_empty()) {
+            None => Place::End,
+            Some(token) if Some(&token) == after.as_ref() => {
+                return Err(wrong(
+                    "the listing is cut short, and the server does not tell how to go on",
+                ));
+            }
+            Some(token) => Place::After(token),
+        };
+        let root = self.full("");
+        let entries = page.items.iter().filter_map(|object| entry(object, &root));
+        Ok(Some((entries.collect(), next)))
+    }
+}
+
+#[async_trait]
+impl Backend for Bucket {
+    async fn get(&self, key: &str, most: u64) -> Result<Option<Bytes>> {
+        let asked = self.request(Method::GET, self.object(key), &[("alt", "media")]);
+        match self.send(asked, most).await? {
+            Answer::Done(body) => Ok(Some(body)),
+            Answer::Missing => self.is_there().await.map(|()| None),
+        }
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<String> {
+        let name = self.full(key);
+        let query = [
+            ("uploadType", "media"),
+            ("name", &name),
+            ("fields", "generation"),
+        ];
+        let asked = self
+            .request(Method::POST, self.objects("/upload/storage/v1"), &query)
+            .header("content-type", "application/json")
+            .body(body);
+        match self.send(asked, u64::MAX).await? {
+            Answer::Done(body) => Ok(read::<Object>(&body)?.generation),
+            Answer::Missing => Err(gone()),
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let asked = self.request(Method::DELETE, self.object(key), &[]);
+        match self.send(asked, u64::MAX).await? {
+            Answer::Done(_) => Ok(()),
+            Answer::Missing => self.is_there().await,
+        }
+    }
+
+    fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
+        stream::try_unfold(Place::Start, move |place| self.page(prefix, place)).boxed()
+    }
+
+    /// As Kayenta makes it: with versions of what is overwritten.
+    async fn create(&self) -> Result<()> {
+        let Some(project) = &self.account.google.project else {
+            return Err(wrong(
+                "it is not there, and without a 'project' it cannot be made",
+            ));
+        };
+        let mut bucket = json!({"name": self.account.bucket, "versioning": {"enabled": true}});
+        if let Some(location) = &self.account.bucket_location {
+            bucket["location"] = location.as_str().into();
+        }
+        let url = format!("{}/storage/v1/b", self.account.url);
+        let query = [("project", project.as_str())];
+        let asked = self.request(Method::POST, url, &query).json(&bucket);
+        match self.send(asked, u64::MAX).await {
+            Ok(Answer::Done(_)) => Ok(()),
+            Ok(Answer::Missing) => Err(wrong(&format!("there is no project '{project}'"))),
+            // Somebody made it meanwhile.
+            Err(Failure::Wrong { why, .. }) if why.starts_with("409") => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn place(&self, key: &str) -> String {
+        let bucket = &self.account.bucket;
+        match key {
+            "" => format!("gcs bucket '{bucket}'"),
+            key => format!("'{}' in gcs bucket '{bucket}'", self.full(key)),
+        }
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        Some(self.account.timeout)
+    }
+}
+
+/// A server may tell no length, or another one.
+async fn collect(mut answer: Response, most: u64) -> Result<Bytes> {
+    if let Some(told) = answer.content_length()
+        && most < told
+    {
+        return Err(Failure::TooLarge(told));
+    }
+    let mut body = Vec::new();
+    while let Some(bytes) = answer.chunk().await.map_err(|cause| Failure::Away {
+        why: "it breaks off".to_owned(),
+        cause: http::in_words(&cause),
+    })? {
+        body.extend_from_slice(&bytes);
+        let read = body.len() as u64;
+        if most < read {
+            return Err(Failure::TooLarge(read));
+        }
+    }
+    Ok(body.into())
+}
+
+fn entry(object: &Object, root: &str) -> Option<ObjectEntry> {
+    Some(ObjectEntry {
+        key: object.name.strip_prefix(root)?.to_owned(),
+        updated_millis: object.updated.map_or(0, Timestamp::as_millisecond),
+        version: object.generation.clone(),
+        bytes: object.size.parse().unwrap_or(0),
+    })
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|cause| Failure::Wrong {
+        why: "an answer that Cloud Storage does not give".to_owned(),
+        cause: cause.to_string(),
+    })
+}
+
+fn gone() -> Failure {
+    Failure::Gone("the bucket does not exist".to_owned())
+}
+
+fn wrong(why: &str) -> Failure {
+    let (why, cause) = (why.to_owned(), why.to_owned());
+    Failure::Wrong { why, cause }
+}
+
+fn lost(cause: &reqwest::Error) -> Failure {
+    let words = http::in_words(cause);
+    let why = if cause.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        words.rsplit(": ").next().unwrap_or_default().to_owned()
+    };
+    Failure::Away { why, cause: words }
+}
+
+fn without_token(failed: google::Failed) -> Failure {
+    let why = format!("there is no token for it: {failed}");
+    let cause = failed.why;
+    if failed.may_pass {
+        Failure::Away { why, cause }
+    } else {
+        Failure::Wrong { why, cause }
+    }
+}
