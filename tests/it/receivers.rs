@@ -138,7 +138,7 @@ pub async fn echo() -> String {
         let body = axum::body::to_bytes(body, 10 << 20).await.unwrap();
         let mut told = head.uri.to_string();
         for (name, value) in &head.headers {
-            told += &format!("\n{name}: {}", value.to_str().unwrap());
+            told.extend(["\n", name.as_str(), ": ", value.to_str().unwrap()]);
         }
         told += &String::from_utf8_lossy(&body);
         (StatusCode::UNAUTHORIZED, told)

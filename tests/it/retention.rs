@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use serin::clock::Clock;
@@ -525,11 +525,11 @@ async fn an_account_whose_store_cannot_be_listed_is_left_out() {
 }
 
 /// As old as that, by its file.
-fn age(folder: &Path, key: &str, days: u64) {
+fn age(folder: &Path, key: &str, days: i64) {
     let path = folder.join("kayenta").join(key);
     let file = std::fs::File::options().write(true).open(path).unwrap();
-    let written = std::time::SystemTime::now() - Duration::from_hours(24 * days);
-    file.set_modified(written).unwrap();
+    let written = Duration::from_millis(u64::try_from(days_ago(days)).unwrap());
+    file.set_modified(UNIX_EPOCH + written).unwrap();
 }
 
 #[tokio::test]
