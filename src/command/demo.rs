@@ -103,6 +103,7 @@ impl Demo {
                     directory.display().to_string(),
                 ),
                 ("server.port".to_owned(), self.port.to_string()),
+                ("storage.minFree".to_owned(), "0".to_owned()),
             ],
             ..LoadOptions::default()
         };

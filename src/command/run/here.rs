@@ -37,6 +37,8 @@ impl Here {
             overrides: vec![
                 ("storage.directory".to_owned(), directory),
                 ("server.port".to_owned(), "0".to_owned()),
+                // What it writes goes with it.
+                ("storage.minFree".to_owned(), "0".to_owned()),
                 ("limits.queryText".to_owned(), LONGEST_QUERY.to_string()),
             ],
             ..LoadOptions::default()
