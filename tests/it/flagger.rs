@@ -339,6 +339,11 @@ async fn a_key_of_others_is_refused_with_the_one_that_is_meant() {
     let (serin, _prometheus) = start().await;
     let cases = [
         (
+            json!({"threshold": "95"}),
+            "'pass' and 'marginal' are meant",
+        ),
+        (json!({"region": "eu"}), "is 'location' meant?"),
+        (
             json!({"scoreThresholds": "95"}),
             "'pass' and 'marginal' are meant",
         ),

@@ -11,7 +11,7 @@ use crate::canary::{
 use crate::config::{duration, nearest};
 use crate::error::{Error, Result};
 use crate::run::asked::names::{
-    Names, OF_ANALYSIS, OF_ANALYSIS_SCOPE, OF_REQUEST, OF_THRESHOLDS, OF_VERDICT, called,
+    Names, OF_ANALYSIS, OF_ANALYSIS_SCOPE, OF_REQUEST, OF_SIDE, OF_THRESHOLDS, OF_VERDICT, called,
 };
 use crate::run::asked::{Asked, instant};
 
@@ -294,11 +294,12 @@ fn whole(text: &str, unit: i64) -> Option<i64> {
 }
 
 /// What Kayenta, its pipelines and other doors of serin call it.
-const ELSEWHERE: [Names; 5] = [
+const ELSEWHERE: [Names; 6] = [
     OF_ANALYSIS,
     OF_ANALYSIS_SCOPE,
     OF_THRESHOLDS,
     OF_VERDICT,
+    OF_SIDE,
     OF_REQUEST,
 ];
 

@@ -23,6 +23,7 @@ pub const OF_REQUEST: Names = &[
     (
         "thresholds",
         &[
+            "threshold",
             "scoreThresholds",
             "canaryThresholds",
             "passThreshold",
@@ -81,7 +82,7 @@ const OF_PAIR: Names = &[
     ("controlScope", &["control", "baseline", "baselineScope"]),
     ("experimentScope", &["experiment", "canary", "canaryScope"]),
 ];
-const OF_SIDE: Names = &[
+pub const OF_SIDE: Names = &[
     ("scope", &["name"]),
     ("location", &["region"]),
     ("start", &["startTime", "startTimeIso"]),
