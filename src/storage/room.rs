@@ -82,14 +82,21 @@ impl Storage {
             return Ok(());
         }
         Err(Error::Unavailable(format!(
-            "the disk of {of} is nearly full: {} MiB are free, and {} MiB are kept for what runs already \
+            "the disk of {of} is nearly full: {} are free, and {} are kept for what runs already \
              (storage.minFree); the same call goes through once there is room",
-            free >> 20,
-            least >> 20
+            shown(free),
+            shown(least)
         )))
     }
 }
 
 fn of_account(name: &str) -> String {
     format!("the account '{name}'")
+}
+
+fn shown(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mebibytes => format!("{mebibytes} MiB"),
+    }
 }
