@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that asks for nothing compressed: packing a small answer costs a server more than the
 /// answer itself, and the line less than a wait for either.
 pub fn client() -> ClientBuilder {
-    // Another one that is installed already does as well.
+    // There is one for the process; another one that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .user_agent(concat!("serin/", env!("CARGO_PKG_VERSION")))

@@ -137,7 +137,6 @@ fn ask(kept: &Kept<'_>, cluster: Option<&Cluster>) -> Result<Vec<u8>, String> {
         .build()
         .map_err(|cause| format!("cannot start a runtime: {cause}"))?;
     runtime.block_on(async {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let asked = async {
             match *kept {
                 Kept::S3 {

@@ -308,7 +308,6 @@ impl Client {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     http::client().timeout(DEADLINE)
 }
 

@@ -30,7 +30,6 @@ impl Health {
         };
         let port = self.port.unwrap_or(server.port);
         let url = format!("http://{host}:{port}/health");
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = http::client()
             .no_proxy()
             .timeout(Duration::from_secs(5))

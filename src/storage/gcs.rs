@@ -288,9 +288,8 @@ impl Backend for Bucket {
         match self.send(asked, u64::MAX).await {
             Ok(Answer::Done(_)) => Ok(()),
             Ok(Answer::Missing) => Err(wrong(&format!("there is no project '{project}'"))),
-            // Somebody made it meanwhile.
-            Err(Failure::Wrong { why, .. }) if why.starts_with("409") => Ok(()),
-            Err(failure) => Err(failure),
+            // Somebody may have made it meanwhile.
+            Err(failure) => self.is_there().await.map_err(|_| failure),
         }
     }
 

@@ -337,6 +337,40 @@ async fn an_object_that_is_too_large_is_not_read() {
     }
 }
 
+#[tokio::test]
+async fn an_account_is_told_as_kayenta_tells_it_and_is_down_while_nobody_answers() {
+    let google = json!({
+        "name": "my-google", "project": "my-project", "bucket": BUCKET, "bucketLocation": "us-central1",
+        "endpoint": "http://127.0.0.1:9", "timeout": "1s",
+        "supportedTypes": ["METRICS_STORE", "OBJECT_STORE", "CONFIGURATION_STORE"],
+    });
+    let file = json!({"kayenta": {
+        "google": {"enabled": true, "accounts": [google]},
+        "gcs": {"enabled": true}, "stackdriver": {"enabled": true},
+    }});
+    let serin = Serin::start_with("", &[], Some(&file.to_string())).await;
+    let (_, credentials) = serin.client.get("/credentials").await;
+    let expected = json!([{
+        "name": "my-google", "type": "google", "project": "my-project", "bucket": BUCKET,
+        "bucketLocation": "us-central1", "rootFolder": "kayenta", "metricsStoreType": "stackdriver",
+        "supportedTypes": ["METRICS_STORE", "OBJECT_STORE", "CONFIGURATION_STORE"],
+        "locations": [], "recommendedLocations": [],
+    }]);
+    assert_eq!(credentials, expected);
+    let (status, health) = serin.client.get("/health").await;
+    let found = &health["components"]["storage"]["details"]["my-google"];
+    assert_eq!(
+        (status, &found["status"]),
+        (503, &json!("DOWN")),
+        "{health}"
+    );
+    let told = found["error"].as_str().unwrap();
+    assert!(
+        told.contains(BUCKET) && told.contains("Connection refused"),
+        "{told}"
+    );
+}
+
 /// What stands for ids in the recording, and what they are here.
 #[derive(Default)]
 struct Ids(BTreeMap<&'static str, String>);

@@ -169,7 +169,6 @@ impl Lint {
             let told = "which series are wanted? --control and --experiment say it";
             return Err(Usage(told.to_owned()).into());
         }
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut sources = metrics::open(own, &Clock::System)?;
         let source = sources.shift_remove(account);
         let missing = || Usage(format!("there is no metrics account '{account}'"));

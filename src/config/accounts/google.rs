@@ -56,9 +56,10 @@ pub struct GcsAccount {
 
 impl GoogleAccount {
     /// Whether requests to that address carry a token: a stand-in over plain HTTP wants none, unless
-    /// there is a key for it.
+    /// the account has both an address and a key for it.
     pub fn is_asked_with_tokens(&self, url: &str) -> bool {
-        self.json_path.is_some() || url.starts_with("https:")
+        let is_its_own = self.endpoint.as_deref() == Some(url);
+        url.starts_with("https:") || (is_its_own && self.json_path.is_some())
     }
 }
 
