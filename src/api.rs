@@ -11,6 +11,7 @@ mod credentials;
 mod documents;
 mod events;
 mod examples;
+mod fetch;
 mod flagger;
 mod gate;
 mod health;
@@ -164,7 +165,8 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
         .routes(routes!(credentials::delete_credentials))
         .routes(routes!(metrics::list_metrics_services))
         .routes(routes!(metrics::list_metrics_service_metadata))
-        .routes(routes!(metrics::query_prometheus))
+        .routes(routes!(fetch::query_prometheus))
+        .routes(routes!(fetch::query_service))
         .routes(routes!(pipelines::list_pipelines))
         .routes(routes!(
             pipelines::find_pipeline,

@@ -207,6 +207,37 @@ impl App {
         stores.map(|account| account.name.clone()).collect()
     }
 
+    /// The metric source of that name, or the first of that kind.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none, or when that of the name answers other queries.
+    pub fn metric_source_of(
+        &self,
+        name: Option<&str>,
+        kind: &str,
+    ) -> Result<&Arc<dyn MetricSource>> {
+        if name.is_some() {
+            let source = self.metric_source(name)?;
+            let own = source.language().kind();
+            if own != kind {
+                let name = name.unwrap_or_default();
+                return Err(Error::Invalid(format!(
+                    "The account '{name}' answers queries of type '{own}', not of type '{kind}'."
+                )));
+            }
+            return Ok(source);
+        }
+        let accounts = self.accounts().into_iter();
+        let mut sources = accounts.filter(|account| account.serves(AccountType::MetricsStore));
+        let source = sources.find_map(|account| {
+            let source = self.metric_sources.get(&account.name)?;
+            (source.language().kind() == kind).then_some(source)
+        });
+        source.ok_or_else(|| {
+            Error::Invalid(format!("There is no account for queries of type '{kind}'."))
+        })
+    }
+
     /// The metric source of an account.
     ///
     /// # Errors

@@ -72,6 +72,12 @@ pub struct Configured {
         help = "Shorthand for one metrics account 'prometheus' [env: SERIN_PROMETHEUS_URL]"
     )]
     prometheus: Option<String>,
+    #[arg(
+        long,
+        value_name = "SITE",
+        help = "Shorthand for one metrics account 'datadog' with the keys in DD_API_KEY and DD_APP_KEY [env: SERIN_DATADOG_SITE]"
+    )]
+    datadog: Option<String>,
 }
 
 impl Configured {
@@ -88,6 +94,7 @@ impl Configured {
         let options = LoadOptions {
             file: self.config.clone(),
             prometheus_url: self.prometheus.clone(),
+            datadog_site: self.datadog.clone(),
             overrides: Vec::new(),
         };
         crate::config::load(&options, secrets).context("the configuration cannot be used")

@@ -26,11 +26,14 @@ mod section;
 mod tests;
 pub mod text;
 
+pub use accounts::datadog::DatadogAccount;
 pub use accounts::file::FileAccount;
-pub use accounts::google::{GcsAccount, GoogleAccount};
-pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, TestControllerDefaults};
+pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};
+pub use accounts::http::Http;
+pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse};
 pub use accounts::s3::{S3Account, S3Credentials};
-pub use accounts::{Account, AccountType, Face, Source, Sources, Store};
+pub use accounts::signalfx::SignalFxAccount;
+pub use accounts::{Account, AccountType, Face, Source, Sources, Store, TestControllerDefaults};
 pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load_with, print};
 pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};

@@ -8,7 +8,6 @@ mod doubts;
 mod dredd;
 pub mod effect_size;
 mod explain;
-pub mod lookback;
 pub mod looks;
 pub mod mann_whitney;
 pub mod noise;

@@ -1,26 +1,46 @@
 //! Where series come from: metric sources, addressed by the name of a metrics account.
 
-pub mod library;
+mod asking;
+mod bounded;
+mod cost;
+mod counts;
+mod datadog;
+mod flight;
+mod grid;
+mod http;
 pub mod mix;
 mod prometheus;
 pub mod promql;
+mod quoted;
+mod range;
 pub mod selection;
+mod series;
 mod shown;
+mod signalfx;
+mod stackdriver;
 mod template;
+mod turns;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::budget::Share;
-use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
+use crate::canary::{
+    CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, MetricSet,
+};
 use crate::clock::Clock;
-use crate::config::{Config, Source};
-use crate::error::Result;
+use crate::config::{self, Config, GoogleAccount, Source};
+use crate::error::{Error, Result};
+use crate::google::Tokens;
 
-use prometheus::{Known, Prometheus};
-pub use prometheus::{cost_of_padding, query_text, too_large};
+pub use asking::too_large;
+pub use cost::padding as cost_of_padding;
+use prometheus::Known;
 pub use shown::shown_query;
 pub use template::{Variable, custom_filter, least_length, of as template_of, too_long, variables};
 
@@ -33,11 +53,98 @@ pub struct MetricRequest<'a> {
     pub scope: &'a CanaryScope,
 }
 
+/// How a kind of source is asked. Pure: lint and pages need no source for it.
+pub trait Language: Send + Sync {
+    /// Of queries, accounts and stages: `prometheus`.
+    fn kind(&self) -> &'static str;
+
+    /// What a query has beside its type and templates.
+    fn members(&self) -> &'static [&'static str];
+
+    /// The text that the first account of the kind would be sent.
+    ///
+    /// # Errors
+    /// `Invalid` when there is nothing that could be sent.
+    fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String>;
+
+    /// Whether a query with the old member `customFilter` is refused, as Kayenta does.
+    fn refuses_custom_filter(&self) -> bool {
+        false
+    }
+
+    /// What the lint is to tell of a query.
+    fn doubts(&self, request: &MetricRequest<'_>) -> Vec<Doubt>;
+}
+
+/// A metric that can be asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = MetricDescriptor)]
+pub struct Descriptor {
+    pub name: String,
+    /// What else its service tells of it.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub details: Map<String, Value>,
+}
+
+impl Descriptor {
+    fn named(name: String) -> Self {
+        Self {
+            name,
+            details: Map::new(),
+        }
+    }
+}
+
+/// What is wrong with a query, or doubtful, before it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// No canary can be judged by it.
+    pub is_broken: bool,
+    /// Of the query; empty for that of its template.
+    pub member: &'static str,
+    pub sentence: String,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+impl Doubt {
+    fn broken(member: &'static str, sentence: impl Into<String>, fix: &'static str) -> Self {
+        Self {
+            is_broken: true,
+            member,
+            sentence: sentence.into(),
+            fix,
+        }
+    }
+
+    fn doubtful(member: &'static str, sentence: impl Into<String>, fix: &'static str) -> Self {
+        Self {
+            is_broken: false,
+            ..Self::broken(member, sentence, fix)
+        }
+    }
+}
+
+/// Every language that there is a kind of source for.
+pub const LANGUAGES: [&dyn Language; 4] = [
+    &promql::PromQl,
+    &datadog::DatadogQuery,
+    &signalfx::SignalFlow,
+    &stackdriver::StackdriverFilter,
+];
+
+/// That of queries of a type.
+pub fn language(kind: &str) -> Option<&'static dyn Language> {
+    LANGUAGES
+        .into_iter()
+        .find(|language| language.kind() == kind)
+}
+
 /// Answers metric requests with series.
 #[async_trait]
 pub trait MetricSource: Send + Sync {
-    /// The type of the queries that it understands.
-    fn kind(&self) -> &'static str;
+    fn language(&self) -> &'static dyn Language;
 
     /// The text that `fetch` would send.
     fn query(&self, request: &MetricRequest<'_>) -> Result<String>;
@@ -49,8 +156,8 @@ pub trait MetricSource: Send + Sync {
         share: &Arc<Share>,
     ) -> Result<Vec<MetricSet>>;
 
-    /// The names of all metrics, as they were a moment ago.
-    async fn metric_names(&self) -> Result<Arc<Vec<String>>>;
+    /// All metrics, as they were a moment ago.
+    async fn metric_names(&self) -> Result<Arc<Vec<Descriptor>>>;
 
     async fn health(&self) -> Result<()>;
 }
@@ -63,7 +170,20 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
         match &account.source {
             Some(Source::Prometheus(prometheus)) => {
                 let (known, clock) = (known.clone(), clock.clone());
-                let source = Prometheus::open(&account.name, prometheus, config, known, clock)?;
+                let source = prometheus::open(&account.name, prometheus, config, known, clock)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::Datadog(datadog)) => {
+                let source = datadog::open(&account.name, datadog, config, clock.clone())?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::SignalFx(signalfx)) => {
+                let source = signalfx::open(&account.name, signalfx, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::Stackdriver(stackdriver)) => {
+                let tokens = tokens(&account.name, &stackdriver.google, &stackdriver.url)?;
+                let source = stackdriver::open(&account.name, stackdriver, tokens, config)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             None => {}
@@ -72,12 +192,62 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
     Ok(sources)
 }
 
+/// Those of an account of Google's; none where a stand-in wants none.
+fn tokens(name: &str, account: &GoogleAccount, url: &str) -> Result<Option<Arc<Tokens>>> {
+    if !account.is_asked_with_tokens(url) {
+        return Ok(None);
+    }
+    let tokens = Tokens::open(account.json_path.as_deref(), &config::environment());
+    let tokens = tokens.map_err(|why| Error::Invalid(format!("account '{name}': {why}")))?;
+    Ok(Some(Arc::new(tokens)))
+}
+
 /// The types of the queries that there is a source for.
-pub const KINDS: [&str; 1] = [prometheus::KIND];
+pub fn kinds() -> [&'static str; LANGUAGES.len()] {
+    LANGUAGES.map(Language::kind)
+}
 
 /// Whether there is a kind of source for queries of that type.
 pub fn supports(kind: &str) -> bool {
-    KINDS.contains(&kind)
+    language(kind).is_some()
+}
+
+/// The text that would be sent.
+///
+/// # Errors
+/// `Invalid` when there is no source for it, or nothing that could be sent.
+pub fn text_of(own: &Config, request: &MetricRequest<'_>) -> Result<String> {
+    let query = query_of(request)?;
+    match language(query.kind()) {
+        Some(language) => language.text(own, request),
+        None => Err(of_other_source(request, query.kind())),
+    }
+}
+
+/// The query of a metric, which must be of that kind.
+fn query_of_kind<'a>(
+    request: &MetricRequest<'a>,
+    kind: &str,
+) -> Result<&'a CanaryMetricSetQueryConfig> {
+    let query = query_of(request)?;
+    if query.kind() == kind {
+        Ok(query)
+    } else {
+        Err(of_other_source(request, query.kind()))
+    }
+}
+
+fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryConfig> {
+    let query = request.metric.query.as_ref();
+    query.ok_or_else(|| {
+        let name = request.metric.name.as_deref().unwrap_or_default();
+        Error::Invalid(format!("metric '{name}' has no query"))
+    })
+}
+
+fn of_other_source(request: &MetricRequest<'_>, kind: &str) -> Error {
+    let name = request.metric.name.as_deref().unwrap_or_default();
+    Error::Invalid(other_source(name, kind))
 }
 
 /// Why a metric cannot be fetched. The first words are Kayenta's.
@@ -85,6 +255,6 @@ pub fn other_source(metric: &str, kind: &str) -> String {
     format!(
         "Unable to resolve canary scope factory for '{kind}': metric '{metric}' cannot be fetched, as \
          serin reads {} only.",
-        KINDS.join(", ")
+        kinds().join(", ")
     )
 }

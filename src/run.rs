@@ -14,6 +14,7 @@ pub mod gauges;
 mod pipeline;
 mod plan;
 mod remote_judge;
+mod sources;
 mod stages;
 
 use std::sync::Arc;

@@ -199,12 +199,15 @@ async fn start(app: &App, mut admission: Admission, mut notes: Notes) -> Result<
 
 /// The part of an admission that the query parameters give.
 pub fn admission(app: &App, query: &Query) -> Result<Admission> {
-    let metrics = app.account(query.text("metricsAccountName"), MetricsStore)?;
+    let metrics = query.text("metricsAccountName");
+    if metrics.is_some() {
+        app.account(metrics, MetricsStore)?;
+    }
     let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
     Ok(Admission {
         application: query.text("application").map(str::to_owned),
         parent_pipeline_execution_id: query.text("parentPipelineExecutionId").map(str::to_owned),
-        metrics_account: metrics.name.clone(),
+        metrics_account: metrics.map(str::to_owned),
         storage_account: storage.to_owned(),
         ..Admission::default()
     })

@@ -24,7 +24,7 @@ use super::sentence::short;
 use super::stored_config;
 use crate::app::App;
 use crate::canary::{CanaryAnalysisExecutionStatusResponse, Execution};
-use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
+use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::run::{
@@ -292,7 +292,6 @@ async fn admission(
     revision: &Revision<'_>,
     described: Described,
 ) -> Result<AnalysisAdmission> {
-    let metrics = app.account(described.metrics_account.as_deref(), MetricsStore)?;
     let storage = app.store(described.storage_account.as_deref(), ObjectStore)?;
     let configs = described.configuration_account.as_deref();
     let configs = app.store(configs, ConfigurationStore)?;
@@ -310,7 +309,7 @@ async fn admission(
         canary_config_id: Some(id.to_string()),
         request: described.request(&config),
         config,
-        metrics_account: metrics.name.clone(),
+        metrics_account: described.metrics_account,
         storage_account: storage.to_owned(),
         ..AnalysisAdmission::default()
     })

@@ -200,14 +200,17 @@ async fn start(app: &App, mut admission: AnalysisAdmission, mut notes: Notes) ->
 
 /// The part of an admission that the query parameters give.
 fn admission(app: &App, query: &Query) -> Result<AnalysisAdmission> {
-    let metrics = app.account(query.text("metricsAccountName"), MetricsStore)?;
+    let metrics = query.text("metricsAccountName");
+    if metrics.is_some() {
+        app.account(metrics, MetricsStore)?;
+    }
     let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
     let text = |name| query.text(name).map(str::to_owned);
     Ok(AnalysisAdmission {
         application: text("application"),
         user: text("user"),
         parent_pipeline_execution_id: text("parentPipelineExecutionId"),
-        metrics_account: metrics.name.clone(),
+        metrics_account: metrics.map(str::to_owned),
         storage_account: storage.to_owned(),
         ..AnalysisAdmission::default()
     })

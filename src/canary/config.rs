@@ -281,6 +281,11 @@ impl CanaryMetricSetQueryConfig {
         self.0.keys().map(String::as_str)
     }
 
+    /// A member as it is.
+    pub fn value(&self, member: &str) -> Option<&Value> {
+        self.0.get(member)
+    }
+
     /// The text of a member; numbers count as text, as they do in Kayenta.
     pub fn text(&self, member: &str) -> Option<String> {
         text(self.0.get(member)?)

@@ -96,6 +96,17 @@ fn with_decimals(value: f64, decimals: usize) -> String {
     }
 }
 
+/// `90 s`, `5 min`, `1.5 h`.
+pub fn duration(millis: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for reading")]
+    let seconds = millis as f64 / 1000.0;
+    match seconds {
+        ..120.0 => format!("{} s", number(seconds)),
+        ..7200.0 => format!("{} min", number(seconds / 60.0)),
+        _ => format!("{} h", number(seconds / 3600.0)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,6 +44,7 @@ impl Import {
         let configured = Configured {
             config: self.config.clone(),
             prometheus: None,
+            datadog: None,
         };
         let loaded = configured.load()?;
         start_log("serin=warn", LogFormat::Text)?;

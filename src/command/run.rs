@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::ending::Ending;
 use self::flags::Flags;
-use self::here::Here;
+use self::here::{Here, Sources};
 use self::plan::Plan;
 use self::reports::Format;
 use self::request::Start;
@@ -59,6 +59,10 @@ pub struct Run {
         value_name = "URL"
     )]
     prometheus: Option<String>,
+    /// Judge in this process, with series from this site of Datadog, as `datadoghq.eu`; the keys are in
+    /// `DD_API_KEY` and `DD_APP_KEY`.
+    #[arg(long, env = "SERIN_DATADOG_SITE", value_name = "SITE")]
+    datadog: Option<String>,
 
     #[command(flatten)]
     flags: Flags,
@@ -84,15 +88,21 @@ impl Run {
     /// What is typed takes the place of the variables that it excludes.
     fn prefer(&mut self, typed: &ArgMatches) {
         let is_from = |id: &str, source| typed.value_source(id) == Some(source);
-        if is_from("prometheus", ValueSource::CommandLine)
+        let is_here = ["prometheus", "datadog"];
+        if is_here
+            .iter()
+            .any(|id| is_from(id, ValueSource::CommandLine))
             && is_from("server", ValueSource::EnvVariable)
         {
             self.remote.server = None;
         }
-        if is_from("server", ValueSource::CommandLine)
-            && is_from("prometheus", ValueSource::EnvVariable)
-        {
-            self.prometheus = None;
+        if is_from("server", ValueSource::CommandLine) {
+            if is_from("prometheus", ValueSource::EnvVariable) {
+                self.prometheus = None;
+            }
+            if is_from("datadog", ValueSource::EnvVariable) {
+                self.datadog = None;
+            }
         }
         self.flags.prefer(typed);
     }
@@ -101,33 +111,43 @@ impl Run {
         super::start_log("serin=warn", LogFormat::Text)?;
         let plan = Plan::of(self)?;
         let reports = reports_of(&plan)?;
-        let config = plan.own_config()?;
-        let place = self.place(&plan).await?;
+        let named = self.named(&plan);
+        let config = plan.own_config(named.1.kind())?;
+        let place = self.place(named).await?;
         let ended = self.judge_at(&place, &plan, config, reports).await;
         place.leave().await;
         ended
     }
 
-    /// Where to judge: flags and environment come before the file.
-    async fn place(&self, plan: &Plan) -> anyhow::Result<Place> {
+    /// A server, or the sources to judge with: flags and environment come before the file.
+    fn named(&self, plan: &Plan) -> (Option<String>, Sources) {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let of_flags = (given(&self.remote.server), given(&self.prometheus));
-        let (server, prometheus) = match of_flags {
-            (None, None) => (given(&plan.server), given(&plan.prometheus)),
-            of_flags => of_flags,
+        let here = |prometheus, datadog| Sources {
+            prometheus: given(prometheus),
+            datadog: given(datadog),
         };
-        match (server, prometheus) {
-            (Some(_), Some(_)) => Err(Usage(
-                "a server and a Prometheus are named; the server has its own".to_owned(),
+        let server = given(&self.remote.server);
+        let sources = here(&self.prometheus, &self.datadog);
+        if server.is_none() && sources.is_empty() {
+            return (given(&plan.server), here(&plan.prometheus, &plan.datadog));
+        }
+        (server, sources)
+    }
+
+    async fn place(&self, (server, sources): (Option<String>, Sources)) -> anyhow::Result<Place> {
+        match server {
+            Some(_) if !sources.is_empty() => Err(Usage(
+                "a server and a metric source are named; the server has its own".to_owned(),
             )
             .into()),
-            (None, None) => Err(Usage(
-                "where to judge? --server URL names a serin, --prometheus URL is enough without one"
+            None if sources.is_empty() => Err(Usage(
+                "where to judge? --server URL names a serin; without one, --prometheus URL or --datadog SITE \
+                 is enough"
                     .to_owned(),
             )
             .into()),
-            (None, Some(prometheus)) => Ok(Place::Here(Here::start(&prometheus).await?)),
-            (Some(server), None) => {
+            None => Ok(Place::Here(Here::start(sources).await?)),
+            Some(server) => {
                 let remote = Remote {
                     server: Some(server),
                     ..self.remote.clone()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Usage, told};
 use super::tell;
 use crate::config::nearest;
-use crate::metrics::library::{self, PREFIX, Template};
+use crate::metrics::promql::library::{self, PREFIX, Template};
 
 /// Lists the templates that a metric can name in its customFilterTemplate, or prints one of them.
 #[derive(clap::Args)]

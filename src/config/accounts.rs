@@ -2,11 +2,14 @@
 //!
 //! A kind of account is one file here (its settings, its reading, its face) and one line of `KINDS`.
 
+pub mod datadog;
 pub mod file;
 pub mod google;
+pub mod http;
 pub mod memory;
 pub mod prometheus;
 pub mod s3;
+pub mod signalfx;
 
 use std::mem::take;
 use std::path::Path;
@@ -17,10 +20,12 @@ use serde_json::Value as Json;
 use super::scalar::relax;
 use super::section::Section;
 use super::{Error, Result, Storage};
+use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
-use google::GcsAccount;
+use google::{GcsAccount, Stackdriver, StackdriverAccount};
 use prometheus::{Prometheus, PrometheusAccount};
 use s3::S3Account;
+use signalfx::{SignalFx, SignalFxAccount};
 
 /// A kind of account, as the configuration has it.
 pub struct Kind {
@@ -31,8 +36,10 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     prometheus::KIND,
+    datadog::KIND,
+    signalfx::KIND,
     s3::KIND,
     google::KIND,
     memory::KIND,
@@ -43,6 +50,9 @@ const KINDS: [Kind; 5] = [
 #[derive(Clone, Debug)]
 pub enum Source {
     Prometheus(PrometheusAccount),
+    Datadog(DatadogAccount),
+    SignalFx(SignalFxAccount),
+    Stackdriver(StackdriverAccount),
 }
 
 /// Where documents may lie.
@@ -58,6 +68,35 @@ pub enum Store {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     pub prometheus: Prometheus,
+    pub datadog: Datadog,
+    pub signalfx: SignalFx,
+    pub stackdriver: Stackdriver,
+}
+
+/// What `/fetch/<kind>/query` assumes for parameters that are not given.
+#[derive(Clone, Debug, Default)]
+pub struct TestControllerDefaults {
+    pub project: Option<String>,
+    pub resource_type: Option<String>,
+    pub location: Option<String>,
+    pub scope: Option<String>,
+    pub start: Option<String>,
+    pub end: Option<String>,
+}
+
+impl TestControllerDefaults {
+    fn read(section: &mut Section<'_>) -> Result<Self> {
+        section.section("testControllerDefaults", |section| {
+            Ok(Self {
+                project: section.text("project")?,
+                resource_type: section.text("resourceType")?,
+                location: section.text("location")?,
+                scope: section.text("scope")?,
+                start: section.text("start")?,
+                end: section.text("end")?,
+            })
+        })
+    }
 }
 
 /// One account of any kind.
@@ -149,6 +188,9 @@ impl Source {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Prometheus(_) => "prometheus",
+            Self::Datadog(_) => "datadog",
+            Self::SignalFx(_) => "signalfx",
+            Self::Stackdriver(_) => "stackdriver",
         }
     }
 }
@@ -169,10 +211,21 @@ impl Store {
 }
 
 impl Sources {
+    /// What `/fetch/<kind>/query` assumes.
+    pub fn defaults(&self, kind: &str) -> TestControllerDefaults {
+        match kind {
+            "prometheus" => self.prometheus.test_controller_defaults.clone(),
+            "datadog" => self.datadog.test_controller_defaults.clone(),
+            "stackdriver" => self.stackdriver.test_controller_defaults.clone(),
+            _ => TestControllerDefaults::default(),
+        }
+    }
+
     /// Whether a source that does not answer makes `/health` DOWN.
     pub const fn are_vital(&self, source: &Source) -> bool {
         match source {
             Source::Prometheus(_) => self.prometheus.health_enabled,
+            Source::Datadog(_) | Source::SignalFx(_) | Source::Stackdriver(_) => false,
         }
     }
 }
@@ -185,6 +238,8 @@ const ROOT_FOLDER: &str = "kayenta";
 pub struct Additions<'a> {
     /// For one more account, `prometheus`.
     pub prometheus_url: Option<&'a str>,
+    /// For one more account, `datadog`.
+    pub datadog_site: Option<&'a str>,
     /// For the account `local`, where the others do not store everything.
     pub storage: &'a Storage,
 }
@@ -225,6 +280,9 @@ pub fn read(
 
     if let Some(url) = additions.prometheus_url {
         accounts.push(prometheus::shorthand(kayenta, url)?);
+    }
+    if let Some(site) = additions.datadog_site {
+        accounts.push(datadog::shorthand(kayenta, site)?);
     }
     let is_stored = |wanted| accounts.iter().any(|account| account.serves(wanted));
     let mut last = None;
@@ -326,6 +384,12 @@ fn account_type(text: &str) -> Result<AccountType, String> {
         "remotejudge" => Ok(AccountType::RemoteJudge),
         _ => Err(WRONG_TYPE.to_owned()),
     }
+}
+
+/// Kayenta reports every account of a source as a metrics store, whatever is configured.
+fn only_metrics(section: &mut Section<'_>) {
+    section.ignore(&["supportedTypes"]);
+    show_types(section, &[AccountType::MetricsStore]);
 }
 
 fn show_types(section: &mut Section<'_>, types: &[AccountType]) {

@@ -23,6 +23,8 @@ pub struct LoadOptions {
     pub file: Option<PathBuf>,
     /// For one account `prometheus`; without it, `SERIN_PROMETHEUS_URL`.
     pub prometheus_url: Option<String>,
+    /// For one account `datadog`: a site or an address; without it, `SERIN_DATADOG_SITE`.
+    pub datadog_site: Option<String>,
     /// Dotted keys with their values, stronger than all else: `("server.port", "0")`.
     pub overrides: Vec<(String, String)>,
 }
@@ -61,6 +63,8 @@ pub fn load_with(
         .prometheus_url
         .as_ref()
         .or_else(|| variable("SERIN_PROMETHEUS_URL"));
+    let datadog_site = options.datadog_site.as_ref();
+    let datadog_site = datadog_site.or_else(|| variable("SERIN_DATADOG_SITE"));
 
     let mut sum = Layer::from_yaml(DEFAULTS, COMPILED_IN)?;
     let mut file_order = Vec::new();
@@ -83,7 +87,12 @@ pub fn load_with(
         secrets,
         files: RefCell::default(),
     };
-    let (mut config, effective) = read(&context, &file_order, prometheus_url.map(String::as_str))?;
+    let (mut config, effective) = read(
+        &context,
+        &file_order,
+        prometheus_url.map(String::as_str),
+        datadog_site.map(String::as_str),
+    )?;
     config.secret_files = Arc::new(context.files.take());
     Ok(Loaded {
         config,

@@ -81,9 +81,7 @@ const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
     "azure",
     "blobs",
-    "datadog",
     "newrelic",
-    "signalfx",
     "influxdb",
     "graphite",
     "wavefront",
@@ -102,6 +100,7 @@ pub fn read(
     context: &Context<'_>,
     file_order: &[String],
     prometheus_url: Option<&str>,
+    datadog_site: Option<&str>,
 ) -> Result<(Config, Json)> {
     let mut root = Section::new(context, "", Some(context.root))?;
     let server = root.section("server", server)?;
@@ -141,6 +140,7 @@ pub fn read(
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
             prometheus_url,
+            datadog_site,
             storage: &storage,
         };
         kayenta(section, file_order, &additions)

@@ -135,6 +135,8 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
         names(&loaded.config),
         [
             "my-prometheus",
+            "my-datadog",
+            "my-signalfx",
             "my-s3",
             "my-google",
             "my-memory",

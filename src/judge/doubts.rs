@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::classify::Classification;
-use super::lookback::duration;
 use super::policy::{MetricPolicy, NanStrategy};
 use super::side::{Point, Side};
 use crate::canary::explanation::{EffectMeasure, Rule};
+use crate::canary::number::duration;
 use crate::canary::number::each;
 use crate::canary::{Doubt, DoubtCause, Label, MetricSetPair, Pair, Window};
 

@@ -300,17 +300,18 @@ fn unmeasured(groups: &[GroupCost]) -> Option<String> {
     let open: Vec<&GroupCost> = open
         .filter(|group| 0.0 < group.weight - group.cost)
         .collect();
-    let names: Vec<&str> = open.iter().map(|group| group.name.as_str()).collect();
-    let points = open.iter().fold(0.0, |sum, group| sum + group.weight);
-    let (last, first) = names.split_last()?;
-    let names = match first {
-        [] => (*last).to_owned(),
-        _ => format!("{} and {last}", first.join(", ")),
+    let points =
+        |group: &&GroupCost| format!("the {} points of {}", number(group.weight), group.name);
+    let named: Vec<String> = open.iter().take(NAMED_GROUPS).map(points).collect();
+    let more = match open.len().saturating_sub(NAMED_GROUPS) {
+        0 => String::new(),
+        1 => ", and those of 1 more group".to_owned(),
+        more => format!(", and those of {more} more groups"),
     };
-    let points = number(points);
-    Some(format!(
-        "; {points} of the points are those of {names}, of which nothing was measured"
-    ))
+    (!named.is_empty()).then(|| {
+        let named = named.join(", ");
+        format!("; nothing was measured for {named}{more}")
+    })
 }
 
 fn scored(score: &CanaryJudgeScore, limits: &Limits, groups: &[GroupCost]) -> String {

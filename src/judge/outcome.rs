@@ -267,6 +267,12 @@ fn weigh(
     results: &[CanaryAnalysisResult],
     traits: &[Traits],
 ) -> Result<Outcome> {
+    let is_asked_for = |(result, traits): (&CanaryAnalysisResult, &Traits)| {
+        result.muted
+            || result.classification != Label::Nodata
+            || traits.doubt == Some(Doubting::Ignore)
+    };
+    let is_want_asked_for = results.iter().zip(traits).all(is_asked_for);
     let verdict = |taken| {
         let heard = results.iter().zip(traits).filter(|(r, _)| !r.muted);
         let counted: Vec<Counted<'_>> = heard
@@ -279,22 +285,24 @@ fn weigh(
                 }
             })
             .collect();
-        score::rate(judgement.config, judgement.thresholds, &counted)
+        let rated = score::rate(judgement.config, judgement.thresholds, &counted);
+        rated.map(|(verdict, is_for_want)| (verdict, is_for_want && !is_want_asked_for))
     };
     let failed = verdict(Taken::Failed)?;
     let passed = verdict(Taken::Passed)?;
-    let is_failure = |verdict| verdict == Verdict::Fail;
+    // That half has no data is no failure that anybody measured.
+    let is_failure =
+        |(verdict, is_for_want): (Verdict, bool)| verdict == Verdict::Fail && !is_for_want;
     if is_failure(failed) && (is_failure(passed) || is_failure(verdict(Taken::Out)?)) {
         return Ok(Outcome::Fail);
     }
-    // Where half has no data, the verdict is no better than that either.
-    Ok(
-        if failed == passed && verdict(Taken::AsLabeled)? == passed {
-            Outcome::of_verdict(passed)
-        } else {
-            Outcome::Inconclusive
-        },
-    )
+    let (labeled, _) = verdict(Taken::AsLabeled)?;
+    let ((failed, _), (passed, is_for_want)) = (failed, passed);
+    Ok(if failed == passed && labeled == passed && !is_for_want {
+        Outcome::of_verdict(passed)
+    } else {
+        Outcome::Inconclusive
+    })
 }
 
 /// How a metric counts, and whether that is critical.
@@ -490,6 +498,28 @@ mod tests {
             }
             Metric { label, group, is_critical, must_have_data, muted, causes }
         }
+    }
+
+    #[test]
+    fn that_half_has_no_data_is_no_failure_beside_a_doubt_of_a_critical_one() {
+        let metric = |label, group, is_critical, causes: &[DoubtCause]| Metric {
+            label,
+            group,
+            is_critical,
+            must_have_data: false,
+            muted: false,
+            causes: causes.to_vec(),
+        };
+        let mut metrics = vec![
+            metric(Label::Nodata, 0, false, &[]),
+            metric(Label::Pass, 2, false, &[]),
+            metric(Label::Nodata, 0, false, &[]),
+            metric(Label::Nodata, 1, true, &[DoubtCause::NoData]),
+        ];
+        assert_eq!(outcome(&metrics, [0, 30, 20]), Outcome::Inconclusive);
+        metrics[1].label = Label::High;
+        metrics[1].is_critical = true;
+        assert_eq!(outcome(&metrics, [0, 30, 20]), Outcome::Fail);
     }
 
     proptest! {

@@ -74,19 +74,22 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// The verdict on results that count like this.
+/// The verdict on results that count like this; whether it is one for want of data, and of nothing else.
 pub fn rate(
     config: &CanaryConfig,
     thresholds: CanaryClassifierThresholdsConfig,
     counted: &[Counted<'_>],
-) -> Result<Verdict> {
+) -> Result<(Verdict, bool)> {
     let limits = Limits::of(thresholds)?;
     let groups = tally(counted);
     let weights = Weights::of(&groups, classifier_of(config)?.group_weights.as_ref());
-    Ok(limits.classify(match failure(counted) {
+    let failure = failure(counted).map(|(rule, _)| rule);
+    let score = match failure {
         Some(_) => 0.0,
         None => weigh(&groups, &weights)?,
-    }))
+    };
+    let is_for_want = failure == Some(SummaryRule::HalfWithoutData);
+    Ok((limits.classify(score), is_for_want))
 }
 
 fn classifier_of(config: &CanaryConfig) -> Result<&CanaryClassifierConfig> {

@@ -17,6 +17,8 @@ pub struct Side<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Told<'a> {
     pub query: Option<&'a str>,
+    /// How many milliseconds the query looks back at every point.
+    pub looks_back: Option<i64>,
     /// The source noticed something in the query.
     pub warnings: Option<&'a str>,
     /// There is more than was answered.
@@ -38,6 +40,10 @@ impl<'a> Told<'a> {
                 "warnings" => &mut told.warnings,
                 "partial" => &mut told.partial,
                 "dropped" => &mut told.dropped,
+                "looksBack" => {
+                    told.looks_back = text.parse().ok();
+                    continue;
+                }
                 _ => continue,
             };
             *place = Some(text);

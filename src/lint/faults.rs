@@ -5,7 +5,7 @@ use super::text::Text;
 use super::{Code, Found};
 use crate::canary::fault::Step;
 use crate::canary::{CanaryConfig, Path};
-use crate::metrics::KINDS;
+use crate::metrics::kinds;
 use crate::run::configs;
 
 pub fn told(text: &Text, canary: Option<&CanaryConfig>, refusal: configs::Finding) -> Found {
@@ -75,7 +75,7 @@ fn code(canary: &CanaryConfig, path: &Path) -> Code {
 /// The source that was meant; a name that is merely alike is that of another one.
 fn misspelt(kind: &str) -> Option<&'static str> {
     let is_meant = |known: &&str| known.eq_ignore_ascii_case(kind.trim());
-    slip(kind, &KINDS).or_else(|| KINDS.into_iter().find(is_meant))
+    slip(kind, &kinds()).or_else(|| kinds().into_iter().find(is_meant))
 }
 
 fn fix(code: Code) -> &'static str {
@@ -90,8 +90,8 @@ fn fix(code: Code) -> &'static str {
         Code::DuplicateMetric => "give each metric a name of its own",
         Code::NoMetricName => "give the metric a name",
         Code::NoQuery => "add a query, as in {\"type\": \"prometheus\", …}",
-        Code::MisspeltSource => "write 'prometheus'",
-        Code::OtherSource => "query Prometheus, or judge by this config elsewhere",
+        Code::MisspeltSource => "write the type of its source, as 'prometheus'",
+        Code::OtherSource => "query what serin reads, or judge by this config elsewhere",
         Code::NoScopeName => "add \"scopeName\": \"default\"",
         Code::NoWeights => {
             "add \"classifier\": {\"groupWeights\": {…}} with a weight for each group"

@@ -12,14 +12,10 @@ use crate::canary::{
 use crate::judge::policy;
 use crate::metrics;
 
-/// Of a query that Prometheus answers.
-const QUERY: [&str; 10] = [
+/// Of every query, beside those of its language.
+const QUERY: [&str; 6] = [
     "type",
     "serviceType",
-    "metricName",
-    "labelBindings",
-    "groupByFields",
-    "resourceType",
     "customInlineTemplate",
     "template",
     "customFilterTemplate",
@@ -48,8 +44,11 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
         let path = Path::element("metrics", at);
         check(&path, &mut keys(&metric.other), &texts(&known));
         let query = metric.query.as_ref();
-        if let Some(query) = query.filter(|query| metrics::supports(query.kind())) {
-            check(&path.clone().member("query"), &mut query.members(), &QUERY);
+        if let Some(query) = query
+            && let Some(language) = metrics::language(query.kind())
+        {
+            let known = [language.members(), QUERY.as_slice()].concat();
+            check(&path.clone().member("query"), &mut query.members(), &known);
         }
         let Some(configurations) = &metric.analysis_configurations else {
             continue;

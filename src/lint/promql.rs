@@ -1,7 +1,7 @@
 //! What can be told of PromQL without a Prometheus.
 
-use crate::judge::lookback;
-use crate::metrics::promql::{bare, is_of_word};
+use crate::canary::number::duration;
+use crate::metrics::promql::{bare, is_of_word, lookback};
 
 /// Between two sides of an operation.
 const OF_MATCHING: [&str; 7] = [
@@ -171,7 +171,7 @@ fn keeps_labels(function: &str) -> bool {
 pub fn beyond(query: &str, step: i64) -> Option<String> {
     let longest = lookback::longest(query)?;
     let step = step.checked_mul(1000).filter(|step| 0 < *step)?;
-    (step < longest).then(|| lookback::duration(longest))
+    (step < longest).then(|| duration(longest))
 }
 
 /// What stands in each outermost pair of parentheses, and what stands before it.

@@ -16,8 +16,8 @@ use crate::canary::{
 use crate::config::Config;
 use crate::error::Result;
 use crate::judge::ENOUGH_POINTS;
-use crate::metrics::promql::{PREFIX, has_prefix_in_other_letters};
-use crate::metrics::{self, MetricRequest, library};
+use crate::metrics::promql::{KIND, PREFIX, has_prefix_in_other_letters, library};
+use crate::metrics::{self, Language, MetricRequest};
 
 pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = unused_templates(canary);
@@ -26,9 +26,9 @@ pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
         let path = Path::element("metrics", at);
         found.extend(doubtful_scope_name(&path, metric));
         let Some(query) = &metric.query else { continue };
-        if !metrics::supports(query.kind()) {
+        let Some(language) = metrics::language(query.kind()) else {
             continue;
-        }
+        };
         let asked = Asked {
             own,
             canary,
@@ -37,7 +37,11 @@ pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
             given,
             path: path.member("query"),
         };
-        found.extend(asked.check());
+        found.extend(if language.kind() == KIND {
+            asked.check()
+        } else {
+            asked.check_other(language)
+        });
     }
     found
 }
@@ -76,6 +80,70 @@ impl Asked<'_> {
             None => found.extend(self.sides("")),
         }
         found
+    }
+
+    /// Of a language that is not read as a tree.
+    fn check_other(&self, language: &dyn Language) -> Vec<Found> {
+        let mut found: Vec<Found> = self.shadowed().into_iter().collect();
+        let Ok(template) = metrics::template_of(self.canary, self.metric) else {
+            found.push(self.unknown_template());
+            return found;
+        };
+        let template = template.unwrap_or_default();
+        let path = self.template_path();
+        let scopes = self.given.scopes.as_ref();
+        found.extend(variables::check(&path, &template, self.metric, scopes));
+        let made_up = variables::made_up(&template);
+        let request = MetricRequest {
+            config: self.canary,
+            metric: self.metric,
+            scope: &scopes.unwrap_or(&made_up).control,
+        };
+        let doubts = language.doubts(&request).into_iter();
+        found.extend(doubts.map(|doubt| {
+            let (code, path) = (
+                if doubt.is_broken {
+                    Code::BrokenQuery
+                } else {
+                    Code::DoubtfulQuery
+                },
+                match doubt.member {
+                    "" => path.clone(),
+                    member => self.path.clone().member(member),
+                },
+            );
+            Found::new(code, path, doubt.sentence, doubt.fix)
+        }));
+        let is_broken = found.iter().any(|found| found.severity == Severity::Error);
+        if !is_broken {
+            found.extend(self.equal_sides(&template));
+        }
+        found
+    }
+
+    /// Whether both sides send the same; why one could not be sent.
+    fn equal_sides(&self, template: &str) -> Option<Found> {
+        let scopes = self.given.scopes.clone();
+        let scopes = scopes.unwrap_or_else(|| variables::made_up(template));
+        let sides = scopes.as_ref().map(|scope| self.query_of(scope));
+        let path = self.template_path();
+        match (sides.control, sides.experiment) {
+            (Ok(control), Ok(experiment)) => (control == experiment).then(|| {
+                Found::new(
+                    Code::EqualQueries,
+                    path,
+                    "both sides would send the same query, so unless their times differ, a side is \
+                     compared with itself",
+                    "select the side by ${scope}",
+                )
+            }),
+            (Err(error), _) | (_, Err(error)) => Some(Found::new(
+                Code::UnbuildableQuery,
+                path,
+                error.to_string(),
+                "give the query what is missing",
+            )),
+        }
     }
 
     fn template(&self, template: &str) -> Vec<Found> {
@@ -182,7 +250,7 @@ impl Asked<'_> {
             metric: self.metric,
             scope,
         };
-        metrics::query_text(&request, &self.own.sources.prometheus.scope_label)
+        metrics::text_of(self.own, &request)
     }
 
     /// What a parser tells: of the query with its variables, and where their values are known, of

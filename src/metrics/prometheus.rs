@@ -1,115 +1,116 @@
 //! Series from a Prometheus, or from what speaks its API.
 
 mod answer;
-mod came;
-mod client;
-mod connect;
-mod cost;
-mod counts;
 mod fetching;
-mod flight;
 mod known;
 mod parse;
-mod pointwise;
-mod query;
-mod quoted;
-mod range;
-mod turns;
+mod pieces;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use moka::future::Cache;
+use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{MetricRequest, MetricSource, template};
-use crate::budget::{Refused, Share};
-use crate::canary::{Attributes, CanaryMetricSetQueryConfig, MetricSet, iso_from_millis};
+use super::asking::{Asking, Service};
+use super::http::{
+    Body, Call, Client, Credentials, Endpoint, Unanswered, Wanted, Wrong, error_text,
+};
+use super::promql::{self, PromQl, lookback, query};
+use super::range::Range;
+use super::series::Answered;
+use super::{Descriptor, Language, MetricRequest, tokens};
+use crate::budget::Share;
+use crate::canary::{Attributes, iso_from_millis};
 use crate::clock::Clock;
 use crate::config::{Config, PrometheusAccount};
-use crate::error::{Error, FetchError, Result};
+use crate::error::{FetchError, Result};
 
-use answer::Answered;
-use client::{Client, Unanswered};
-pub use cost::padding as cost_of_padding;
 use fetching::Fetching;
-use flight::Flights;
 pub use known::Known;
-use range::Range;
-use turns::Turns;
 
-pub const KIND: &str = "prometheus";
-
-/// One account.
 pub struct Prometheus {
-    fetching: Arc<Fetching>,
-    turns: Arc<Turns>,
-    flights: Flights<Asked, Fetched>,
+    fetching: Fetching,
     scope_label: String,
     /// Whether values may end the quotes that they stand in.
     raw_values: bool,
     public_url: String,
-    names: Cache<(), Arc<Vec<String>>>,
+    is_google: bool,
 }
-
-/// A query over a range; whether who asks waits for no memory. Who does must not be waited for by who does
-/// not: both would wait for ever.
-type Asked = (String, Range, bool);
-
-/// Shared by all who asked.
-type Fetched = Result<Arc<Answered>, Unanswered>;
 
 /// A link that is longer is refused by most servers, and opened by nobody.
 const LONGEST_LINK: usize = 8 << 10;
-/// What a query takes while it is asked: its text, as it is sent, and in the answers.
-const QUERY_COPIES: usize = 4;
 
-impl Prometheus {
-    /// `known` is that of all accounts.
-    pub fn open(
-        name: &str,
-        account: &PrometheusAccount,
-        config: &Config,
-        known: Option<Arc<Known>>,
-        clock: Clock,
-    ) -> Result<Self> {
-        Ok(Self {
-            fetching: Arc::new(Fetching {
-                client: Client::open(name, account, config)?,
-                known,
-                clock,
-                limits: config.limits,
-            }),
-            turns: Arc::new(Turns::new(account.max_concurrent_queries)),
-            flights: Flights::new(),
-            scope_label: config.sources.prometheus.scope_label.clone(),
-            raw_values: config.sources.prometheus.raw_values,
-            public_url: account.public_url.clone(),
-            names: Cache::builder()
-                .max_capacity(1)
-                .time_to_live(config.sources.prometheus.metadata_caching_interval)
-                .build(),
-        })
+/// A source for an account; `known` is that of all accounts.
+///
+/// # Errors
+/// `Invalid` for an address, a header or a certificate that cannot be used.
+pub fn open(
+    name: &str,
+    account: &PrometheusAccount,
+    config: &Config,
+    known: Option<Arc<Known>>,
+    clock: Clock,
+) -> Result<Asking<Prometheus>> {
+    let endpoint = endpoint(name, account)?;
+    let deadline = config.sources.prometheus.query_deadline;
+    let service = Prometheus {
+        fetching: Fetching {
+            client: Client::open(promql::KIND, endpoint, deadline, config)?,
+            known,
+            clock,
+            limits: config.limits,
+        },
+        scope_label: config.sources.prometheus.scope_label.clone(),
+        raw_values: config.sources.prometheus.raw_values,
+        public_url: account.public_url.clone(),
+        is_google: account.google.is_some(),
+    };
+    let (at_once, longest) = (
+        account.http.max_concurrent_queries,
+        config.limits.query_text,
+    );
+    let names = config.sources.prometheus.metadata_caching_interval;
+    Ok(Asking::new(service, at_once, longest, names))
+}
+
+fn endpoint<'a>(name: &'a str, account: &'a PrometheusAccount) -> Result<Endpoint<'a>> {
+    let headers = account.headers.iter();
+    let tokens = match &account.google {
+        Some(google) => tokens(name, google, &account.base_url)?,
+        None => None,
+    };
+    Ok(Endpoint {
+        account: name,
+        base_url: &account.base_url,
+        headers: headers
+            .map(|(header, value)| (header.as_str(), value.clone()))
+            .collect(),
+        credentials: tokens.map_or_else(|| credentials(account), Credentials::Google),
+        ca_file: account.http.ca_file.as_deref(),
+        compression: account.http.compression,
+    })
+}
+
+/// A file wins over a token, a token over user and password, they over those in the address, which the
+/// client takes by itself.
+fn credentials(account: &PrometheusAccount) -> Credentials {
+    if let Some(path) = &account.username_password_file {
+        return Credentials::File(path.clone());
     }
+    if let Some(token) = &account.bearer_token {
+        return Credentials::Bearer(token.clone());
+    }
+    if account.username.is_some() || account.password.is_some() {
+        return Credentials::Basic {
+            username: account.username.clone().unwrap_or_default(),
+            password: account.password.clone().unwrap_or_default(),
+        };
+    }
+    Credentials::None
 }
 
 impl Prometheus {
-    /// What is told of a series beside its points.
-    fn attributes(&self, query: String, range: &Range, answer: &Answered) -> Attributes {
-        let link = self.link(&query, range);
-        let link = (link.len() <= LONGEST_LINK).then_some(("link", link));
-        let told = [
-            ("partial", answer.partial()),
-            ("warnings", answer.remarks()),
-        ];
-        let told = told.into_iter().filter(|(_, texts)| !texts.is_empty());
-        let told = told.map(|(name, texts)| (name, texts.join("; ")));
-        link.into_iter()
-            .chain(told)
-            .chain([("query", query)])
-            .collect()
-    }
-
     /// Opens the query in Prometheus' own page.
     fn link(&self, query: &str, range: &Range) -> String {
         let (start, end) = (range.start.as_millis(), range.end.as_millis());
@@ -129,121 +130,85 @@ impl Prometheus {
 }
 
 #[async_trait]
-impl MetricSource for Prometheus {
-    fn kind(&self) -> &'static str {
-        KIND
+impl Service for Prometheus {
+    type Asked = (String, Range);
+
+    fn language(&self) -> &'static dyn Language {
+        &PromQl
     }
 
     fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
         if !self.raw_values {
-            quoted::check(request)?;
+            query::check(request)?;
         }
-        let query = query_text(request, &self.scope_label)?;
-        let limit = self.fetching.limits.query_text;
-        if limit < query.len() {
-            return Err(Error::Invalid(template::too_long(limit)));
-        }
-        Ok(query)
+        query::build(request, &self.scope_label)
     }
 
-    async fn fetch(
-        &self,
-        request: &MetricRequest<'_>,
-        share: &Arc<Share>,
-    ) -> Result<Vec<MetricSet>> {
-        query_of(request)?;
+    fn asked(&self, request: &MetricRequest<'_>) -> Result<Self::Asked> {
+        promql::query_of(request)?;
         let range = Range::of(request.scope)?;
-        let name = request.metric.name.as_deref().unwrap_or_default();
-        loop {
-            let query = self.query(request)?;
-            let _text = match share.hold(query.len() * QUERY_COPIES) {
-                Ok(held) => held,
-                Err(refused) => {
-                    or_never(refused, share).await?;
-                    continue;
-                }
-            };
-            let mut is_own = false;
-            let asked = (query.clone(), range, share.has_turn());
-            let flight = self.flights.join(asked, || {
-                is_own = true;
-                let (fetching, turns) = (Arc::clone(&self.fetching), Arc::clone(&self.turns));
-                let (query, share) = (query.clone(), Arc::clone(share));
-                async move {
-                    let _turn = turns.take(share.number).await;
-                    fetching.answer(&query, &range, &share).await.map(Arc::new)
-                }
-            });
-            let answer = match flight.await {
-                Ok(answer) => answer,
-                // What was too much beside what another one has is not so beside this one's.
-                Err(Unanswered::Later { .. } | Unanswered::TooLarge(_)) if !is_own => continue,
-                Err(Unanswered::Later { wanted }) => {
-                    share.wait(wanted).await;
-                    continue;
-                }
-                Err(Unanswered::Failed(error) | Unanswered::TooLarge(error)) => {
-                    return Err(Error::Fetch(error));
-                }
-            };
-            let attributes = self.attributes(query, &range, &answer);
-            let series = &answer.series;
-            if let Err(refused) = share.take(cost::kept(name, &attributes, series)) {
-                drop(answer);
-                or_never(refused, share).await?;
-                continue;
+        Ok((self.query(request)?, range))
+    }
+
+    fn text((query, _): &Self::Asked) -> &str {
+        query
+    }
+
+    async fn answer(
+        &self,
+        (query, range): &Self::Asked,
+        share: &Arc<Share>,
+    ) -> Result<Answered, Unanswered> {
+        self.fetching.answer(query, range, share).await
+    }
+
+    fn attributes(&self, (query, range): &Self::Asked, answer: &Answered) -> Attributes {
+        let link = self.link(query, range);
+        let link = (link.len() <= LONGEST_LINK).then_some(("link", link));
+        let looks_back = lookback::longest(query).map(|millis| ("looksBack", millis.to_string()));
+        link.into_iter()
+            .chain(looks_back)
+            .chain(answer.told())
+            .chain([("query", query.clone())])
+            .collect()
+    }
+
+    async fn metric_names(&self) -> Result<Vec<Descriptor>, FetchError> {
+        #[derive(Deserialize)]
+        struct Names {
+            data: Option<Vec<String>>,
+        }
+        let client = &self.fetching.client;
+        let call = Call::get("/api/v1/label/__name__/values");
+        let Body {
+            bytes, exchange, ..
+        } = client.aside(&call).await?;
+        let wrong = match serde_json::from_slice(&bytes) {
+            Ok(Names { data: Some(names) }) => {
+                return Ok(names.into_iter().map(Descriptor::named).collect());
             }
-            let scope = request.scope;
-            return Ok(answer::metric_sets(name, &attributes, scope, series));
-        }
+            Ok(Names { data: None }) => match error_text(&bytes) {
+                Some(told) => Wrong::Told(told),
+                None => Wrong::other(&bytes, "it has no data"),
+            },
+            Err(cause) => Wrong::other(&bytes, &format!("it is no list of names: {cause}")),
+        };
+        Err(client.wrong(&call, &exchange, wrong))
     }
 
-    async fn metric_names(&self) -> Result<Arc<Vec<String>>> {
-        let names = self.names.try_get_with((), async {
-            let names = self.fetching.client.metric_names().await?;
-            Ok::<_, FetchError>(Arc::new(names))
-        });
-        let names = names.await;
-        names.map_err(|error| Error::Fetch(Box::new(FetchError::clone(&error))))
+    async fn health(&self) -> Result<(), FetchError> {
+        // Google's has no page of its own for that.
+        let path = if self.is_google {
+            "/api/v1/query"
+        } else {
+            "/-/healthy"
+        };
+        let query = self.is_google.then(|| ("query", "vector(1)".to_owned()));
+        let call = Call {
+            params: query.into_iter().collect(),
+            wanted: Wanted::Anything,
+            ..Call::get(path)
+        };
+        self.fetching.client.aside(&call).await.map(drop)
     }
-
-    async fn health(&self) -> Result<()> {
-        let health = self.fetching.client.health().await;
-        health.map_err(|error| Error::Fetch(Box::new(error)))
-    }
-}
-
-/// Waits until there is memory.
-async fn or_never(refused: Refused, share: &Share) -> Result<()> {
-    match refused {
-        Refused::Later { wanted } => {
-            share.wait(wanted).await;
-            Ok(())
-        }
-        Refused::TooMany { most } => Err(too_large(most)),
-    }
-}
-
-/// What an execution fetched is more than it may have.
-pub fn too_large(most: usize) -> Error {
-    Error::Invalid(format!(
-        "the series of the execution take more memory than the {} MiB that it may have (limits.execution): \
-         a larger step, a shorter range, fewer series or shorter queries are wanted",
-        most >> 20
-    ))
-}
-
-/// The text that any account would be sent.
-pub fn query_text(request: &MetricRequest<'_>, scope_label: &str) -> Result<String> {
-    query::build(query_of(request)?, request, scope_label)
-}
-
-fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryConfig> {
-    let name = request.metric.name.as_deref().unwrap_or_default();
-    let query = request.metric.query.as_ref();
-    let query = query.ok_or_else(|| Error::Invalid(format!("metric '{name}' has no query")))?;
-    if query.kind() != KIND {
-        return Err(Error::Invalid(super::other_source(name, query.kind())));
-    }
-    Ok(query)
 }

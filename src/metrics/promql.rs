@@ -1,6 +1,54 @@
-//! Reading PromQL: as a tree, and as far as words and strings go.
+//! PromQL: what is asked of a Prometheus, and how it is read, as a tree and as far as words and strings go.
+
+pub mod library;
+pub mod lookback;
+pub mod pointwise;
+pub mod query;
 
 use promql_parser::parser::{self, Expr};
+
+use super::{Doubt, Language, MetricRequest, query_of_kind};
+use crate::canary::CanaryMetricSetQueryConfig;
+use crate::config::Config;
+use crate::error::Result;
+
+pub const KIND: &str = "prometheus";
+
+/// The language of Prometheus, and of what speaks its API.
+pub struct PromQl;
+
+impl Language for PromQl {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn members(&self) -> &'static [&'static str] {
+        &[
+            "metricName",
+            "labelBindings",
+            "groupByFields",
+            "resourceType",
+        ]
+    }
+
+    fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {
+        query::build(request, &own.sources.prometheus.scope_label)
+    }
+
+    fn refuses_custom_filter(&self) -> bool {
+        true
+    }
+
+    /// The lint reads it as a tree, and tells more of it than this.
+    fn doubts(&self, _: &MetricRequest<'_>) -> Vec<Doubt> {
+        Vec::new()
+    }
+}
+
+/// The query of a metric that a Prometheus answers.
+pub fn query_of<'a>(request: &MetricRequest<'a>) -> Result<&'a CanaryMetricSetQueryConfig> {
+    query_of_kind(request, KIND)
+}
 
 /// What a template begins with that is a query, and no list of label matchers.
 pub const PREFIX: &str = "PromQL:";
@@ -12,7 +60,7 @@ const MOST_NESTING: usize = 500;
 ///
 /// # Errors
 /// What is wrong with it, in the words of the parser.
-pub fn parse(query: &str) -> Option<Result<Expr, String>> {
+pub fn parse(query: &str) -> Option<std::result::Result<Expr, String>> {
     let bare = bare(query);
     let nests = |letter: char| "([+-*/%^<>=!@".contains(letter);
     let words = bare.split(|letter| !is_of_word(letter));

@@ -1,7 +1,7 @@
 //! The query of a metric for those who read its config: variables stand where a scope fills them in.
 
 use super::template::{self, variables};
-use super::{MetricRequest, prometheus};
+use super::{MetricRequest, text_of};
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
 use crate::config::Config;
 use crate::error::Result;
@@ -32,7 +32,7 @@ pub fn shown_query(
         metric,
         scope: &scope,
     };
-    let text = prometheus::query_text(&request, &config.sources.prometheus.scope_label)?;
+    let text = text_of(config, &request)?;
     // Outside of templates nothing has taken the escape away.
     Ok(text.replace("$${", "${"))
 }

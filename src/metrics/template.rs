@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{MetricRequest, library};
+use super::MetricRequest;
+use super::promql::{self, library};
 use crate::canary::{CanaryConfig, CanaryMetricConfig};
 use crate::error::{Error, Result};
 
@@ -26,7 +27,8 @@ pub fn of(config: &CanaryConfig, metric: &CanaryMetricConfig) -> Result<Option<S
     let Some(query) = &metric.query else {
         return Ok(None);
     };
-    if query.text("customFilter").is_some() {
+    let refuses = super::language(query.kind()).is_none_or(super::Language::refuses_custom_filter);
+    if refuses && query.text("customFilter").is_some() {
         return Err(Error::Invalid(
             "CanaryMetricSetQueryConfig.customFilter is deprecated, use \
              CanaryMetricSetQueryConfig.customInlineTemplate instead."
@@ -81,9 +83,9 @@ pub fn least_length(template: &str) -> usize {
         let default = variable.default.map_or(0, |default| 2 + default.len());
         left - "${}".len() - variable.name.len() - default
     });
-    // `$${` stands for `${`, and `PromQL:` is not sent.
+    // `$${` stands for `${`, and the prefix is not sent.
     let escapes = template.matches("$${").count();
-    without.saturating_sub(escapes + "PromQL:".len())
+    without.saturating_sub(escapes + promql::PREFIX.len())
 }
 
 /// What a scope must give a value to, or may.

@@ -161,7 +161,6 @@ pub fn stored_config(id: Option<&str>) -> Option<String> {
 pub fn failure(exception: &StageException) -> FailureView {
     let step = match exception.operation.as_deref().unwrap_or_default() {
         "setupCanary" => "while setting up",
-        "prometheusFetch" => "while fetching a metric",
         "metricSetMixer" => "while putting both sides together",
         "canaryJudge" => "while judging",
         operation if operation.ends_with("Fetch") => "while fetching a metric",

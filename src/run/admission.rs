@@ -3,6 +3,7 @@
 use tokio::sync::OwnedSemaphorePermit;
 use ulid::Ulid;
 
+use super::sources;
 use super::stages::Stages;
 use crate::actions;
 use crate::app::App;
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::metrics;
 use crate::storage::{Begun, Claim, IdempotencyKey};
 
-/// What an execution is made of; the accounts are resolved.
+/// What an execution is made of; the storage accounts are resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Admission {
     pub application: Option<String>,
@@ -25,7 +26,8 @@ pub struct Admission {
     pub canary_config_id: Option<String>,
     pub config: CanaryConfig,
     pub request: CanaryExecutionRequest,
-    pub metrics_account: String,
+    /// As the request names it; without a name, the only one that answers the first metric.
+    pub metrics_account: Option<String>,
     pub storage_account: String,
     pub configuration_account: Option<String>,
     pub key: Option<IdempotencyKey>,
@@ -55,6 +57,8 @@ pub async fn admit(app: &App, admission: Admission) -> Result<Admitted> {
 /// Under an id of the caller's; one that is there already stays as it is.
 pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) -> Result<Admitted> {
     app.check_open()?;
+    let named = admission.metrics_account.as_deref();
+    admission.metrics_account = Some(sources::account(app, named, &admission.config)?);
     check(&app.config, &admission.config, &admission.request)?;
     check_names([
         ("application", &admission.application),
@@ -132,7 +136,7 @@ fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusRe
         build_time_millis: Some(now),
         build_time_iso: Some(iso_from_millis(now)),
         storage_account_name: Some(admission.storage_account),
-        metrics_account_name: Some(admission.metrics_account),
+        metrics_account_name: admission.metrics_account,
         configuration_account_name: admission.configuration_account,
         warning: admission.warning,
         repeats: admission.repeats,

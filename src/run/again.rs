@@ -12,7 +12,7 @@ use crate::canary::{
     Amendment, CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionRequest,
     CanaryExecutionStatusResponse, Execution, Id, Instant, iso_from_millis,
 };
-use crate::config::AccountType::{MetricsStore, ObjectStore};
+use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 
 /// Judges a canary once more, with all windows prolonged alike until the last of them ends at `end`,
@@ -34,7 +34,7 @@ pub async fn judge_canary_again(app: &App, id: &Id, end: Option<Instant>) -> Res
             canary_config_id: before.canary_config_id.clone(),
             config: without_actions(before.config.as_ref()),
             request,
-            metrics_account: metrics_account(app, before.metrics_account_name.as_deref())?,
+            metrics_account: before.metrics_account_name.clone(),
             storage_account: storage_account(app, before.storage_account_name.as_deref())?,
             configuration_account: before.configuration_account_name.clone(),
             repeats: Some(id.to_string()),
@@ -72,7 +72,7 @@ pub async fn judge_analysis_again(app: &App, id: &Id, end: Option<Instant>) -> R
             canary_config_id: before.canary_config_id.clone(),
             config: without_actions(before.canary_config.as_ref()),
             request: plan.until(end),
-            metrics_account: metrics_account(app, before.metrics_account_name.as_deref())?,
+            metrics_account: before.metrics_account_name.clone(),
             storage_account: storage_account(app, before.storage_account_name.as_deref())?,
             repeats: Some(id.to_string()),
             ..AnalysisAdmission::default()
@@ -128,10 +128,6 @@ fn without_actions(config: Option<&CanaryConfig>) -> CanaryConfig {
         actions: None,
         ..config.cloned().unwrap_or_default()
     }
-}
-
-fn metrics_account(app: &App, name: Option<&str>) -> Result<String> {
-    Ok(app.account(name, MetricsStore)?.name.clone())
 }
 
 fn storage_account(app: &App, name: Option<&str>) -> Result<String> {

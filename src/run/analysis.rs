@@ -196,7 +196,7 @@ async fn start_canary(
         canary_config_id: analysis.canary_config_id.clone(),
         config: analysis.canary_config.clone().unwrap_or_default(),
         request: plan.request(number),
-        metrics_account: analysis.metrics_account_name.clone().unwrap_or_default(),
+        metrics_account: analysis.metrics_account_name.clone(),
         storage_account: analysis.storage_account_name.clone().unwrap_or_default(),
         configuration_account: None,
         key: None,
@@ -244,7 +244,7 @@ fn exception(error: Error, now: i64) -> StageException {
     };
     StageException {
         operation: Some(SETUP.to_owned()),
-        ..failure.exception(now)
+        ..failure.exception(None, now)
     }
 }
 

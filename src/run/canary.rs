@@ -12,17 +12,18 @@ use uuid::Uuid;
 
 use super::alone::given_up;
 use super::stages::{Failure, Stage, Stages};
-use super::{analysis, gauges, remote_judge};
+use super::{analysis, gauges, remote_judge, sources};
 use crate::app::App;
 use crate::budget::Share;
 use crate::canary::{
     Attributes, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
-    CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryResult, CanaryScope, Execution,
-    ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
+    CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryMetricConfig,
+    CanaryMetricSetQueryConfig, CanaryResult, CanaryScope, Execution, ExecutionStatus, Id,
+    MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
 };
 use crate::error::{Error, Result};
 use crate::judge::{self, Doubting, Judgement};
-use crate::metrics::{self, MetricRequest, mix};
+use crate::metrics::{self, MetricRequest, MetricSource, mix};
 use crate::storage::{Claim, pair_list_of_run};
 
 /// As many are judged in less time than another thread takes to begin.
@@ -83,10 +84,11 @@ pub async fn run(
             status.result = Some(result);
         }
         Err(failure) => {
-            tracing::warn!(error = %failure.error, stage = failure.stage.operation(), "execution failed");
+            let exception = failure.exception(status.config.as_ref(), now);
+            tracing::warn!(error = %failure.error, stage = exception.operation, "execution failed");
             stages.fail(failure.stage);
             status.status = ExecutionStatus::Terminal;
-            status.exception = Some(failure.exception(now));
+            status.exception = Some(exception);
         }
     }
     status.complete = true;
@@ -198,12 +200,7 @@ async fn fetch(
     show: impl Fn(&Stages),
 ) -> Result<Pair<Vec<Vec<MetricSet>>>, Failure> {
     let metrics = config.metrics.as_deref().unwrap_or_default();
-    let source = app
-        .metric_source(status.metrics_account_name.as_deref())
-        .map_err(|error| Failure {
-            stage: Stage::first_fetch(),
-            error,
-        })?;
+    let named = status.metrics_account_name.as_deref();
     // Who polls must not read `not_started` for as long as the first query takes.
     show(stages);
     let all = (0..metrics.len()).flat_map(|index| {
@@ -218,6 +215,7 @@ async fn fetch(
             scope,
         };
         let window = Window::of(scope, app.clock.now_millis());
+        let source = source_of(app, named, metric).map_err(|error| Failure { stage, error })?;
         match source.fetch(&asked, share).await {
             Ok(sets) => Ok((stage, within(window, sets))),
             Err(error) => {
@@ -251,6 +249,17 @@ async fn fetch(
         show(stages);
     }
     Ok(sets)
+}
+
+fn source_of(
+    app: &App,
+    named: Option<&str>,
+    metric: &CanaryMetricConfig,
+) -> Result<Arc<dyn MetricSource>> {
+    let kind = metric.query.as_ref();
+    let kind = kind.map(CanaryMetricSetQueryConfig::kind);
+    let name = metric.name.as_deref().unwrap_or_default();
+    sources::of(app, named, kind.unwrap_or_default(), name)
 }
 
 /// Series that tell for what time they were asked.

@@ -111,7 +111,7 @@ fn exceptions(app: &App, verdicts: [Result<CanaryJudgeResult>; 2]) -> Map<String
                 stage: Stage::Judge,
                 error: verdict.err()?,
             };
-            Some((stage.to_owned(), json!(failure.exception(now))))
+            Some((stage.to_owned(), json!(failure.exception(None, now))))
         })
         .collect()
 }

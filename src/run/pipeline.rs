@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::comparison;
+use super::{comparison, stages};
 use crate::canary::{CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Kind};
 use crate::error::{Error, Result};
 use crate::storage::ExecutionRow;
@@ -71,6 +71,10 @@ fn canary_stages(row: &ExecutionRow, document: &CanaryExecutionStatusResponse) -
     let mut before = "setupContext";
     let mut stages = Vec::new();
     for (ref_id, state) in reached {
+        let index = ref_id.trim_start_matches(char::is_alphabetic).parse();
+        let index: Option<usize> = index.ok();
+        let fetch = index.map(|index| stages::fetch(document.config.as_ref(), index));
+        let fetch = fetch.unwrap_or_default();
         let (kind, name, after): (_, _, Vec<&str>) = match ref_id.as_str() {
             "setupContext" => ("setupCanary", "Setup Canary", vec![]),
             "mixMetrics" => (
@@ -79,10 +83,8 @@ fn canary_stages(row: &ExecutionRow, document: &CanaryExecutionStatusResponse) -
                 last_fetches(),
             ),
             "judge" => ("canaryJudge", "Perform Analysis", vec!["mixMetrics"]),
-            first @ ("fetchControl0" | "fetchExperiment0") => {
-                ("prometheusFetch", first, vec!["setupContext"])
-            }
-            fetch => ("prometheusFetch", fetch, vec![before]),
+            first @ ("fetchControl0" | "fetchExperiment0") => (&fetch, first, vec!["setupContext"]),
+            later => (&fetch, later, vec![before]),
         };
         before = ref_id;
         let mut context = Map::new();
@@ -90,13 +92,12 @@ fn canary_stages(row: &ExecutionRow, document: &CanaryExecutionStatusResponse) -
             "storageAccountName".to_owned(),
             json!(document.storage_account_name),
         );
-        if kind == "prometheusFetch" {
+        if let Some(index) = index {
             context.insert(
                 "metricsAccountName".to_owned(),
                 json!(document.metrics_account_name),
             );
-            let index = name.trim_start_matches(char::is_alphabetic);
-            context.insert("metricIndex".to_owned(), json!(index.parse::<u64>().ok()));
+            context.insert("metricIndex".to_owned(), json!(index));
         }
         if state == "terminal" {
             context.insert("exception".to_owned(), json!(document.exception));

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::canary::{Pair, StageException, date_from_millis};
+use crate::canary::{CanaryConfig, Pair, StageException, date_from_millis};
 use crate::error::{Error, FetchError};
 
 /// One stage; fetches carry the index of their metric.
@@ -17,19 +17,22 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const fn first_fetch() -> Self {
-        Self::FetchControl(0)
-    }
-
     /// The task name that an exception carries.
-    pub const fn operation(self) -> &'static str {
+    fn operation(self, config: Option<&CanaryConfig>) -> String {
         match self {
-            Self::Setup => "setupCanary",
-            Self::FetchControl(_) | Self::FetchExperiment(_) => "prometheusFetch",
-            Self::Mix => "metricSetMixer",
-            Self::Judge => "canaryJudge",
+            Self::Setup => "setupCanary".to_owned(),
+            Self::FetchControl(index) | Self::FetchExperiment(index) => fetch(config, index),
+            Self::Mix => "metricSetMixer".to_owned(),
+            Self::Judge => "canaryJudge".to_owned(),
         }
     }
+}
+
+/// The task that fetches a metric: `prometheusFetch`.
+pub fn fetch(config: Option<&CanaryConfig>, index: usize) -> String {
+    let metric = config.and_then(|config| config.metrics.as_ref()?.get(index));
+    let query = metric.and_then(|metric| metric.query.as_ref());
+    format!("{}Fetch", query.map_or("", |query| query.kind()))
 }
 
 /// A step that did not work.
@@ -41,7 +44,7 @@ pub struct Failure {
 
 impl Failure {
     /// The failure in the shape that Orca's clients show.
-    pub fn exception(&self, now_millis: i64) -> StageException {
+    pub fn exception(&self, config: Option<&CanaryConfig>, now_millis: i64) -> StageException {
         let (kind, details) = match &self.error {
             Error::Fetch(fetch) => fetch_details(fetch),
             Error::Invalid(message) => ("IllegalArgumentException", task_failure(message)),
@@ -50,7 +53,7 @@ impl Failure {
         };
         StageException {
             exception_type: Some(kind.to_owned()),
-            operation: Some(self.stage.operation().to_owned()),
+            operation: Some(self.stage.operation(config)),
             details,
             timestamp: Some(date_from_millis(now_millis)),
             should_retry: false,

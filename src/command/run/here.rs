@@ -12,12 +12,37 @@ use crate::command::tell;
 use crate::config::{self, LoadOptions};
 use crate::secrets::Engines;
 
-/// How a Prometheus is spoken to can be said by the environment, as for a service; what else a
+/// How a source is spoken to can be said by the environment, as for a service; what else a
 /// service is told there is none of a run's business.
-const ACCOUNTS: &str = "SERIN__KAYENTA__PROMETHEUS__";
+const ACCOUNTS: [&str; 3] = [
+    "SERIN__KAYENTA__PROMETHEUS__",
+    "SERIN__KAYENTA__DATADOG__",
+    "DD_",
+];
 
 /// Bytes of a query, as long as one can get: who runs it is who wrote it.
 const LONGEST_QUERY: usize = 1 << 20;
+
+/// Where its series come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    pub prometheus: Option<String>,
+    pub datadog: Option<String>,
+}
+
+impl Sources {
+    /// The type of a query that is given by itself.
+    pub const fn kind(&self) -> &'static str {
+        match (&self.prometheus, &self.datadog) {
+            (None, Some(_)) => "datadog",
+            _ => "prometheus",
+        }
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.prometheus.is_none() && self.datadog.is_none()
+    }
+}
 
 pub struct Here {
     pub client: Client,
@@ -26,14 +51,15 @@ pub struct Here {
 }
 
 impl Here {
-    pub async fn start(prometheus: &str) -> anyhow::Result<Self> {
+    pub async fn start(sources: Sources) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("serin-run-")
             .tempdir()
             .context("cannot make a temporary folder")?;
         let directory = folder.path().display().to_string();
         let options = LoadOptions {
-            prometheus_url: Some(prometheus.to_owned()),
+            prometheus_url: sources.prometheus,
+            datadog_site: sources.datadog,
             overrides: vec![
                 ("storage.directory".to_owned(), directory),
                 ("server.port".to_owned(), "0".to_owned()),
@@ -45,10 +71,10 @@ impl Here {
         };
         let accounts: BTreeMap<String, String> = config::environment()
             .into_iter()
-            .filter(|(name, _)| name.starts_with(ACCOUNTS))
+            .filter(|(name, _)| ACCOUNTS.iter().any(|known| name.starts_with(known)))
             .collect();
         let loaded = config::load_with(&options, &accounts, &Engines::default())
-            .map_err(|wrong| Usage(format!("the Prometheus cannot be used: {wrong}")))?;
+            .map_err(|wrong| Usage(format!("the metric source cannot be used: {wrong}")))?;
         let service = Service::start(loaded.config).await?;
         Ok(Self {
             client: Client::local(&service.url)?,

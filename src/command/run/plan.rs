@@ -12,6 +12,7 @@ use super::own::Own;
 use crate::command::canary_config::standard_input;
 use crate::command::exit::Usage;
 use crate::config;
+use crate::metrics::promql;
 
 /// What is judged, said in one of these ways.
 const WHAT: [&str; 5] = [
@@ -58,6 +59,7 @@ pub struct Plan {
     pub actions: Option<Value>,
     pub server: Option<String>,
     pub prometheus: Option<String>,
+    pub datadog: Option<String>,
     #[serde(deserialize_with = "duration")]
     pub timeout: Option<Duration>,
     pub report: IndexMap<String, PathBuf>,
@@ -193,8 +195,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The canary config that comes with the run, if it is not one that the server has.
-    pub fn own_config(&self) -> anyhow::Result<Option<Value>> {
+    /// The canary config that comes with the run, if it is not one that the server has. Queries that are
+    /// given by themselves are of that type.
+    pub fn own_config(&self, kind: &str) -> anyhow::Result<Option<Value>> {
         let is_given = [
             self.canary_config.is_some(),
             self.canary_config_file.is_some(),
@@ -211,12 +214,12 @@ impl Plan {
                     .to_owned(),
             )
             .into()),
-            [_] => self.one_config(),
+            [_] => self.one_config(kind),
             several => Err(Usage(format!("only one of {} can say what is judged", several.join(", "))).into()),
         }
     }
 
-    fn one_config(&self) -> anyhow::Result<Option<Value>> {
+    fn one_config(&self, kind: &str) -> anyhow::Result<Option<Value>> {
         let own = if let Some(config) = &self.canary_config {
             Own::of_value(config)
         } else if let Some(file) = &self.canary_config_file {
@@ -224,22 +227,24 @@ impl Plan {
         } else if self.metrics.is_empty() {
             return Ok(None);
         } else {
-            Own::of_value(&simplest(&self.metrics))
+            Own::of_value(&simplest(&self.metrics, kind))
         };
         own.value(self).map(Some)
     }
 }
 
 /// Each metric by its query, all in one group, and any clear change fails.
-fn simplest(metrics: &IndexMap<String, String>) -> Value {
+fn simplest(metrics: &IndexMap<String, String>, kind: &str) -> Value {
     let metric = |(name, query): (&String, &String)| {
-        let inline = match query.strip_prefix("PromQL:") {
-            Some(_) => query.clone(),
-            None => format!("PromQL:{query}"),
+        let is_whole = kind != promql::KIND || query.starts_with(promql::PREFIX);
+        let inline = if is_whole {
+            query.clone()
+        } else {
+            format!("{}{query}", promql::PREFIX)
         };
         serde_json::json!({
             "name": name,
-            "query": {"type": "prometheus", "serviceType": "prometheus", "customInlineTemplate": inline},
+            "query": {"type": kind, "serviceType": kind, "customInlineTemplate": inline},
             "groups": ["metrics"],
             "analysisConfigurations": {"canary": {"direction": "either"}},
             "scopeName": "default",

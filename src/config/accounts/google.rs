@@ -4,16 +4,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::http::{Http, other_url};
 use super::{
-    Account, AccountType, Face, Kind, ROOT_FOLDER, STORES, Sources, Store, account_type, enabled,
-    list, name, show_types,
+    Account, AccountType, Face, Kind, ROOT_FOLDER, STORES, Source, Sources, Store,
+    TestControllerDefaults, account_type, enabled, list, name, show_types,
 };
 use crate::config::Result;
-use crate::config::scalar;
 use crate::config::section::Section;
 
 /// Where Google's own tools look for a stand-in of Cloud Storage.
 const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
+const MONITORING: &str = "https://monitoring.googleapis.com";
 const STORAGE: &str = "https://storage.googleapis.com";
 const TIMEOUT: &str = "45s";
 
@@ -54,6 +55,26 @@ pub struct GcsAccount {
     pub timeout: Duration,
 }
 
+/// A project of Cloud Monitoring.
+#[derive(Clone, Debug)]
+pub struct StackdriverAccount {
+    pub google: GoogleAccount,
+    pub project: String,
+    /// Without a trailing slash.
+    pub url: String,
+    pub http: Http,
+}
+
+/// What holds for all accounts of Cloud Monitoring.
+#[derive(Clone, Debug, Default)]
+pub struct Stackdriver {
+    /// How long the list of metrics of a project is kept.
+    pub metadata_caching_interval: Duration,
+    /// Total time for one query with all its pages, retries included.
+    pub query_deadline: Duration,
+    pub test_controller_defaults: TestControllerDefaults,
+}
+
 impl GoogleAccount {
     /// Whether requests to that address carry a token: a stand-in over plain HTTP wants none, unless
     /// the account has both an address and a key for it.
@@ -70,12 +91,19 @@ struct Services {
     stackdriver: bool,
 }
 
-fn read(kayenta: &mut Section<'_>, _: &mut Sources) -> Result<Vec<Account>> {
+fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>> {
     let services = Services {
         gcs: kayenta.section("gcs", |section| section.flag("enabled"))?,
         stackdriver: kayenta.section("stackdriver", |section| {
-            section.ignore(&["metadataCachingIntervalMS", "testControllerDefaults"]);
-            section.flag("enabled")
+            let is_on = section.flag("enabled")?;
+            sources.stackdriver = Stackdriver {
+                metadata_caching_interval: section
+                    .integer("metadataCachingIntervalMS", 1..=86_400_000)
+                    .map(Duration::from_millis)?,
+                query_deadline: section.duration("queryDeadline", Duration::from_millis(1))?,
+                test_controller_defaults: TestControllerDefaults::read(section)?,
+            };
+            Ok(is_on)
         })?,
     };
     kayenta.section(KIND.section, |section| {
@@ -90,15 +118,17 @@ fn account(section: &mut Section<'_>, services: Services) -> Result<Option<Accou
     let google = GoogleAccount {
         project: section.text("project")?,
         json_path: section.text("jsonPath")?.map(PathBuf::from),
-        endpoint: section.parsed_if_given("endpoint", scalar::without_credentials)?,
+        endpoint: other_url(section)?,
     };
     let bucket = section.text("bucket")?;
     let bucket_location = section.text("bucketLocation")?;
     let root_folder = section.text_or("rootFolder", ROOT_FOLDER)?;
     let timeout = section.duration_or("timeout", TIMEOUT, Duration::from_secs(1))?;
+    let http = Http::read(section)?;
     let types = types(section, &name, services)?;
     let is_store = types.iter().any(|wanted| STORES.contains(wanted));
-    let missing = missing(section, &google, is_store && bucket.is_none());
+    let is_source = types.contains(&AccountType::MetricsStore);
+    let missing = missing(section, &google, is_store && bucket.is_none(), is_source);
     if let Some(why) = &missing {
         section
             .context()
@@ -108,7 +138,6 @@ fn account(section: &mut Section<'_>, services: Services) -> Result<Option<Accou
         section.ignore(&["locations", "recommendedLocations"]);
         return Ok(None);
     }
-    let is_source = types.contains(&AccountType::MetricsStore);
     let face = Face {
         project: google.project.clone(),
         bucket: bucket.clone(),
@@ -127,6 +156,16 @@ fn account(section: &mut Section<'_>, services: Services) -> Result<Option<Accou
             format!("http://{host}")
         }
     });
+    let project = google.project.clone().filter(|_| is_source);
+    let source = project.map(|project| StackdriverAccount {
+        project,
+        url: google
+            .endpoint
+            .clone()
+            .unwrap_or_else(|| MONITORING.to_owned()),
+        google: google.clone(),
+        http,
+    });
     let url = google.endpoint.clone().or(emulator);
     let store = bucket.filter(|_| is_store).map(|bucket| GcsAccount {
         google,
@@ -137,15 +176,24 @@ fn account(section: &mut Section<'_>, services: Services) -> Result<Option<Accou
         timeout,
     });
     Ok(Some(Account {
+        source: source.map(Source::Stackdriver),
         store: store.map(Store::Gcs),
         ..super::account(section, name, types, face)?
     }))
 }
 
 /// What the account lacks.
-fn missing(section: &Section<'_>, google: &GoogleAccount, bucket: bool) -> Option<String> {
+fn missing(
+    section: &Section<'_>,
+    google: &GoogleAccount,
+    bucket: bool,
+    is_source: bool,
+) -> Option<String> {
     if bucket {
         return Some(format!("{} is not given", section.path_of("bucket")));
+    }
+    if is_source && google.project.is_none() {
+        return Some(format!("{} is not given", section.path_of("project")));
     }
     let path = google.json_path.as_ref()?;
     let is_there = path.is_file();

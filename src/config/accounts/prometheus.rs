@@ -7,12 +7,15 @@ use ::config::{Map as Table, Value, ValueKind};
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
-use super::{Account, AccountType, Face, Kind, Source, Sources, add, enabled, list, name};
+use super::google::GoogleAccount;
+use super::http::Http;
+use super::{
+    Account, AccountType, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list,
+    name, only_metrics,
+};
 use crate::config::Result;
 use crate::config::scalar::{self, MASK};
 use crate::config::section::Section;
-
-const MAX_CONCURRENT_QUERIES: usize = 16;
 
 pub const KIND: Kind = Kind {
     section: "prometheus",
@@ -39,13 +42,11 @@ pub struct PrometheusAccount {
     pub username_password_file: Option<PathBuf>,
     /// Wins over user and password.
     pub bearer_token: Option<SecretString>,
+    /// Tokens of Google's are sent instead of all these.
+    pub google: Option<GoogleAccount>,
     /// Sent with every request, e.g. a tenant id.
     pub headers: IndexMap<String, SecretString>,
-    /// PEM certificates to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
-    pub max_concurrent_queries: usize,
-    /// Whether answers are asked for compressed.
-    pub compression: bool,
+    pub http: Http,
 }
 
 /// What holds for all Prometheus accounts.
@@ -75,17 +76,6 @@ pub struct Reuse {
     pub max_bytes: usize,
 }
 
-/// What `/fetch/prometheus/query` assumes for parameters that are not given.
-#[derive(Clone, Debug, Default)]
-pub struct TestControllerDefaults {
-    pub project: Option<String>,
-    pub resource_type: Option<String>,
-    pub location: Option<String>,
-    pub scope: Option<String>,
-    pub start: Option<String>,
-    pub end: Option<String>,
-}
-
 fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>> {
     kayenta.section(KIND.section, |section| {
         let enabled = enabled(section)?;
@@ -113,16 +103,7 @@ fn settings(section: &mut Section<'_>) -> Result<Prometheus> {
             section.unserved(&["initial-delay", "fixed-delay"]);
             section.flag("enabled")
         })?,
-        test_controller_defaults: section.section("testControllerDefaults", |section| {
-            Ok(TestControllerDefaults {
-                project: section.text("project")?,
-                resource_type: section.text("resourceType")?,
-                location: section.text("location")?,
-                scope: section.text("scope")?,
-                start: section.text("start")?,
-                end: section.text("end")?,
-            })
-        })?,
+        test_controller_defaults: TestControllerDefaults::read(section)?,
     })
 }
 
@@ -158,20 +139,11 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         password,
         username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),
         bearer_token: section.secret("bearerToken")?,
+        google: google(section)?,
         headers: section.secrets_by_name("headers")?,
-        ca_file: section.text("caFile")?.map(PathBuf::from),
-        max_concurrent_queries: section.integer_or(
-            "maxConcurrentQueries",
-            MAX_CONCURRENT_QUERIES,
-            1..=1_000,
-        )?,
-        compression: section.flag_or("compression", false)?,
+        http: Http::read(section)?,
     };
-    // Kayenta reports every Prometheus account as a metrics store, whatever is configured.
-    section.ignore(&["supportedTypes"]);
-    section
-        .effective
-        .insert("supportedTypes".to_owned(), vec!["METRICS_STORE"].into());
+    only_metrics(section);
     let face = Face {
         base_url: Some(account.base_url.clone()),
         ..FACE
@@ -180,6 +152,20 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         source: Some(Source::Prometheus(account)),
         ..super::account(section, name, vec![AccountType::MetricsStore], face)?
     })
+}
+
+/// `auth: google`, with the file of `jsonPath`.
+fn google(section: &mut Section<'_>) -> Result<Option<GoogleAccount>> {
+    let is_google = section.parsed_if_given("auth", |text| match text {
+        "google" => Ok(()),
+        _ => Err("must be 'google', or not given".to_owned()),
+    })?;
+    let json_path = section.text("jsonPath")?.map(PathBuf::from);
+    Ok(is_google.map(|()| GoogleAccount {
+        project: None,
+        json_path,
+        endpoint: None,
+    }))
 }
 
 /// The account `prometheus` of `--prometheus`.

@@ -11,12 +11,23 @@ fn a_kayenta_yml_is_read_as_it_is() {
         file: Some(PathBuf::from("config/kayenta.yml")),
         ..LoadOptions::default()
     };
-    let variables = environment(&[("PROMETHEUS_PASSWORD", "pa${ss")]);
+    let variables = environment(&[
+        ("PROMETHEUS_PASSWORD", "pa${ss"),
+        ("DATADOG_API_KEY", "key"),
+        ("DATADOG_APPLICATION_KEY", "application"),
+    ]);
     let loaded = load_from(&options, &variables).unwrap();
     let config = &loaded.config;
     assert_eq!(
         names(config),
-        ["production", "staging", "in-memory", "minio", "amazon"]
+        [
+            "production",
+            "staging",
+            "my-datadog",
+            "in-memory",
+            "minio",
+            "amazon"
+        ]
     );
 
     let production = prometheus(&config.accounts[0]);
@@ -35,7 +46,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
     );
     assert!(staging.bearer_token.is_none() && staging.username_password_file.is_none());
 
-    let minio = s3(&config.accounts[3]);
+    let minio = s3(&config.accounts[4]);
     assert_eq!(
         minio.endpoint.as_deref(),
         Some("https://minio.storage:9000")
@@ -43,13 +54,13 @@ fn a_kayenta_yml_is_read_as_it_is() {
     let credentials = minio.credentials.as_ref().unwrap();
     assert_eq!(credentials.access_key.expose_secret(), "minio");
     assert_eq!(credentials.secret_key.expose_secret(), "minio-secret");
-    let amazon = s3(&config.accounts[4]);
+    let amazon = s3(&config.accounts[5]);
     assert_eq!(amazon.root_folder, "canary/kayenta");
     assert_eq!(amazon.profile_name.as_deref(), Some("canary"));
     assert!(amazon.credentials.is_none() && amazon.endpoint.is_none());
     assert_eq!(amazon.timeout, Duration::from_secs(45));
     assert_eq!(
-        config.accounts[4].supported_types,
+        config.accounts[5].supported_types,
         [AccountType::ObjectStore]
     );
 
@@ -66,7 +77,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
         [
             "kayenta.aws.accounts[1].proxyHost is not served by serin and is ignored",
             "kayenta.aws.accounts[2].bucket is not given: the account 'no-bucket' is left out",
-            "kayenta.datadog is not served by serin and is ignored; its accounts are not available: my-datadog",
+            "kayenta.newrelic is not served by serin and is ignored; its accounts are not available: my-newrelic",
             "services is not served by serin and is ignored",
             "redis is not served by serin and is ignored",
             "keiko is not served by serin and is ignored",
@@ -242,8 +253,9 @@ kayenta:
 
 #[test]
 fn a_google_account_is_of_the_services_that_are_switched_on() {
-    let all = "bucket: b, supportedTypes: [METRICS_STORE, OBJECT_STORE, CONFIGURATION_STORE]";
-    let cases: [(&str, &str, &[&str], &[&str]); 7] = [
+    let all =
+        "project: p, bucket: b, supportedTypes: [METRICS_STORE, OBJECT_STORE, CONFIGURATION_STORE]";
+    let cases: [(&str, &str, &[&str], &[&str]); 8] = [
         // switched on       the account    its types        what is told
         (
             "gcs stackdriver",
@@ -259,7 +271,7 @@ fn a_google_account_is_of_the_services_that_are_switched_on() {
         ),
         (
             "stackdriver",
-            "supportedTypes: [METRICS_STORE, OBJECT_STORE]",
+            "project: p, supportedTypes: [METRICS_STORE, OBJECT_STORE]",
             &["METRICS_STORE"],
             &["kayenta.gcs.enabled is not true: the account 'g' is no OBJECT_STORE"],
         ),
@@ -278,7 +290,13 @@ fn a_google_account_is_of_the_services_that_are_switched_on() {
         ),
         (
             "stackdriver",
-            "jsonPath: /nosuch.json",
+            "supportedTypes: [METRICS_STORE]",
+            &[],
+            &["kayenta.google.accounts[0].project is not given: the account 'g' is left out"],
+        ),
+        (
+            "stackdriver",
+            "project: p, jsonPath: /nosuch.json",
             &[],
             &[
                 "kayenta.google.accounts[0].jsonPath: there is no file '/nosuch.json': the account 'g' is left out",
@@ -319,7 +337,7 @@ fn cloud_storage_is_where_it_is_said_to_be() {
         ("", "localhost:4443", "http://localhost:4443"),
         ("", "http://gcs:4443/", "http://gcs:4443"),
         (
-            "endpoint: 'https://private/'",
+            "endpoint: {baseUrl: 'https://private/'}",
             "localhost:4443",
             "https://private",
         ),

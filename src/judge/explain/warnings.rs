@@ -1,11 +1,10 @@
 //! What should make a reader of a verdict careful.
 
 use crate::canary::explanation::{GroupCost, Warning, WarningCode};
-use crate::canary::number::number;
+use crate::canary::number::{duration, number};
 use crate::canary::{Doubt, DoubtCause, MetricSetPair, Pair};
 use crate::judge::classify::{Classification, Ties};
 use crate::judge::doubts::labels;
-use crate::judge::lookback::{duration, longest};
 use crate::judge::side::Side;
 use crate::judge::{ENOUGH_POINTS, outcome};
 
@@ -271,7 +270,7 @@ fn shared_data(sides: &Pair<Side<'_>>) -> Option<Warning> {
         .into_iter()
         .find_map(|side| {
             let step = side.step();
-            let longest = longest(side.told.query?)?;
+            let longest = side.told.looks_back?;
             (0 < step && step < longest).then(|| {
                 warning(
                     WarningCode::SharedData,
@@ -316,6 +315,7 @@ mod tests {
     fn series_warn_of_what_is_odd() {
         use WarningCode::{DifferentStep, EqualQueries, SharedData, Source};
         let side = |start: i64, step: i64, query: &str| json!({"start": start, "step": step, "attributes": {"query": query}});
+        let looking = |back: i64| json!({"start": 0, "step": 60_000, "attributes": {"query": "a", "looksBack": back.to_string()}});
         let partial = json!({"start": 0, "step": 60_000, "attributes": {"query": "b", "warnings": "partial"}});
         let cases = [
             (side(0, 60_000, "a"), side(0, 60_000, "b"), vec![]),
@@ -331,22 +331,8 @@ mod tests {
                 vec![DifferentStep],
             ),
             (side(0, 60_000, "a"), partial, vec![Source]),
-            (side(0, 60_000, "rate(a[1m])"), side(0, 60_000, "b"), vec![]),
-            (
-                side(0, 60_000, "rate(a[1m30s])"),
-                side(0, 60_000, "b"),
-                vec![SharedData],
-            ),
-            (
-                side(0, 60_000, "max_over_time(a[1h:1m])"),
-                side(0, 60_000, "b"),
-                vec![SharedData],
-            ),
-            (
-                side(0, 60_000, "a{path=\"[5m]\"}"),
-                side(0, 60_000, "b"),
-                vec![],
-            ),
+            (looking(60_000), side(0, 60_000, "b"), vec![]),
+            (looking(90_000), side(0, 60_000, "b"), vec![SharedData]),
         ];
         for (control, experiment, expected) in cases {
             assert_eq!(

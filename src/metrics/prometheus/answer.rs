@@ -1,110 +1,17 @@
 //! What Prometheus answers to a range query.
 
-use std::collections::BTreeMap;
-
-use indexmap::IndexSet;
 use serde::Deserialize;
 
 use super::parse::{self, Unreadable};
-use crate::canary::{Attributes, CanaryScope, Instant, MetricSet, iso_from_millis};
 use crate::config::Limits;
-
-/// Sorted by label name, which is the order in which Prometheus compares series.
-pub type Labels = BTreeMap<String, String>;
-
-/// One series as it came.
-#[derive(Debug, PartialEq)]
-pub struct Series {
-    pub labels: Labels,
-    /// At least one.
-    pub samples: Vec<Sample>,
-    /// Native histograms beside them, which are no numbers.
-    pub histograms: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
-    /// Since the epoch.
-    pub seconds: f64,
-    /// `null` in the answer is none.
-    pub value: Option<f64>,
-}
-
-/// What an answer holds.
-#[derive(Debug, Default, PartialEq)]
-pub struct Answered {
-    pub series: Vec<Series>,
-    /// What the server is not sure of: of a partial answer, for example.
-    pub warnings: Vec<String>,
-    /// What it noticed in the query.
-    pub infos: Vec<String>,
-    /// It said itself that there is more, as `VictoriaMetrics` does.
-    pub is_partial: bool,
-}
-
-/// Why an answer cannot be read.
-#[derive(Debug, PartialEq)]
-pub enum Wrong {
-    /// In words that need no more: those of the server, or of a bound.
-    Told(String),
-    /// It is another thing.
-    Other { why: String, beginning: Vec<u8> },
-}
-
-impl Wrong {
-    pub fn other(body: &[u8], why: &str) -> Self {
-        let end = why.floor_char_boundary(LONGEST_REASON);
-        let cut = if end < why.len() { "…" } else { "" };
-        Self::Other {
-            why: format!("{}{cut}", &why[..end]),
-            beginning: beginning(body).to_vec(),
-        }
-    }
-}
-
-/// More than is shown of an answer, as secrets are taken out of it first.
-pub fn beginning(body: &[u8]) -> &[u8] {
-    &body[..body.len().min(1 << 10)]
-}
+use crate::metrics::http::{Wrong, error_text};
+use crate::metrics::series::{Answered, Series};
 
 /// What a range query gives.
 const MATRIX: &str = "matrix";
 
-/// A reason may have any text of the answer in it.
-const LONGEST_REASON: usize = 200;
-
 /// What Prometheus says of a query, and not of what it was answered from.
 const OF_THE_QUERY: &str = "PromQL ";
-
-impl Answered {
-    /// What says that there is more than was answered.
-    pub fn partial(&self) -> Vec<&str> {
-        let is_partial = |warning: &&str| !warning.starts_with(OF_THE_QUERY);
-        let warnings = self.warnings.iter().map(String::as_str);
-        let told = warnings.filter(is_partial);
-        let itself = self.is_partial.then_some("isPartial");
-        once(told.chain(itself))
-    }
-
-    /// What else it says.
-    pub fn remarks(&self) -> Vec<&str> {
-        let of_the_query = |warning: &&str| warning.starts_with(OF_THE_QUERY);
-        let warnings = self.warnings.iter().map(String::as_str);
-        let infos = self.infos.iter().map(String::as_str);
-        once(warnings.filter(of_the_query).chain(infos))
-    }
-
-    /// Whether the same will be answered for the same time.
-    pub fn is_settled(&self) -> bool {
-        let is_whole = |series: &Series| series.histograms == 0;
-        self.warnings.is_empty() && !self.is_partial && self.series.iter().all(is_whole)
-    }
-}
-
-/// The answers to pieces of a range say the same.
-fn once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    texts.collect::<IndexSet<_>>().into_iter().collect()
-}
 
 /// What an answer holds, or what is wrong with it.
 pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wrong> {
@@ -132,6 +39,7 @@ pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wro
             labels: series.metric,
             samples,
             histograms: histograms.unwrap_or(0),
+            window: None,
         }),
         (_, Some(_)) => Err(Wrong::Told(
             "the answer holds native histograms, which cannot be judged; \
@@ -140,149 +48,21 @@ pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wro
         )),
         (_, None) => Err(Wrong::other(body, "it holds a series without samples")),
     });
+    let series = series.collect::<Result<_, _>>()?;
+    let is_unsettled = answer.is_partial || !answer.warnings.is_empty();
+    let warnings = answer.warnings.into_iter();
+    let (mut remarks, mut partial): (Vec<_>, Vec<_>) =
+        warnings.partition(|warning| warning.starts_with(OF_THE_QUERY));
+    remarks.extend(answer.infos);
+    // As `VictoriaMetrics` says it.
+    partial.extend(answer.is_partial.then(|| "isPartial".to_owned()));
     Ok(Answered {
-        series: series.collect::<Result<_, _>>()?,
-        warnings: answer.warnings,
-        infos: answer.infos,
-        is_partial: answer.is_partial,
+        series,
+        partial,
+        remarks,
+        is_unsettled,
+        attributes: Vec::new(),
     })
-}
-
-/// The error that Prometheus put into a body: `<errorType>: <error>`.
-pub fn error_text(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Told {
-        #[serde(rename = "errorType")]
-        kind: Option<String>,
-        error: Option<String>,
-    }
-    let told: Told = serde_json::from_slice(body).ok()?;
-    match (told.kind, told.error) {
-        (Some(kind), Some(error)) => Some(format!("{kind}: {error}")),
-        (kind, error) => error.or(kind),
-    }
-}
-
-/// Answers to consecutive ranges as one answer to all of them would give them.
-pub fn join(mut answers: Vec<Answered>) -> Answered {
-    if answers.len() == 1 {
-        return answers.remove(0);
-    }
-    let mut joined = Answered::default();
-    let mut series = Vec::new();
-    for answer in answers {
-        series.push(answer.series);
-        joined.warnings.extend(answer.warnings);
-        joined.infos.extend(answer.infos);
-        joined.is_partial |= answer.is_partial;
-    }
-    joined.series = join_series(series);
-    joined
-}
-
-fn join_series(answers: Vec<Vec<Series>>) -> Vec<Series> {
-    let mut joined = BTreeMap::<Labels, (Vec<Sample>, usize)>::new();
-    for series in answers.into_iter().flatten() {
-        let (samples, histograms) = joined.entry(series.labels).or_default();
-        samples.extend(series.samples);
-        *histograms += series.histograms;
-    }
-    joined
-        .into_iter()
-        .map(|(labels, (samples, histograms))| Series {
-            labels,
-            samples,
-            histograms,
-        })
-        .collect()
-}
-
-/// One metric set a series; one without values when there is no series.
-pub fn metric_sets(
-    name: &str,
-    attributes: &Attributes,
-    scope: &CanaryScope,
-    series: &[Series],
-) -> Vec<MetricSet> {
-    if series.is_empty() {
-        return vec![placeholder(name, attributes, scope)];
-    }
-    series
-        .iter()
-        .map(|series| metric_set(name, attributes, series))
-        .collect()
-}
-
-fn placeholder(name: &str, attributes: &Attributes, scope: &CanaryScope) -> MetricSet {
-    let millis = |instant: Option<Instant>| instant.map_or(0, Instant::as_millis);
-    MetricSet {
-        name: name.to_owned(),
-        start_time_millis: millis(scope.start),
-        start_time_iso: scope.start.map(|start| start.to_string()),
-        end_time_millis: millis(scope.end),
-        end_time_iso: scope.end.map(|end| end.to_string()),
-        step_millis: scope.step.unwrap_or_default().saturating_mul(1000),
-        attributes: Some(attributes.clone()),
-        ..MetricSet::default()
-    }
-}
-
-/// Start, step and end are read off the samples, whatever was asked for, as Kayenta does.
-fn metric_set(name: &str, attributes: &Attributes, series: &Series) -> MetricSet {
-    let samples = &series.samples;
-    let start = samples.first().map_or(0, |sample| sample.millis());
-    let step = samples.get(1).map_or(0, |second| {
-        second.millis().saturating_sub(start) / 1000 * 1000
-    });
-    let count = i64::try_from(samples.len()).unwrap_or(i64::MAX);
-    let end = start.saturating_add(count.saturating_mul(step));
-    let kept = || samples.iter().filter(|sample| sample.value.is_some());
-    let mut attributes = attributes.clone();
-    if let Some(dropped) = dropped(series) {
-        attributes.insert("dropped", dropped);
-    }
-    MetricSet {
-        name: name.to_owned(),
-        start_time_millis: start,
-        start_time_iso: Some(iso_from_millis(start)),
-        end_time_millis: end,
-        end_time_iso: Some(iso_from_millis(end)),
-        step_millis: step,
-        values: kept().filter_map(|sample| sample.value).collect(),
-        timestamps: kept().map(|sample| sample.millis()).collect(),
-        attributes: Some(attributes),
-        tags: series
-            .labels
-            .iter()
-            .filter(|(label, _)| *label != "__name__")
-            .map(|(label, value)| (label.clone(), value.clone()))
-            .collect(),
-    }
-}
-
-/// `41 of 61 are native histograms`
-fn dropped(series: &Series) -> Option<String> {
-    let unreadable = series.samples.iter().filter(|s| s.value.is_none()).count();
-    let all = series.samples.len() + series.histograms;
-    let told = [
-        (series.histograms, "native histograms"),
-        (unreadable, "no numbers"),
-    ];
-    let told = told.into_iter().filter(|(count, _)| 0 < *count);
-    let told: Vec<String> = told
-        .map(|(count, what)| format!("{count} of {all} are {what}"))
-        .collect();
-    (!told.is_empty()).then(|| told.join(", "))
-}
-
-impl Sample {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "Prometheus has milliseconds; finer digits are cut, as Kayenta does"
-    )]
-    fn millis(self) -> i64 {
-        (self.seconds * 1000.0) as i64
-    }
 }
 
 /// What is wrong with a body that is not the answer to a range query.
@@ -318,7 +98,11 @@ fn no_matrix(kind: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::canary::MetricSet;
+    use crate::metrics::series::metric_sets;
 
     const LIMITS: Limits = Limits {
         memory: None,
@@ -379,17 +163,16 @@ mod tests {
             "isPartial": {"deep": [[[]]]},
         });
         let answered = read(body.to_string().as_bytes(), &LIMITS, 0).unwrap();
-        let texts = answered.warnings.iter().map(String::len);
+        let texts = answered.partial.iter().map(String::len);
         assert_eq!(texts.max(), Some(1_024 + '…'.len_utf8()));
-        assert_eq!((answered.warnings.len(), answered.infos.len()), (20, 0));
-        assert!(!answered.is_partial);
+        assert_eq!((answered.partial.len(), answered.remarks.len()), (20, 0));
     }
 
     #[test]
     fn an_answer_may_be_nothing_but_a_warning() {
         let body = r#"{"status":"success","data":{"resultType":"","result":null},"warnings":["store-2: deadline exceeded"]}"#;
         let answered = read(body.as_bytes(), &LIMITS, 0).unwrap();
-        assert_eq!(answered.partial(), ["store-2: deadline exceeded"]);
+        assert_eq!(answered.partial, ["store-2: deadline exceeded"]);
         assert!(answered.series.is_empty());
     }
 
@@ -549,42 +332,8 @@ mod tests {
                 panic!("{body}: {wrong:?}");
             };
             assert!(why.starts_with(expected), "{why}");
-            assert!(why.len() <= LONGEST_REASON + '…'.len_utf8(), "{why}");
+            assert!(why.len() <= 200 + '…'.len_utf8(), "{why}");
             assert!(body.as_bytes().starts_with(&beginning), "{body}");
         }
-    }
-
-    #[test]
-    fn joined_answers_have_the_order_of_one() {
-        let series = |labels: &[(&str, &str)], seconds: &[f64]| Series {
-            labels: labels
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect(),
-            samples: seconds
-                .iter()
-                .map(|&seconds| Sample {
-                    seconds,
-                    value: Some(1.0),
-                })
-                .collect(),
-            histograms: seconds.len(),
-        };
-        let (a, b, c) = (
-            &[("x", "a")][..],
-            &[("x", "b")][..],
-            &[("x", "b"), ("y", "c")][..],
-        );
-        let joined = join_series(vec![
-            vec![series(b, &[1.0])],
-            vec![series(a, &[2.0]), series(b, &[2.0]), series(c, &[2.0])],
-            vec![series(a, &[3.0])],
-        ]);
-        let expected = [
-            series(a, &[2.0, 3.0]),
-            series(b, &[1.0, 2.0]),
-            series(c, &[2.0]),
-        ];
-        assert_eq!(joined, expected);
     }
 }

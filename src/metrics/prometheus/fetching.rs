@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::answer::{self, Answered, Series, Wrong};
-use super::client::{self, Body, Call, Client, Room, Unanswered};
-use super::cost;
+use super::answer;
 use super::known::{Known, Place, is_in_order};
-use super::parse;
-use super::pointwise;
-use super::range::Range;
 use crate::budget::{Held, Share};
 use crate::clock::Clock;
 use crate::config::Limits;
-
-/// Reading more than this takes long enough to be in the way of others.
-const LARGE_ANSWER_BYTES: usize = 1 << 20;
+use crate::metrics::cost;
+use crate::metrics::http::{self, Call, Client, Room, Sent, Unanswered};
+use crate::metrics::promql::pointwise;
+use crate::metrics::range::Range;
+use crate::metrics::series::{self, Answered, Series};
 
 pub struct Fetching {
     pub client: Client,
@@ -107,12 +104,12 @@ impl Fetching {
         range: &Range,
         answers: Vec<Answered>,
     ) -> Result<Answered, Unanswered> {
-        let joined = answer::join(answers);
+        let joined = series::join(answers);
         if joined.series.len() <= self.limits.series {
             return Ok(joined);
         }
-        let call = Call::range_query(query, range);
-        let message = parse::too_many_series(&self.limits);
+        let call = range_query(query, range);
+        let message = series::too_many_series(&self.limits);
         Err(self.client.error(&call, Some(200), message).into())
     }
 
@@ -127,28 +124,22 @@ impl Fetching {
         let mut answers = Vec::new();
         let mut samples = 0;
         let mut room = Room {
-            bytes: client::MAX_ANSWER_BYTES,
+            bytes: http::MAX_ANSWER_BYTES,
             share: Some(share),
         };
         let mut held: Option<Held> = None;
         for piece in pieces(query, range) {
-            let call = Call::range_query(query, &piece);
-            let Body {
-                bytes,
-                exchange,
-                held: paid,
-            } = self.client.send(&call, deadline, &room).await?;
-            room.bytes -= bytes.len();
-            let read = read((bytes, paid), self.limits, samples).await;
+            let call = range_query(query, &piece);
+            let (limits, before) = (self.limits, samples);
+            let body = self.client.send(&call, deadline, &room).await?;
+            room.bytes -= body.bytes.len();
+            let read = move |body: &[u8]| answer::read(body, &limits, before);
+            let (read, exchange) = body.read(read).await;
             let mut answer = read.map_err(|wrong| {
                 let message = self.client.told(&exchange, wrong);
                 self.client.error(&call, Some(200), message)
             })?;
-            for told in answer.warnings.iter_mut().chain(&mut answer.infos) {
-                *told = self
-                    .client
-                    .without_secrets(&exchange.sent, std::mem::take(told));
-            }
+            self.client.keep_secrets(&exchange, &mut answer);
             let bytes = cost::answered(&answer);
             let taken = match &mut held {
                 Some(held) => held.grow(bytes),
@@ -164,22 +155,19 @@ impl Fetching {
     }
 }
 
-/// `before` is how many samples its query was answered with already.
-async fn read(
-    body: (Vec<u8>, Option<Held>),
-    limits: Limits,
-    before: usize,
-) -> Result<Answered, Wrong> {
-    if body.0.len() < LARGE_ANSWER_BYTES {
-        return answer::read(&body.0, &limits, before);
+fn range_query<'a>(query: &'a str, range: &Range) -> Call<'a> {
+    let mut params = vec![
+        ("query", query.to_owned()),
+        ("start", range.start.to_string()),
+        ("end", range.end.to_string()),
+    ];
+    params.extend(range.step.map(|step| ("step", step.to_string())));
+    Call {
+        params,
+        sent: Sent::GetOrForm,
+        query,
+        ..Call::get("/api/v1/query_range")
     }
-    let reading = tokio::task::spawn_blocking(move || {
-        let answered = answer::read(&body.0, &limits, before);
-        drop(body);
-        answered
-    });
-    let given_up = || Wrong::Told("reading the answer was given up".to_owned());
-    reading.await.unwrap_or_else(|_| Err(given_up()))
 }
 
 fn pieces(query: &str, range: &Range) -> Vec<Range> {

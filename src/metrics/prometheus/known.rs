@@ -9,9 +9,10 @@ use std::time::Duration;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
-use super::answer::{Labels, Sample, Series};
-use super::range::{Grid, Range};
+use super::pieces::Grid;
 use crate::config::Reuse;
+use crate::metrics::range::Range;
+use crate::metrics::series::{Labels, Sample, Series};
 
 /// An analysis whose windows lie further apart asks for them whole.
 const TIME_TO_IDLE: Duration = Duration::from_hours(6);
@@ -238,6 +239,7 @@ impl Span {
                 labels: strand.labels.iter().cloned().collect(),
                 samples: samples.collect(),
                 histograms: 0,
+                window: None,
             }
         });
         series.filter(|series| !series.samples.is_empty()).collect()

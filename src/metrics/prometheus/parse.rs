@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::answer::{Labels, Sample};
 use crate::config::Limits;
+use crate::metrics::series::{Labels, Sample, too_many_samples, too_many_series};
 
 /// What a server says beside its series: as many texts are kept, and as much of each.
 const MOST_REMARKS: usize = 20;
@@ -86,21 +86,6 @@ impl Count<'_> {
         }
         Ok(())
     }
-}
-
-pub fn too_many_series(limits: &Limits) -> String {
-    format!(
-        "the answer holds more than {} series (limits.series): an aggregation is wanted, as sum or avg",
-        limits.series
-    )
-}
-
-pub fn too_many_samples(limits: &Limits) -> String {
-    format!(
-        "the answers to the query hold more than {} samples (limits.samples): a larger step, a shorter \
-         range or fewer series are wanted",
-        limits.samples
-    )
 }
 
 struct AnswerVisitor<'c, 'l>(&'c Count<'l>);

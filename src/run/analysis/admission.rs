@@ -11,9 +11,10 @@ use crate::error::Result;
 use crate::run::admission::{self, Admitted};
 use crate::run::cancel;
 use crate::run::plan::Plan;
+use crate::run::sources;
 use crate::storage::{Begun, FlaggerKey, IdempotencyKey};
 
-/// What an analysis is made of; the accounts are resolved.
+/// What an analysis is made of; the storage account is resolved.
 #[derive(Clone, Debug, Default)]
 pub struct AnalysisAdmission {
     pub application: Option<String>,
@@ -23,7 +24,8 @@ pub struct AnalysisAdmission {
     pub canary_config_id: Option<String>,
     pub config: CanaryConfig,
     pub request: CanaryAnalysisExecutionRequest,
-    pub metrics_account: String,
+    /// As the request names it; without a name, the only one that answers the first metric.
+    pub metrics_account: Option<String>,
     pub storage_account: String,
     pub key: Option<IdempotencyKey>,
     pub flagger: Option<ForFlagger>,
@@ -59,7 +61,7 @@ pub async fn admit_analysis_as(
 ) -> Result<Admitted> {
     app.check_open()?;
     let now = app.clock.now_millis();
-    let plan = planned(app, &admission, now)?;
+    let plan = planned(app, &mut admission, now)?;
     let (flagger, key) = (admission.flagger.take(), admission.key.take());
     let document = document(&id, now, admission);
     actions::check(app, &document, plan.runs())?;
@@ -94,11 +96,15 @@ pub async fn admit_analysis_as(
 /// `Invalid` when config and request do not fit together, or the windows make no sense.
 pub fn check_analysis(app: &App, admission: &AnalysisAdmission) -> Result<()> {
     let now = app.clock.now_millis();
-    let plan = planned(app, admission, now)?;
-    actions::check(app, &document("", now, admission.clone()), plan.runs())
+    let mut admission = admission.clone();
+    let plan = planned(app, &mut admission, now)?;
+    actions::check(app, &document("", now, admission), plan.runs())
 }
 
-fn planned(app: &App, admission: &AnalysisAdmission, now: i64) -> Result<Plan> {
+/// The metrics account is known then.
+fn planned(app: &App, admission: &mut AnalysisAdmission, now: i64) -> Result<Plan> {
+    let named = admission.metrics_account.as_deref();
+    admission.metrics_account = Some(sources::account(app, named, &admission.config)?);
     let plan = Plan::of(&admission.request, now)?;
     admission::check(&app.config, &admission.config, &plan.request(1))?;
     admission::check_names([
@@ -131,7 +137,7 @@ fn document(
         build_time_millis: Some(now),
         build_time_iso: Some(iso_from_millis(now)),
         storage_account_name: Some(admission.storage_account),
-        metrics_account_name: Some(admission.metrics_account),
+        metrics_account_name: admission.metrics_account,
         warning: admission.warning,
         repeats: admission.repeats,
         ..CanaryAnalysisExecutionStatusResponse::default()

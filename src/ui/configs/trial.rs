@@ -170,7 +170,6 @@ impl Trial {
 
     fn admission(&self, app: &App, request: CanaryExecutionRequest) -> Result<Admission> {
         let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
-        let metrics = app.account(given(&self.metrics_account).as_deref(), MetricsStore)?;
         let storage = app.store(given(&self.storage_account).as_deref(), ObjectStore)?;
         Ok(Admission {
             application: given(&self.application),
@@ -181,7 +180,7 @@ impl Trial {
                 ..self.config.clone()
             },
             request,
-            metrics_account: metrics.name.clone(),
+            metrics_account: given(&self.metrics_account),
             storage_account: storage.to_owned(),
             configuration_account: Some(self.store.name.clone()),
             ..Admission::default()

@@ -1,7 +1,5 @@
 //! How far a query looks back at every point.
 
-use crate::canary::number::number;
-
 /// The milliseconds of the longest range of a query; `None` where it looks at its times only.
 pub fn longest(query: &str) -> Option<i64> {
     ranges(query).max()
@@ -53,17 +51,6 @@ fn millis(text: &str) -> Option<i64> {
     (0 < sum).then_some(sum)
 }
 
-/// `90 s`, `5 min`, `1.5 h`.
-pub fn duration(millis: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for reading")]
-    let seconds = millis as f64 / 1000.0;
-    match seconds {
-        ..120.0 => format!("{} s", number(seconds)),
-        ..7200.0 => format!("{} min", number(seconds / 60.0)),
-        _ => format!("{} h", number(seconds / 3600.0)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +68,18 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(millis(text), expected, "{text}");
+        }
+    }
+    #[test]
+    fn a_query_looks_back_as_far_as_its_longest_range() {
+        let cases = [
+            ("rate(a[1m30s])", Some(90_000)),
+            ("max_over_time(a[1h:1m]) + rate(b[5m])", Some(3_600_000)),
+            ("a{path=\"[5m]\"}", None),
+            ("a", None),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(longest(query), expected, "{query}");
         }
     }
 }

@@ -1,24 +1,15 @@
-//! What a range query asks for, in pieces that Prometheus answers.
+//! The range of a query in pieces that Prometheus answers.
 
 use jiff::SignedDuration;
 
-use crate::canary::{CanaryScope, Instant};
-use crate::error::{Error, Result};
+use crate::canary::Instant;
+use crate::metrics::range::Range;
 
 /// Prometheus refuses more.
 const MAX_POINTS: i128 = 11_000;
 /// A range of more pieces is more likely a mistake than wanted; Prometheus may refuse it.
 const MAX_PIECES: i128 = 100;
 const NANOS: i128 = 1_000_000_000;
-
-/// Both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Range {
-    pub start: Instant,
-    pub end: Instant,
-    /// Seconds.
-    pub step: Option<i64>,
-}
 
 /// In milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +21,6 @@ pub struct Grid {
 }
 
 impl Range {
-    pub fn of(scope: &CanaryScope) -> Result<Self> {
-        let required = |instant: Option<Instant>, which: &str| {
-            instant.ok_or_else(|| Error::Invalid(format!("{which} time is required.")))
-        };
-        Ok(Self {
-            start: required(scope.start, "Start")?,
-            end: required(scope.end, "End")?,
-            step: scope.step,
-        })
-    }
-
     /// Consecutive pieces on the grid of the whole; one where Prometheus can answer it as it is.
     pub fn pieces(&self) -> Vec<Self> {
         self.split().unwrap_or_else(|| vec![*self])

@@ -1,11 +1,11 @@
-//! What came instead of an answer of Prometheus: what it is, from where, and how it begins.
+//! What came instead of an answer of the source: what it is, from where, and how it begins.
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use super::answer;
 use super::connect::place;
+use super::{Wanted, error_text};
 
 /// How much is shown of it.
 const SHOWN: usize = 80;
@@ -35,8 +35,16 @@ impl Came {
     }
 
     /// Whether a body may be an answer, so that its reader tells more.
-    pub fn is_json(&self, body: &[u8]) -> bool {
-        self.encoding.is_none() && is_json(body)
+    pub fn is_wanted(&self, wanted: Wanted, body: &[u8]) -> bool {
+        let is_plain = self.encoding.is_none();
+        match wanted {
+            Wanted::Anything => true,
+            Wanted::Json => is_plain && is_json(body),
+            Wanted::Events => {
+                let kind = self.kind.as_ref();
+                is_plain && kind.is_some_and(|kind| kind.contains("event-stream"))
+            }
+        }
     }
 
     pub fn no_answer(&self, body: &[u8]) -> String {
@@ -45,7 +53,7 @@ impl Came {
 
     /// Prometheus's own words, else those of HTTP with what the server wrote.
     pub fn error(&self, body: &[u8]) -> String {
-        if let Some(text) = answer::error_text(body) {
+        if let Some(text) = error_text(body) {
             return text;
         }
         let status = self.status.as_u16();
@@ -159,7 +167,7 @@ mod tests {
             ),
         ];
         for (came, body, expected) in cases {
-            assert!(!came.is_json(body), "{expected}");
+            assert!(!came.is_wanted(Wanted::Json, body), "{expected}");
             let told = came.no_answer(body);
             assert!(told.starts_with(expected), "{told}");
             let told = came.error(body);
@@ -176,8 +184,8 @@ mod tests {
             let told = came(None, None).no_answer(body.as_bytes());
             assert_eq!(told, format!("{expected} instead of an answer"));
         }
-        assert!(came(None, None).is_json(b"{\"status\":"));
-        assert!(!came(None, Some("br")).is_json(b"{\"status\":"));
+        assert!(came(None, None).is_wanted(Wanted::Json, b"{\"status\":"));
+        assert!(!came(None, Some("br")).is_wanted(Wanted::Json, b"{\"status\":"));
         let error = b"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no\"}";
         assert_eq!(came(None, None).error(error), "bad_data: no");
         assert_eq!(came(None, None).error(b" "), "Forbidden, from 'http://p/q'");

@@ -1,6 +1,6 @@
 //! What series take in memory until their execution has ended, about.
 
-use super::answer::{Answered, Series};
+use super::series::{Answered, Series};
 use crate::canary::Attributes;
 
 /// In the series, the pair, the document of the pairs, and while it is judged.
@@ -18,7 +18,7 @@ pub fn answered(answer: &Answered) -> usize {
     let series = answer.series.iter().map(|series| {
         series.samples.capacity() * READ_SAMPLE_BYTES + labels(series) + size_of::<Series>()
     });
-    let remarks = answer.warnings.iter().chain(&answer.infos);
+    let remarks = answer.partial.iter().chain(&answer.remarks);
     series.sum::<usize>() + remarks.map(String::len).sum::<usize>()
 }
 

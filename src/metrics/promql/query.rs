@@ -2,17 +2,42 @@
 
 use crate::canary::{CanaryMetricSetQueryConfig, CanaryScope};
 use crate::error::{Error, Result};
+use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::{MetricRequest, promql, template};
+
+const QUOTING: Quoting = Quoting {
+    quotes: "\"'`",
+    comment: Some('#'),
+    has_braces: false,
+    never: "\"\\`",
+    way_back: Some("kayenta.prometheus.rawValues"),
+};
+
+/// Refuses a query in which a value of the scope could end the quotes around it.
+///
+/// # Errors
+/// `Invalid` with the names of the metric and the variable.
+pub fn check(request: &MetricRequest<'_>) -> Result<()> {
+    let template = template::of(request.config, request.metric)?.unwrap_or_default();
+    if !template.is_empty() {
+        return quoted::check_template(request, &template, &QUOTING);
+    }
+    // The matchers of a resource type have these between double quotes.
+    let bindings = template::bindings(request);
+    for name in ["scope", "location", "project"] {
+        if let Some(value) = bindings.get(name) {
+            quoted::check_value(request, name, value, '"', &QUOTING)?;
+        }
+    }
+    Ok(())
+}
 
 /// What is sent for a metric: the text after `PromQL:`, an average over label matchers, or, without
 /// the name of a metric to put them at, the whole template.
 ///
 /// Values are put in as they are, as Kayenta does; `quoted` has looked at those between quotes.
-pub fn build(
-    query: &CanaryMetricSetQueryConfig,
-    request: &MetricRequest<'_>,
-    scope_label: &str,
-) -> Result<String> {
+pub fn build(request: &MetricRequest<'_>, scope_label: &str) -> Result<String> {
+    let query = promql::query_of(request)?;
     let filter = template::custom_filter(request)?;
     if let Some(promql) = filter.strip_prefix(promql::PREFIX) {
         return Ok(promql.to_owned());
@@ -127,8 +152,7 @@ mod tests {
             metric: &metric,
             scope: &scope,
         };
-        build(metric.query.as_ref().unwrap(), &request, "instance")
-            .unwrap_or_else(|error| error.to_string())
+        build(&request, "instance").unwrap_or_else(|error| error.to_string())
     }
 
     #[test]
@@ -248,5 +272,70 @@ mod tests {
         for (query, expected) in cases {
             assert_eq!(built(&query, &json!({"scope": "s"})), expected, "{query}");
         }
+    }
+
+    fn checked(query: &Value, scope: &Value) -> Option<String> {
+        let mut query = query.clone();
+        query["type"] = "prometheus".into();
+        let metric: CanaryMetricConfig =
+            serde_json::from_value(json!({"name": "errors", "query": query})).unwrap();
+        let scope: CanaryScope = serde_json::from_value(scope.clone()).unwrap();
+        let request = MetricRequest {
+            config: &CanaryConfig::default(),
+            metric: &metric,
+            scope: &scope,
+        };
+        check(&request).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_value_ends_no_quotes() {
+        let query = json!({"customInlineTemplate": "PromQL:m{a=\"${scope}\",b='${zone}'} ${raw}"});
+        let cases = [
+            (
+                json!({"scope": "a|b.*", "extendedScopeParams": {"zone": "x"}}),
+                None,
+            ),
+            (json!({"scope": "it's"}), None),
+            (
+                json!({"scope": "x\"}) or vector(1) #"}),
+                Some("'scope' holds a \""),
+            ),
+            (json!({"scope": "x\\"}), Some("'scope' holds a \\")),
+            (json!({"scope": "x`"}), Some("'scope' holds a `")),
+            (json!({"scope": "x\ny"}), Some("'scope' holds a line break")),
+            (
+                json!({"scope": "x", "extendedScopeParams": {"zone": "it's"}}),
+                Some("'zone' holds a '"),
+            ),
+            (
+                json!({"scope": "${q}", "extendedScopeParams": {"q": "\""}}),
+                Some("'scope' holds a \""),
+            ),
+            (
+                json!({"scope": "x", "extendedScopeParams": {"zone": "z", "raw": "\""}}),
+                None,
+            ),
+        ];
+        for (scope, expected) in cases {
+            let told = checked(&query, &scope);
+            match expected {
+                None => assert_eq!(told, None, "{scope}"),
+                Some(expected) => {
+                    let told = told.unwrap();
+                    assert!(
+                        told.contains(expected) && told.contains("'errors'"),
+                        "{scope}: {told}"
+                    );
+                }
+            }
+        }
+        let query = json!({"metricName": "m", "resourceType": "gce_instance"});
+        let scope = json!({"scope": "v", "location": "eu\"", "extendedScopeParams": {}});
+        assert!(
+            checked(&query, &scope)
+                .unwrap()
+                .contains("'location' holds a \"")
+        );
     }
 }

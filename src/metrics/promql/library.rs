@@ -1,9 +1,9 @@
 //! Queries for the golden signals of what commonly stands before a service, by name: a metric whose
 //! `customFilterTemplate` is `serin:istio/error-ratio` needs no PromQL of its own.
 
-use super::template::{Variable, variables};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::metrics::template::{Variable, variables};
 
 /// What the names begin with. Kayenta refuses a name that the config has no template of, so no
 /// config means something else by these.

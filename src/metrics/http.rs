@@ -1,26 +1,34 @@
-//! HTTP to one Prometheus: credentials, retries, limits, and errors that tell what happened.
+//! HTTP to one metric source: credentials, retries, limits, and errors that tell what happened.
 
+mod came;
+mod connect;
+mod told;
+mod wrong;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::fmt::rfc2822;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
-use super::answer::{self, Wrong};
-use super::came::Came;
-use super::connect::{self, Credentials};
 use super::counts::Counts;
-use super::range::Range;
+use super::series::Answered;
 use super::too_large;
 use crate::budget::{Held, Refused, Share};
-use crate::config::{Config, PrometheusAccount, Retry};
+use crate::config::{Config, Retry};
 use crate::error::{FetchError, Result};
 use crate::http::Secrets;
+
+use came::Came;
+pub use connect::{Credentials, Endpoint, told};
+pub use told::error_text;
+pub use wrong::Wrong;
 
 /// What is read of all answers to one query.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -28,21 +36,27 @@ pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 const MAX_ASIDE_BYTES: usize = 16 << 20;
 /// What a body takes while it is read and moved as it grows, for each byte.
 const GROWTH: usize = 2;
+/// What is read of a body takes more than its text: a point of six letters becomes 24 bytes.
+const READ_COPIES: usize = 8;
+/// Reading more than this takes long enough to be in the way of others.
+const LARGE_BODY: usize = 1 << 20;
 /// Servers and proxies on the way commonly take at least this much.
 const MAX_URL_BYTES: usize = 2_000;
 /// What is reserved for an answer because it says how long it is.
 const LARGEST_RESERVED: usize = 64 << 10;
 
+const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 /// What is read of an answer that is an error.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The longest wait between two attempts, unless the server names a time.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
-/// What is answered there is a text.
-const HEALTH: &str = "/-/healthy";
+const FORM: &str = "application/x-www-form-urlencoded";
 /// Somebody waits in front of a form for these.
 const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
 
 pub struct Client {
+    kind: &'static str,
     account: Arc<str>,
     pub counts: Counts,
     http: reqwest::Client,
@@ -56,9 +70,33 @@ pub struct Client {
 
 /// What is asked for.
 pub struct Call<'a> {
-    path: &'static str,
-    params: Vec<(&'static str, String)>,
-    query: &'a str,
+    /// Below the base URL.
+    pub path: Cow<'a, str>,
+    pub params: Vec<(&'static str, String)>,
+    pub sent: Sent,
+    /// What is told of it.
+    pub query: &'a str,
+    pub wanted: Wanted,
+}
+
+/// How parameters are sent.
+#[derive(Clone, Debug)]
+pub enum Sent {
+    /// In the address.
+    Get,
+    /// In the address, or as a form where that would be too long.
+    GetOrForm,
+    /// In the address, beside a body of that content type.
+    Post(&'static str, String),
+}
+
+/// What an answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Json,
+    /// A stream of server-sent events.
+    Events,
+    Anything,
 }
 
 /// An attempt that failed.
@@ -92,17 +130,27 @@ enum Again {
 }
 
 impl Client {
-    pub fn open(name: &str, account: &PrometheusAccount, config: &Config) -> Result<Self> {
-        let base = connect::base_url(name, account)?;
+    /// `deadline` is that of a query with all its attempts.
+    ///
+    /// # Errors
+    /// `Invalid` for an address, a header or a certificate that cannot be used.
+    pub fn open(
+        kind: &'static str,
+        endpoint: Endpoint<'_>,
+        deadline: Duration,
+        config: &Config,
+    ) -> Result<Self> {
+        let base = endpoint.base_url()?;
         Ok(Self {
-            http: connect::client(name, &base, account)?,
-            secrets: Secrets::of(&connect::headers(name, account)?),
-            credentials: Credentials::of(account),
+            kind,
+            http: endpoint.client(&base)?,
+            secrets: Secrets::of(&endpoint.headers()?),
             base,
-            counts: Counts::of(name),
-            account: name.into(),
+            counts: Counts::of(endpoint.account, kind),
+            account: endpoint.account.into(),
+            credentials: endpoint.credentials,
             retry: config.retry.clone(),
-            query_deadline: config.sources.prometheus.query_deadline,
+            query_deadline: deadline,
         })
     }
 
@@ -151,31 +199,110 @@ impl Client {
         }
     }
 
-    pub async fn metric_names(&self) -> Result<Vec<String>, FetchError> {
-        #[derive(Deserialize)]
-        struct Names {
-            data: Option<Vec<String>>,
+    /// What a service answers to a query, read from the JSON of its body.
+    pub async fn read<T, F>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        share: &Arc<Share>,
+        read: F,
+    ) -> Result<Answered, Unanswered>
+    where
+        T: DeserializeOwned,
+        F: FnOnce(T) -> Result<Answered, Wrong> + Send + 'static,
+    {
+        let kind = self.kind;
+        let read = move |body: &[u8]| read(document(kind, body)?);
+        self.read_body(call, deadline, share, read).await
+    }
+
+    /// What a service answers to a query. Memory is paid for before anything is read.
+    pub async fn read_body<F>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        share: &Arc<Share>,
+        read: F,
+    ) -> Result<Answered, Unanswered>
+    where
+        F: FnOnce(&[u8]) -> Result<Answered, Wrong> + Send + 'static,
+    {
+        let answered = self.read_as(call, deadline, share, MAX_ANSWER_BYTES, read);
+        let answered = self.counted(async {
+            let (mut answered, exchange, _) = answered.await?;
+            self.keep_secrets(&exchange, &mut answered);
+            Ok(answered)
+        });
+        answered.await
+    }
+
+    /// Counts a query, and what it was answered with.
+    pub async fn counted(
+        &self,
+        answer: impl Future<Output = Result<Answered, Unanswered>>,
+    ) -> Result<Answered, Unanswered> {
+        let started = Instant::now();
+        let answer = answer.await;
+        if let Ok(answered) = &answer {
+            let samples = answered.series.iter();
+            let samples = samples.map(|series| series.samples.len() as u64);
+            self.counts.fetched.increment(samples.sum());
         }
-        let call = Call::aside("/api/v1/label/__name__/values");
-        let Body {
-            bytes, exchange, ..
-        } = self.send_once(&call).await?;
-        let wrong = match serde_json::from_slice(&bytes) {
-            Ok(Names { data: Some(names) }) => return Ok(names),
-            Ok(Names { data: None }) => match answer::error_text(&bytes) {
-                Some(told) => Wrong::Told(told),
-                None => Wrong::other(&bytes, "it has no data"),
-            },
-            Err(cause) => Wrong::other(&bytes, &format!("it is no list of names: {cause}")),
+        // What waits for memory is asked once more.
+        if !matches!(answer, Err(Unanswered::Later { .. })) {
+            self.counts.query(started.elapsed(), answer.is_ok());
+        }
+        answer
+    }
+
+    /// What is read of an answer of at most so many bytes, and how many there were.
+    pub async fn read_as<R, F>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        share: &Arc<Share>,
+        most: usize,
+        read: F,
+    ) -> Result<(R, Exchange, usize), Unanswered>
+    where
+        R: Send + 'static,
+        F: FnOnce(&[u8]) -> Result<R, Wrong> + Send + 'static,
+    {
+        let room = Room {
+            bytes: most,
+            share: Some(share),
         };
-        Err(self.error(&call, Some(200), self.told(&exchange, wrong)))
+        let body = Box::pin(self.send(call, deadline, &room)).await?;
+        let bytes = body.bytes.len();
+        let held = share.hold(bytes * READ_COPIES);
+        let _held = held.map_err(|refused| self.refused(call, refused))?;
+        let (answered, exchange) = body.read(read).await;
+        let answered = answered.map_err(|wrong| self.wrong(call, &exchange, wrong))?;
+        Ok((answered, exchange, bytes))
     }
 
-    pub async fn health(&self) -> Result<(), FetchError> {
-        self.send_once(&Call::aside(HEALTH)).await.map(drop)
+    /// Takes what was sent with a request out of what is told of its answer.
+    pub fn keep_secrets(&self, exchange: &Exchange, answered: &mut Answered) {
+        for told in answered.partial.iter_mut().chain(&mut answered.remarks) {
+            *told = self.without_secrets(&exchange.sent, std::mem::take(told));
+        }
     }
 
-    async fn send_once(&self, call: &Call<'_>) -> Result<Body, FetchError> {
+    /// The JSON of what is asked beside the queries.
+    pub async fn aside_json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, FetchError> {
+        let body = self.aside(call).await?;
+        let document = document(self.kind, &body.bytes);
+        document.map_err(|wrong| self.wrong(call, &body.exchange, wrong))
+    }
+
+    /// An answer that is none.
+    pub fn wrong(&self, call: &Call<'_>, exchange: &Exchange, wrong: Wrong) -> FetchError {
+        let message = self.told(exchange, wrong);
+        self.error(call, Some(StatusCode::OK.as_u16()), message)
+    }
+
+    /// Beside the queries: answered at once or not at all.
+    pub async fn aside(&self, call: &Call<'_>) -> Result<Body, FetchError> {
         let room = Room {
             bytes: MAX_ASIDE_BYTES,
             share: None,
@@ -205,27 +332,39 @@ impl Client {
             );
             failure(None, format!("{told}, at '{place}'"), Again::Later)
         };
-        let form = is_long(&url).then(|| url.query().unwrap_or_default().to_owned());
-        if form.is_some() {
-            url.set_query(None);
-        }
+        let body = match &call.sent {
+            Sent::Post(kind, body) => Some((*kind, body.clone())),
+            Sent::GetOrForm if is_long(&url) => {
+                let form = url.query().unwrap_or_default().to_owned();
+                url.set_query(None);
+                Some((FORM, form))
+            }
+            Sent::Get | Sent::GetOrForm => None,
+        };
         let mut redirects = 0;
         let mut sent;
         let mut response = loop {
-            let request = match &form {
-                Some(form) => {
-                    let request = self.http.post(url).body(form.clone());
-                    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            let request = match &body {
+                Some((kind, body)) => {
+                    let request = self.http.post(url).body(body.clone());
+                    request.header(CONTENT_TYPE, *kind)
                 }
                 None => self.http.get(url),
             };
             let request = self.credentials.authorize(request).await;
-            let request = request.map_err(|message| failure(None, message, Again::Never))?;
+            let request = request.map_err(|failed| {
+                let again = if failed.may_pass {
+                    Again::Later
+                } else {
+                    Again::Never
+                };
+                failure(None, failed.why, again)
+            })?;
             let request = request.build().map_err(broken)?;
             sent = request.headers().clone();
             let response = self.http.execute(request).await.map_err(broken)?;
             // What that leads to is another thing, and no place for a query in a body.
-            let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
+            let is_elsewhere = body.is_some() && response.status() == StatusCode::SEE_OTHER;
             match connect::redirected_within(&response, &self.base) {
                 Some(there) if redirects < connect::MAX_REDIRECTS && !is_elsewhere => {
                     (redirects, url) = (redirects + 1, there);
@@ -268,8 +407,8 @@ impl Client {
         let (bytes, held) = body;
         self.counts.bytes.increment(bytes.len() as u64);
         let came = Came::of(&response);
-        if call.path != HEALTH && !came.is_json(&bytes) {
-            let message = came.no_answer(&self.readable(&sent, answer::beginning(&bytes)));
+        if !came.is_wanted(call.wanted, &bytes) {
+            let message = came.no_answer(&self.readable(&sent, wrong::beginning(&bytes)));
             return Err(failure(Some(status.as_u16()), message, Again::Never));
         }
         Ok(Body {
@@ -326,11 +465,13 @@ impl Client {
 
     pub fn error(&self, call: &Call<'_>, status: Option<u16>, message: String) -> FetchError {
         let mut url = connect::without_credentials(call.url(&self.base));
-        let method = if is_long(&url) {
-            url.set_query(None);
-            "POST"
-        } else {
-            "GET"
+        let method = match call.sent {
+            Sent::Post(..) => "POST",
+            Sent::GetOrForm if is_long(&url) => {
+                url.set_query(None);
+                "POST"
+            }
+            Sent::Get | Sent::GetOrForm => "GET",
         };
         FetchError {
             message,
@@ -351,26 +492,14 @@ impl Client {
 }
 
 impl<'a> Call<'a> {
-    pub fn range_query(query: &'a str, range: &Range) -> Self {
-        let mut params = vec![
-            ("query", query.to_owned()),
-            ("start", range.start.to_string()),
-            ("end", range.end.to_string()),
-        ];
-        params.extend(range.step.map(|step| ("step", step.to_string())));
+    /// A GET whose answer is JSON.
+    pub fn get(path: impl Into<Cow<'a, str>>) -> Self {
         Self {
-            path: "/api/v1/query_range",
-            params,
-            query,
-        }
-    }
-
-    /// Beside the queries: answered at once or not at all.
-    fn aside(path: &'static str) -> Self {
-        Self {
-            path,
+            path: path.into(),
             params: Vec::new(),
+            sent: Sent::Get,
             query: "",
+            wanted: Wanted::Json,
         }
     }
 
@@ -387,6 +516,12 @@ impl<'a> Call<'a> {
 
 fn is_long(url: &Url) -> bool {
     MAX_URL_BYTES < url[Position::BeforePath..].len()
+}
+
+/// What a body of JSON holds.
+pub fn document<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Wrong> {
+    serde_json::from_slice(body)
+        .map_err(|cause| Wrong::other(body, &format!("it is not what {kind} sends: {cause}")))
 }
 
 /// Where a body may be read to.
@@ -408,6 +543,31 @@ pub struct Exchange {
     /// The headers of the request.
     pub sent: HeaderMap,
     came: Came,
+}
+
+impl Body {
+    /// Off the async threads, where that takes long enough to be in the way of others.
+    pub async fn read<R, F>(self, read: F) -> (Result<R, Wrong>, Exchange)
+    where
+        R: Send + 'static,
+        F: FnOnce(&[u8]) -> Result<R, Wrong> + Send + 'static,
+    {
+        let Self {
+            bytes,
+            exchange,
+            held,
+        } = self;
+        if bytes.len() < LARGE_BODY {
+            return (read(&bytes), exchange);
+        }
+        let reading = tokio::task::spawn_blocking(move || {
+            let answered = read(&bytes);
+            drop((bytes, held));
+            answered
+        });
+        let given_up = |_| Err(Wrong::Told("reading the answer was given up".to_owned()));
+        (reading.await.unwrap_or_else(given_up), exchange)
+    }
 }
 
 enum Unread {
@@ -467,9 +627,14 @@ fn backoff(retry: &Retry) -> ExponentialBuilder {
         .with_jitter_seed(seed)
 }
 
-/// Seconds, or a date: counted from that of the answer, so that clocks need not agree.
+/// Seconds, or a date: counted from that of the answer, so that clocks need not agree. Datadog says
+/// in how many seconds its limit is as it was.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok();
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let reset = || text(RATE_LIMIT_RESET)?.trim().parse().ok();
+    if !headers.contains_key(RETRY_AFTER) {
+        return reset().map(Duration::from_secs);
+    }
     let wanted = text(RETRY_AFTER)?.trim();
     if let Ok(seconds) = wanted.parse() {
         return Some(Duration::from_secs(seconds));
@@ -477,18 +642,4 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let wanted = rfc2822::parse(wanted).ok()?;
     let now = rfc2822::parse(text(DATE)?).ok()?;
     Some(Duration::try_from(wanted.duration_since(&now)).unwrap_or_default())
-}
-
-/// An error with its causes.
-pub fn told(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !message.ends_with(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = inner.source();
-    }
-    message
 }

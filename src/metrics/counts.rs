@@ -21,7 +21,7 @@ struct Queries {
 }
 
 impl Counts {
-    pub fn of(account: &str) -> Self {
+    pub fn of(account: &str, kind: &'static str) -> Self {
         let queries = |outcome: &'static str| {
             let labels = [
                 ("account", account.to_owned()),
@@ -42,7 +42,7 @@ impl Counts {
         Self {
             succeeded: queries("success"),
             failed: queries("error"),
-            fetched: samples("prometheus"),
+            fetched: samples(kind),
             known: samples("known"),
             bytes: counter!("serin_answer_bytes_total", "account" => account.to_owned()),
         }

@@ -1,0 +1,182 @@
+//! `/fetch`: a query tried by itself.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+use super::metric_sets::MetricSetListResponse;
+use super::problem::Problem;
+use super::request::{self, Query};
+use crate::app::App;
+use crate::canary::{
+    CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, Id, Instant,
+};
+use crate::config::AccountType::ObjectStore;
+use crate::error::{Error, Result};
+use crate::metrics::{Language, MetricRequest, language};
+use crate::run::asked;
+
+/// Members of queries that are lists.
+const LISTS: [&str; 2] = ["labelBindings", "groupByFields"];
+/// Parameters of a scope by themselves, where a body could hold them too.
+const PARAMS: [&str; 2] = ["project", "resourceType"];
+
+/// Try a Prometheus query
+///
+/// Fetches as an execution would and stores the metric sets; with `dryRun=true` answers the text
+/// of the query instead, or why it would be refused.
+#[utoipa::path(post, path = "/fetch/prometheus/query", tag = "accounts",
+    params(
+        ("metricSetName" = String, Query), ("metricName" = String, Query),
+        ("step" = i64, Query, description = "seconds"),
+        ("start" = Option<String>, Query, description = "an ISO 8601 instant"),
+        ("end" = Option<String>, Query, description = "an ISO 8601 instant"),
+        ("customFilter" = Option<String>, Query, description = "an inline template, `PromQL:` allowed"),
+        ("labelBindings" = Option<Vec<String>>, Query), ("groupByFields" = Option<Vec<String>>, Query),
+        ("resourceType" = Option<String>, Query), ("project" = Option<String>, Query),
+        ("location" = Option<String>, Query), ("scope" = Option<String>, Query),
+        ("dryRun" = Option<bool>, Query),
+        ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
+    ),
+    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
+pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Response> {
+    query.required("step")?;
+    query.required("metricName")?;
+    tried(&app, &query, of_kind("prometheus")?, Params::default()).await
+}
+
+/// Try a query of any metric service
+///
+/// Members of its queries are parameters, as `metricName`; a body may hold parameters of the scope.
+/// Fetches as an execution would and stores the metric sets; with `dryRun=true` answers the text
+/// of the query instead, or why it would be refused.
+#[utoipa::path(post, path = "/fetch/{service}/query", tag = "accounts",
+    params(
+        ("service" = String, Path, description = "the type of the query, as `datadog`"),
+        ("metricSetName" = String, Query),
+        ("customFilter" = Option<String>, Query, description = "an inline template"),
+        ("scope" = Option<String>, Query), ("location" = Option<String>, Query),
+        ("step" = Option<i64>, Query, description = "seconds"),
+        ("start" = Option<String>, Query, description = "an ISO 8601 instant; also `startTimeIso`"),
+        ("end" = Option<String>, Query, description = "an ISO 8601 instant; also `endTimeIso`"),
+        ("dryRun" = Option<bool>, Query),
+        ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
+    ),
+    request_body(content = Option<std::collections::BTreeMap<String, String>>, description = "parameters of the scope"),
+    responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn query_service(
+    State(app): State<App>,
+    Path(service): Path<String>,
+    query: Query,
+    body: Bytes,
+) -> Result<Response> {
+    let language = of_kind(&service)?;
+    let params = if body.trim_ascii().is_empty() {
+        Params::default()
+    } else {
+        request::parse(&body)?
+    };
+    tried(&app, &query, language, params).await
+}
+
+type Params = indexmap::IndexMap<String, String>;
+
+fn of_kind(kind: &str) -> Result<&'static dyn Language> {
+    language(kind).ok_or_else(|| {
+        let kinds = crate::metrics::kinds().join(", ");
+        Error::NotFound(format!(
+            "there is no metric service '{kind}' here; there are {kinds}"
+        ))
+    })
+}
+
+async fn tried(
+    app: &App,
+    query: &Query,
+    language: &dyn Language,
+    params: Params,
+) -> Result<Response> {
+    let kind = language.kind();
+    let metric = metric(query, language)?;
+    let source = app.metric_source_of(query.text("metricsAccountName"), kind)?;
+    let store = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let scope = scope(app, query, kind, params)?;
+    let request = MetricRequest {
+        config: &CanaryConfig::default(),
+        metric: &metric,
+        scope: &scope,
+    };
+    if query.is_true("dryRun") {
+        return Ok(Json(json!({"query": source.query(&request)?})).into_response());
+    }
+    app.check_open()?;
+    app.storage.check_room(store).await?;
+    let sets = source.fetch(&request, &app.budget.share()).await?;
+    let id = Id::parse(&Uuid::new_v4().to_string())?;
+    app.storage.put_metric_sets(store, &id, &sets).await?;
+    Ok(Json(MetricSetListResponse {
+        metric_set_list_id: id.to_string(),
+    })
+    .into_response())
+}
+
+fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> {
+    let mut members = Map::new();
+    for &member in language.members() {
+        if LISTS.contains(&member) {
+            members.insert(member.to_owned(), query.list(member).into());
+        } else if let Some(text) = query.text(member) {
+            members.insert(member.to_owned(), text.into());
+        }
+    }
+    if let Some(template) = query.text("customFilter") {
+        members.insert("customInlineTemplate".to_owned(), template.into());
+    }
+    Ok(CanaryMetricConfig {
+        name: Some(query.required("metricSetName")?.to_owned()),
+        query: Some(CanaryMetricSetQueryConfig::new(language.kind(), members)),
+        ..CanaryMetricConfig::default()
+    })
+}
+
+fn scope(app: &App, query: &Query, kind: &str, mut params: Params) -> Result<CanaryScope> {
+    let now = app.clock.now_millis();
+    let defaults = app.config.sources.defaults(kind);
+    let or = |names: &[&str], default: &Option<String>| {
+        let given = names.iter().find_map(|name| query.text(name));
+        given.map(str::to_owned).or_else(|| default.clone())
+    };
+    let usual = [&defaults.project, &defaults.resource_type];
+    for (name, usual) in PARAMS.into_iter().zip(usual) {
+        if let Some(value) = or(&[name], usual) {
+            params.insert(name.to_owned(), value);
+        }
+    }
+    Ok(CanaryScope {
+        scope: or(&["scope"], &defaults.scope),
+        location: or(&["location"], &defaults.location),
+        start: instant(
+            "start",
+            or(&["start", "startTimeIso"], &defaults.start),
+            now,
+        )?,
+        end: instant("end", or(&["end", "endTimeIso"], &defaults.end), now)?,
+        step: query.number("step")?,
+        extended_scope_params: Some(params.into_iter().collect()),
+    })
+}
+
+fn instant(name: &str, text: Option<String>, now: i64) -> Result<Option<Instant>> {
+    text.map(|text| {
+        // A '+' in a query is a blank; an offset such as '+02:00' may come unescaped.
+        asked::instant(&text.replace(' ', "+"), now).ok_or_else(|| {
+            Error::Invalid(format!(
+                "'{text}' is not an instant; '{name}' wants one like 2024-05-01T10:00:00Z or now-1h"
+            ))
+        })
+    })
+    .transpose()
+}

@@ -1,0 +1,211 @@
+//! How a source is reached: address, certificates, headers, credentials.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, RequestBuilder, Response};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::config::text;
+use crate::error::{Error, Result};
+use crate::google::{Failed, Tokens};
+use crate::http;
+
+pub const MAX_REDIRECTS: usize = 5;
+
+/// Where an account is, and what is sent with every request to it.
+pub struct Endpoint<'a> {
+    pub account: &'a str,
+    pub base_url: &'a str,
+    pub headers: Vec<(&'a str, SecretString)>,
+    pub credentials: Credentials,
+    /// Certificates beside the system's, as PEM.
+    pub ca_file: Option<&'a Path>,
+    pub compression: bool,
+}
+
+impl Endpoint<'_> {
+    /// Without a query, and without credentials where there are others.
+    pub fn base_url(&self) -> Result<Url> {
+        let base = Url::parse(self.base_url).ok();
+        let base = base.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let mut base = base.ok_or_else(|| {
+            self.refused("its baseUrl is not an address such as 'http://prometheus:9090'")
+        })?;
+        base.set_query(None);
+        base.set_fragment(None);
+        // The client would send both, these and those of the address.
+        if !matches!(self.credentials, Credentials::None) {
+            base = without_credentials(base);
+        }
+        Ok(base)
+    }
+
+    pub fn client(&self, base: &Url) -> Result<reqwest::Client> {
+        let builder = http::client()
+            .gzip(self.compression)
+            .default_headers(self.headers()?)
+            // A client would make a GET without a body of a POST.
+            .redirect(Policy::none())
+            .referer(false);
+        http::trusting(builder, base.scheme(), self.certificates()?)
+            .build()
+            .map_err(|cause| self.refused(&told(&cause)))
+    }
+
+    fn certificates(&self) -> Result<Vec<Certificate>> {
+        let Some(path) = self.ca_file else {
+            return Ok(Vec::new());
+        };
+        let shown = path.display();
+        let read = std::fs::read(path).map_err(|cause| cause.to_string());
+        let read = read.and_then(|pem| {
+            let pem = text::without_mark(&pem);
+            Certificate::from_pem_bundle(pem).map_err(|cause| cause.to_string())
+        });
+        let certificates =
+            read.map_err(|cause| self.refused(&format!("cannot read caFile '{shown}': {cause}")))?;
+        if certificates.is_empty() {
+            return Err(self.refused(&format!("no certificate in caFile '{shown}'")));
+        }
+        Ok(certificates)
+    }
+
+    pub fn headers(&self) -> Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for (header, value) in &self.headers {
+            let invalid =
+                |what| self.refused(&format!("the {what} of header '{header}' is not valid"));
+            let key: HeaderName = header.parse().map_err(|_| invalid("name"))?;
+            let mut value =
+                HeaderValue::from_str(value.expose_secret()).map_err(|_| invalid("value"))?;
+            value.set_sensitive(true);
+            headers.append(key, value);
+        }
+        Ok(headers)
+    }
+
+    fn refused(&self, why: &str) -> Error {
+        Error::Invalid(format!("account '{}': {why}", self.account))
+    }
+}
+
+/// The address as it may be shown.
+pub fn without_credentials(mut base: Url) -> Url {
+    // Only addresses without a host refuse these.
+    let _ = base.set_username("");
+    let _ = base.set_password(None);
+    base
+}
+
+/// Where something is asked for, or came from: without the query.
+pub fn place(url: &Url) -> String {
+    let mut place = without_credentials(url.clone());
+    place.set_query(None);
+    place.set_fragment(None);
+    place.into()
+}
+
+/// Where the same is to be asked for on the same server: headers may be secrets, and they would go
+/// with the request.
+pub fn redirected_within(response: &Response, base: &Url) -> Option<Url> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let mut there = response.url().join(location).ok()?;
+    if there.origin() != base.origin() {
+        return None;
+    }
+    // Only addresses without a host refuse these.
+    let _ = there.set_username(base.username());
+    let _ = there.set_password(base.password());
+    Some(there)
+}
+
+/// What to do about a redirect that was not followed.
+pub fn redirected_to(response: &Response) -> Option<String> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let location = response.url().join(location).ok()?;
+    let mut there = location.origin().ascii_serialization();
+    // Elsewhere, a path may be a secret.
+    if location.origin() == response.url().origin() {
+        there += location.path();
+    }
+    Some(format!(
+        "'{}' redirected to '{there}', which is not followed: the account's baseUrl should lead there",
+        place(response.url())
+    ))
+}
+
+/// Sent with every request, unasked.
+pub enum Credentials {
+    None,
+    Basic {
+        username: String,
+        password: SecretString,
+    },
+    Bearer(SecretString),
+    /// `user:password`, read for every request: it may change at any time.
+    File(PathBuf),
+    Google(Arc<Tokens>),
+}
+
+impl Credentials {
+    pub async fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, Failed> {
+        Ok(match self {
+            Self::None => request,
+            Self::Basic { username, password } => {
+                request.basic_auth(username, Some(password.expose_secret()))
+            }
+            Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
+            Self::File(path) => {
+                let content = tokio::fs::read(path).await.and_then(text::of);
+                let content = content.map_err(|cause| {
+                    never(format!(
+                        "cannot read usernamePasswordFile '{}': {cause}",
+                        path.display()
+                    ))
+                })?;
+                let (username, password) = content.trim().split_once(':').ok_or_else(|| {
+                    let path = path.display();
+                    never(format!(
+                        "usernamePasswordFile '{path}' does not hold 'user:password'"
+                    ))
+                })?;
+                request.basic_auth(username, Some(password))
+            }
+            Self::Google(tokens) => {
+                let token = tokens.bearer().await?;
+                request.bearer_auth(token.expose_secret())
+            }
+        })
+    }
+}
+
+const fn never(why: String) -> Failed {
+    Failed {
+        why,
+        may_pass: false,
+    }
+}
+
+/// An error with its causes.
+pub fn told(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = inner.source();
+    }
+    message
+}

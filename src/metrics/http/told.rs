@@ -1,0 +1,85 @@
+//! The error that a service put into the body of its answer.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// In the service's own words, whichever of the common forms it has: `{"errorType", "error"}`,
+/// `{"errors": […]}`, `{"error": {"message", "status"}}`, `{"message"}`.
+pub fn error_text(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(rename = "errorType")]
+        kind: Option<Value>,
+        error: Option<Value>,
+        errors: Option<Vec<Value>>,
+        message: Option<Value>,
+        status: Option<Value>,
+    }
+    let told: Told = serde_json::from_slice(body).ok()?;
+    let text = |value: Option<Value>| match value? {
+        Value::String(text) if !text.trim().is_empty() => Some(text),
+        _ => None,
+    };
+    if let Some(error @ Value::Object(_)) = &told.error {
+        return error_text(error.to_string().as_bytes());
+    }
+    let errors = told.errors.unwrap_or_default().into_iter();
+    let errors = errors.filter_map(|error| match error {
+        Value::Object(_) => error_text(error.to_string().as_bytes()),
+        error => text(Some(error)),
+    });
+    let errors: Vec<String> = errors.collect();
+    let errors = (!errors.is_empty()).then(|| errors.join("; "));
+    let said = text(told.error).or(errors);
+    let kind = text(told.kind);
+    match (kind, said.or_else(|| text(told.message))) {
+        (Some(kind), Some(said)) => Some(format!("{kind}: {said}")),
+        (None, Some(said)) => Some(match text(told.status) {
+            // Google's, as PERMISSION_DENIED.
+            Some(status) if status.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+                format!("{status}: {said}")
+            }
+            _ => said,
+        }),
+        (kind, None) => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_in_the_words_of_the_service() {
+        let cases = [
+            (
+                r#"{"status":"error","errorType":"bad_data","error":"no"}"#,
+                Some("bad_data: no"),
+            ),
+            (
+                r#"{"errors":["Forbidden", "no key"]}"#,
+                Some("Forbidden; no key"),
+            ),
+            (
+                r#"{"status":"error","error":"Rule failed"}"#,
+                Some("Rule failed"),
+            ),
+            (
+                r#"{"error":{"code":403,"message":"The caller may not","status":"PERMISSION_DENIED"}}"#,
+                Some("PERMISSION_DENIED: The caller may not"),
+            ),
+            (
+                r#"{"code":401,"message":"Unauthorized"}"#,
+                Some("Unauthorized"),
+            ),
+            (r#"{"errorType":"timeout"}"#, Some("timeout")),
+            (r#"{"errors":[{"detail":1}],"error":""}"#, None),
+            (r#"{"data":[]}"#, None),
+            ("[1]", None),
+            ("<html>", None),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(error_text(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The SignalFlow program for one metric of one side.
+
+use serde_json::Value;
+
+use crate::canary::CanaryMetricSetQueryConfig;
+use crate::config::{Config, SignalFxAccount, Source};
+use crate::error::{Error, Result};
+use crate::metrics::quoted::{self, Quoting};
+use crate::metrics::range::Range;
+use crate::metrics::{Doubt, Language, MetricRequest, query_of_kind, template};
+
+pub const KIND: &str = "signalfx";
+
+const QUOTING: Quoting = Quoting {
+    quotes: "'\"",
+    comment: Some('#'),
+    has_braces: false,
+    never: "\\",
+    way_back: None,
+};
+
+/// Parameters of a scope that begin with it are no filters.
+const HIDDEN: char = '_';
+
+/// The language of SignalFx.
+pub struct SignalFlow;
+
+impl Language for SignalFlow {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn members(&self) -> &'static [&'static str] {
+        &["metricName", "queryPairs", "aggregationMethod"]
+    }
+
+    fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {
+        let keys = own
+            .accounts
+            .iter()
+            .find_map(|account| match &account.source {
+                Some(Source::SignalFx(account)) => Some(Keys::of(account)),
+                _ => None,
+            });
+        // Without an account, as where a config is only looked at, some property stands for the scope.
+        let some = || Keys {
+            scope: Some("scope".to_owned()),
+            location: None,
+        };
+        text(request, &keys.unwrap_or_else(some))
+    }
+
+    fn doubts(&self, request: &MetricRequest<'_>) -> Vec<Doubt> {
+        let Ok(query) = query_of_kind(request, KIND) else {
+            return Vec::new();
+        };
+        let template = template::of(request.config, request.metric).ok().flatten();
+        let template = template.unwrap_or_default();
+        let mut doubts = Vec::new();
+        let pairs = pairs(query);
+        let twice = pairs
+            .iter()
+            .enumerate()
+            .find(|(at, (key, _))| pairs[..*at].iter().any(|(before, _)| before == key));
+        if let Some((_, (key, _))) = twice {
+            doubts.push(Doubt::broken(
+                "queryPairs",
+                format!("two pairs have the key '{key}', and the pairs are the tags of the series"),
+                "write one pair with both values, as in \"500,502\"",
+            ));
+        }
+        if pairs.iter().any(|(_, value)| value.contains("${")) {
+            doubts.push(Doubt::doubtful(
+                "queryPairs",
+                "variables in the values of pairs are not filled in",
+                "give the value as a parameter of the scope, or write a customInlineTemplate",
+            ));
+        }
+        if !template.is_empty() && !template.contains("publish(") {
+            doubts.push(Doubt::broken(
+                "",
+                "a program that publishes nothing answers nothing",
+                "end it with .publish()",
+            ));
+        }
+        let aggregations = [
+            "mean(",
+            "sum(",
+            "max(",
+            "min(",
+            "count(",
+            "percentile(",
+            "median(",
+        ];
+        if !template.is_empty() && !aggregations.iter().any(|it| template.contains(it)) {
+            doubts.push(Doubt::doubtful(
+                "",
+                "without an aggregation a program may have several values at one time, which is refused",
+                "aggregate it, as in .mean()",
+            ));
+        }
+        doubts
+    }
+}
+
+/// What a scope and a location are called; parameters of the scope win.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    scope: Option<String>,
+    location: Option<String>,
+}
+
+impl Keys {
+    pub fn of(account: &SignalFxAccount) -> Self {
+        Self {
+            scope: account.default_scope_key.clone(),
+            location: account.default_location_key.clone(),
+        }
+    }
+}
+
+/// All that an answer depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Asked {
+    pub program: String,
+    pub range: Range,
+    /// They are the tags of the series.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl Asked {
+    /// Milliseconds.
+    pub fn resolution(&self) -> i64 {
+        self.range.step.unwrap_or_default().saturating_mul(1000)
+    }
+}
+
+pub fn asked(request: &MetricRequest<'_>, keys: &Keys) -> Result<Asked> {
+    let query = query_of_kind(request, KIND)?;
+    let range = Range::of(request.scope)?;
+    if range.step.is_none_or(|step| step <= 0) {
+        return invalid(
+            request,
+            "the scope has no 'step', which is the resolution in seconds",
+        );
+    }
+    Ok(Asked {
+        program: text(request, keys)?,
+        range,
+        pairs: pairs(query),
+    })
+}
+
+pub fn text(request: &MetricRequest<'_>, keys: &Keys) -> Result<String> {
+    let query = query_of_kind(request, KIND)?;
+    let written = template::of(request.config, request.metric)?.unwrap_or_default();
+    if !written.is_empty() {
+        quoted::check_template(request, &written, &QUOTING)?;
+        return template::custom_filter(request);
+    }
+    let scope = request.scope;
+    let none = indexmap::IndexMap::new();
+    let params = scope.extended_scope_params.as_ref().unwrap_or(&none);
+    let key = |name: &str, own: &Option<String>| params.get(name).cloned().or_else(|| own.clone());
+
+    let Some(metric) = query.text("metricName").filter(|name| !name.is_empty()) else {
+        return invalid(
+            request,
+            "'metricName' is missing, or a template with the whole program",
+        );
+    };
+    let Some(scope_key) = key("_scope_key", &keys.scope) else {
+        return invalid(
+            request,
+            "it is not said which property holds the scope: the parameter _scope_key of the scope, or \
+             defaultScopeKey of the account",
+        );
+    };
+    let Some(name) = &scope.scope else {
+        return invalid(
+            request,
+            &format!("the request has no scope for '{scope_key}'"),
+        );
+    };
+    let mut filters = Vec::new();
+    for (key, value) in pairs(query) {
+        filters.push(filter_of(request, &key, &value)?);
+    }
+    filters.push(filter(request, &scope_key, name)?);
+    let location_key = key("_location_key", &keys.location);
+    if let Some(key) = &location_key {
+        let Some(location) = &scope.location else {
+            return invalid(request, &format!("the request has no location for '{key}'"));
+        };
+        filters.push(filter(request, key, location)?);
+    }
+    let shown = params.iter().filter(|(name, _)| !name.starts_with(HIDDEN));
+    for (key, value) in shown.clone() {
+        filters.push(filter(request, key, value)?);
+    }
+    let by = shown
+        .map(|(name, _)| name)
+        .chain(&location_key)
+        .chain([&scope_key]);
+    let by: Vec<String> = by.map(|name| format!("'{name}'")).collect();
+    let method = query
+        .text("aggregationMethod")
+        .unwrap_or_else(|| "mean".to_owned());
+    Ok(format!(
+        "data({}, filter={}).{method}(by=[{}]).publish()",
+        string(request, "metricName", &metric)?,
+        filters.join(" and "),
+        by.join(", ")
+    ))
+}
+
+/// In their order; what has no text is empty.
+fn pairs(query: &CanaryMetricSetQueryConfig) -> Vec<(String, String)> {
+    let pairs = query.value("queryPairs").and_then(Value::as_array);
+    let text = |pair: &Value, member| match pair.get(member) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        _ => String::new(),
+    };
+    let pairs = pairs.into_iter().flatten();
+    pairs
+        .map(|pair| (text(pair, "key"), text(pair, "value")))
+        .collect()
+}
+
+/// `!` before a key turns it round; a value with commas is any of several.
+fn filter_of(request: &MetricRequest<'_>, key: &str, value: &str) -> Result<String> {
+    let (is_not, name) = match key.strip_prefix('!') {
+        Some(name) => (true, name),
+        None => (false, key),
+    };
+    if name.is_empty() || value.is_empty() {
+        return invalid(
+            request,
+            "a pair of 'queryPairs' needs a 'key' and a 'value'",
+        );
+    }
+    let mut values: Vec<&str> = value.split(',').map(str::trim).collect();
+    while values.last().is_some_and(|value| value.is_empty()) {
+        values.pop();
+    }
+    let values = values.into_iter().map(|value| string(request, name, value));
+    let values = values.collect::<Result<Vec<_>>>()?.join(",");
+    let filter = format!("filter({}, {values})", string(request, "key", name)?);
+    Ok(if is_not {
+        format!("(not {filter})")
+    } else {
+        filter
+    })
+}
+
+fn filter(request: &MetricRequest<'_>, key: &str, value: &str) -> Result<String> {
+    let (key, value) = (string(request, "key", key)?, string(request, key, value)?);
+    Ok(format!("filter({key}, {value})"))
+}
+
+/// A string of the program.
+fn string(request: &MetricRequest<'_>, name: &str, value: &str) -> Result<String> {
+    quoted::check_value(request, name, value, '\'', &QUOTING)?;
+    Ok(format!("'{value}'"))
+}
+
+fn invalid<T>(request: &MetricRequest<'_>, what: &str) -> Result<T> {
+    let name = request.metric.name.as_deref().unwrap_or_default();
+    Err(Error::Invalid(format!("metric '{name}': {what}")))
+}
