@@ -17,7 +17,9 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("judge", &["canary", "error"]),
     (
         "metrics",
-        &["budget", "canary", "config", "error", "http", "clock"],
+        &[
+            "budget", "canary", "config", "error", "google", "http", "clock",
+        ],
     ),
     (
         "storage",
@@ -88,14 +90,19 @@ const KEPT: [(&str, &[&str]); 5] = [
 ];
 
 /// Kinds of accounts, and the only places that tell one from another: all others ask the account.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 8] = [
     "Source::Prometheus",
+    "Source::Datadog",
+    "Source::SignalFx",
+    "Source::Stackdriver",
     "Store::S3",
     "Store::Gcs",
     "Store::File",
     "Store::Memory",
 ];
-const WHO_KNOWS_KINDS: [&str; 5] = [
+const WHO_KNOWS_KINDS: [&str; 7] = [
+    "src/metrics/signalfx/",
+    "src/metrics/stackdriver/",
     "src/config/accounts.rs",
     "src/config/accounts/",
     "src/config/tests/",
@@ -113,6 +120,47 @@ fn a_kind_of_account_is_known_to_its_own_file_and_to_who_opens_it() {
         }
         let known = KINDS.iter().filter(|kind| text.contains(*kind));
         wrong.extend(known.map(|kind| format!("{path}: {kind}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Words of sources, and where they may stand: in their rooms, in the lint of PromQL, where people name
+/// a source, and among Kayenta's names.
+const WORDS: [&str; 5] = ["rometheus", "PromQL", "atadog", "ignalfx", "tackdriver"];
+const WHO_SAYS_WORDS: [&str; 14] = [
+    "src/metrics.rs",
+    "src/metrics/",
+    "src/config.rs",
+    "src/config/",
+    "src/command.rs",
+    "src/command/",
+    "src/lint.rs",
+    "src/lint/",
+    "src/api.rs",
+    "src/api/examples.rs",
+    "src/api/fetch.rs",
+    "src/api/scores",
+    "src/canary/config.rs",
+    "src/app.rs",
+];
+
+#[test]
+fn a_source_is_named_in_its_rooms_only() {
+    let mut wrong = Vec::new();
+    for (_, path, text) in sources() {
+        let path = path.display().to_string();
+        if WHO_SAYS_WORDS.iter().any(|place| path.contains(place)) {
+            continue;
+        }
+        // Examples of the API's document are none of the code's business; serin's own metrics are
+        // Prometheus's.
+        let lines = text.lines();
+        let lines =
+            lines.filter(|line| !line.contains("#[schema") && !line.contains("metrics_exporter"));
+        for line in lines {
+            let said = WORDS.iter().find(|word| line.contains(*word));
+            wrong.extend(said.map(|word| format!("{path}: {word}: {line}")));
+        }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

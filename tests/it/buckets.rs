@@ -143,6 +143,7 @@ async fn what_cannot_be_listed_to_its_end_removes_no_row() {
     let options = LoadOptions {
         file: Some(yml),
         prometheus_url: None,
+        datadog_site: None,
         overrides: vec![("storage.directory".to_owned(), data)],
     };
     let config = load_from(&options, &BTreeMap::new()).unwrap().config;

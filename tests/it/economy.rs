@@ -90,7 +90,7 @@ async fn a_hundred_equal_queries_at_once_are_one_request() {
     let slow = slow.after(Duration::from_millis(100));
     let prometheus = ScriptedPrometheus::replying(vec![slow]).await;
     let mut account = account(&prometheus.url);
-    account.max_concurrent_queries = 1;
+    account.http.max_concurrent_queries = 1;
     let source = source(&config(vec![("mine", account)]));
     let asking = Asking::up();
     let answers = join_all((0..100).map(|_| asking.fetch(&source))).await;

@@ -257,14 +257,14 @@ async fn what_cannot_run_is_refused_at_once_in_kayentas_words() {
         ),
         (
             with("/canaryConfig/metrics/0/query", json!({"type": "datadog"})),
-            "Unable to resolve canary scope factory for 'datadog': metric 'latency' cannot be fetched, as serin reads prometheus only.",
+            "metric 'latency': its query is of type 'datadog', and no account answers that. The metrics accounts are 'prometheus' (prometheus).",
         ),
         (
             with(
                 "/canaryConfig/metrics/0/query",
                 json!({"type": "one to come", "sql": 1}),
             ),
-            "Unable to resolve canary scope factory for 'one to come': metric 'latency' cannot be fetched, as serin reads prometheus only.",
+            "Unable to resolve canary scope factory for 'one to come': metric 'latency' cannot be fetched, as serin reads <kinds> only.",
         ),
         (
             with("/executionRequest/thresholds", Value::Null),
@@ -273,7 +273,11 @@ async fn what_cannot_run_is_refused_at_once_in_kayentas_words() {
     ];
     for (body, message) in cases {
         let (status, answer) = serin.client.post("/canary", &body).await;
-        assert_eq!((status, answer["message"].as_str()), (400, Some(message)));
+        let message = message.replace("<kinds>", &serin::metrics::kinds().join(", "));
+        assert_eq!(
+            (status, answer["message"].as_str()),
+            (400, Some(message.as_str()))
+        );
     }
     let (status, answer) = serin
         .client

@@ -341,7 +341,7 @@ async fn an_object_that_is_too_large_is_not_read() {
 async fn an_account_is_told_as_kayenta_tells_it_and_is_down_while_nobody_answers() {
     let google = json!({
         "name": "my-google", "project": "my-project", "bucket": BUCKET, "bucketLocation": "us-central1",
-        "endpoint": "http://127.0.0.1:9", "timeout": "1s",
+        "endpoint": {"baseUrl": "http://127.0.0.1:9"}, "timeout": "1s",
         "supportedTypes": ["METRICS_STORE", "OBJECT_STORE", "CONFIGURATION_STORE"],
     });
     let file = json!({"kayenta": {
@@ -413,7 +413,7 @@ async fn recorded_flows_are_answered_as_kayenta_did_or_as_documented() {
     let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
     let google = json!({
         "name": "my-google", "project": "my-project", "bucket": BUCKET, "bucketLocation": "us-central1",
-        "rootFolder": "kayenta", "endpoint": url, "timeout": "2s",
+        "rootFolder": "kayenta", "endpoint": {"baseUrl": url}, "timeout": "2s",
         "supportedTypes": ["METRICS_STORE", "OBJECT_STORE", "CONFIGURATION_STORE"],
     });
     let file = json!({"storage": {"replaceArchives": true}, "kayenta": {
@@ -639,7 +639,7 @@ async fn replicas_on_one_bucket_answer_for_each_other_and_outlast_one_another() 
     };
     let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
     let google = json!({
-        "name": "bucket", "project": "p", "bucket": "fleet", "endpoint": url,
+        "name": "bucket", "project": "p", "bucket": "fleet", "endpoint": {"baseUrl": url},
         "supportedTypes": ["OBJECT_STORE", "CONFIGURATION_STORE"],
     });
     let file = json!({"kayenta": {

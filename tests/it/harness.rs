@@ -42,6 +42,7 @@ impl Serin {
         let options = LoadOptions {
             file: path,
             prometheus_url: (!prometheus.is_empty()).then(|| prometheus.to_owned()),
+            datadog_site: None,
             overrides,
         };
         let config = load_from(&options, &BTreeMap::new()).unwrap().config;

@@ -6,15 +6,23 @@ use tempfile::TempDir;
 use crate::harness::{Client, Serin, answer};
 use crate::scripted_prometheus::{Reply, ScriptedPrometheus};
 
-/// A serin with the accounts of the recorded requests, and the config `cfg-1`; with its stores.
+/// A serin with one account of a Prometheus, and the config `cfg-1`; with its stores.
 pub async fn start() -> (Serin, TempDir) {
+    start_with(&["prom"]).await
+}
+
+/// The same with Prometheus accounts of these names.
+pub async fn start_with(accounts: &[&str]) -> (Serin, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let answer = json!([{"metric": {}, "values": [[1_717_203_600, "1"], [1_717_203_660, "2"]]}]);
     let prometheus = ScriptedPrometheus::replying(vec![Reply::matrix(&answer)]).await;
-    let metrics = |name| json!({"name": name, "endpoint": {"baseUrl": prometheus.url}});
+    let accounts = accounts.iter();
+    let accounts =
+        accounts.map(|name| json!({"name": name, "endpoint": {"baseUrl": prometheus.url}}));
+    let accounts: Vec<Value> = accounts.collect();
     let store = |name| json!({"name": name, "directory": folder.path().join(name)});
     let yml = json!({"kayenta": {
-        "prometheus": {"enabled": true, "accounts": [metrics("prom"), metrics("canary-prometheus")]},
+        "prometheus": {"enabled": true, "accounts": accounts},
         "file": {"enabled": true, "accounts": [store("s3"), store("in-memory-store-account")]},
     }});
     let serin = Serin::start_with("", &[], Some(&yml.to_string())).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use serin::metrics::library;
+use serin::metrics::promql::library;
 
 use crate::command::{serin, text};
 use crate::harness::service;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, answer};
-use crate::lenient::{config, request, start};
+use crate::lenient::{config, request, start, start_with};
 
 /// The folder with configs and requests from public repositories, which are no part of serin.
 pub fn shared(part: &str) -> Option<Vec<(String, Value)>> {
@@ -129,10 +129,11 @@ async fn configs_of_others_are_accepted_in_requests_unless_kayenta_refuses_them_
                 ("prometheus", _) => {
                     Some(format!("Canary scope for metric named '{name}' is null."))
                 }
-                (kind, _) => Some(format!(
-                    "Unable to resolve canary scope factory for '{kind}': metric '{name}' cannot be \
-                     fetched, as serin reads prometheus only."
+                (kind, _) if serin::metrics::supports(kind) => Some(format!(
+                    "metric '{name}': its query is of type '{kind}', and no account answers that. The \
+                     metrics accounts are 'prom' (prometheus)."
                 )),
+                (kind, _) => Some(serin::metrics::other_source(name, kind)),
             }
         });
         let weights = config.pointer("/classifier/groupWeights");
@@ -160,9 +161,10 @@ async fn recorded_requests_of_others_are_understood() {
         return;
     };
     assert_eq!(requests.len(), 13);
-    let (serin, _stores) = start().await;
+    let (serin, _stores) = start_with(&["prom", "canary-prometheus"]).await;
     let Client { http, url } = &serin.client;
-    let started = serin.client.start_canary("/canary/cfg-1", &request()).await;
+    let path = "/canary/cfg-1?metricsAccountName=prom";
+    let started = serin.client.start_canary(path, &request()).await;
     // One request names its scope otherwise.
     let mut other = config();
     other["id"] = json!("cfg-2");
@@ -196,6 +198,12 @@ async fn recorded_requests_of_others_are_understood() {
         };
         let method = recorded["method"].as_str().unwrap().parse().unwrap();
         let query = recorded["rawQuery"].as_str().unwrap_or("");
+        // Of two accounts, one must be named.
+        let query = if query.contains("metricsAccountName=") {
+            query.to_owned()
+        } else {
+            format!("{query}&metricsAccountName=prom")
+        };
         let mut request = http
             .request(method, format!("{url}{path}?{query}"))
             .body(body);

@@ -192,7 +192,7 @@ async fn names_and_health_are_there() {
     let Some(source) = real() else { return };
     source.health().await.unwrap();
     let names = source.metric_names().await.unwrap();
-    assert!(names.iter().any(|name| name == "cpu_usage"));
+    assert!(names.iter().any(|metric| metric.name == "cpu_usage"));
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use serin::config::{Config, PrometheusAccount};
 use serin::error::Error;
-use serin::metrics::supports;
 
 use crate::prometheus_source::{Asking, account, config, open, source};
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
@@ -185,11 +184,7 @@ async fn what_will_not_pass_fails_at_once_with_the_words_of_prometheus() {
             "\"x\"",
             "a text that begins '\"x\"' came from 'URL' instead of an answer",
         ),
-        (
-            403,
-            "{\"message\": \"no route\"}",
-            "Forbidden: JSON that begins '{\"message\": \"no route\"}' came from 'URL'",
-        ),
+        (403, "{\"message\": \"no route\"}", "no route"),
         (
             200,
             "# HELP up Whether it is up.\nup 1\n",
@@ -523,7 +518,7 @@ async fn no_more_queries_run_at_once_than_the_account_allows() {
     let reply = || nothing().after(Duration::from_millis(20));
     let prometheus = ScriptedPrometheus::start(move |_| reply()).await;
     let mut account = account(&prometheus.url);
-    account.max_concurrent_queries = 3;
+    account.http.max_concurrent_queries = 3;
     let source = source(&config(vec![("mine", account)]));
     let (start, end) = ("2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z");
     let queries = (0..12).map(|index| Asking::promql(&format!("m{index}"), start, end, 60));
@@ -542,7 +537,7 @@ async fn nothing_is_asked_for_compressed_unless_the_account_says_so() {
         })
         .await;
         let mut account = account(&prometheus.url);
-        account.compression = compression;
+        account.http.compression = compression;
         let source = source(&config(vec![("mine", account)]));
         let long = format!("up{{job!=\"{}\"}}", "x".repeat(3_000));
         let long = Asking::promql(&long, "2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z", 60);
@@ -568,7 +563,7 @@ async fn an_answer_may_be_compressed_but_not_without_end() {
     ];
     let prometheus = ScriptedPrometheus::replying(replies).await;
     let mut account = account(&prometheus.url);
-    account.compression = true;
+    account.http.compression = true;
     let source = source(&config(vec![("mine", account)]));
     assert_eq!(Asking::up().fetch(&source).await.unwrap()[0].values, [2.0]);
     let error = Asking::up().fails(&source).await;
@@ -615,7 +610,9 @@ async fn metric_names_are_kept_for_a_while_and_one_account_does_not_hide_another
     let sources = open(&config).unwrap();
     assert!(sources["broken"].metric_names().await.is_err());
     for _ in 0..3 {
-        assert_eq!(*sources["mine"].metric_names().await.unwrap(), ["a", "b"]);
+        let names = sources["mine"].metric_names().await.unwrap();
+        let names: Vec<&str> = names.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
     }
     let asked = prometheus.asked();
     assert_eq!(asked.len(), 1);
@@ -661,19 +658,22 @@ async fn what_cannot_be_asked_is_refused_before_it_is_sent() {
         ),
         (json!({"name": "m"}), json!({}), "metric 'm' has no query"),
         (
-            json!({"name": "m", "query": {"type": "datadog"}}),
+            json!({"name": "m", "query": {"type": "newrelic"}}),
             json!({"start": start, "end": end}),
-            "Unable to resolve canary scope factory for 'datadog': metric 'm' cannot be fetched, as serin reads prometheus only.",
+            "Unable to resolve canary scope factory for 'newrelic': metric 'm' cannot be fetched, as serin reads <kinds> only.",
         ),
     ];
     for (metric, scope, expected) in cases {
         match Asking::of(&json!({}), &metric, &scope).fetch(&source).await {
-            Err(Error::Invalid(message)) => assert_eq!(message, expected),
+            Err(Error::Invalid(message)) => {
+                let kinds = serin::metrics::kinds().join(", ");
+                assert_eq!(message, expected.replace("<kinds>", &kinds));
+            }
             other => panic!("{expected}: {other:?}"),
         }
     }
     assert!(prometheus.asked().is_empty());
-    assert!(supports("prometheus") && !supports("datadog"));
+    assert!(serin::metrics::supports("prometheus") && !serin::metrics::supports("newrelic"));
 }
 
 #[test]
@@ -685,7 +685,7 @@ fn an_account_that_cannot_work_is_named_when_it_is_opened() {
             "account 'mine': its baseUrl is not an address such as 'http://prometheus:9090'",
         ),
         (
-            |account| account.ca_file = Some("nosuch.pem".into()),
+            |account| account.http.ca_file = Some("nosuch.pem".into()),
             "account 'mine': cannot read caFile 'nosuch.pem': No such file or directory (os error 2)",
         ),
         (

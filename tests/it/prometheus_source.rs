@@ -11,9 +11,9 @@ use serin::budget::Budget;
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
-    Account, AccountType, Config, Database, Executions, Face, Limits, Log, LogFormat, Prometheus,
-    PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Spare, Storage,
-    TestControllerDefaults,
+    Account, AccountType, Config, Database, Executions, Face, Http, Limits, Log, LogFormat,
+    Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Spare,
+    Storage, TestControllerDefaults,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -26,10 +26,13 @@ pub fn account(base_url: &str) -> PrometheusAccount {
         password: None,
         username_password_file: None,
         bearer_token: None,
+        google: None,
         headers: IndexMap::new(),
-        ca_file: None,
-        max_concurrent_queries: 16,
-        compression: false,
+        http: Http {
+            ca_file: None,
+            max_concurrent_queries: 16,
+            compression: false,
+        },
     }
 }
 
@@ -73,6 +76,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
                     max_bytes: 32 << 20,
                 },
             },
+            ..Sources::default()
         },
         retry: Retry {
             attempts: 3,

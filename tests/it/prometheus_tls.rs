@@ -65,7 +65,7 @@ async fn a_certificate_is_trusted_when_the_ca_file_vouches_for_it() {
 
     let mut account = account(&url);
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    account.ca_file = Some(folder.join("tests/it/prometheus_tls/ca.pem"));
+    account.http.ca_file = Some(folder.join("tests/it/prometheus_tls/ca.pem"));
     let source = source(&config(vec![("mine", account)]));
     assert_eq!(Asking::up().fetch(&source).await.unwrap().len(), 1);
 }

@@ -3,7 +3,7 @@
 
 mod accounts;
 mod compare;
-mod documented;
+pub mod documented;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
