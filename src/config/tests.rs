@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
 use super::*;
@@ -220,4 +221,26 @@ fn the_file_may_be_named_by_the_environment_and_must_be_there() {
     for empty in ["", "# nothing but a comment\n", "---\n"] {
         assert_eq!(names(&load_text(empty, &[]).unwrap().config), ["local"]);
     }
+}
+
+#[test]
+fn datadog_needs_its_keys() {
+    let options = LoadOptions {
+        datadog_site: Some("datadoghq.eu".to_owned()),
+        ..LoadOptions::default()
+    };
+    let told = load_from(&options, &BTreeMap::new())
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("DD_API_KEY"), "{told}");
+    let keys = environment(&[("DD_API_KEY", "k${x"), ("DD_APP_KEY", "a")]);
+    let loaded = load_from(&options, &keys).unwrap();
+    let account = &loaded.config.accounts[0];
+    let Some(Source::Datadog(datadog)) = &account.source else {
+        panic!("{account:?}");
+    };
+    assert_eq!(datadog.base_url, "https://api.datadoghq.eu");
+    assert_eq!(datadog.app_url, "https://app.datadoghq.eu");
+    let key = datadog.api_key.as_ref().unwrap();
+    assert_eq!(key.expose_secret(), "k${x");
 }

@@ -31,9 +31,7 @@ const COMPARED: [&str; 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn datadog_is_asked_and_read_as_kayenta_does_or_as_documented() {
-    let accounts = "datadog: {enabled: true, queryDeadline: 20s, accounts: [{name: my-datadog, \
-         apiKey: dd-api-key, applicationKey: dd-application-key, endpoint: {baseUrl: '<url>'}}]}";
-    play("datadog", accounts, 60).await;
+    play("datadog", DATADOG, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,6 +237,87 @@ async fn one_canary_mixes_sources() {
         "{told}"
     );
     serin.service.stop().await;
+}
+
+const DATADOG: &str = "datadog: {enabled: true, queryDeadline: 20s, accounts: [{name: my-datadog, \
+     apiKey: dd-api-key, applicationKey: dd-application-key, endpoint: {baseUrl: '<url>'}}]}";
+
+/// What a query of Datadog is told when it is answered with that.
+async fn told_by_datadog(replies: Vec<Value>) -> (String, usize) {
+    let stand_in = StandIn::start().await;
+    let sources = open(&DATADOG.replace("<url>", &stand_in.url));
+    stand_in.play(replies);
+    let metric = json!({"name": "m", "query": {"type": "datadog", "metricName": "avg:m"}});
+    let scope = json!({"scope": "a", "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
+    let asking = Asking::of(&json!({}), &metric, &scope);
+    let told = match asking.fetch(&sources["my-datadog"]).await {
+        Ok(sets) => format!("{} sets", sets.len()),
+        Err(error) => error.to_string(),
+    };
+    (told, stand_in.asked().len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_told_in_the_services_words_without_keys_and_asked_again_where_that_helps() {
+    let json = |status: u16, body: &str| json!({"status": status, "headers": {"content-type": "application/json"}, "body": body});
+    let limited = json!({"status": 429, "headers": {"x-ratelimit-reset": "1"}, "body": "{\"errors\": [\"Rate limit\"]}"});
+    let none = r#"{"status": "ok", "series": []}"#;
+    let series = |count: usize| {
+        let one = r#"{"start": 0, "end": 0, "interval": 60, "pointlist": []}"#;
+        format!(
+            r#"{{"status": "ok", "series": [{}]}}"#,
+            vec![one; count].join(",")
+        )
+    };
+    let cases = [
+        // replies                                                        told, and how often it was asked
+        (
+            vec![json(403, r#"{"errors": ["key dd-api-key is not valid"]}"#)],
+            "key … is not valid",
+            1,
+        ),
+        (
+            vec![json(
+                200,
+                r#"{"status": "error", "error": "no dd-application-key"}"#,
+            )],
+            "no …",
+            1,
+        ),
+        (vec![json(500, r#"{"errors": ["away"]}"#)], "away", 3),
+        (vec![limited, json(200, none)], "1 sets", 2),
+        (
+            vec![json(200, &series(1_001))],
+            "more than 1000 series (limits.series)",
+            1,
+        ),
+        (
+            vec![json(200, &series(20_001))],
+            "a list of more than 20000 elements",
+            1,
+        ),
+        (
+            vec![json(
+                200,
+                r#"{"series": [{"start": 0, "end": 9000000000000, "interval": 1, "pointlist": []}]}"#,
+            )],
+            "samples (limits.samples)",
+            1,
+        ),
+        (
+            vec![json(
+                200,
+                r#"{"series": [{"start": 0, "end": 60000, "interval": 0, "pointlist": []}]}"#,
+            )],
+            "an interval of 0 s",
+            1,
+        ),
+    ];
+    for (replies, expected, times) in cases {
+        let (told, asked) = told_by_datadog(replies).await;
+        assert!(told.contains(expected), "{expected}: {told}");
+        assert_eq!(asked, times, "{told}");
+    }
 }
 
 /// The sources of accounts as a configuration has them.

@@ -10,8 +10,8 @@ use super::{
     Account, AccountType, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list,
     name, only_metrics,
 };
-use crate::config::Result;
 use crate::config::section::Section;
+use crate::config::{Error, Result};
 
 /// Where an account is whose `site` is not given.
 const SITE: &str = "datadoghq.com";
@@ -75,11 +75,20 @@ pub fn shorthand(kayenta: &mut Section<'_>, site: &str) -> Result<Account> {
     } else {
         ("site", text(site))
     };
+    let environment = kayenta.context().environment;
+    let secret = |name: &str| {
+        let secret = environment.get(name).filter(|secret| !secret.is_empty());
+        secret.map(|secret| text(secret)).ok_or_else(|| {
+            Error(format!(
+                "Datadog ({place}) wants a key in the environment variable {name}"
+            ))
+        })
+    };
     let given = Table::from_iter([
         ("name".to_owned(), text("datadog")),
         (key.to_owned(), value),
-        ("apiKey".to_owned(), text("${DD_API_KEY}")),
-        ("applicationKey".to_owned(), text("${DD_APP_KEY}")),
+        ("apiKey".to_owned(), secret("DD_API_KEY")?),
+        ("applicationKey".to_owned(), secret("DD_APP_KEY")?),
     ]);
     add(kayenta, KIND.section, &given, account)
 }
