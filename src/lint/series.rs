@@ -8,7 +8,7 @@ use super::{Code, Found, Given};
 use crate::budget::Budget;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet, Pair, Path};
 use crate::error::{Error, Result};
-use crate::metrics::{self, MetricRequest, MetricSource};
+use crate::metrics::{MetricRequest, MetricSource};
 
 /// # Errors
 /// `Fetch` when the source does not answer.
@@ -24,7 +24,8 @@ pub async fn check(
     };
     for (at, metric) in canary.metrics.iter().flatten().enumerate() {
         let query = metric.query.as_ref();
-        if query.is_none_or(|query| !metrics::supports(query.kind())) {
+        let kind = source.language().kind();
+        if query.is_none_or(|query| query.kind() != kind) {
             continue;
         }
         let path = Path::element("metrics", at).member("query");
