@@ -334,12 +334,11 @@ async fn finish<R: Execution>(
 }
 
 /// Tries until the database is there, for a minute.
-async fn patiently<T, F: Future<Output = Result<T>>>(write: impl FnMut() -> F) -> Result<T> {
+async fn patiently<T, F: Future<Output = Result<T>>>(call: impl FnMut() -> F) -> Result<T> {
     let again = ConstantBuilder::new()
         .with_delay(Duration::from_millis(500))
         .with_max_times(120);
-    write
-        .retry(again)
+    call.retry(again)
         .when(|error| matches!(error, Error::Unavailable(_)))
         .await
 }

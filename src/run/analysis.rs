@@ -149,8 +149,10 @@ pub async fn is_last_look(app: &App, claim: &Claim) -> Result<bool> {
     let Some(parent) = &claim.parent else {
         return Ok(true);
     };
+    let parent = Id::parse(parent)?;
+    // A database that is away for a moment is no verdict.
     let analysis: Option<CanaryAnalysisExecutionStatusResponse> =
-        app.storage.live(&Id::parse(parent)?).await?;
+        super::patiently(|| app.storage.live(&parent)).await?;
     let Some(analysis) = analysis else {
         return Ok(true);
     };
