@@ -51,7 +51,11 @@ pub async fn supervise(world: Arc<World>) {
                 continue;
             }
             let words = replica.last_words();
-            if words.starts_with("serin: the database of database.url") {
+            // It was not there, or the connection broke while the start used it.
+            let is_without = words.starts_with("serin: the database of database.url")
+                || words
+                    .starts_with("serin: cannot open the index: the database cannot be reached");
+            if is_without {
                 world.history.count("a start without database");
             } else {
                 let text = format!("replica {} ended by itself: {words}", replica.number);
