@@ -40,8 +40,18 @@ pub fn trusting(
 /// An error with its causes, the last of which says what happened.
 pub fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    let words: Vec<String> = causes.map(ToString::to_string).collect();
-    words.join(": ")
+    causes
+        .map(ToString::to_string)
+        .fold(String::new(), |words, cause| {
+            if words.is_empty() {
+                cause
+            } else if words.ends_with(&cause) {
+                // Some errors tell their cause themselves.
+                words
+            } else {
+                format!("{words}: {cause}")
+            }
+        })
 }
 
 /// A text this short is no secret, and would be found in many a word.

@@ -23,10 +23,10 @@ use super::too_large;
 use crate::budget::{Held, Refused, Share};
 use crate::config::{Config, Retry};
 use crate::error::{FetchError, Result};
-use crate::http::Secrets;
+use crate::http::{Secrets, in_words};
 
 use came::Came;
-pub use connect::{Credentials, Endpoint, told};
+pub use connect::{Credentials, Endpoint};
 pub use told::error_text;
 pub use wrong::Wrong;
 
@@ -51,6 +51,9 @@ const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset"
 const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The longest wait between two attempts, unless the server names a time.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// What a service says beside its series: as many texts are kept of a kind, and as much of each.
+const MOST_REMARKS: usize = 40;
+const REMARK_BYTES: usize = 1 << 10;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Somebody waits in front of a form for these.
 const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
@@ -281,10 +284,18 @@ impl Client {
         Ok((answered, exchange, bytes))
     }
 
-    /// Takes what was sent with a request out of what is told of its answer.
+    /// Takes what was sent with a request out of what is told of its answer, of which no more is kept
+    /// than somebody reads.
     pub fn keep_secrets(&self, exchange: &Exchange, answered: &mut Answered) {
-        for told in answered.partial.iter_mut().chain(&mut answered.remarks) {
-            *told = self.without_secrets(&exchange.sent, std::mem::take(told));
+        for told in [&mut answered.partial, &mut answered.remarks] {
+            told.truncate(MOST_REMARKS);
+            for text in told {
+                *text = self.without_secrets(&exchange.sent, std::mem::take(text));
+                if REMARK_BYTES < text.len() {
+                    text.truncate(text.floor_char_boundary(REMARK_BYTES));
+                    text.push('…');
+                }
+            }
         }
     }
 
@@ -327,7 +338,7 @@ impl Client {
         let mut url = call.url(&self.base);
         let broken = |error: reqwest::Error| {
             let (told, place) = (
-                told(&error.without_url()),
+                in_words(&error.without_url()),
                 connect::place(&call.url(&self.base)),
             );
             failure(None, format!("{told}, at '{place}'"), Again::Later)

@@ -53,7 +53,7 @@ impl Endpoint<'_> {
             .referer(false);
         http::trusting(builder, base.scheme(), self.certificates()?)
             .build()
-            .map_err(|cause| self.refused(&told(&cause)))
+            .map_err(|cause| self.refused(&http::in_words(&cause)))
     }
 
     fn certificates(&self) -> Result<Vec<Certificate>> {
@@ -194,18 +194,4 @@ const fn never(why: String) -> Failed {
         why,
         may_pass: false,
     }
-}
-
-/// An error with its causes.
-pub fn told(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !message.ends_with(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = inner.source();
-    }
-    message
 }
