@@ -178,11 +178,13 @@ func TestAnAddressMayEndInASlash(t *testing.T) {
 	expect(t, measure(t, metric), v1alpha1.AnalysisPhaseSuccessful, "")
 }
 
-func TestAccountsMayBeLeftOut(t *testing.T) {
+func TestStoresMayBeLeftOutAndOfTwoSourcesOneMustBeNamed(t *testing.T) {
 	metric := canary(configName, "0", "0")
 	kayenta := metric.Provider.Kayenta
-	kayenta.MetricsAccountName, kayenta.ConfigurationAccountName, kayenta.StorageAccountName = "", "", ""
+	kayenta.ConfigurationAccountName, kayenta.StorageAccountName = "", ""
 	expect(t, measure(t, metric), v1alpha1.AnalysisPhaseSuccessful, "")
+	kayenta.MetricsAccountName = ""
+	expect(t, measure(t, metric), v1alpha1.AnalysisPhaseError, "Invalid Response")
 }
 
 func TestARunWithoutAScoreIsAnError(t *testing.T) {

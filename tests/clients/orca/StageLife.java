@@ -178,9 +178,10 @@ public class StageLife {
       check(serin.execution("reports", id).orcaStatus() == ExecutionStatus.SUCCEEDED, id);
     });
 
-    test("accounts may be left out", () -> {
-      String id = (String) serin.create(promql, APPLICATION, null, null, null, null, request("0", "0")).get("canaryExecutionId");
+    test("stores may be left out, and of two sources one must be named", () -> {
+      String id = (String) serin.create(promql, APPLICATION, null, "history", null, null, request("0", "0")).get("canaryExecutionId");
       check(poll(id, Execution::complete).score() == 100, id);
+      refused(400, "'history', 'unreachable'", false, () -> serin.create(promql, APPLICATION, null, null, null, null, request("0", "0")));
     });
 
     test("what cannot start or cannot be found fails with a status and words that Orca shows", () -> {
