@@ -10,7 +10,7 @@ const recorded = gunzipSync(fs.readFileSync(`${process.env.SERIN_ROOT}/tests/gol
   .toString().trim().split('\n').map((line) => JSON.parse(line));
 const ACCOUNTS = ['my-prometheus', 'in-memory-account'];
 // serin refuses what Kayenta failed later on.
-const REFUSED = /must specify a classifier/;
+const REFUSED = /must specify a classifier|Unable to resolve metrics service/;
 
 let serin, browser;
 before(async () => {
