@@ -146,6 +146,8 @@ struct Account {
     expected: OnceCell<()>,
     /// What cannot become a row, by key and version: it is told and read once.
     unusable: std::sync::Mutex<HashSet<u128>>,
+    /// Whether the last reconciliation left no archived canary out.
+    all_canaries_read: AtomicBool,
     /// Why the last reconciliation did not come to its end.
     behind: std::sync::Mutex<Option<String>>,
 }
@@ -164,6 +166,7 @@ impl Storage {
                     reconciled: OnceCell::new(),
                     expected: OnceCell::new(),
                     unusable: std::sync::Mutex::default(),
+                    all_canaries_read: AtomicBool::new(false),
                     behind: std::sync::Mutex::default(),
                 };
                 accounts.insert(account.name.clone(), store);

@@ -85,9 +85,9 @@ impl<B: Backend> Guarded<B> {
         done
     }
 
-    /// Whether the place is missing because nothing has been put into it yet.
-    fn is_not_made_yet<T>(&self, done: &Result<T, Failure>) -> bool {
-        matches!(done, Err(Failure::Gone(_))) && !self.was_there.load(Ordering::Relaxed)
+    /// Asked before a call: another one may make the place meanwhile.
+    fn was_there(&self) -> bool {
+        self.was_there.load(Ordering::Relaxed)
     }
 
     fn error(&self, verb: &str, key: &str, failure: Failure) -> Error {
@@ -116,16 +116,18 @@ impl<B: Backend> Guarded<B> {
 #[async_trait]
 impl<B: Backend> ObjectStore for Guarded<B> {
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
+        let was_there = self.was_there();
         let read = self.in_time(self.backend.get(key, self.most)).await;
-        if self.is_not_made_yet(&read) {
+        if is_not_made_yet(&read, was_there) {
             return Ok(None);
         }
         read.map_err(|failure| self.error("read", key, failure))
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<String> {
+        let was_there = self.was_there();
         let mut written = self.in_time(self.backend.put(key, body.clone())).await;
-        if self.is_not_made_yet(&written) {
+        if is_not_made_yet(&written, was_there) {
             let made = self.in_time(self.backend.create()).await;
             made.map_err(|failure| self.error("create", "", failure))?;
             tracing::info!("created {}", self.backend.place(""));
@@ -135,8 +137,9 @@ impl<B: Backend> ObjectStore for Guarded<B> {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
+        let was_there = self.was_there();
         let deleted = self.in_time(self.backend.delete(key)).await;
-        if self.is_not_made_yet(&deleted) {
+        if is_not_made_yet(&deleted, was_there) {
             return Ok(());
         }
         deleted.map_err(|failure| self.error("delete", key, failure))
@@ -145,8 +148,9 @@ impl<B: Backend> ObjectStore for Guarded<B> {
     fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
         let pages = self.backend.pages(prefix);
         stream::try_unfold(pages, move |mut pages| async move {
+            let was_there = self.was_there();
             let page = self.in_time(pages.try_next()).await;
-            if self.is_not_made_yet(&page) {
+            if is_not_made_yet(&page, was_there) {
                 return Ok(None);
             }
             match page {
@@ -160,6 +164,11 @@ impl<B: Backend> ObjectStore for Guarded<B> {
     fn expect_objects(&self) {
         self.was_there.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether the place is missing because nothing has been put into it yet.
+fn is_not_made_yet<T>(done: &Result<T, Failure>, was_there: bool) -> bool {
+    matches!(done, Err(Failure::Gone(_))) && !was_there
 }
 
 pub fn no_answer(limit: Duration) -> String {

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -85,10 +86,12 @@ impl Storage {
     pub async fn reconcile(&self, account: &str) -> Result<()> {
         self.reconcile_pins(account).await?;
         self.reconcile_configs(account).await?;
-        self.reconcile_archives::<CanaryExecutionStatusResponse>(account)
-            .await?;
+        let all = self.reconcile_archives::<CanaryExecutionStatusResponse>(account);
+        let all = all.await?;
+        self.account(account)?.all_canaries_read.store(all, Relaxed);
         self.reconcile_archives::<CanaryAnalysisExecutionStatusResponse>(account)
-            .await
+            .await?;
+        Ok(())
     }
 
     async fn reconcile_configs(&self, account: &str) -> Result<()> {
@@ -99,7 +102,7 @@ impl Storage {
             .iter()
             .map(|row| (digest(&row.id), digest(&row.version)));
         let known = known.collect();
-        let (changed, gone) = self.compare(account, group::CANARY_CONFIG, known).await?;
+        let (changed, gone, _) = self.compare(account, group::CANARY_CONFIG, known).await?;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
                 let mark = mark(&entries);
@@ -120,13 +123,14 @@ impl Storage {
         self.index.remove_stale_names(account, until).await
     }
 
-    /// Lists a group against the versions that the index knows.
+    /// Lists a group against the versions that the index knows: what must be read, what is gone, and
+    /// how many cannot be read as they are.
     async fn compare(
         &self,
         account: &str,
         group: &str,
         known: HashMap<Digest, Digest>,
-    ) -> Result<(Vec<(String, Vec<ObjectEntry>)>, HashSet<Digest>)> {
+    ) -> Result<(Vec<(String, Vec<ObjectEntry>)>, HashSet<Digest>, usize)> {
         let Account {
             objects, unusable, ..
         } = self.account(account)?;
@@ -143,8 +147,10 @@ impl Storage {
         }
         let (mut changed, gone) = comparison.end();
         let unusable = unusable.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = changed.len();
         changed.retain(|(_, entries)| !unusable.contains(&mark(entries)));
-        Ok((changed, gone))
+        let left_out = all - changed.len();
+        Ok((changed, gone, left_out))
     }
 
     /// What there is to tell of objects that became no row. Those that never can are not read
@@ -199,7 +205,8 @@ impl Storage {
         Ok(())
     }
 
-    async fn reconcile_archives<R: Execution>(&self, account: &str) -> Result<()> {
+    /// Whether none was left out.
+    async fn reconcile_archives<R: Execution>(&self, account: &str) -> Result<bool> {
         let until = self.clock.now_millis() - MARGIN;
         let mut known = HashMap::new();
         let note = |id: &str, version: &str| {
@@ -208,7 +215,8 @@ impl Storage {
         self.index
             .each_archive_version(account, R::KIND, note)
             .await?;
-        let (changed, gone) = self.compare(account, R::KIND.group(), known).await?;
+        let compared = self.compare(account, R::KIND.group(), known).await?;
+        let (changed, gone, mut unread) = compared;
         let mut reads = stream::iter(changed)
             .map(|(id, entries)| async move {
                 let mark = mark(&entries);
@@ -220,10 +228,11 @@ impl Storage {
             if let Err(left_out) = noted {
                 let error = self.left_out(account, mark, left_out)?;
                 tracing::warn!(account, id, %error, "an archive is left out of the index");
+                unread += 1;
             }
         }
         if gone.is_empty() {
-            return Ok(());
+            return Ok(unread == 0);
         }
         let mut ids = Vec::new();
         let note = |id: &str, _: &str| {
@@ -240,7 +249,7 @@ impl Storage {
                 .await?;
             self.forget(R::KIND, account, &id).await;
         }
-        Ok(())
+        Ok(unread == 0)
     }
 
     async fn note_archive<R: Execution>(

@@ -46,7 +46,7 @@ pub struct RetentionReport {
     pub due: Vec<DueExecution>,
     /// Of metric sets and pairs that no execution owns.
     pub unowned: Unowned,
-    /// Accounts of which nothing can be told.
+    /// Accounts of which nothing can be told, or not all.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -90,7 +90,7 @@ pub struct DueExecution {
     pub why: String,
 }
 
-/// An account of which nothing was deleted.
+/// An account of which nothing was deleted, or not all that may be due.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LeftOut {
     pub account: String,
@@ -136,7 +136,7 @@ impl Storage {
         report.deleted = deleted.len();
         report.failed = failed;
         report.due = deleted.iter().map(|due| self.tell(due, &limits)).collect();
-        report.unowned = self.delete_unowned(&accounts).await?;
+        report.unowned = self.delete_unowned(&accounts, &mut report.left_out).await;
         Ok(report)
     }
 
@@ -154,7 +154,7 @@ impl Storage {
         }
         if self.retention.dry_run {
             let total = self.count_due(accounts, &limits).await?;
-            let unowned = self.unowned(accounts).await?.total;
+            let unowned = self.unowned(accounts, &mut Vec::new()).await.total;
             tracing::info!(
                 total,
                 unowned,
@@ -172,7 +172,7 @@ impl Storage {
                 "deleted archived executions"
             );
         }
-        let unowned = self.delete_unowned(accounts).await?;
+        let unowned = self.delete_unowned(accounts, &mut Vec::new()).await;
         // There may be more; a pass that got nowhere waits all the same.
         let more_executions = found == BATCH && !deleted.is_empty();
         let more_unowned = unowned.deleted + unowned.failed < unowned.total && 0 < unowned.deleted;
@@ -193,7 +193,7 @@ impl Storage {
         report.total = self.count_due(accounts, &limits).await?;
         let due = self.find_due(accounts, &limits, limit, page).await?;
         report.due = due.iter().map(|due| self.tell(due, &limits)).collect();
-        report.unowned = self.unowned(accounts).await?;
+        report.unowned = self.unowned(accounts, &mut report.left_out).await;
         Ok(())
     }
 
@@ -354,10 +354,16 @@ impl Storage {
 
 impl RetentionReport {
     fn leave_out(&mut self, account: &str, why: &str) {
-        self.left_out.push(LeftOut {
+        self.left_out.push(LeftOut::of(account, why.to_owned()));
+    }
+}
+
+impl LeftOut {
+    pub(super) fn of(account: &str, why: String) -> Self {
+        Self {
             account: account.to_owned(),
-            why: why.to_owned(),
-        });
+            why,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the disks that serin writes to have room for more than what runs already.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use rustix::fs::statvfs;
@@ -9,6 +9,9 @@ use rustix::fs::statvfs;
 use super::Storage;
 use crate::config::{Account, Spare, Store};
 use crate::error::{Error, Result};
+
+/// How long a disk may take to tell its room.
+const MEASURED_IN: Duration = Duration::from_secs(1);
 
 /// Folders on disks of this machine.
 pub struct Disks {
@@ -69,8 +72,9 @@ impl Storage {
     /// What cannot be measured is not refused: the store tells what is wrong with it.
     async fn check_disk(&self, of: &str, folder: &Path) -> Result<()> {
         let folder = folder.to_owned();
-        let measured = tokio::task::spawn_blocking(move || statvfs(&folder)).await;
-        let Ok(disk) = measured.map_err(io::Error::other).and_then(|it| Ok(it?)) else {
+        let measured = tokio::task::spawn_blocking(move || statvfs(&folder));
+        // A disk of another machine may hang.
+        let Ok(Ok(Ok(disk))) = tokio::time::timeout(MEASURED_IN, measured).await else {
             return Ok(());
         };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);

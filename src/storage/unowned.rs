@@ -1,16 +1,17 @@
 //! Metric sets and pairs that no execution owns: what was posted, fetched by hand, or left behind.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::retention::{BATCH, DELETIONS, FAILURES, millis};
+use super::retention::{BATCH, DELETIONS, FAILURES, LeftOut, millis};
 use super::{Storage, group};
 use crate::canary::Id;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Lists of metric sets and of pairs that are due for deletion, or were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -37,19 +38,27 @@ pub fn pair_list_of_run(execution: &str) -> Uuid {
 
 impl Storage {
     /// What is due in these accounts, which were reconciled; deletes nothing.
-    pub(super) async fn unowned(&self, accounts: &[String]) -> Result<Unowned> {
+    pub(super) async fn unowned(
+        &self,
+        accounts: &[String],
+        left_out: &mut Vec<LeftOut>,
+    ) -> Unowned {
         let mut found = Unowned::default();
         for account in accounts {
-            found.total += self.unowned_of(account).await?.len();
+            found.total += self.unowned_of(account, left_out).await.len();
         }
-        Ok(found)
+        found
     }
 
     /// Deletes what is due in accounts that were reconciled just now, [`BATCH`] at most in each.
-    pub(super) async fn delete_unowned(&self, accounts: &[String]) -> Result<Unowned> {
+    pub(super) async fn delete_unowned(
+        &self,
+        accounts: &[String],
+        left_out: &mut Vec<LeftOut>,
+    ) -> Unowned {
         let mut done = Unowned::default();
         for account in accounts {
-            let due = self.unowned_of(account).await?;
+            let due = self.unowned_of(account, left_out).await;
             done.total += due.len();
             let mut deletions = stream::iter(due.into_iter().take(BATCH))
                 .map(|list| async move { self.remove_all(account, list.group, &list.id).await })
@@ -78,23 +87,49 @@ impl Storage {
                 "deleted metric sets and pairs that no execution owns"
             );
         }
-        Ok(done)
+        done
     }
 
-    /// They are listed before their owners, so that one that comes meanwhile is known.
-    async fn unowned_of(&self, account: &str) -> Result<Vec<List>> {
+    /// Lists of which nobody can tell whose they are stay, and keep nothing else waiting.
+    async fn unowned_of(&self, account: &str, left_out: &mut Vec<LeftOut>) -> Vec<List> {
         let Some(age) = self.retention.unowned_max_age else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
         let until = self.clock.now_millis().saturating_sub(millis(age));
         // Kayenta's canaries leave theirs, and know nothing of them afterwards.
-        let sets = self.older(account, group::METRIC_SETS, until).await?;
-        let mut pairs = self.older(account, group::METRIC_SET_PAIRS, until).await?;
-        if !pairs.is_empty() {
-            let owned = self.owned(account).await?;
-            pairs.retain(|list| !owned.contains(list.id.as_str()));
+        let sets = self.older(account, group::METRIC_SETS, until).await;
+        let pairs = self.unowned_pairs(account, until).await;
+        let mut unowned = Vec::new();
+        for (what, due) in [("sets", sets), ("set pairs", pairs)] {
+            match due {
+                Ok(due) => unowned.extend(due),
+                Err(error) => {
+                    let why = format!("the metric {what} that no execution owns: {error}");
+                    tracing::warn!(account, "cannot delete what is due: {why}");
+                    left_out.push(LeftOut::of(account, why));
+                }
+            }
         }
-        Ok(sets.into_iter().chain(pairs).collect())
+        unowned
+    }
+
+    /// They are listed before their owners, so that one that comes meanwhile is known.
+    async fn unowned_pairs(&self, account: &str, until: i64) -> Result<HashSet<List>> {
+        let mut pairs = self.older(account, group::METRIC_SET_PAIRS, until).await?;
+        if pairs.is_empty() {
+            return Ok(pairs);
+        }
+        if !self
+            .account(account)?
+            .all_canaries_read
+            .load(Ordering::Relaxed)
+        {
+            let told = "an archived canary that cannot be read may own them; the log tells which";
+            return Err(Error::Unavailable(told.to_owned()));
+        }
+        let owned = self.owned(account).await?;
+        pairs.retain(|list| !owned.contains(list.id.as_str()));
+        Ok(pairs)
     }
 
     /// What was written until then.

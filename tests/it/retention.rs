@@ -524,6 +524,36 @@ async fn an_account_whose_store_cannot_be_listed_is_left_out() {
     serin.service.stop().await;
 }
 
+#[tokio::test]
+async fn pairs_that_an_unreadable_canary_may_own_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    put_canary(folder, "web", "read", 1);
+    let (pairs, sets) = (
+        "metric_pairs/posted/metric_set_pairs.json",
+        "metrics/posted/metric_sets.json",
+    );
+    for key in [pairs, sets] {
+        write(folder, key, &json!([]));
+        age(folder, key, 8);
+    }
+    write(folder, &archive_key("unread"), &json!("not an execution"));
+    let serin = start(folder, &json!({"unownedMaxAge": "7d"}), None).await;
+    // What cannot be read is read once, and stays unread.
+    for deleted in [1, 0] {
+        let told = retain(&serin.client).await;
+        assert_eq!(told["unowned"]["deleted"], deleted, "{told}");
+        assert_eq!(told["leftOut"][0]["account"], "runs", "{told}");
+        assert!(keys(folder).contains(pairs) && !keys(folder).contains(sets));
+    }
+    std::fs::remove_dir_all(folder.join("kayenta/canary_archive/unread")).unwrap();
+    let told = retain(&serin.client).await;
+    assert_eq!(told["unowned"]["deleted"], 1, "{told}");
+    assert_eq!(told["leftOut"], json!([]));
+    assert!(!keys(folder).contains(pairs));
+    serin.service.stop().await;
+}
+
 /// As old as that, by its file.
 fn age(folder: &Path, key: &str, days: i64) {
     let path = folder.join("kayenta").join(key);
