@@ -13,6 +13,9 @@ use crate::http::{self, Secrets};
 /// All attempts of one request, the first included.
 const ATTEMPTS: usize = 3;
 
+/// No token is believed to last longer.
+pub const LONGEST: Duration = Duration::from_hours(24);
+
 pub struct Token {
     pub bearer: SecretString,
     pub lasts: Duration,
@@ -90,7 +93,7 @@ pub async fn token(request: RequestBuilder, secrets: &[&str]) -> Result<Token, F
     match (bearer, seconds) {
         (Some(bearer), Some(seconds)) => Ok(Token {
             bearer: bearer.into(),
-            lasts: Duration::from_secs(seconds),
+            lasts: Duration::from_secs(seconds).min(LONGEST),
         }),
         _ => Err(Failed::for_good("an answer without a token")),
     }

@@ -41,6 +41,8 @@ pub struct Federated {
 struct Subject {
     file: Option<PathBuf>,
     url: Option<String>,
+    /// Of AWS, whose requests are signed.
+    environment_id: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, SecretString>,
     #[serde(default)]
@@ -68,9 +70,15 @@ pub struct Impersonated {
 
 impl Federated {
     pub fn check(&self) -> Result<(), String> {
-        match (&self.credential_source.file, &self.credential_source.url) {
-            (Some(_), _) | (_, Some(_)) => Ok(()),
-            (None, None) => Err(
+        let Subject {
+            file,
+            url,
+            environment_id,
+            ..
+        } = &self.credential_source;
+        match environment_id {
+            None if file.is_some() || url.is_some() => Ok(()),
+            _ => Err(
                 "its credential_source must be a file or a url; programs and AWS are not served"
                     .to_owned(),
             ),
@@ -172,9 +180,10 @@ async fn act_as(
     match (answer["accessToken"].as_str(), ends) {
         (Some(token), Some(ends)) => {
             let left = ends.as_millisecond() - Clock::System.now_millis();
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
             Ok(Token {
                 bearer: token.into(),
-                lasts: Duration::from_millis(u64::try_from(left).unwrap_or(0)),
+                lasts: left.min(ask::LONGEST),
             })
         }
         _ => Err(Failed::for_good("an answer without a token")),

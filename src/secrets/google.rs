@@ -9,10 +9,18 @@ use super::decoded;
 use crate::google::{self, Tokens};
 use crate::{config, http};
 
+const STORAGE: &str = "https://storage.googleapis.com";
+
 pub async fn object(bucket: &str, file: &str) -> Result<Vec<u8>, String> {
-    let url = endpoint("STORAGE_EMULATOR_HOST", "https://storage.googleapis.com");
+    let url = endpoint("STORAGE_EMULATOR_HOST", STORAGE);
+    // What stands in for Google is sent no token.
+    let with_token = url == STORAGE;
     let (bucket, file) = (segment(bucket), segment(file));
-    ask(&format!("{url}/storage/v1/b/{bucket}/o/{file}?alt=media")).await
+    ask(
+        &format!("{url}/storage/v1/b/{bucket}/o/{file}?alt=media"),
+        with_token,
+    )
+    .await
 }
 
 /// The newest version.
@@ -23,7 +31,8 @@ pub async fn secret(project: &str, secret: &str) -> Result<Vec<u8>, String> {
     );
     let (project, secret) = (segment(project), segment(secret));
     let place = format!("projects/{project}/secrets/{secret}/versions/latest:access");
-    let answer = ask(&format!("{url}/v1/{place}")).await?;
+    let with_token = url.starts_with("https:");
+    let answer = ask(&format!("{url}/v1/{place}"), with_token).await?;
     let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     match answer["payload"]["data"].as_str() {
         Some(data) => decoded(data.as_bytes()),
@@ -31,14 +40,13 @@ pub async fn secret(project: &str, secret: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-async fn ask(url: &str) -> Result<Vec<u8>, String> {
+async fn ask(url: &str, with_token: bool) -> Result<Vec<u8>, String> {
     let scheme = url.split(':').next().unwrap_or_default();
     let client: Client = http::trusting(http::client(), scheme, Vec::new())
         .build()
         .map_err(|cause| http::in_words(&cause))?;
     let mut request = client.get(url);
-    // What stands in for Google over plain HTTP is sent no token.
-    if scheme == "https" {
+    if with_token {
         let tokens = Tokens::open(None, &config::environment())?;
         let bearer = tokens.bearer().await.map_err(|failed| failed.why)?;
         request = request.bearer_auth(bearer.expose_secret());

@@ -76,11 +76,13 @@ pub struct Stackdriver {
 }
 
 impl GoogleAccount {
-    /// Whether requests to that address carry a token: a stand-in over plain HTTP wants none, unless
-    /// the account has both an address and a key for it.
+    /// Whether requests to that address carry a token: what the environment names instead of Google
+    /// wants none, nor does a stand-in over plain HTTP, unless the account has a key for it.
     pub fn is_asked_with_tokens(&self, url: &str) -> bool {
-        let is_its_own = self.endpoint.as_deref() == Some(url);
-        url.starts_with("https:") || (is_its_own && self.json_path.is_some())
+        if self.endpoint.as_deref() == Some(url) {
+            return url.starts_with("https:") || self.json_path.is_some();
+        }
+        [STORAGE, MONITORING].contains(&url)
     }
 }
 
