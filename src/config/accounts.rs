@@ -386,12 +386,6 @@ fn account_type(text: &str) -> Result<AccountType, String> {
     }
 }
 
-/// Kayenta reports every account of a source as a metrics store, whatever is configured.
-fn only_metrics(section: &mut Section<'_>) {
-    section.ignore(&["supportedTypes"]);
-    show_types(section, &[AccountType::MetricsStore]);
-}
-
 fn show_types(section: &mut Section<'_>, types: &[AccountType]) {
     let shown: Vec<&str> = types.iter().map(|kind| kind.as_str()).collect();
     section
@@ -414,6 +408,17 @@ fn account(
         source: None,
         store: None,
         face,
+    })
+}
+
+/// An account that is a source and nothing else. Kayenta reports it as a metrics store, whatever is configured.
+fn source(section: &mut Section<'_>, name: String, source: Source, face: Face) -> Result<Account> {
+    section.ignore(&["supportedTypes"]);
+    let types = vec![AccountType::MetricsStore];
+    show_types(section, &types);
+    Ok(Account {
+        source: Some(source),
+        ..account(section, name, types, face)?
     })
 }
 

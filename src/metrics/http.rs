@@ -1,30 +1,36 @@
 //! HTTP to one metric source: credentials, retries, limits, and errors that tell what happened.
 
+mod again;
+mod body;
+mod call;
 mod came;
 mod connect;
 mod told;
 mod wrong;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
-use jiff::fmt::rfc2822;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use backon::Retryable;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
-use url::{Position, Url};
+use url::Url;
 
 use super::counts::Counts;
 use super::series::Answered;
 use super::too_large;
-use crate::budget::{Held, Refused, Share};
+use crate::budget::{Refused, Share};
 use crate::config::{Config, Retry};
 use crate::error::{FetchError, Result};
 use crate::http::{Secrets, in_words};
 
+use again::{Again, backoff};
+pub use body::{Body, Exchange, Room, document};
+use body::{Unread, beginning};
+use call::is_long;
+pub use call::{Call, Sent, Wanted};
 use came::Came;
 pub use connect::{Credentials, Endpoint};
 pub use told::error_text;
@@ -34,26 +40,13 @@ pub use wrong::Wrong;
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// What is read of a list of names.
 const MAX_ASIDE_BYTES: usize = 16 << 20;
-/// What a body takes while it is read and moved as it grows, for each byte.
-const GROWTH: usize = 2;
 /// What is read of a body takes more than its text: a point of six letters becomes 24 bytes.
 const READ_COPIES: usize = 8;
-/// Reading more than this takes long enough to be in the way of others.
-const LARGE_BODY: usize = 1 << 20;
-/// Servers and proxies on the way commonly take at least this much.
-const MAX_URL_BYTES: usize = 2_000;
-/// What is reserved for an answer because it says how long it is.
-const LARGEST_RESERVED: usize = 64 << 10;
-
-const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-
-/// What is read of an answer that is an error.
-const MAX_ERROR_BYTES: usize = 64 << 10;
-/// The longest wait between two attempts, unless the server names a time.
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// What a service says beside its series: as many texts are kept of a kind, and as much of each.
 const MOST_REMARKS: usize = 40;
 const REMARK_BYTES: usize = 1 << 10;
+/// What a service says is wrong.
+const TOLD_BYTES: usize = 4 << 10;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Somebody waits in front of a form for these.
 const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
@@ -69,37 +62,6 @@ pub struct Client {
     secrets: Secrets,
     retry: Retry,
     query_deadline: Duration,
-}
-
-/// What is asked for.
-pub struct Call<'a> {
-    /// Below the base URL.
-    pub path: Cow<'a, str>,
-    pub params: Vec<(&'static str, String)>,
-    pub sent: Sent,
-    /// What is told of it.
-    pub query: &'a str,
-    pub wanted: Wanted,
-}
-
-/// How parameters are sent.
-#[derive(Clone, Debug)]
-pub enum Sent {
-    /// In the address.
-    Get,
-    /// In the address, or as a form where that would be too long.
-    GetOrForm,
-    /// In the address, beside a body of that content type.
-    Post(&'static str, String),
-}
-
-/// What an answer must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    Json,
-    /// A stream of server-sent events.
-    Events,
-    Anything,
 }
 
 /// An attempt that failed.
@@ -124,12 +86,6 @@ impl From<FetchError> for Unanswered {
     fn from(error: FetchError) -> Self {
         Self::Failed(Box::new(error))
     }
-}
-
-enum Again {
-    Never,
-    Later,
-    After(Duration),
 }
 
 impl Client {
@@ -178,10 +134,7 @@ impl Client {
             .retry(backoff(&self.retry))
             .when(|failure: &Failure| !matches!(failure.again, Again::Never))
             .adjust(|failure, backoff| {
-                let wait = match failure.again {
-                    Again::After(wait) => backoff.map(|_| wait),
-                    Again::Never | Again::Later => backoff.map(|wait| wait.min(MAX_BACKOFF)),
-                };
+                let wait = failure.again.wait(backoff);
                 wait.filter(|wait| *wait < deadline.saturating_duration_since(Instant::now()))
             })
             .notify(|failure, wait| {
@@ -291,10 +244,7 @@ impl Client {
             told.truncate(MOST_REMARKS);
             for text in told {
                 *text = self.without_secrets(&exchange.sent, std::mem::take(text));
-                if REMARK_BYTES < text.len() {
-                    text.truncate(text.floor_char_boundary(REMARK_BYTES));
-                    text.push('…');
-                }
+                cut(text, REMARK_BYTES);
             }
         }
     }
@@ -343,7 +293,7 @@ impl Client {
             );
             failure(None, format!("{told}, at '{place}'"), Again::Later)
         };
-        let body = match &call.sent {
+        let form = match &call.sent {
             Sent::Post(kind, body) => Some((*kind, body.clone())),
             Sent::GetOrForm if is_long(&url) => {
                 let form = url.query().unwrap_or_default().to_owned();
@@ -355,9 +305,9 @@ impl Client {
         let mut redirects = 0;
         let mut sent;
         let mut response = loop {
-            let request = match &body {
-                Some((kind, body)) => {
-                    let request = self.http.post(url).body(body.clone());
+            let request = match &form {
+                Some((kind, text)) => {
+                    let request = self.http.post(url).body(text.clone());
                     request.header(CONTENT_TYPE, *kind)
                 }
                 None => self.http.get(url),
@@ -375,7 +325,7 @@ impl Client {
             sent = request.headers().clone();
             let response = self.http.execute(request).await.map_err(broken)?;
             // What that leads to is another thing, and no place for a query in a body.
-            let is_elsewhere = body.is_some() && response.status() == StatusCode::SEE_OTHER;
+            let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
             match connect::redirected_within(&response, &self.base) {
                 Some(there) if redirects < connect::MAX_REDIRECTS && !is_elsewhere => {
                     (redirects, url) = (redirects + 1, there);
@@ -385,16 +335,19 @@ impl Client {
         };
 
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            self.credentials.forget(&sent).await;
+        }
         if !status.is_success() {
-            let again = self.again(&response);
+            let again = Again::after(&response, &self.retry);
             let redirect = connect::redirected_to(&response);
             let bytes = beginning(&mut response).await;
             let bytes = self.readable(&sent, &bytes);
             let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
             return Err(failure(Some(status.as_u16()), message, again));
         }
-        let body = match read(&mut response, room).await {
-            Ok(body) => body,
+        let (bytes, held) = match body::read(&mut response, room).await {
+            Ok(read) => read,
             Err(Unread::Broken(error)) => return Err(broken(error)),
             Err(Unread::Cut) => {
                 let message = if room.share.is_none() {
@@ -415,7 +368,6 @@ impl Client {
                 });
             }
         };
-        let (bytes, held) = body;
         self.counts.bytes.increment(bytes.len() as u64);
         let came = Came::of(&response);
         if !came.is_wanted(call.wanted, &bytes) {
@@ -432,7 +384,11 @@ impl Client {
     /// What is wrong with an answer: in the words of its server, else with what came instead.
     pub fn told(&self, exchange: &Exchange, wrong: Wrong) -> String {
         match wrong {
-            Wrong::Told(told) => self.without_secrets(&exchange.sent, told),
+            Wrong::Told(told) => {
+                let mut told = self.without_secrets(&exchange.sent, told);
+                cut(&mut told, TOLD_BYTES);
+                told
+            }
             Wrong::Other { why, beginning } => {
                 let came = exchange
                     .came
@@ -466,14 +422,6 @@ impl Client {
         }
     }
 
-    fn again(&self, response: &Response) -> Again {
-        let status = response.status().as_u16();
-        if !self.retry.statuses.contains(&status) && !self.retry.series.contains(&(status / 100)) {
-            return Again::Never;
-        }
-        retry_after(response.headers()).map_or(Again::Later, Again::After)
-    }
-
     pub fn error(&self, call: &Call<'_>, status: Option<u16>, message: String) -> FetchError {
         let mut url = connect::without_credentials(call.url(&self.base));
         let method = match call.sent {
@@ -502,155 +450,10 @@ impl Client {
     }
 }
 
-impl<'a> Call<'a> {
-    /// A GET whose answer is JSON.
-    pub fn get(path: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            path: path.into(),
-            params: Vec::new(),
-            sent: Sent::Get,
-            query: "",
-            wanted: Wanted::Json,
-        }
+/// No more of it than so many bytes.
+fn cut(text: &mut String, most: usize) {
+    if most < text.len() {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
     }
-
-    fn url(&self, base: &Url) -> Url {
-        let mut url = base.clone();
-        let path = format!("{}{}", base.path().trim_end_matches('/'), self.path);
-        url.set_path(&path);
-        if !self.params.is_empty() {
-            url.query_pairs_mut().extend_pairs(&self.params);
-        }
-        url
-    }
-}
-
-fn is_long(url: &Url) -> bool {
-    MAX_URL_BYTES < url[Position::BeforePath..].len()
-}
-
-/// What a body of JSON holds.
-pub fn document<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Wrong> {
-    serde_json::from_slice(body)
-        .map_err(|cause| Wrong::other(body, &format!("it is not what {kind} sends: {cause}")))
-}
-
-/// Where a body may be read to.
-pub struct Room<'a> {
-    pub bytes: usize,
-    /// What pays for it.
-    pub share: Option<&'a Arc<Share>>,
-}
-
-/// A body, what it answers, and the memory that was taken for it.
-pub struct Body {
-    pub bytes: Vec<u8>,
-    pub exchange: Exchange,
-    pub held: Option<Held>,
-}
-
-/// What is told of an answer beside its body.
-pub struct Exchange {
-    /// The headers of the request.
-    pub sent: HeaderMap,
-    came: Came,
-}
-
-impl Body {
-    /// Off the async threads, where that takes long enough to be in the way of others.
-    pub async fn read<R, F>(self, read: F) -> (Result<R, Wrong>, Exchange)
-    where
-        R: Send + 'static,
-        F: FnOnce(&[u8]) -> Result<R, Wrong> + Send + 'static,
-    {
-        let Self {
-            bytes,
-            exchange,
-            held,
-        } = self;
-        if bytes.len() < LARGE_BODY {
-            return (read(&bytes), exchange);
-        }
-        let reading = tokio::task::spawn_blocking(move || {
-            let answered = read(&bytes);
-            drop((bytes, held));
-            answered
-        });
-        let given_up = |_| Err(Wrong::Told("reading the answer was given up".to_owned()));
-        (reading.await.unwrap_or_else(given_up), exchange)
-    }
-}
-
-enum Unread {
-    Broken(reqwest::Error),
-    /// There is more than may be read.
-    Cut,
-    Refused(Refused),
-}
-
-async fn read(response: &mut Response, room: &Room<'_>) -> Result<(Vec<u8>, Option<Held>), Unread> {
-    let told = response.content_length().unwrap_or(0);
-    let told = usize::try_from(told).unwrap_or(room.bytes);
-    let mut bytes = Vec::with_capacity(told.min(room.bytes).min(LARGEST_RESERVED));
-    let held = room
-        .share
-        .map(|share| share.hold(bytes.capacity() * GROWTH));
-    let mut held = held.transpose().map_err(Unread::Refused)?;
-    let mut paid = bytes.capacity();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
-        if room.bytes - bytes.len() < chunk.len() {
-            return Err(Unread::Cut);
-        }
-        let needed = bytes.len() + chunk.len();
-        if let Some(held) = &mut held
-            && paid < needed
-        {
-            let more = held.grow((needed - paid) * GROWTH);
-            more.map_err(Unread::Refused)?;
-            paid = needed;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok((bytes, held))
-}
-
-/// As much as there is of an answer that is an error.
-async fn beginning(response: &mut Response) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if MAX_ERROR_BYTES - bytes.len() < chunk.len() {
-            break;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    bytes
-}
-
-fn backoff(retry: &Retry) -> ExponentialBuilder {
-    // The wait is doubled at most by the jitter, which keeps queries that failed together apart.
-    let longest = MAX_BACKOFF / 2;
-    let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    ExponentialBuilder::new()
-        .with_min_delay(retry.backoff.min(longest))
-        .with_max_delay(longest)
-        .with_max_times(retry.attempts.saturating_sub(1))
-        .with_jitter()
-        .with_jitter_seed(seed)
-}
-
-/// Seconds, or a date: counted from that of the answer, so that clocks need not agree. Datadog says
-/// in how many seconds its limit is as it was.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
-    let reset = || text(RATE_LIMIT_RESET)?.trim().parse().ok();
-    if !headers.contains_key(RETRY_AFTER) {
-        return reset().map(Duration::from_secs);
-    }
-    let wanted = text(RETRY_AFTER)?.trim();
-    if let Ok(seconds) = wanted.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let wanted = rfc2822::parse(wanted).ok()?;
-    let now = rfc2822::parse(text(DATE)?).ok()?;
-    Some(Duration::try_from(wanted.duration_since(&now)).unwrap_or_default())
 }

@@ -14,6 +14,7 @@ use serin::clock::Clock;
 use serin::config::{LoadOptions, load_from};
 use serin::metrics::{self, MetricSource};
 
+use crate::google::{Google, token};
 use crate::harness::{Serin, golden_lines};
 use crate::prometheus_source::Asking;
 use crate::replay::documented::matches;
@@ -317,6 +318,114 @@ async fn failures_are_told_in_the_services_words_without_keys_and_asked_again_wh
         let (told, asked) = told_by_datadog(replies).await;
         assert!(told.contains(expected), "{expected}: {told}");
         assert_eq!(asked, times, "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn googles_tokens_go_with_queries_and_are_had_anew_when_they_are_refused() {
+    let google = Google::start(|_, asked| token(&format!("token-{asked}"))).await;
+    let person = json!({
+        "type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r",
+        "token_uri": format!("{}/token", google.url),
+    });
+    let file = google.write("person.json", person.to_string());
+    let stand_in = StandIn::start().await;
+    let accounts = format!(
+        "stackdriver: {{enabled: true}}\n  google: {{enabled: true, accounts: [{{name: stackdriver, project: p, \
+         jsonPath: '{file}', supportedTypes: [METRICS_STORE], endpoint: {{baseUrl: '{url}'}}}}]}}\n  \
+         prometheus: {{enabled: true, accounts: [{{name: prometheus, auth: google, jsonPath: '{file}', \
+         endpoint: {{baseUrl: '{url}/v1/projects/p/location/global/prometheus'}}}}]}}",
+        file = file.display(),
+        url = stand_in.url,
+    );
+    let sources = open(&accounts);
+    let queries = [
+        json!({"type": "stackdriver", "metricType": "m", "resourceType": "global"}),
+        json!({"type": "prometheus", "customInlineTemplate": "PromQL:up"}),
+    ];
+    for query in queries {
+        let source = &sources[query["type"].as_str().unwrap()];
+        let scope = json!({"scope": "a", "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
+        let asking = Asking::of(&json!({}), &json!({"name": "m", "query": query}), &scope);
+        let body = r#"{"status": "success", "data": {"resultType": "matrix", "result": []}}"#;
+        let refused = r#"{"error": {"message": "no token-0 here", "status": "UNAUTHENTICATED"}}"#;
+        let json = "application/json";
+        stand_in.play(vec![
+            reply(json, body),
+            json!({"status": 401, "headers": {"content-type": json}, "body": refused}),
+            reply(json, body),
+        ]);
+        assert!(asking.fetch(source).await.is_ok());
+        // Another query, as what is known would not be asked for again.
+        let later = json!({"scope": "a", "start": "2024-06-02T00:00:00Z", "end": "2024-06-02T01:00:00Z", "step": 60});
+        let asking = Asking::of(&json!({}), &json!({"name": "m", "query": query}), &later);
+        let told = asking.fetch(source).await.unwrap_err().to_string();
+        assert!(told.contains("UNAUTHENTICATED: no "), "{told}");
+        assert!(asking.fetch(source).await.is_ok());
+        let asked = stand_in.asked();
+        let bearers: Vec<&str> = asked
+            .iter()
+            .map(|it| it.headers["authorization"].as_str())
+            .collect();
+        assert_eq!(bearers[0], bearers[1]);
+        assert_ne!(bearers[1], bearers[2], "{bearers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_answer_of_a_service_is_told_with_what_came() {
+    let stand_in = StandIn::start().await;
+    let accounts = format!(
+        "{}\n  signalfx: {{accounts: [{{name: signalfx, accessToken: t, defaultScopeKey: v, endpoint: {{baseUrl: '<url>'}}}}]}}\n  \
+         stackdriver: {{enabled: true}}\n  google: {{enabled: true, accounts: [{{name: stackdriver, project: p, \
+         supportedTypes: [METRICS_STORE], endpoint: {{baseUrl: '<url>'}}}}]}}",
+        DATADOG.replace("my-datadog", "datadog")
+    );
+    let sources = open(&accounts.replace("<url>", &stand_in.url));
+    let web = json!({"status": 200, "headers": {"content-type": "text/html"}, "body": "<html>sign in</html>"});
+    let cases = [
+        (
+            web,
+            "a web page (text/html) that begins '<html>sign in</html>' came from",
+            1,
+        ),
+        (
+            json!({"status": 200, "body": ""}),
+            "nothing (status 200) came from",
+            1,
+        ),
+        (
+            json!({"status": 204, "body": ""}),
+            "nothing (status 204) came from",
+            1,
+        ),
+        (json!({"status": 401, "body": ""}), "Unauthorized, from", 1),
+        (
+            json!({"status": 503, "body": ""}),
+            "Service Unavailable, from",
+            3,
+        ),
+        (
+            json!({"close": true}),
+            "connection closed before message completed",
+            3,
+        ),
+    ];
+    let queries = [
+        json!({"type": "datadog", "metricName": "avg:m"}),
+        json!({"type": "signalfx", "metricName": "m"}),
+        json!({"type": "stackdriver", "metricType": "m", "resourceType": "global"}),
+    ];
+    for query in queries {
+        let kind = query["type"].as_str().unwrap();
+        let scope = json!({"scope": "a", "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
+        let asking = Asking::of(&json!({}), &json!({"name": "m", "query": query}), &scope);
+        for (came, expected, times) in &cases {
+            stand_in.play(vec![came.clone()]);
+            let told = asking.fetch(&sources[kind]).await.unwrap_err().to_string();
+            assert!(told.contains(expected), "{kind}, {expected}: {told}");
+            assert_eq!(stand_in.asked().len(), *times, "{kind}: {told}");
+        }
     }
 }
 

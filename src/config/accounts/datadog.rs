@@ -7,8 +7,7 @@ use secrecy::SecretString;
 
 use super::http::{Http, base_url};
 use super::{
-    Account, AccountType, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list,
-    name, only_metrics,
+    Account, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list, name, source,
 };
 use crate::config::section::Section;
 use crate::config::{Error, Result};
@@ -108,13 +107,9 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         http: Http::read(section)?,
         base_url,
     };
-    only_metrics(section);
     let face = Face {
         base_url: Some(account.base_url.clone()),
         ..FACE
     };
-    Ok(Account {
-        source: Some(Source::Datadog(account)),
-        ..super::account(section, name, vec![AccountType::MetricsStore], face)?
-    })
+    source(section, name, Source::Datadog(account), face)
 }

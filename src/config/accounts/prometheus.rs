@@ -10,8 +10,7 @@ use secrecy::SecretString;
 use super::google::GoogleAccount;
 use super::http::Http;
 use super::{
-    Account, AccountType, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list,
-    name, only_metrics,
+    Account, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list, name, source,
 };
 use crate::config::Result;
 use crate::config::scalar::{self, MASK};
@@ -132,30 +131,27 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         username = Some(user);
         password = secret.map(Into::into);
     }
+    let base_url = endpoint.address;
     let account = PrometheusAccount {
-        base_url: endpoint.address,
+        base_url: base_url.clone(),
         public_url,
         username,
         password,
         username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),
         bearer_token: section.secret("bearerToken")?,
-        google: google(section)?,
+        google: google(section, &base_url)?,
         headers: section.secrets_by_name("headers")?,
         http: Http::read(section)?,
     };
-    only_metrics(section);
     let face = Face {
         base_url: Some(account.base_url.clone()),
         ..FACE
     };
-    Ok(Account {
-        source: Some(Source::Prometheus(account)),
-        ..super::account(section, name, vec![AccountType::MetricsStore], face)?
-    })
+    source(section, name, Source::Prometheus(account), face)
 }
 
 /// `auth: google`, with the file of `jsonPath`.
-fn google(section: &mut Section<'_>) -> Result<Option<GoogleAccount>> {
+fn google(section: &mut Section<'_>, base_url: &str) -> Result<Option<GoogleAccount>> {
     let is_google = section.parsed_if_given("auth", |text| match text {
         "google" => Ok(()),
         _ => Err("must be 'google', or not given".to_owned()),
@@ -164,7 +160,7 @@ fn google(section: &mut Section<'_>) -> Result<Option<GoogleAccount>> {
     Ok(is_google.map(|()| GoogleAccount {
         project: None,
         json_path,
-        endpoint: None,
+        endpoint: Some(base_url.to_owned()),
     }))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::http::{Http, base_url};
-use super::{Account, AccountType, Face, Kind, Source, Sources, enabled, list, name, only_metrics};
+use super::{Account, Face, Kind, Source, Sources, enabled, list, name, source};
 use crate::config::Result;
 use crate::config::section::Section;
 
@@ -68,13 +68,9 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         default_location_key: section.text("defaultLocationKey")?,
         http: Http::read(section)?,
     };
-    only_metrics(section);
     let face = Face {
         base_url: Some(account.base_url.clone()),
         ..FACE
     };
-    Ok(Account {
-        source: Some(Source::SignalFx(account)),
-        ..super::account(section, name, vec![AccountType::MetricsStore], face)?
-    })
+    source(section, name, Source::SignalFx(account), face)
 }

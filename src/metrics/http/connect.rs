@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -186,6 +186,19 @@ impl Credentials {
                 request.bearer_auth(token.expose_secret())
             }
         })
+    }
+}
+
+impl Credentials {
+    /// What was sent is not taken any more: a token may end before its time.
+    pub async fn forget(&self, sent: &HeaderMap) {
+        let Self::Google(tokens) = self else { return };
+        let bearer = sent
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        if let Some(bearer) = bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) {
+            tokens.forget(&bearer.to_owned().into()).await;
+        }
     }
 }
 

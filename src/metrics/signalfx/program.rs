@@ -203,6 +203,13 @@ pub fn text(request: &MetricRequest<'_>, keys: &Keys) -> Result<String> {
         .chain(&location_key)
         .chain([&scope_key]);
     let by: Vec<String> = by.map(|name| format!("'{name}'")).collect();
+    let given = query.value("queryPairs");
+    if given.is_some_and(|given| !given.is_array() && !given.is_null()) {
+        return invalid(
+            request,
+            "'queryPairs' must be a list of pairs, each with a 'key' and a 'value'",
+        );
+    }
     let method = query
         .text("aggregationMethod")
         .unwrap_or_else(|| "mean".to_owned());

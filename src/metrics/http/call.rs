@@ -1,0 +1,66 @@
+//! What is asked of a source, and how it is sent.
+
+use std::borrow::Cow;
+
+use url::{Position, Url};
+
+/// Servers and proxies on the way commonly take at least this much.
+const MAX_URL_BYTES: usize = 2_000;
+
+/// What is asked for.
+pub struct Call<'a> {
+    /// Below the base URL.
+    pub path: Cow<'a, str>,
+    pub params: Vec<(&'static str, String)>,
+    pub sent: Sent,
+    /// What is told of it.
+    pub query: &'a str,
+    pub wanted: Wanted,
+}
+
+/// How parameters are sent.
+#[derive(Clone, Debug)]
+pub enum Sent {
+    /// In the address.
+    Get,
+    /// In the address, or as a form where that would be too long.
+    GetOrForm,
+    /// In the address, beside a body of that content type.
+    Post(&'static str, String),
+}
+
+/// What an answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Json,
+    /// A stream of server-sent events.
+    Events,
+    Anything,
+}
+
+impl<'a> Call<'a> {
+    /// A GET whose answer is JSON.
+    pub fn get(path: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            path: path.into(),
+            params: Vec::new(),
+            sent: Sent::Get,
+            query: "",
+            wanted: Wanted::Json,
+        }
+    }
+
+    pub fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        let path = format!("{}{}", base.path().trim_end_matches('/'), self.path);
+        url.set_path(&path);
+        if !self.params.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.params);
+        }
+        url
+    }
+}
+
+pub fn is_long(url: &Url) -> bool {
+    MAX_URL_BYTES < url[Position::BeforePath..].len()
+}
