@@ -55,7 +55,7 @@ impl Documents {
 
     /// Only what is read can be large, and is made again as it was.
     pub async fn answer(self, request: Request, next: Next) -> Response {
-        if request.method() != Method::GET {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
             return next.run(request).await;
         }
         let (parts, _) = request.into_parts();
