@@ -12,12 +12,12 @@ use serde_json::json;
 use serin::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryMetricConfig, MetricSetPair, Pair,
 };
+use serin::judge::aca::classify::Workspace;
 use serin::judge::aca::judge_on_one_thread;
-use serin::judge::classify::Workspace;
-use serin::judge::mann_whitney::{QUANTILE, extremes, invert, search_range};
+use serin::judge::aca::mann_whitney::{QUANTILE, extremes, invert, search_range};
+use serin::judge::aca::rank_sum::plain_statistic;
 use serin::judge::noise::Noise;
 use serin::judge::policy::MetricPolicy;
-use serin::judge::rank_sum::plain_statistic;
 use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement};
 
 const SIZES: [usize; 3] = [60, 1_440, 10_000];
@@ -186,7 +186,7 @@ impl Request {
             pairs: &self.pairs,
             noise_seed: DEFAULT_NOISE_SEED,
             doubting: Doubting::Tell,
-            is_last: true,
+            look: None,
         };
         black_box(judge_on_one_thread(&judgement).expect("nothing in it is wrong"));
     }

@@ -13,6 +13,7 @@ pub mod fault;
 mod gate;
 mod kind;
 mod lenient;
+mod look;
 pub mod metric_set;
 pub mod names;
 pub mod number;
@@ -52,6 +53,7 @@ pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, Summary};
 pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
 pub use kind::Kind;
+pub use look::{Look, LookWindow};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
 pub use result::{
@@ -60,7 +62,7 @@ pub use result::{
 };
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
-pub use told::{ByHand, Look, Told};
+pub use told::{AnalysisRun, ByHand, Told};
 pub use window::Window;
 
 use crate::error::{Error, Result};

@@ -1,33 +1,27 @@
 //! Judges: metric set pairs in, a verdict out. Pure: no clock, no I/O, no unseeded randomness.
 
 pub mod aca;
-mod brent;
-pub mod classify;
 pub mod describe;
 mod doubts;
 mod dredd;
-pub mod effect_size;
 mod explain;
 pub mod looks;
-pub mod mann_whitney;
 pub mod noise;
 mod other;
 mod outcome;
 pub mod policy;
-pub mod rank_sum;
 mod score;
 mod side;
-pub mod transform;
 
 pub use other::hear;
-pub use policy::{Doubting, check, faults, judge_faults, unknown_doubts};
+pub use policy::{Doubting, unknown_doubts};
 
 use outcome::Traits;
 use score::Scored;
 
 use crate::canary::{
     CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryMetricConfig, MetricSetPair,
+    CanaryMetricConfig, Fault, Look, MetricSetPair,
 };
 use crate::error::{Error, Result};
 
@@ -46,14 +40,18 @@ pub struct Judgement<'a> {
     pub noise_seed: i64,
     /// What becomes of doubtful metrics where the config does not say.
     pub doubting: Doubting,
-    /// There will be no later judgement of the same: what is to fail by its doubts fails now.
-    pub is_last: bool,
+    /// None for a canary that is alone.
+    pub look: Option<Look>,
 }
 
 pub trait Judge: Send + Sync {
     fn name(&self) -> &'static str;
     /// Whether the judge is offered to users.
     fn is_visible(&self) -> bool;
+    /// What of a config it refuses to have stored.
+    fn refusals(&self, config: &CanaryConfig) -> Vec<Fault>;
+    /// What of a config it cannot judge: what it refuses, and more.
+    fn faults(&self, config: &CanaryConfig) -> Vec<Fault>;
     /// # Errors
     /// `Invalid` where Kayenta's judge throws: never a verdict on what cannot be judged.
     fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult>;
@@ -79,6 +77,11 @@ pub fn resolve(name: Option<&str>) -> Result<&'static dyn Judge> {
 }
 
 impl Judgement<'_> {
+    /// No later judgement of the same will come: what is to fail by its doubts fails now.
+    fn is_last(&self) -> bool {
+        self.look.is_none_or(Look::is_last)
+    }
+
     /// The first metric config of that pair's name.
     fn metric_of(&self, pair: &MetricSetPair) -> Result<&CanaryMetricConfig> {
         let metrics = self.config.metrics.as_deref().unwrap_or_default();

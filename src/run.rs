@@ -11,6 +11,7 @@ mod cancel;
 mod comparison;
 pub mod configs;
 pub mod gauges;
+pub mod judges;
 mod pipeline;
 mod plan;
 mod remote_judge;
@@ -30,11 +31,10 @@ pub use admission::{Admission, Admitted, admit};
 pub use again::{judge_analysis_again, judge_canary_again};
 pub use analysis::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
 pub use by_hand::accept;
-pub use canary::{Question, judge};
 pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};
+pub use judges::{Question, judge};
 pub use pipeline::pipeline;
-pub use remote_judge::NAME as REMOTE_JUDGE;
 
 use stages::Stages;
 

@@ -20,8 +20,7 @@ use crate::canary::{
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
-use crate::judge;
-use crate::run::{self, Admission, admit, asked};
+use crate::run::{self, Admission, admit, asked, judges};
 use crate::storage::Wanted;
 
 /// The id under which an execution can be polled.
@@ -109,7 +108,7 @@ pub async fn initiate_adhoc_canary(
     admission.config = required(request.canary_config, "canaryConfig").map_err(explain)?;
     admission.request = required(request.execution_request, "executionRequest").map_err(explain)?;
     admission.config.drop_nulls();
-    judge::check(&admission.config)?;
+    judges::check(&app.config, &admission.config)?;
     admission.key = key;
     start(&app, admission, notes).await
 }

@@ -17,7 +17,6 @@ use crate::app::App;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Id};
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::error::Result;
-use crate::judge as judges;
 use crate::run::{self, Comparison, Question};
 
 /// A judge, and whether people should be offered it.
@@ -31,15 +30,12 @@ pub struct JudgeSummary {
 /// List judges
 #[utoipa::path(get, path = "/judges", tag = "judges", responses((status = 200, body = Vec<JudgeSummary>)))]
 pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
-    let summary = |judge: &&dyn judges::Judge| JudgeSummary {
+    let judges = run::judges::all(&app.config);
+    let summary = |judge: run::judges::AnyJudge<'_>| JudgeSummary {
         name: judge.name(),
         visible: judge.is_visible(),
     };
-    let remote = app.config.remote_judge.iter().map(|_| JudgeSummary {
-        name: run::REMOTE_JUDGE,
-        visible: true,
-    });
-    Json(judges::all().iter().map(summary).chain(remote).collect())
+    Json(judges.map(summary).collect())
 }
 
 /// Judge a stored metric set pair list
@@ -63,7 +59,7 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJu
         config: Arc::new(asked.config),
         thresholds: asked.thresholds,
         pairs: Arc::new(pairs),
-        is_last: true,
+        look: None,
     };
     Ok(Json(run::judge(&app, question).await?))
 }

@@ -20,8 +20,7 @@ use crate::canary::{
 };
 use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::Result;
-use crate::judge;
-use crate::run::{AnalysisAdmission, admit_analysis, asked};
+use crate::run::{AnalysisAdmission, admit_analysis, asked, judges};
 use crate::storage::{Found, Wanted};
 
 /// The id under which an analysis can be polled.
@@ -110,7 +109,7 @@ pub async fn initiate_adhoc_analysis(
     admission.config = required(request.canary_config, "canaryConfig").map_err(explain)?;
     admission.request = required(request.execution_request, "executionRequest").map_err(explain)?;
     admission.config.drop_nulls();
-    judge::check(&admission.config)?;
+    judges::check(&app.config, &admission.config)?;
     admission.key = key;
     start(&app, admission, notes).await
 }

@@ -25,10 +25,9 @@ use crate::canary::{
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::config::duration;
 use crate::error::{Error, Result};
-use crate::judge;
-use crate::run::admit;
 use crate::run::asked::names::OF_ADDRESS;
 use crate::run::asked::{self, Asked};
+use crate::run::{admit, judges};
 use crate::storage::IdempotencyKey;
 
 const STEP: i64 = 60;
@@ -189,7 +188,7 @@ async fn start(
         (None, Some(config)) => {
             admission.config = config;
             admission.config.drop_nulls();
-            judge::check(&admission.config)?;
+            judges::check(&app.config, &admission.config)?;
         }
         _ => {
             return Err(Error::Invalid(

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::told::{ByHand, Look, Side, Times, Told, judged_in};
+use super::told::{AnalysisRun, ByHand, Side, Times, Told, judged_in};
 use super::{
     AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
     CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, StageException, iso_from_millis,
@@ -233,7 +233,7 @@ impl CanaryAnalysisExecutionStatusResponse {
         }
     }
 
-    fn looks(&self) -> Vec<Look<'_>> {
+    fn looks(&self) -> Vec<AnalysisRun<'_>> {
         let result = self.canary_analysis_execution_result.as_ref();
         let results = result.map(|result| result.canary_execution_results.as_slice());
         let results = results.unwrap_or_default();
@@ -250,7 +250,7 @@ impl CanaryAnalysisExecutionStatusResponse {
                 ),
                 None => Outcome::of_status(status),
             };
-            Look {
+            AnalysisRun {
                 run,
                 status,
                 outcome,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::{
     AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryScopePair, Outcome, date_from_millis,
+    CanaryScopePair, Look, Outcome, date_from_millis,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -323,6 +323,13 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub configuration_account_name: Option<String>,
+    /// serin's own: which judgement of its analysis it is.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub look: Option<Look>,
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(
         default,

@@ -29,7 +29,7 @@ pub struct Told<'a> {
     /// The pairs of it.
     pub list_id: Option<&'a str>,
     /// Of an analysis: those that have begun, and those to come.
-    pub looks: Vec<Look<'a>>,
+    pub looks: Vec<AnalysisRun<'a>>,
     /// Of an analysis: the stage that is under way.
     pub stage: Option<&'a str>,
     pub exception: Option<&'a StageException>,
@@ -76,7 +76,7 @@ impl Times {
 
 /// One canary of an analysis, as the analysis tells of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
+pub struct AnalysisRun<'a> {
     /// None before it has begun.
     pub run: Option<&'a str>,
     /// Of its stage.
@@ -94,12 +94,12 @@ impl<'a> Told<'a> {
 
     /// How many judgements of an analysis are done.
     pub fn done(&self) -> usize {
-        let done = |look: &&Look<'_>| look.status == ExecutionStatus::Succeeded;
+        let done = |look: &&AnalysisRun<'_>| look.status == ExecutionStatus::Succeeded;
         self.looks.iter().filter(done).count()
     }
 }
 
-impl<'a> Look<'a> {
+impl<'a> AnalysisRun<'a> {
     pub fn judged(&self) -> Option<&'a CanaryJudgeResult> {
         judged_in(self.result?)
     }

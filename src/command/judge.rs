@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::tell;
 use crate::canary::{
-    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, MetricSetPair, Outcome,
-    Summary,
+    CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, Look, LookWindow,
+    MetricSetPair, Outcome, Summary,
 };
 use crate::config;
 use crate::escape::line;
@@ -39,9 +39,42 @@ pub struct JudgeFiles {
     /// Seed of the noise that is added to metrics that are constant on both sides.
     #[arg(long, default_value_t = judge::DEFAULT_NOISE_SEED, allow_negative_numbers = true)]
     noise_seed: i64,
+    /// Which judgement of an analysis it is, of how many: `3/6`. Without it, the only one.
+    #[arg(long, value_name = "NUMBER/PLANNED", value_parser = look)]
+    look: Option<Look>,
+    /// The windows of the analysis slide, as with `lookbackMins`; else each sees what the earlier ones saw.
+    #[arg(long, requires = "look")]
+    sliding: bool,
+}
+
+fn look(text: &str) -> Result<Look, String> {
+    let numbers = text.split_once('/');
+    let numbers =
+        numbers.and_then(|(number, planned)| number.parse().ok().zip(planned.parse().ok()));
+    let known = numbers.filter(|&(number, planned): &(u32, u32)| 1 <= number && number <= planned);
+    let (number, planned) = known.ok_or_else(|| {
+        "the number of the judgement, from 1, and how many are planned are wanted: 3/6".to_owned()
+    })?;
+    Ok(Look {
+        number,
+        planned,
+        window: LookWindow::Growing,
+    })
 }
 
 impl JudgeFiles {
+    fn look(&self) -> Option<Look> {
+        let sliding = |look| Look {
+            window: LookWindow::Sliding,
+            ..look
+        };
+        if self.sliding {
+            self.look.map(sliding)
+        } else {
+            self.look
+        }
+    }
+
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         if self.config == self.metric_set_pairs {
             bail!("--config and --metric-set-pairs are the same file; they hold different things");
@@ -61,7 +94,7 @@ impl JudgeFiles {
             pairs: &pairs,
             noise_seed: self.noise_seed,
             doubting: Doubting::Tell,
-            is_last: true,
+            look: self.look(),
         })?;
         tell::result(&serde_json::to_string_pretty(&result)?)?;
         if let Some(summary) = &result.summary {

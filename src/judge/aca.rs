@@ -1,17 +1,27 @@
 //! `NetflixACAJudge-v1.0`: every metric cleaned, described and classified, then scored.
 
+mod brent;
+pub mod classify;
+pub mod effect_size;
+pub mod mann_whitney;
+pub mod rank_sum;
+pub mod transform;
+
 use rayon::prelude::*;
 
-use super::classify::{Classification, Workspace};
+use classify::{Classification, Workspace};
+
 use super::doubts::{self, Subject};
 use super::noise::Noise;
 use super::outcome::Traits;
-use super::policy::{Doubting, MetricPolicy};
+use super::policy::{self, Doubting, MetricPolicy};
 use super::side::{self, Side};
 use super::{Judge, Judgement, conclude, explain, groups_of};
 use crate::canary::explanation::Rule;
 use crate::canary::result::{ResultMetadata, SideMetadata};
-use crate::canary::{CanaryAnalysisResult, CanaryJudgeResult, Label, MetricSetPair, Pair};
+use crate::canary::{
+    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, Fault, Label, MetricSetPair, Pair,
+};
 use crate::error::Result;
 
 pub struct NetflixAcaJudge;
@@ -23,6 +33,14 @@ impl Judge for NetflixAcaJudge {
 
     fn is_visible(&self) -> bool {
         true
+    }
+
+    fn refusals(&self, config: &CanaryConfig) -> Vec<Fault> {
+        policy::refusals(config)
+    }
+
+    fn faults(&self, config: &CanaryConfig) -> Vec<Fault> {
+        policy::faults(config)
     }
 
     fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult> {

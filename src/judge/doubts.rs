@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::classify::Classification;
+use super::aca::classify::Classification;
 use super::policy::{MetricPolicy, NanStrategy};
 use super::side::{Point, Side};
 use crate::canary::explanation::{EffectMeasure, Rule};

@@ -5,7 +5,7 @@ mod warnings;
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use super::classify::Classification;
+use super::aca::classify::Classification;
 use super::outcome;
 use super::policy::{Direction, MetricPolicy};
 use super::score::Limits;
@@ -344,7 +344,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::judge::classify::Workspace;
+    use crate::judge::aca::classify::Workspace;
     use crate::judge::noise::Noise;
     use crate::judge::side;
 

@@ -1,17 +1,17 @@
 //! What an analysis comes to by its judgements, whichever judge gave them. Pure.
 
-use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Outcome};
+use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, LookWindow, Outcome};
 
-/// One judgement of an analysis.
+/// What one judgement of an analysis came to.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Standing {
     pub score: f64,
     /// Without its doubts.
     pub verdict: Outcome,
     pub outcome: Outcome,
 }
 
-impl Look {
+impl Standing {
     pub fn of(judged: &CanaryJudgeResult) -> Self {
         Self {
             score: judged.score.score,
@@ -35,15 +35,6 @@ impl Look {
     }
 }
 
-/// What a judgement of an analysis looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Windows {
-    /// All since the start: the last one saw what the earlier ones saw.
-    Growing,
-    /// A piece of its own.
-    Sliding,
-}
-
 /// Whether the next judgement is awaited: the score must be above marginal, not at it.
 pub fn goes_on(score: f64, marginal: f64) -> bool {
     marginal < score
@@ -51,9 +42,9 @@ pub fn goes_on(score: f64, marginal: f64) -> bool {
 
 /// The last judgement decides, unless an earlier one looked at what it did not see.
 pub fn outcome(
-    looks: &[Look],
+    looks: &[Standing],
     thresholds: CanaryClassifierThresholdsConfig,
-    windows: Windows,
+    window: LookWindow,
 ) -> Outcome {
     let Some(last) = looks.last() else {
         return Outcome::Error;
@@ -61,12 +52,12 @@ pub fn outcome(
     if !last.outcome.has_score() {
         return last.outcome;
     }
-    let seen = match windows {
-        Windows::Growing => std::slice::from_ref(last),
-        Windows::Sliding => looks,
+    let seen = match window {
+        LookWindow::Growing => std::slice::from_ref(last),
+        LookWindow::Sliding => looks,
     };
     let any = |outcome| seen.iter().any(|look| look.is_turned_to(outcome));
-    let is_undecided = |look: &Look| look.outcome == Outcome::Inconclusive;
+    let is_undecided = |look: &Standing| look.outcome == Outcome::Inconclusive;
     match Outcome::of_score(last.score, thresholds) {
         Outcome::Pass | Outcome::Marginal if any(Outcome::Fail) => Outcome::Fail,
         Outcome::Pass if seen.iter().any(is_undecided) => Outcome::Inconclusive,
@@ -77,8 +68,8 @@ pub fn outcome(
 
 #[cfg(test)]
 mod tests {
+    use super::LookWindow::{Growing, Sliding};
     use super::Outcome::{Error, Fail, Inconclusive, Marginal, Pass};
-    use super::Windows::{Growing, Sliding};
     use super::*;
 
     const THRESHOLDS: CanaryClassifierThresholdsConfig = CanaryClassifierThresholdsConfig {
@@ -86,16 +77,16 @@ mod tests {
         marginal: Some(75.0),
     };
 
-    fn of(looks: &[(f64, Outcome)], windows: Windows) -> Outcome {
+    fn of(looks: &[(f64, Outcome)], window: LookWindow) -> Outcome {
         let looks = looks.iter();
-        let looks: Vec<Look> = looks
-            .map(|&(score, outcome)| Look {
+        let looks: Vec<Standing> = looks
+            .map(|&(score, outcome)| Standing {
                 score,
                 verdict: Outcome::of_score(score, THRESHOLDS),
                 outcome,
             })
             .collect();
-        outcome(&looks, THRESHOLDS, windows)
+        outcome(&looks, THRESHOLDS, window)
     }
 
     #[test]

@@ -165,7 +165,7 @@ mod tests {
             pairs: &pairs,
             noise_seed: 0,
             doubting,
-            is_last: true,
+            look: None,
         };
         hear(&judgement, &mut judged).unwrap();
         let summary = judged.summary.unwrap();

@@ -116,7 +116,7 @@ pub fn fail_doubtful(
             continue;
         };
         if asked != Doubting::Fail
-            || !judgement.is_last
+            || !judgement.is_last()
             || !may_fail
             || explanation.doubts.is_empty()
         {
@@ -444,7 +444,7 @@ mod tests {
             pairs: &[],
             noise_seed: 0,
             doubting: Doubting::Tell,
-            is_last: true,
+            look: None,
         };
         let judged = metrics.iter().enumerate();
         let judged = judged.map(|(at, metric)| metric.judged(at)).unzip();

@@ -3,7 +3,6 @@
 use serde_json::{Map, Number, Value};
 
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Fault, Path};
-use crate::error;
 
 type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -210,23 +209,15 @@ pub fn unknown_doubts(config: &CanaryConfig) -> Vec<UnknownDoubt<'_>> {
         .collect()
 }
 
-/// Refuses a config that could be stored and never judged.
-pub fn check(config: &CanaryConfig) -> error::Result<()> {
-    match faults(config).into_iter().next() {
-        Some(fault) => Err(fault.into()),
-        None => Ok(()),
-    }
-}
-
-/// What could be stored and never judged, the first of each metric.
+/// What is not stored, as it would never be judged; the first of each metric.
 ///
 /// Explicit nulls and integers beyond 32 bits pass, as Kayenta stores them too.
-pub fn faults(config: &CanaryConfig) -> Vec<Fault> {
+pub fn refusals(config: &CanaryConfig) -> Vec<Fault> {
     of_metrics(config, check_metric)
 }
 
-/// What the judge throws on, the first of each metric: what [`faults`] finds, and more.
-pub fn judge_faults(config: &CanaryConfig) -> Vec<Fault> {
+/// What the judge throws on, the first of each metric: what [`refusals`] finds, and more.
+pub fn faults(config: &CanaryConfig) -> Vec<Fault> {
     of_metrics(config, |metric| MetricPolicy::of(metric).map(|_| ()))
 }
 
@@ -556,7 +547,7 @@ mod tests {
                 metrics: Some(vec![metric]),
                 ..CanaryConfig::default()
             };
-            assert_eq!(check(&config).is_err(), when == both, "{canary}");
+            assert_eq!(!refusals(&config).is_empty(), when == both, "{canary}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::view::{self, Fact, FailureView, Moment, Thresholds};
 use crate::canary::number::{number, score};
 use crate::canary::{
-    CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionStatusResponse,
-    CanaryExecutionStatusResponse, Execution, Look, Outcome, Told, reason,
+    AnalysisRun, CanaryAnalysisExecutionRequestScope, CanaryAnalysisExecutionStatusResponse,
+    CanaryExecutionStatusResponse, Execution, Outcome, Told, reason,
 };
 
 /// Of the drawings; pages give them their real size.
@@ -116,7 +116,7 @@ pub fn analysis(
 }
 
 /// Of its own document, else of what the analysis tells.
-fn known(look: &Look<'_>, canaries: &[CanaryExecutionStatusResponse]) -> Known {
+fn known(look: &AnalysisRun<'_>, canaries: &[CanaryExecutionStatusResponse]) -> Known {
     let canary = canaries
         .iter()
         .find(|canary| look.run.is_some() && canary.pipeline_id.as_deref() == look.run);
@@ -146,7 +146,7 @@ fn of_document(canary: &CanaryExecutionStatusResponse) -> Known {
     }
 }
 
-fn of_look(look: &Look<'_>) -> Known {
+fn of_look(look: &AnalysisRun<'_>) -> Known {
     let judged = look.judged();
     let window = look.result.and_then(|result| {
         let start = result.judgement_start_time_millis?;

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::canary::names::name_fault;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
-    ExecutionStatus, Fault, Id, Path, iso_from_millis,
+    ExecutionStatus, Fault, Id, Look, Path, iso_from_millis,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -35,6 +35,8 @@ pub struct Admission {
     pub warning: Option<String>,
     /// The execution that it judges again.
     pub repeats: Option<String>,
+    /// Which judgement of an analysis it is.
+    pub look: Option<Look>,
 }
 
 /// What was accepted, or had been accepted before with the same key.
@@ -140,6 +142,7 @@ fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusRe
         configuration_account_name: admission.configuration_account,
         warning: admission.warning,
         repeats: admission.repeats,
+        look: admission.look,
         ..CanaryExecutionStatusResponse::default()
     }
 }

@@ -17,10 +17,10 @@ use crate::app::App;
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionResult, CanaryAnalysisExecutionStatusResponse,
     CanaryExecutionResult, CanaryExecutionStatusResponse, Execution, ExecutionStatus, Id, Instant,
-    Outcome, StageException, iso_from_millis,
+    LookWindow, Outcome, StageException, iso_from_millis,
 };
 use crate::error::{Error, Result};
-use crate::judge::looks::{self, Look, Windows};
+use crate::judge::looks::{self, Standing};
 use crate::storage::Claim;
 
 pub use admission::{
@@ -144,26 +144,6 @@ fn succeed(analysis: &mut CanaryAnalysisExecutionStatusResponse, at: usize) {
     }
 }
 
-/// Whether no other canary follows on this one, as far as its analysis tells.
-pub async fn is_last_look(app: &App, claim: &Claim) -> Result<bool> {
-    let Some(parent) = &claim.parent else {
-        return Ok(true);
-    };
-    let parent = Id::parse(parent)?;
-    // A database that is away for a moment is no verdict.
-    let analysis: Option<CanaryAnalysisExecutionStatusResponse> =
-        super::patiently(|| app.storage.live(&parent)).await?;
-    let Some(analysis) = analysis else {
-        return Ok(true);
-    };
-    // Its row may not tell yet that it has stages, or that this canary is one of them.
-    let request = analysis.canary_analysis_execution_request.clone();
-    let now = app.clock.now_millis();
-    let started = analysis.start_time_millis.unwrap_or(now);
-    let plan = Plan::of(&request.unwrap_or_default(), started);
-    Ok(plan.map_or(true, |plan| canary_id(&analysis, plan.runs()) == claim.id))
-}
-
 /// The canary that runs now, or would be started next.
 pub fn canary_under_way(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
     let at = current(analysis)?;
@@ -204,6 +184,7 @@ async fn start_canary(
         key: None,
         warning: None,
         repeats: None,
+        look: Some(plan.look(number)),
     };
     admit_for(app, id, &canary, admission).await?;
     Ok(canary)
@@ -312,17 +293,14 @@ fn outcome(
 ) -> Outcome {
     let request = analysis.canary_analysis_execution_request.as_ref();
     let thresholds = request.and_then(|request| request.thresholds);
-    let windows = match request.map_or(0, |request| request.lookback_mins) {
-        0 => Windows::Growing,
-        _ => Windows::Sliding,
-    };
-    let look = |canary: &CanaryExecutionStatusResponse| {
+    let window = LookWindow::of(request.map_or(0, |request| request.lookback_mins));
+    let standing = |canary: &CanaryExecutionStatusResponse| {
         let told = canary.told();
         told.judged
-            .map_or_else(|| Look::without_verdict(told.outcome), Look::of)
+            .map_or_else(|| Standing::without_verdict(told.outcome), Standing::of)
     };
-    let looks: Vec<Look> = ran.iter().map(look).collect();
-    looks::outcome(&looks, thresholds.unwrap_or_default(), windows)
+    let looks: Vec<Standing> = ran.iter().map(standing).collect();
+    looks::outcome(&looks, thresholds.unwrap_or_default(), window)
 }
 
 fn result(

@@ -1,6 +1,5 @@
 //! One canary in four steps: fetch, mix, judge, report.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +10,19 @@ use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
 use super::alone::given_up;
+use super::judges::{self, Question};
 use super::stages::{Failure, Stage, Stages};
-use super::{analysis, gauges, remote_judge, sources};
+use super::{gauges, sources};
 use crate::app::App;
 use crate::budget::Share;
 use crate::canary::{
-    Attributes, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest,
-    CanaryExecutionStatusResponse, CanaryJudgeResult, CanaryMetricConfig,
-    CanaryMetricSetQueryConfig, CanaryResult, CanaryScope, Execution, ExecutionStatus, Id,
-    MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
+    Attributes, CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse,
+    CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryResult, CanaryScope, Execution,
+    ExecutionStatus, Id, MetricSet, MetricSetPair, Pair, Window, iso_duration, iso_from_millis,
 };
 use crate::error::{Error, Result};
-use crate::judge::{self, Doubting, Judgement};
 use crate::metrics::{self, MetricRequest, MetricSource, mix};
 use crate::storage::{Claim, pair_list_of_run};
-
-/// As many are judged in less time than another thread takes to begin.
-const POINTS_AT_ONCE: usize = 5_000;
 
 /// How often the document of an execution is there while it runs: as it came, as it was read, as it is shown
 /// and written.
@@ -118,7 +113,7 @@ async fn steps(
         )));
     };
     let (config, request) = (Arc::new(config.clone()), request.clone());
-    let duration = common_duration(&request);
+    let (duration, look) = (common_duration(&request), status.look);
 
     let sets = fetch(app, status, &config, &request, stages, share, show).await?;
 
@@ -154,9 +149,9 @@ async fn steps(
                 config,
                 thresholds,
                 pairs: Arc::clone(&pairs),
-                is_last: analysis::is_last_look(app, claim).await?,
+                look,
             };
-            judge(app, question).await
+            judges::judge(app, question).await
         };
         judged.await.map_err(at(Stage::Judge))
     };
@@ -281,74 +276,6 @@ fn within(window: Option<Window>, mut sets: Vec<MetricSet>) -> Vec<MetricSet> {
         }
     }
     sets
-}
-
-/// What is to be judged.
-pub struct Question {
-    pub config: Arc<CanaryConfig>,
-    pub thresholds: CanaryClassifierThresholdsConfig,
-    pub pairs: Arc<Vec<MetricSetPair>>,
-    /// No later judgement of the same will come.
-    pub is_last: bool,
-}
-
-/// Judges with the judge that the config names: off the async threads, or over HTTP.
-///
-/// # Errors
-/// `Invalid` when there is no such judge, or what it was given cannot be judged; `Fetch` when a
-/// judge over HTTP does not answer with a verdict.
-pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
-    let doubting = if app.config.fail_doubtful {
-        Doubting::Fail
-    } else {
-        Doubting::Tell
-    };
-    let named = question.config.judge.as_ref();
-    let name = named.and_then(|judge| judge.name.clone());
-    if let Some(remote) = &app.config.remote_judge
-        && name.as_deref() == Some(remote_judge::NAME)
-    {
-        let judgement = question.judgement(doubting);
-        let Judgement {
-            config,
-            thresholds,
-            pairs,
-            ..
-        } = judgement;
-        let mut judged = remote_judge::judge(app, remote, config, thresholds, pairs).await?;
-        judge::hear(&judgement, &mut judged)?;
-        return Ok(judged);
-    }
-    let is_small = points(&question.pairs) <= POINTS_AT_ONCE;
-    let judge = move || judge::resolve(name.as_deref())?.judge(&question.judgement(doubting));
-    let judged = if is_small {
-        catch_unwind(AssertUnwindSafe(judge)).map_err(|_| "it panicked".to_owned())
-    } else {
-        let judged = tokio::task::spawn_blocking(judge).await;
-        judged.map_err(|error| error.to_string())
-    };
-    judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")))?
-}
-
-/// Of both sides of all pairs.
-fn points(pairs: &[MetricSetPair]) -> usize {
-    let values = pairs.iter().map(|pair| &pair.values);
-    values
-        .map(|values| values.control.len() + values.experiment.len())
-        .sum()
-}
-
-impl Question {
-    fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
-        Judgement {
-            config: &self.config,
-            thresholds: self.thresholds,
-            pairs: &self.pairs,
-            noise_seed: judge::DEFAULT_NOISE_SEED,
-            doubting,
-            is_last: self.is_last,
-        }
-    }
 }
 
 fn scope_of<'a>(

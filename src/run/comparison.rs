@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::admission::new_id;
+use super::judges::{Question, judge};
 use super::stages::{Failure, Stage};
-use super::{Question, judge};
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeConfig, CanaryJudgeResult,
@@ -94,7 +94,7 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
             config: Arc::new(config),
             thresholds: comparison.thresholds,
             pairs: Arc::clone(&pairs),
-            is_last: true,
+            look: None,
         };
         judge(app, question)
     };

@@ -2,13 +2,12 @@
 
 use uuid::Uuid;
 
-use super::{admission, remote_judge};
+use super::{admission, judges};
 use crate::actions;
 use crate::app::App;
-use crate::canary::{CanaryConfig, Fault, Id, Path, Position, fault};
+use crate::canary::{CanaryConfig, Fault, Id, Position, fault};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::judge;
 
 /// More are not read by anybody at once, and each is looked up in the whole text.
 const MOST_FINDINGS: usize = 20;
@@ -98,7 +97,7 @@ fn refusals(own: &Config, config: &mut CanaryConfig) -> Vec<Fault> {
         None => faults.extend(admission::too_long_queries(own, config)),
     }
     config.drop_nulls();
-    faults.extend(judge::faults(config));
+    faults.extend(judges::refusals(own, config));
     faults
 }
 
@@ -155,8 +154,7 @@ pub fn examine(own: &Config, text: &str) -> (Option<CanaryConfig>, Vec<Finding>)
     let mut stored = config.clone();
     let refused = refusals(own, &mut stored);
     let mut warned = admission::unusable(&stored);
-    warned.extend(judge::judge_faults(&stored));
-    warned.extend(unknown_judge(own, &stored));
+    warned.extend(judges::unusable(own, &stored));
     warned.extend(actions::faults(own, &stored));
     warned.retain(|fault| !refused.contains(fault));
     let refused = refused.into_iter().map(|fault| (Severity::Refused, fault));
@@ -164,11 +162,4 @@ pub fn examine(own: &Config, text: &str) -> (Option<CanaryConfig>, Vec<Finding>)
     let told = refused.chain(warned).take(MOST_FINDINGS);
     let findings = told.map(|(severity, fault)| finding(severity, fault));
     (Some(config), findings.collect())
-}
-
-fn unknown_judge(own: &Config, config: &CanaryConfig) -> Option<Fault> {
-    let name = config.judge.as_ref()?.name.as_deref();
-    let is_remote = own.remote_judge.is_some() && name == Some(remote_judge::NAME);
-    let error = judge::resolve(name).err().filter(|_| !is_remote)?;
-    Some(Fault::new(Path::of("judge.name"), error.to_string()))
 }

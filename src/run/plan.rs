@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionRequestScope,
     CanaryClassifierThresholdsConfig, CanaryExecutionRequest, CanaryScope, CanaryScopePair,
-    Instant,
+    Instant, Look, LookWindow,
 };
 use crate::error::{Error, Result};
 
@@ -126,6 +126,15 @@ impl Plan {
     fn grown(&self, run: u32) -> SignedDuration {
         let whole = self.interval * i32::try_from(run).unwrap_or(1);
         whole.min(self.lifetime)
+    }
+
+    /// Which judgement the canary of that number is.
+    pub const fn look(&self, run: u32) -> Look {
+        Look {
+            number: run,
+            planned: self.runs,
+            window: LookWindow::of(self.request.lookback_mins),
+        }
     }
 
     pub const fn marginal(&self) -> f64 {

@@ -12,6 +12,7 @@ use crate::canary::{
 use crate::config::RemoteJudge;
 use crate::error::{Error, FetchError, Result, with_causes};
 use crate::http;
+use crate::judge::Judgement;
 
 pub const NAME: &str = "RemoteJudge-v1.0";
 
@@ -47,9 +48,7 @@ struct Failed {
 pub async fn judge(
     app: &App,
     remote: &RemoteJudge,
-    config: &CanaryConfig,
-    thresholds: CanaryClassifierThresholdsConfig,
-    pairs: &[MetricSetPair],
+    judgement: &Judgement<'_>,
 ) -> Result<CanaryJudgeResult> {
     let url = format!("{}/judge", remote.base_url);
     let http = app
@@ -57,9 +56,9 @@ pub async fn judge(
         .get_or_try_init(async || client(&url))
         .await?;
     let question = serde_json::to_vec(&Question {
-        canary_config: config,
-        score_thresholds: thresholds,
-        metric_set_pair_list: pairs,
+        canary_config: judgement.config,
+        score_thresholds: judgement.thresholds,
+        metric_set_pair_list: judgement.pairs,
     })
     .map_err(|cause| Error::Internal(format!("cannot write a question: {cause}")))?;
     let question = bytes::Bytes::from(question);

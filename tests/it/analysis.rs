@@ -483,6 +483,10 @@ async fn doubts_that_are_to_fail_fail_at_the_last_look() {
         let labels =
             runs.map(|run| run["result"]["judgeResult"]["results"][0]["classification"].clone());
         found.push((json!(labels.collect::<Vec<_>>()), done["outcome"].clone()));
+        let first = done["stageStatus"][0]["executionId"].as_str().unwrap();
+        let (_, first) = serin.client.get(&format!("/canary/{first}")).await;
+        let look = json!({"number": 1, "planned": 3, "window": "growing"});
+        assert_eq!(first["look"], look, "{first}");
     }
     let expected = [
         (json!(["Pass", "Pass", "Pass"]), json!("inconclusive")),

@@ -122,6 +122,34 @@ fn judge_reads_files_and_standard_input_and_prints_the_result() {
 }
 
 #[test]
+fn judge_is_told_which_look_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"judge": {"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {"doubt": "fail"}},
+        "metrics": [{"name": "m", "groups": ["g"]}], "classifier": {"groupWeights": {"g": 100}}});
+    let file = folder.path().join("config.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let empty = json!([{"name": "m", "id": "i", "values": {"control": [1, 2, 3, 4], "experiment": [1, "Infinity", 3, 4]}}]);
+    let cases: [(&[&str], &str); 4] = [
+        (&[], "NodataFailMetric"),
+        (&["--look", "1/3"], "Pass"),
+        (&["--look", "1/3", "--sliding"], "Pass"),
+        (&["--look", "3/3"], "NodataFailMetric"),
+    ];
+    for (look, label) in cases {
+        let files = ["judge", "--config", file, "--metric-set-pairs", "-"];
+        let judged = serin(&[&files, look].concat(), &empty.to_string());
+        let result: Value = serde_json::from_slice(&judged.stdout).unwrap();
+        assert_eq!(result["results"][0]["classification"], label, "{look:?}");
+    }
+    for wrong in ["4/3", "0/3", "3", "a/b"] {
+        let judged = serin(&["judge", "--look", wrong], "");
+        let told = text(&judged.stderr);
+        assert!(told.contains("the number of the judgement"), "{told}");
+    }
+}
+
+#[test]
 fn config_prints_what_is_in_force_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serin.yml");

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use serin::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, DoubtCause, Label,
-    MetricSetPair, Outcome, Verdict,
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, DoubtCause, Label, Look,
+    LookWindow, MetricSetPair, Outcome, Verdict,
 };
 use serin::judge::noise::Noise;
 use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement, resolve};
@@ -94,7 +94,7 @@ impl Metric {
 struct Asked {
     judge: Value,
     doubting: Doubting,
-    is_last: bool,
+    look: Option<Look>,
     weights: Value,
 }
 
@@ -103,7 +103,7 @@ impl Default for Asked {
         Self {
             judge: json!({"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {}}),
             doubting: Doubting::Tell,
-            is_last: true,
+            look: None,
             weights: json!({}),
         }
     }
@@ -141,7 +141,7 @@ impl Asked {
             pairs: &pairs,
             noise_seed: DEFAULT_NOISE_SEED,
             doubting: self.doubting,
-            is_last: self.is_last,
+            look: self.look,
         };
         resolve(
             config
@@ -385,25 +385,30 @@ fn doubts_fail_where_that_is_asked() {
         json!({"doubt": "ignore"}),
     );
     let silent = json!({});
-    // The judge, the operator, whether it is the last look, the metric; label and outcome.
+    let [early, last] = [2, 3].map(|number| Look {
+        number,
+        planned: 3,
+        window: LookWindow::Growing,
+    });
+    // The judge, the operator, the look, the metric; label and outcome.
     #[rustfmt::skip]
     let cases = [
-        (json!({}), Doubting::Tell, true, silent.clone(), Label::Pass, Inconclusive),
-        (json!({}), Doubting::Fail, true, silent.clone(), Label::NodataFailMetric, Fail),
-        (json!({}), Doubting::Fail, false, silent.clone(), Label::Pass, Inconclusive),
-        (for_all("fail"), Doubting::Tell, true, silent.clone(), Label::NodataFailMetric, Fail),
-        (for_all("tell"), Doubting::Fail, true, silent.clone(), Label::Pass, Inconclusive),
-        (for_all("ignore"), Doubting::Tell, true, silent, Label::Pass, Inconclusive),
-        (for_all("fail"), Doubting::Fail, true, tell, Label::Pass, Inconclusive),
-        (for_all("tell"), Doubting::Tell, true, fail, Label::NodataFailMetric, Fail),
-        (for_all("fail"), Doubting::Fail, true, ignore, Label::Pass, Pass),
+        (json!({}), Doubting::Tell, last, silent.clone(), Label::Pass, Inconclusive),
+        (json!({}), Doubting::Fail, last, silent.clone(), Label::NodataFailMetric, Fail),
+        (json!({}), Doubting::Fail, early, silent.clone(), Label::Pass, Inconclusive),
+        (for_all("fail"), Doubting::Tell, last, silent.clone(), Label::NodataFailMetric, Fail),
+        (for_all("tell"), Doubting::Fail, last, silent.clone(), Label::Pass, Inconclusive),
+        (for_all("ignore"), Doubting::Tell, last, silent, Label::Pass, Inconclusive),
+        (for_all("fail"), Doubting::Fail, last, tell, Label::Pass, Inconclusive),
+        (for_all("tell"), Doubting::Tell, last, fail, Label::NodataFailMetric, Fail),
+        (for_all("fail"), Doubting::Fail, last, ignore, Label::Pass, Pass),
     ];
-    for (judge, doubting, is_last, canary, label, told) in cases {
-        let name = format!("{judge} {doubting:?} {is_last} {canary}");
+    for (judge, doubting, look, canary, label, told) in cases {
+        let name = format!("{judge} {doubting:?} {look:?} {canary}");
         let asked = Asked {
             judge,
             doubting,
-            is_last,
+            look: Some(look),
             ..Asked::default()
         };
         let judged = asked.judge(&[doubtful(canary)]);

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use serin::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, MetricSetPair, Pair,
 };
+use serin::judge::aca::effect_size::{cles, mean_ratio};
 use serin::judge::aca::judge_on_one_thread;
+use serin::judge::aca::mann_whitney::shift_between;
+use serin::judge::aca::rank_sum::{order_key, plain_statistic};
+use serin::judge::aca::transform::{Fences, handle_nan};
 use serin::judge::describe::{describe, mean, percentile};
-use serin::judge::effect_size::{cles, mean_ratio};
-use serin::judge::mann_whitney::shift_between;
 use serin::judge::noise::Noise;
 use serin::judge::policy::{MetricPolicy, NanStrategy};
-use serin::judge::rank_sum::{order_key, plain_statistic};
-use serin::judge::transform::{Fences, handle_nan};
 use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement, resolve};
 
 use crate::explained::{complaints, remove};
@@ -75,7 +75,7 @@ fn judge(case: &Value) -> Result<Value, String> {
         pairs: &pairs,
         noise_seed: case["noiseSeed"].as_i64().unwrap_or(DEFAULT_NOISE_SEED),
         doubting: Doubting::Tell,
-        is_last: true,
+        look: None,
     };
     let judged = |found: serin::error::Result<CanaryJudgeResult>| match found {
         Ok(result) => Ok(serde_json::to_value(result).unwrap()),
@@ -123,7 +123,7 @@ fn judging_in_parallel_changes_nothing() {
         pairs: &pairs,
         noise_seed: 7,
         doubting: Doubting::Tell,
-        is_last: true,
+        look: None,
     };
     let together = resolve(None).unwrap().judge(&judgement).unwrap();
     let alone = judge_on_one_thread(&judgement).unwrap();
@@ -159,7 +159,7 @@ fn every_interval_is_the_one_of_the_reference() {
         let shifts = numbers(&case["diffAt"]);
         let statistics = expected["wilcoxonDiff"].as_array().unwrap();
         assert_eq!(shifts.len(), statistics.len(), "{id}");
-        let mut rank_sum = serin::judge::rank_sum::RankSum::default();
+        let mut rank_sum = serin::judge::aca::rank_sum::RankSum::default();
         let keys = sorted_keys(&pair);
         rank_sum.prepare(&keys.experiment, &keys.control);
         for (shift, expected) in shifts.into_iter().zip(statistics) {

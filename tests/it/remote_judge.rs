@@ -70,6 +70,9 @@ async fn a_remote_judge_is_asked_as_kayenta_asks_it() {
 
     let mut canary = adhoc(&["latency"]);
     canary["canaryConfig"]["judge"] = json!({"name": "RemoteJudge-v1.0"});
+    // What serin's own judge refuses is the other one's affair.
+    canary["canaryConfig"]["metrics"][0]["analysisConfigurations"] =
+        json!({"canary": {"critical": "never"}});
     let id = client.start_canary("/canary", &canary).await;
     let done = client.poll(&id).await;
     assert_eq!(done["status"], "succeeded", "{done}");

@@ -3,7 +3,7 @@
 use crate::canary::explanation::{GroupCost, Warning, WarningCode};
 use crate::canary::number::{duration, number};
 use crate::canary::{Doubt, DoubtCause, MetricSetPair, Pair};
-use crate::judge::classify::{Classification, Ties};
+use crate::judge::aca::classify::{Classification, Ties};
 use crate::judge::doubts::labels;
 use crate::judge::side::Side;
 use crate::judge::{ENOUGH_POINTS, outcome};

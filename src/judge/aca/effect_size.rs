@@ -26,7 +26,7 @@ pub fn cles(keys: Pair<&[u64]>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::rank_sum::order_key;
+    use crate::judge::aca::rank_sum::order_key;
 
     #[test]
     fn a_mean_of_zero_has_no_ratio() {

@@ -1,7 +1,7 @@
 //! What happens to a series before it is judged: NaN handling and outlier removal.
 
-use super::describe::percentile;
-use super::policy::NanStrategy;
+use crate::judge::describe::percentile;
+use crate::judge::policy::NanStrategy;
 
 /// Drops NaN or makes it 0.0; infinities stay. `kept` is overwritten.
 pub fn handle_nan(values: &[f64], strategy: NanStrategy, kept: &mut Vec<f64>) {

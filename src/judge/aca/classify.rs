@@ -1,16 +1,16 @@
 //! The verdict on one metric.
 
-use super::describe::{describe, mean};
 use super::effect_size::{cles, mean_ratio};
 use super::mann_whitney::{QUANTILE, Shift, extremes, invert, search_range};
-use super::noise::Noise;
-use super::policy::{Direction, Measure, MetricPolicy, NanStrategy};
 use super::rank_sum::{RankSum, from_order_key, order_key};
 use super::transform::{Fences, handle_nan};
 use crate::canary::explanation::{
     EffectMeasure, EffectSize, FenceLimits, Points, Rule, TestNumbers,
 };
 use crate::canary::{CanaryJudgeStats, Label, Pair};
+use crate::judge::describe::{describe, mean};
+use crate::judge::noise::Noise;
+use crate::judge::policy::{Direction, Measure, MetricPolicy, NanStrategy};
 
 /// What is found of one metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -326,7 +326,7 @@ fn is_one_number(a: u64, b: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::mann_whitney::shift_between;
+    use crate::judge::aca::mann_whitney::shift_between;
     use crate::judge::policy::Effect;
 
     fn policy() -> MetricPolicy {

@@ -1,0 +1,161 @@
+//! The judges that there are, in this process and over HTTP, and asking one of them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::remote_judge;
+use crate::app::App;
+use crate::canary::{
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, Fault, Look, MetricSetPair,
+    Path,
+};
+use crate::config::{Config, RemoteJudge};
+use crate::error::{Error, Result};
+use crate::judge::{self, DEFAULT_NOISE_SEED, Doubting, Judge, Judgement};
+
+/// As many are judged in less time than another thread takes to begin.
+const POINTS_AT_ONCE: usize = 5_000;
+
+/// A judge, wherever it is.
+#[derive(Clone, Copy)]
+pub enum AnyJudge<'a> {
+    Here(&'static dyn Judge),
+    Remote(&'a RemoteJudge),
+}
+
+/// Every judge; the first is the one that judges when none is named.
+pub fn all(own: &Config) -> impl Iterator<Item = AnyJudge<'_>> {
+    let here = judge::all().iter().copied().map(AnyJudge::Here);
+    here.chain(own.remote_judge.iter().map(AnyJudge::Remote))
+}
+
+/// # Errors
+/// `Invalid` when there is no judge of that name.
+fn of<'a>(own: &'a Config, config: &CanaryConfig) -> Result<AnyJudge<'a>> {
+    let name = config
+        .judge
+        .as_ref()
+        .and_then(|judge| judge.name.as_deref());
+    let mut all = all(own);
+    match name.and_then(|name| all.find(|judge| judge.name() == name)) {
+        Some(judge) => Ok(judge),
+        None => judge::resolve(name).map(AnyJudge::Here),
+    }
+}
+
+/// Refuses a config that its judge could never judge.
+///
+/// # Errors
+/// `Invalid` with the first of [`refusals`].
+pub fn check(own: &Config, config: &CanaryConfig) -> Result<()> {
+    match refusals(own, config).into_iter().next() {
+        Some(fault) => Err(fault.into()),
+        None => Ok(()),
+    }
+}
+
+/// What the judge of a config refuses when it is stored; of one that is not there, nothing is known.
+pub fn refusals(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
+    of(own, config).map_or_else(|_| Vec::new(), |judge| judge.refusals(config))
+}
+
+/// Why a config that may be stored is never judged.
+pub fn unusable(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
+    match of(own, config) {
+        Ok(judge) => judge.faults(config),
+        Err(error) => vec![Fault::new(Path::of("judge.name"), error.to_string())],
+    }
+}
+
+impl AnyJudge<'_> {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Here(judge) => judge.name(),
+            Self::Remote(_) => remote_judge::NAME,
+        }
+    }
+
+    /// Whether the judge is offered to users.
+    pub fn is_visible(self) -> bool {
+        match self {
+            Self::Here(judge) => judge.is_visible(),
+            Self::Remote(_) => true,
+        }
+    }
+
+    fn refusals(self, config: &CanaryConfig) -> Vec<Fault> {
+        match self {
+            Self::Here(judge) => judge.refusals(config),
+            // It alone knows what it can judge.
+            Self::Remote(_) => Vec::new(),
+        }
+    }
+
+    fn faults(self, config: &CanaryConfig) -> Vec<Fault> {
+        match self {
+            Self::Here(judge) => judge.faults(config),
+            Self::Remote(_) => Vec::new(),
+        }
+    }
+}
+
+/// What is to be judged.
+pub struct Question {
+    pub config: Arc<CanaryConfig>,
+    pub thresholds: CanaryClassifierThresholdsConfig,
+    pub pairs: Arc<Vec<MetricSetPair>>,
+    /// Which judgement of an analysis it is.
+    pub look: Option<Look>,
+}
+
+/// Judges with the judge that the config names: off the async threads, or over HTTP.
+///
+/// # Errors
+/// `Invalid` when there is no such judge, or what it was given cannot be judged; `Fetch` when a
+/// judge over HTTP does not answer with a verdict.
+pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
+    let doubting = if app.config.fail_doubtful {
+        Doubting::Fail
+    } else {
+        Doubting::Tell
+    };
+    let judge = match of(&app.config, &question.config)? {
+        AnyJudge::Here(judge) => judge,
+        AnyJudge::Remote(remote) => {
+            let judgement = question.judgement(doubting);
+            let mut judged = remote_judge::judge(app, remote, &judgement).await?;
+            judge::hear(&judgement, &mut judged)?;
+            return Ok(judged);
+        }
+    };
+    let is_small = points(&question.pairs) <= POINTS_AT_ONCE;
+    let judge = move || judge.judge(&question.judgement(doubting));
+    let judged = if is_small {
+        catch_unwind(AssertUnwindSafe(judge)).map_err(|_| "it panicked".to_owned())
+    } else {
+        let judged = tokio::task::spawn_blocking(judge).await;
+        judged.map_err(|error| error.to_string())
+    };
+    judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")))?
+}
+
+/// Of both sides of all pairs.
+fn points(pairs: &[MetricSetPair]) -> usize {
+    let values = pairs.iter().map(|pair| &pair.values);
+    values
+        .map(|values| values.control.len() + values.experiment.len())
+        .sum()
+}
+
+impl Question {
+    fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
+        Judgement {
+            config: &self.config,
+            thresholds: self.thresholds,
+            pairs: &self.pairs,
+            noise_seed: DEFAULT_NOISE_SEED,
+            doubting,
+            look: self.look,
+        }
+    }
+}
