@@ -8,6 +8,7 @@ mod datadog;
 mod flight;
 mod grid;
 mod http;
+mod member;
 pub mod mix;
 mod prometheus;
 pub mod promql;
@@ -40,6 +41,7 @@ use crate::google::Tokens;
 
 pub use asking::too_large;
 pub use cost::padding as cost_of_padding;
+pub use member::{Member, Shape};
 use prometheus::Known;
 pub use shown::shown_query;
 pub use template::{Variable, custom_filter, least_length, of as template_of, too_long, variables};
@@ -59,7 +61,10 @@ pub trait Language: Send + Sync {
     fn kind(&self) -> &'static str;
 
     /// What a query has beside its type and templates.
-    fn members(&self) -> &'static [&'static str];
+    fn members(&self) -> &'static [Member];
+
+    /// What a template of it holds, for who writes one.
+    fn template(&self) -> &'static str;
 
     /// The text that the first account of the kind would be sent.
     ///

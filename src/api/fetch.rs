@@ -16,11 +16,9 @@ use crate::canary::{
 };
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
-use crate::metrics::{Language, MetricRequest, language};
+use crate::metrics::{Language, MetricRequest, Shape, language};
 use crate::run::asked;
 
-/// Members of queries that are lists.
-const LISTS: [&str; 2] = ["labelBindings", "groupByFields"];
 /// Parameters of a scope by themselves, where a body could hold them too.
 const PARAMS: [&str; 2] = ["project", "resourceType"];
 
@@ -125,11 +123,12 @@ async fn tried(
 
 fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> {
     let mut members = Map::new();
-    for &member in language.members() {
-        if LISTS.contains(&member) {
-            members.insert(member.to_owned(), query.list(member).into());
-        } else if let Some(text) = query.text(member) {
-            members.insert(member.to_owned(), text.into());
+    for member in language.members() {
+        let name = member.name;
+        if member.shape == Shape::Texts {
+            members.insert(name.to_owned(), query.list(name).into());
+        } else if let Some(text) = query.text(name) {
+            members.insert(name.to_owned(), text.into());
         }
     }
     if let Some(template) = query.text("customFilter") {

@@ -47,7 +47,8 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
         if let Some(query) = query
             && let Some(language) = metrics::language(query.kind())
         {
-            let known = [language.members(), QUERY.as_slice()].concat();
+            let own = language.members().iter().map(|member| member.name);
+            let known: Vec<&str> = own.chain(QUERY).collect();
             check(&path.clone().member("query"), &mut query.members(), &known);
         }
         let Some(configurations) = &metric.analysis_configurations else {

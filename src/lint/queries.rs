@@ -116,13 +116,13 @@ impl Asked<'_> {
         }));
         let is_broken = found.iter().any(|found| found.severity == Severity::Error);
         if !is_broken {
-            found.extend(self.equal_sides(&template));
+            found.extend(self.equal_sides(language, &template));
         }
         found
     }
 
     /// Whether both sides send the same; why one could not be sent.
-    fn equal_sides(&self, template: &str) -> Option<Found> {
+    fn equal_sides(&self, language: &dyn Language, template: &str) -> Option<Found> {
         let scopes = self.given.scopes.clone();
         let scopes = scopes.unwrap_or_else(|| variables::made_up(template));
         let sides = scopes.as_ref().map(|scope| self.query_of(scope));
@@ -137,13 +137,27 @@ impl Asked<'_> {
                     "select the side by ${scope}",
                 )
             }),
-            (Err(error), _) | (_, Err(error)) => Some(Found::new(
-                Code::UnbuildableQuery,
-                path,
-                error.to_string(),
-                "give the query what is missing",
-            )),
+            (Err(error), _) | (_, Err(error)) => {
+                let sentence = error.to_string();
+                let path = self.member_in(language, &sentence).unwrap_or(path);
+                let fix = "give the query what is missing";
+                Some(Found::new(Code::UnbuildableQuery, path, sentence, fix))
+            }
         }
+    }
+
+    /// The member that a sentence about the query names first.
+    fn member_in(&self, language: &dyn Language, sentence: &str) -> Option<Path> {
+        let name = self.metric.name.as_deref().unwrap_or_default();
+        let metric = format!("metric '{name}': ");
+        let sentence = sentence.strip_prefix(&metric).unwrap_or(sentence);
+        let members = language.members().iter();
+        let named = members.filter_map(|member| {
+            let at = sentence.find(&format!("'{}'", member.name))?;
+            Some((at, member.name))
+        });
+        let (_, member) = named.min()?;
+        Some(self.path.clone().member(member))
     }
 
     fn template(&self, template: &str) -> Vec<Found> {

@@ -7,12 +7,28 @@ pub mod query;
 
 use promql_parser::parser::{self, Expr};
 
-use super::{Doubt, Language, MetricRequest, query_of_kind};
+use super::{Doubt, Language, Member, MetricRequest, query_of_kind};
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::Config;
 use crate::error::Result;
 
 pub const KIND: &str = "prometheus";
+
+const MEMBERS: &[Member] = &[
+    Member::text(
+        "metricName",
+        "the metric whose average is asked, with the template as its label matchers",
+    ),
+    Member::texts(
+        "labelBindings",
+        "more label matchers, each as in code=\"200\"",
+    ),
+    Member::texts("groupByFields", "labels that give a series each"),
+    Member::text(
+        "resourceType",
+        "gce_instance or aws_ec2_instance: label matchers that need no template",
+    ),
+];
 
 /// The language of Prometheus, and of what speaks its API.
 pub struct PromQl;
@@ -22,13 +38,12 @@ impl Language for PromQl {
         KIND
     }
 
-    fn members(&self) -> &'static [&'static str] {
-        &[
-            "metricName",
-            "labelBindings",
-            "groupByFields",
-            "resourceType",
-        ]
+    fn members(&self) -> &'static [Member] {
+        MEMBERS
+    }
+
+    fn template(&self) -> &'static str {
+        "PromQL: and a query; without the prefix, label matchers of metricName"
     }
 
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {

@@ -354,6 +354,27 @@ describe('a config', () => {
     assert.equal(await isInside(), false);
   });
 
+  inTab('gets the members that its kind of query has', {}, async ({ page, open }) => {
+    await open('/ui/configs/new');
+    const kind = (name) => page.locator(`.kind[data-kind="${name}"]`);
+    const isOpen = (name) => kind(name).evaluate((details) => details.open);
+    assert.equal(await isOpen('prometheus'), true);
+    await editor(page).fill('{"metrics": [{"query": {\n  "type": "signalfx"\n}}]}');
+    await page.locator('.kind[data-kind="signalfx"][open]').waitFor();
+    assert.equal(await isOpen('prometheus'), false);
+    await isAccessible(page);
+    for (const member of ['metricName', 'queryPairs']) {
+      await kind('signalfx').getByRole('button', { name: `Insert ${member}`, exact: true }).click();
+      await page.keyboard.type('a');
+    }
+    assert.deepEqual(JSON.parse(await editor(page).inputValue()).metrics[0].query, {
+      type: 'signalfx', queryPairs: [{ key: 'a', value: '' }], metricName: 'a',
+    });
+    await page.keyboard.press('Control+z');
+    await page.keyboard.press('Control+z');
+    assert.doesNotMatch(await editor(page).inputValue(), /queryPairs/);
+  });
+
   inTab('is copied, tried and deleted', {}, async ({ page, open }) => {
     await open(`/ui/configs/${other.config}`);
     await page.getByRole('link', { name: 'Copy' }).click();

@@ -1,5 +1,8 @@
 //! The pages of canary configs and accounts, as a browser without scripts uses them.
 
+mod editor;
+mod trial;
+
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -82,24 +85,6 @@ fn has(page: &str, texts: &[&str]) {
     for text in texts {
         assert!(page.contains(text), "'{text}' is not in {page}");
     }
-}
-
-/// The text of the editor, as a browser would show it.
-fn edited(page: &str) -> String {
-    let (_, area) = page.split_once("<textarea id=\"config\"").unwrap();
-    let (_, text) = area.split_once(">\n").unwrap();
-    let (text, _) = text.split_once("</textarea>").unwrap();
-    [
-        ("&#34;", "\""),
-        ("&#60;", "<"),
-        ("&#62;", ">"),
-        ("&#39;", "'"),
-        ("&#38;", "&"),
-    ]
-    .iter()
-    .fold(text.to_owned(), |text, (escaped, plain)| {
-        text.replace(escaped, plain)
-    })
 }
 
 #[tokio::test]
@@ -187,57 +172,6 @@ async fn a_config_is_explained_and_nothing_in_it_is_markup() {
 }
 
 #[tokio::test]
-async fn a_config_is_made_changed_copied_and_deleted_by_forms() {
-    let serin = Serin::start("").await;
-    let browser = Browser::of(&serin);
-    let (_, page) = browser.page("/ui/configs/new").await;
-    has(&page, &["Nothing is wrong with it."]);
-    let place = browser
-        .sent_to(
-            "/ui/configs/new",
-            &[("config", &edited(&page).replace('\n', "\r\n"))],
-        )
-        .await;
-    let (_, page) = browser.page(&place).await;
-    has(&page, &["my-service", "error rate"]);
-
-    let (_, page) = browser.page(&format!("{place}/edit")).await;
-    let text = edited(&page);
-    assert!(
-        !text.contains("Timestamp") && !text.contains("serviceType"),
-        "{text}"
-    );
-    let id = place.rsplit('/').next().unwrap();
-    let stored = serin.client.get(&format!("/canaryConfig/{id}")).await.1;
-    let seen = stored["updatedTimestamp"].to_string();
-    let renamed = text.replace("my-service", "renamed");
-    let save = [("config", renamed.as_str()), ("seen", &seen)];
-    assert_eq!(
-        browser.sent_to(&format!("{place}/edit"), &save).await,
-        place
-    );
-    let changed = serin.client.get(&format!("/canaryConfig/{id}")).await.1;
-    assert_eq!(changed["name"], "renamed");
-    assert_eq!(changed["id"], id);
-    assert_eq!(changed["createdTimestamp"], stored["createdTimestamp"]);
-
-    let (_, page) = browser.page(&format!("{place}/copy")).await;
-    has(&page, &["renamed-copy", "action=\"/ui/configs/new\""]);
-    let copy = browser
-        .sent_to("/ui/configs/new", &[("config", &edited(&page))])
-        .await;
-    assert_ne!(copy, place);
-
-    let (_, page) = browser.page(&format!("{copy}/delete")).await;
-    has(&page, &["Delete the config renamed-copy?"]);
-    assert_eq!(
-        browser.sent_to(&format!("{copy}/delete"), &[]).await,
-        "/ui/configs"
-    );
-    assert_eq!(browser.page(&copy).await.0, 404);
-}
-
-#[tokio::test]
 async fn a_config_may_be_named_like_a_page() {
     let serin = Serin::start("").await;
     let browser = Browser::of(&serin);
@@ -256,165 +190,6 @@ async fn a_config_may_be_named_like_a_page() {
             &[&format!("<code>{id}</code>"), &format!("{place}/edit")],
         );
     }
-}
-
-#[tokio::test]
-async fn a_bad_config_comes_back_with_its_text_and_the_message() {
-    let serin = Serin::start("").await;
-    let browser = Browser::of(&serin);
-    store(&serin, &config("taken")).await;
-    let broken = "{\"name\": \"kept text\",";
-    let (status, page) = browser.send("/ui/configs/new", &[("config", broken)]).await;
-    assert_eq!(status, 422);
-    has(&page, &["It cannot be stored like this.", "line 1", "EOF"]);
-    assert_eq!(edited(&page), broken);
-
-    let taken = config("taken").to_string();
-    let (status, page) = browser.send("/ui/configs/new", &[("config", &taken)]).await;
-    assert_eq!(status, 400);
-    has(
-        &page,
-        &[
-            "Not stored:",
-            "already exists in the scope of applications [web]",
-        ],
-    );
-    assert_eq!(edited(&page), taken);
-}
-
-#[tokio::test]
-async fn what_somebody_else_stored_is_not_overwritten_unseen() {
-    let serin = Serin::start("").await;
-    let browser = Browser::of(&serin);
-    let id = store(&serin, &config("shared")).await;
-    let path = format!("/canaryConfig/{id}");
-    let seen = serin.client.get(&path).await.1["updatedTimestamp"].to_string();
-    let mut theirs = config("shared");
-    theirs["description"] = json!("theirs");
-    assert_eq!(serin.client.put(&path, &theirs).await.0, 200);
-
-    let mut mine = config("shared");
-    mine["description"] = json!("mine");
-    let mine = mine.to_string();
-    let edit = format!("/ui/configs/{id}/edit");
-    let save = [("config", mine.as_str()), ("seen", &seen)];
-    let (status, page) = browser.send(&edit, &save).await;
-    assert_eq!(status, 409);
-    has(
-        &page,
-        &[
-            "somebody else changed the canary config",
-            "Overwrite it with mine",
-        ],
-    );
-    assert_eq!(edited(&page), mine);
-    let stored = serin.client.get(&path).await.1;
-    assert_eq!(stored["description"], "theirs");
-
-    let now = stored["updatedTimestamp"].to_string();
-    assert!(
-        page.contains(&format!("name=\"overwrite\" value=\"{now}\"")),
-        "{page}"
-    );
-    let save = [save[0], save[1], ("overwrite", &now)];
-    browser.sent_to(&edit, &save).await;
-    assert_eq!(serin.client.get(&path).await.1["description"], "mine");
-}
-
-#[tokio::test]
-async fn a_text_is_checked_as_it_is_typed() {
-    let serin = Serin::start("").await;
-    let browser = Browser::of(&serin);
-    let cases = [
-        // text, severity, path, line, column, part of the message
-        ("{\n\"name\": \"a\",\n}", "error", "", 3, "trailing comma"),
-        (
-            "{\n\"name\": 5,\n\"applications\": 5}",
-            "error",
-            "applications",
-            3,
-            "invalid type",
-        ),
-        ("", "error", "", 0, "JSON is wanted"),
-        ("{} {}", "error", "", 1, "nothing may follow"),
-        (
-            "{\"name\": \"a\", \"applications\": [\"b\"], \"metrics\": [\n{\"name\": \"m\",\n\"query\": {\"type\": 5}}]}",
-            "error",
-            "metrics[0].query",
-            3,
-            "needs a 'type'",
-        ),
-        (
-            "{\"name\": \"a\", \"applications\": [\"b\"], \"metrics\": [\n{\"name\": \"m\",\n\"query\": {}}]}",
-            "error",
-            "metrics[0].query",
-            3,
-            "needs a 'type'",
-        ),
-        (
-            "{\"name\": \"a\", \"applications\": [\"b\"],\n\"metrics\": [{\"name\": \"l\", \"query\": {\"type\": \"prometheus\"}, \"scopeName\": \"s\"},\n{\"name\": \"m\"}],\n\"classifier\": {\"groupWeights\": {}}}",
-            "warning",
-            "metrics[1].query",
-            3,
-            "Metric 'm' has no query.",
-        ),
-        (
-            "{\"classifier\": {\"groupWeights\": {\"g\": 5,\n\"h\": \"much\"}}}",
-            "error",
-            "classifier.groupWeights.h",
-            2,
-            "'much' is not a number",
-        ),
-        (
-            "{\"applications\": [\"b\"],\n\"name\": \"a b\", \"metrics\": []}",
-            "error",
-            "name",
-            2,
-            "Canary config cannot be named 'a b'.",
-        ),
-        (
-            "{\"name\": \"a\", \"applications\": [\"b\"], \"metrics\": [{\"name\": \"m\", \"analysisConfigurations\": {\"canary\": {\n\"effectSize\": {\n\"allowedIncrease\": \"1.2\"}}}}]}",
-            "error",
-            "metrics[0].analysisConfigurations.canary.effectSize.allowedIncrease",
-            3,
-            "a number is wanted",
-        ),
-    ];
-    for (text, severity, path, line, message) in cases {
-        let (status, answer) = browser.send("/ui/configs/check", &[("config", text)]).await;
-        assert_eq!(status, 200);
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        let first = &answer["findings"][0];
-        let expected_line = if line == 0 { Value::Null } else { json!(line) };
-        assert_eq!(
-            (&first["severity"], &first["path"], &first["line"]),
-            (&json!(severity), &json!(path), &expected_line),
-            "{text}: {answer}"
-        );
-        let told = first["message"].as_str().unwrap();
-        assert!(told.contains(message), "{text}: {told}");
-        assert!(!told.contains(" at line "), "{told}");
-    }
-    let many = r#"{"metrics": [{"name": ""}, {"name": "m"}, {"name": "m"}]}"#;
-    let (_, answer) = browser.send("/ui/configs/check", &[("config", many)]).await;
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    let errors = answer["findings"].as_array().unwrap().iter();
-    let paths: Vec<_> = errors
-        .filter(|f| f["severity"] == "error")
-        .map(|f| &f["path"])
-        .collect();
-    assert_eq!(
-        paths,
-        ["name", "applications", "metrics[0].name", "metrics[2].name"]
-    );
-
-    let (_, answer) = browser
-        .send(
-            "/ui/configs/check",
-            &[("config", &config("fine").to_string())],
-        )
-        .await;
-    assert_eq!(answer, r#"{"findings":[]}"#);
 }
 
 #[tokio::test]
@@ -478,88 +253,6 @@ async fn forms_of_other_sites_are_refused() {
     assert_eq!(
         serin.client.get(&format!("/canaryConfig/{id}")).await.0,
         200
-    );
-}
-
-#[tokio::test]
-async fn trying_a_config_starts_a_run_over_the_past() {
-    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
-    let serin = Serin::start(&prometheus.url).await;
-    let browser = Browser::of(&serin);
-    let mut tried = config("tried");
-    // Nowhere may actions go, and a trial takes none.
-    tried["actions"] = json!({"pass": {"url": "http://gateway/weight"}});
-    let id = store(&serin, &tried).await;
-    let path = format!("/ui/configs/{id}/try");
-    let (status, page) = browser.page(&path).await;
-    assert_eq!(status, 200);
-    has(
-        &page,
-        &[
-            "scopes.0.control.start",
-            "scopes.0.experiment.scope",
-            "value=\"95\"",
-            ">prometheus<",
-            ">local<",
-        ],
-    );
-
-    let fields = [
-        ("scopes.0.control.scope", "v1"),
-        ("scopes.0.control.location", "eu"),
-        ("scopes.0.control.start", "2024-05-01 10:00"),
-        ("scopes.0.control.end", "2024-05-01T11:00:00Z"),
-        ("scopes.0.control.parameters", "quantile=0.99\r\n"),
-        ("scopes.0.experiment.scope", "v2"),
-        ("scopes.0.experiment.start", "2024-05-01T12:00:00+02:00"),
-        ("scopes.0.experiment.end", "2024-05-01T11:00:00Z"),
-        ("scopes.0.step", "60"),
-        ("marginal", "75"),
-        ("pass", "95"),
-        ("application", "web"),
-        ("metricsAccountName", "prometheus"),
-        ("storageAccountName", "local"),
-    ];
-    let place = browser.sent_to(&path, &fields).await;
-    let run = place.strip_prefix("/ui/runs/").unwrap();
-    let run = serin.client.poll(run).await;
-    assert_eq!(run["status"], "succeeded", "{run}");
-    assert_eq!(run["application"], "web");
-    assert_eq!(run["canaryConfigId"], id.as_str());
-    assert_eq!(run["config"].get("actions"), None);
-    let scopes = &run["canaryExecutionRequest"]["scopes"]["default"];
-    assert_eq!(
-        scopes["controlScope"]["extendedScopeParams"]["quantile"],
-        "0.99"
-    );
-    assert_eq!(scopes["experimentScope"]["start"], "2024-05-01T10:00:00Z");
-    assert_eq!(scopes["experimentScope"]["scope"], "v2");
-
-    let mut wrong = fields;
-    wrong[3].1 = "2024-05-01T09:00:00Z";
-    wrong[8].1 = HOSTILE;
-    wrong[4].1 = "no parameter";
-    let (status, page) = browser.send(&path, &wrong).await;
-    assert_eq!(status, 422);
-    has(
-        &page,
-        &[
-            "Not started:",
-            "the end must be after the start",
-            "is no step",
-            "name=value is wanted",
-            "value=\"v1\"",
-            ESCAPED,
-        ],
-    );
-
-    let mut wrong = fields;
-    wrong[12].1 = "nosuch";
-    let (status, page) = browser.send(&path, &wrong).await;
-    assert_eq!(status, 400);
-    has(
-        &page,
-        &["Unable to resolve account nosuch.", "value=\"v1\""],
     );
 }
 

@@ -7,9 +7,26 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Language, MetricRequest, query_of_kind, template};
+use crate::metrics::{Doubt, Language, Member, MetricRequest, Shape, query_of_kind, template};
 
 pub const KIND: &str = "datadog";
+
+const MEMBERS: &[Member] = &[
+    Member::text(
+        "metricName",
+        "without a template: a metric such as avg:system.cpu.user, asked with the scope as its tag filter",
+    ),
+    Member::text(
+        "apiVersion",
+        "v2 asks the newer API, which has the step of the request and takes formulas",
+    ),
+    Member::of(
+        "queries",
+        Shape::Named,
+        "several queries by name, for a formula; of v2",
+    ),
+    Member::text("formula", "what is made of the queries, as in a / b; of v2"),
+];
 
 /// A tag filter stands between braces, and a value may not end it.
 const QUOTING: Quoting = Quoting {
@@ -28,8 +45,12 @@ impl Language for DatadogQuery {
         KIND
     }
 
-    fn members(&self) -> &'static [&'static str] {
-        &["metricName", "apiVersion", "queries", "formula"]
+    fn members(&self) -> &'static [Member] {
+        MEMBERS
+    }
+
+    fn template(&self) -> &'static str {
+        "the whole query, as in sum:http.errors{version:${scope}}.as_rate()"
     }
 
     fn text(&self, _: &Config, request: &MetricRequest<'_>) -> Result<String> {

@@ -7,9 +7,25 @@ use crate::config::{Config, SignalFxAccount, Source};
 use crate::error::{Error, Result};
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Language, MetricRequest, query_of_kind, template};
+use crate::metrics::{Doubt, Language, Member, MetricRequest, Shape, query_of_kind, template};
 
 pub const KIND: &str = "signalfx";
+
+const MEMBERS: &[Member] = &[
+    Member::text(
+        "metricName",
+        "without a template: the metric, asked with filters for the scope, the location and the pairs",
+    ),
+    Member::of(
+        "queryPairs",
+        Shape::Pairs,
+        "more filters; ! before a key turns one round, and a value with commas is any of several",
+    ),
+    Member::text(
+        "aggregationMethod",
+        "what makes one series of all: mean, if it is not given",
+    ),
+];
 
 const QUOTING: Quoting = Quoting {
     quotes: "'\"",
@@ -30,8 +46,12 @@ impl Language for SignalFlow {
         KIND
     }
 
-    fn members(&self) -> &'static [&'static str] {
-        &["metricName", "queryPairs", "aggregationMethod"]
+    fn members(&self) -> &'static [Member] {
+        MEMBERS
+    }
+
+    fn template(&self) -> &'static str {
+        "the whole program, as in data('latency', filter=filter('version', '${scope}')).mean().publish()"
     }
 
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {

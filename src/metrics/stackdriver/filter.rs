@@ -7,9 +7,27 @@ use crate::config::{Config, Source};
 use crate::error::{Error, Result};
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Language, MetricRequest, query_of_kind, template};
+use crate::metrics::{Doubt, Language, Member, MetricRequest, query_of_kind, template};
 
 pub const KIND: &str = "stackdriver";
+
+const MEMBERS: &[Member] = &[
+    Member::text(
+        "metricType",
+        "the metric, as in run.googleapis.com/request_latencies",
+    ),
+    Member::text("resourceType", "what it is of, as in cloud_run_revision"),
+    Member::text(
+        "crossSeriesReducer",
+        "what makes one series of many: REDUCE_MEAN, if it is not given",
+    ),
+    Member::text(
+        "perSeriesAligner",
+        "what makes one point of a step: ALIGN_MEAN, if it is not given; distributions want \
+         ALIGN_PERCENTILE_99 or the like",
+    ),
+    Member::texts("groupByFields", "labels that give a series each"),
+];
 
 const QUOTING: Quoting = Quoting {
     quotes: "\"'",
@@ -54,14 +72,12 @@ impl Language for StackdriverFilter {
         KIND
     }
 
-    fn members(&self) -> &'static [&'static str] {
-        &[
-            "metricType",
-            "resourceType",
-            "crossSeriesReducer",
-            "perSeriesAligner",
-            "groupByFields",
-        ]
+    fn members(&self) -> &'static [Member] {
+        MEMBERS
+    }
+
+    fn template(&self) -> &'static str {
+        "a filter beside metric and resource type, as in resource.labels.revision_name=\"${scope}\""
     }
 
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {

@@ -1,4 +1,5 @@
-// The editor of canary configs: numbers beside the lines, and checks as one types.
+// The editor of canary configs: numbers beside the lines, checks as one types, and the members that
+// the query at the cursor can have.
 "use strict";
 
 (() => {
@@ -73,8 +74,17 @@
   addEventListener("beforeunload", (event) => {
     if (!isSending && text.value !== stored) event.preventDefault();
   });
+  const kinds = [...document.querySelectorAll(".kind")];
+  let chosen = null;
+  document.addEventListener("selectionchange", () => {
+    if (document.activeElement === text) choose();
+  });
+  for (const kind of kinds) {
+    for (const code of kind.querySelectorAll("[data-blank]")) offer(kind.dataset.kind, code);
+  }
   number();
   show();
+  choose();
 
   // Through the browser's own editing, so that it can be undone.
   function insert(what) {
@@ -82,6 +92,47 @@
       text.setRangeText(what, text.selectionStart, text.selectionEnd, "end");
       text.dispatchEvent(new Event("input"));
     }
+  }
+
+  // The type of the query at the cursor, or of the first query there is.
+  function typeAtCursor(isMeant) {
+    const types = [...text.value.matchAll(/"type"\s*:\s*"([^"]*)"/g)].filter(([, kind]) => isMeant(kind));
+    const rest = text.value.indexOf("\n", text.selectionStart);
+    const end = rest < 0 ? text.value.length : rest;
+    return types.findLast(({ index }) => index < end) ?? types[0];
+  }
+
+  function choose() {
+    const kind = typeAtCursor((kind) => kinds.some(({ dataset }) => dataset.kind === kind))?.[1];
+    if (!kind || kind === chosen) return;
+    chosen = kind;
+    for (const one of kinds) one.open = one.dataset.kind === kind;
+  }
+
+  // A member becomes a button that writes it, right after the type of its query.
+  function offer(kind, code) {
+    const button = element("button");
+    const name = code.textContent;
+    button.type = "button";
+    button.setAttribute("aria-label", `Insert ${name}`);
+    code.replaceWith(button);
+    button.append(code);
+    button.addEventListener("click", () => {
+      const type = typeAtCursor((own) => own === kind);
+      const { blank } = code.dataset;
+      let begin = "";
+      if (type) {
+        const at = type.index + type[0].length;
+        const before = text.value.slice(0, type.index);
+        const line = before.slice(before.lastIndexOf("\n") + 1);
+        begin = /^\s*$/.test(line) ? `,\n${line}` : ", ";
+        text.setSelectionRange(at, at);
+      }
+      text.focus();
+      insert(`${begin}"${name}": ${blank}`);
+      const inside = text.selectionStart - blank.length + Math.max(blank.indexOf('""'), 0) + 1;
+      text.setSelectionRange(inside, inside);
+    });
   }
 
   async function check() {

@@ -29,6 +29,8 @@ pub struct Editor {
     /// When the config was stored that the text was made from.
     seen: Option<i64>,
     findings: Vec<Told>,
+    /// Of the queries in the text.
+    kinds: Vec<String>,
     /// Why it was not stored, though nothing is wrong with the text.
     refusal: Option<Refusal>,
 }
@@ -85,12 +87,14 @@ impl From<lint::Finding> for Told {
     }
 }
 
-/// What keeps a text from being stored or judged by, then what else should be known of it.
-fn findings(app: &App, text: &str) -> Vec<Told> {
-    let refusals = configs::examine(&app.config, text).1;
+/// The config of a text, and what keeps it from being stored or judged by, then what else should be
+/// known of it.
+fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
+    let (config, refusals) = configs::examine(&app.config, text);
     let doubts = lint::doubts(&app.config, text);
     let refusals = refusals.into_iter().map(Told::from);
-    refusals.chain(doubts.into_iter().map(Told::from)).collect()
+    let findings = refusals.chain(doubts.into_iter().map(Told::from)).collect();
+    (config, findings)
 }
 
 pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
@@ -180,14 +184,20 @@ pub struct Checked {
 
 pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
     Json(Checked {
-        findings: findings(&app, &fields.lines("config")),
+        findings: examined(&app, &fields.lines("config")).1,
     })
 }
 
 impl Editor {
     fn new(app: &App, store: Store, task: Task, text: String) -> Self {
+        let (config, findings) = examined(app, &text);
+        let metrics = config
+            .iter()
+            .flat_map(|config| config.metrics.iter().flatten());
+        let queries = metrics.filter_map(|metric| metric.query.as_ref());
         Self {
-            findings: findings(app, &text),
+            kinds: queries.map(|query| query.kind().to_owned()).collect(),
+            findings,
             store,
             task,
             text,
@@ -210,6 +220,11 @@ impl Editor {
         let status = error.into_response().status();
         self.refusal = Some(Refusal { message, stored });
         Ok((status, Page(self)).into_response())
+    }
+
+    /// Whether a query of the text is of that kind.
+    fn asks(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|own| own == kind)
     }
 
     /// The worst of what is told.

@@ -13,6 +13,7 @@ use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, CanaryScope,
     CanaryScopePair, Id, Instant, Pair, iso_from_millis,
 };
+use crate::config::Account;
 use crate::config::AccountType::{MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::run::asked::{self, Asked};
@@ -107,18 +108,19 @@ impl Trial {
         let config = app.storage.canary_config(&store.name, &id).await?;
         let end = app.clock.now_millis() / MINUTE * MINUTE;
         let window = (iso_from_millis(end - 60 * MINUTE), iso_from_millis(end));
-        let metrics = app.account(None, MetricsStore).ok();
+        let metrics = answering(app, &config);
         let locations = metrics.map(|account| match account.recommended_locations.as_slice() {
             [] => account.locations.clone(),
             recommended => recommended.to_vec(),
         });
+        let metrics_account = metrics.map_or("", |account| account.name.as_str());
         let metrics_accounts = accounts_for(app, MetricsStore);
         let storage_accounts = accounts_for(app, ObjectStore);
         let first = |names: &[String]| names.first().cloned().unwrap_or_default();
         let applications = config.applications.as_deref().unwrap_or_default();
         Ok(Self {
             application: Field::new("application", first(applications)),
-            metrics_account: Field::new("metricsAccountName", first(&metrics_accounts)),
+            metrics_account: Field::new("metricsAccountName", metrics_account),
             storage_account: Field::new("storageAccountName", first(&storage_accounts)),
             marginal: Field::new("marginal", "75"),
             pass: Field::new("pass", "95"),
@@ -186,6 +188,23 @@ impl Trial {
             ..Admission::default()
         })
     }
+}
+
+/// The first account that answers a metric, in the order of the metrics; else the first of all.
+fn answering<'a>(app: &'a App, config: &CanaryConfig) -> Option<&'a Account> {
+    let mut accounts = app.accounts();
+    accounts.retain(|account| account.serves(MetricsStore));
+    let kind_of = |account: &Account| {
+        let source = app.metric_sources.get(&account.name)?;
+        Some(source.language().kind())
+    };
+    let queries = config.metrics.iter().flatten();
+    let mut queries = queries.filter_map(|metric| metric.query.as_ref());
+    let of_kind = queries.find_map(|query| {
+        let mut accounts = accounts.iter();
+        accounts.find(|account| kind_of(account) == Some(query.kind()))
+    });
+    of_kind.or(accounts.first()).copied()
 }
 
 /// Those that the metrics name, in their order.
