@@ -6,16 +6,16 @@ mod cost;
 mod counts;
 mod datadog;
 mod flight;
-mod grid;
-mod http;
+pub mod grid;
+pub mod http;
 mod member;
 pub mod mix;
 mod prometheus;
 pub mod promql;
 mod quoted;
-mod range;
+pub mod range;
 pub mod selection;
-mod series;
+pub mod series;
 mod shown;
 mod signalfx;
 mod stackdriver;
@@ -39,7 +39,7 @@ use crate::config::{self, Config, GoogleAccount, Source};
 use crate::error::{Error, Result};
 use crate::google::Tokens;
 
-pub use asking::too_large;
+pub use asking::{Asking, Service, too_large};
 pub use cost::padding as cost_of_padding;
 pub use member::{Member, Shape};
 use prometheus::Known;
@@ -93,7 +93,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    fn named(name: String) -> Self {
+    pub fn named(name: String) -> Self {
         Self {
             name,
             details: Map::new(),
@@ -229,8 +229,11 @@ pub fn text_of(own: &Config, request: &MetricRequest<'_>) -> Result<String> {
     }
 }
 
-/// The query of a metric, which must be of that kind.
-fn query_of_kind<'a>(
+/// The query of a metric.
+///
+/// # Errors
+/// `Invalid` when it is of another kind, or when there is none.
+pub fn query_of_kind<'a>(
     request: &MetricRequest<'a>,
     kind: &str,
 ) -> Result<&'a CanaryMetricSetQueryConfig> {

@@ -67,6 +67,7 @@ mod stand_in;
 mod stored;
 mod stores;
 mod surface;
+mod toy_source;
 mod ui;
 mod ui_configs;
 mod unheard;
