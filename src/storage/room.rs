@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use moka::future::Cache;
 use rustix::fs::statvfs;
 
 use super::Storage;
@@ -13,6 +14,9 @@ use crate::error::{Error, Result};
 /// How long a disk may take to tell its room.
 const MEASURED_IN: Duration = Duration::from_secs(1);
 
+/// How long what it told is taken for true: a look at a disk takes longer than what asks for one.
+const MEASURED_FOR: Duration = Duration::from_secs(1);
+
 /// Folders on disks of this machine.
 pub struct Disks {
     min_free: Spare,
@@ -20,6 +24,27 @@ pub struct Disks {
     database: Option<PathBuf>,
     /// Of accounts.
     accounts: IndexMap<String, PathBuf>,
+    measured: Cache<PathBuf, Measured>,
+}
+
+/// Bytes of a disk.
+#[derive(Clone, Copy)]
+struct Measured {
+    free: u64,
+    all: u64,
+}
+
+impl Measured {
+    async fn of(folder: PathBuf) -> Option<Self> {
+        let measured = tokio::task::spawn_blocking(move || statvfs(&folder));
+        // A disk of another machine may hang.
+        let measured = tokio::time::timeout(MEASURED_IN, measured).await;
+        let disk = measured.ok()?.ok()?.ok()?;
+        Some(Self {
+            free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            all: disk.f_blocks.saturating_mul(disk.f_frsize),
+        })
+    }
 }
 
 impl Disks {
@@ -32,6 +57,7 @@ impl Disks {
             min_free,
             database: database.map(Path::to_owned),
             accounts: folders.collect(),
+            measured: Cache::builder().time_to_live(MEASURED_FOR).build(),
         }
     }
 }
@@ -71,17 +97,15 @@ impl Storage {
 
     /// What cannot be measured is not refused: the store tells what is wrong with it.
     async fn check_disk(&self, of: &str, folder: &Path) -> Result<()> {
-        let folder = folder.to_owned();
-        let measured = tokio::task::spawn_blocking(move || statvfs(&folder));
-        // A disk of another machine may hang.
-        let Ok(Ok(Ok(disk))) = tokio::time::timeout(MEASURED_IN, measured).await else {
+        let measured = Measured::of(folder.to_owned());
+        let measured = self
+            .disks
+            .measured
+            .optionally_get_with_by_ref(folder, measured);
+        let Some(Measured { free, all }) = measured.await else {
             return Ok(());
         };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let least = self
-            .disks
-            .min_free
-            .of(disk.f_blocks.saturating_mul(disk.f_frsize));
+        let least = self.disks.min_free.of(all);
         if least <= free {
             return Ok(());
         }
