@@ -16,6 +16,7 @@ mod lenient;
 mod look;
 pub mod metric_set;
 pub mod names;
+pub mod near;
 pub mod number;
 mod outcome;
 pub mod reason;

@@ -5,7 +5,6 @@ mod faults;
 mod filters;
 mod groups;
 mod members;
-mod near;
 mod policy;
 mod promql;
 mod queries;

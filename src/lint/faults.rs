@@ -1,9 +1,9 @@
 //! Why a config would be refused, under the names of the lint.
 
-use super::near::slip;
 use super::text::Text;
 use super::{Code, Found};
 use crate::canary::fault::Step;
+use crate::canary::near::slip;
 use crate::canary::{CanaryConfig, Path};
 use crate::metrics::kinds;
 use crate::run::configs;

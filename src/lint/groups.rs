@@ -2,8 +2,8 @@
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::near::near;
 use super::{Code, Found, Given};
+use crate::canary::near::near;
 use crate::canary::number::number;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig, CanaryMetricConfig, Path};
 use crate::judge::policy::MetricPolicy;

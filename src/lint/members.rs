@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::near::near;
 use super::{Code, Found};
+use crate::canary::near::near;
 use crate::canary::{
     CanaryClassifierConfig, CanaryConfig, CanaryJudgeConfig, CanaryMetricConfig, Path,
 };

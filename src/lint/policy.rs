@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::near::near;
 use super::{Code, Found};
+use crate::canary::near::near;
 use crate::canary::number::number;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
 use crate::judge::policy::{Direction, Measure, MetricPolicy, NanStrategy, WORDS, unknown_doubts};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use promql_parser::label::Matcher;
 use promql_parser::parser::Expr;
 
-use super::near::near;
 use super::syntax::{self, Broken, Read};
 use super::variables::{self, IMPLICIT};
 use super::{Code, Found, Given, Severity, filters, promql, tree};
+use crate::canary::near::near;
 use crate::canary::number::number;
 use crate::canary::{
     CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, Path,

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use super::near::{near, slip};
 use super::promql::{self, Piece};
 use super::{Code, Found, syntax};
+use crate::canary::near::{near, slip};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
 use crate::metrics::promql::is_of_word;
 use crate::metrics::{Variable, variables};

@@ -2,7 +2,7 @@
 
 use super::token::Token;
 use super::{Broken, Read, marked};
-use crate::lint::near::slip;
+use crate::canary::near::slip;
 
 /// Functions and aggregations that are misspelt now and then.
 const FUNCTIONS: &str = "absent absent_over_time avg_over_time bottomk ceil changes clamp \
