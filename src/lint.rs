@@ -2,16 +2,12 @@
 
 mod code;
 mod faults;
-mod filters;
 mod groups;
 mod members;
 mod policy;
-mod promql;
 mod queries;
 mod series;
-mod syntax;
 mod text;
-mod tree;
 mod variables;
 mod wrapped;
 

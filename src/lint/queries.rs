@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use promql_parser::label::Matcher;
 use promql_parser::parser::Expr;
 
-use super::syntax::{self, Broken, Read};
-use super::variables::{self, IMPLICIT};
-use super::{Code, Found, Given, Severity, filters, promql, tree};
 use crate::canary::near::near;
+
+use super::variables::{self, IMPLICIT};
+use super::{Code, Found, Given, Severity};
 use crate::canary::number::number;
 use crate::canary::{
     CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, Path,
@@ -16,6 +16,8 @@ use crate::canary::{
 use crate::config::Config;
 use crate::error::Result;
 use crate::judge::ENOUGH_POINTS;
+use crate::metrics::promql::doubts::syntax::{self, Broken, Read};
+use crate::metrics::promql::doubts::{buckets, filters, tree};
 use crate::metrics::promql::{KIND, PREFIX, has_prefix_in_other_letters, library};
 use crate::metrics::{self, Language, MetricRequest};
 
@@ -173,7 +175,7 @@ impl Asked<'_> {
             ));
             return found;
         }
-        let is_asked_for = self.text("metricName").is_some() && promql::is_query(template);
+        let is_asked_for = self.text("metricName").is_some() && buckets::is_query(template);
         if has_prefix_in_other_letters(template) || (is_asked_for && !template.starts_with(PREFIX))
         {
             found.push(self.without_prefix(path, template));
@@ -321,7 +323,7 @@ impl Asked<'_> {
             }
             _ => format!("this is no PromQL: {place}{sentence}"),
         };
-        let fix = if is_whole && !promql::is_query(&written) {
+        let fix = if is_whole && !buckets::is_query(&written) {
             "write a whole query, or name the metric of these label matchers in 'metricName'".into()
         } else {
             broken.fix
@@ -397,7 +399,7 @@ impl Asked<'_> {
     fn query(&self, path: &Path, query: &str) -> Vec<Found> {
         let told = |code, sentence, fix: &str| Found::new(code, path.clone(), sentence, fix);
         let mut found = Vec::new();
-        if promql::is_quantile_without_le(query) {
+        if buckets::is_quantile_without_le(query) {
             found.push(told(
                 Code::QuantileWithoutLe,
                 "the buckets are summed without their label 'le', so there is no quantile"
@@ -406,7 +408,7 @@ impl Asked<'_> {
             ));
         }
         let step = self.given.step;
-        if let Some(range) = promql::beyond(query, step) {
+        if let Some(range) = buckets::beyond(query, step) {
             found.push(told(
                 Code::SharedData,
                 format!(

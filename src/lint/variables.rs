@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use super::promql::{self, Piece};
-use super::{Code, Found, syntax};
 use crate::canary::near::{near, slip};
+
+use super::{Code, Found};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
+use crate::metrics::promql::doubts::buckets::{self, Piece};
+use crate::metrics::promql::doubts::syntax;
 use crate::metrics::promql::is_of_word;
 use crate::metrics::{Variable, variables};
 
@@ -176,7 +178,7 @@ fn foreign(path: &Path, template: &str) -> Option<Found> {
     // A filter may have quotes, which would end a string of the query.
     let filtered = in_braces(template).find(|(written, name)| is_braced_of_others(written, name));
     let error = filtered.or_else(|| {
-        promql::pieces(template).find_map(|piece| {
+        buckets::pieces(template).find_map(|piece| {
             let (Piece::Code(text) | Piece::Text(text)) = piece;
             in_braces(text)
                 .chain(after_dollar(text))
@@ -206,7 +208,7 @@ fn foreign(path: &Path, template: &str) -> Option<Found> {
         }
         _ => None,
     };
-    let (written, name) = promql::pieces(template).find_map(whole)?;
+    let (written, name) = buckets::pieces(template).find_map(whole)?;
     Some(Found::new(
         Code::UnknownVariable,
         path.clone(),

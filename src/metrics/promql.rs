@@ -1,5 +1,6 @@
 //! PromQL: what is asked of a Prometheus, and how it is read, as a tree and as far as words and strings go.
 
+pub mod doubts;
 pub mod library;
 pub mod lookback;
 pub mod pointwise;

@@ -9,7 +9,7 @@ use promql_parser::parser::Expr;
 use self::fault::{Fault, is_of_syntax};
 use self::token::{Token, tokens};
 use self::words::{foreign_letter, without_meaning};
-use super::promql::unbalanced;
+use super::buckets::unbalanced;
 use crate::metrics::promql::parse;
 
 /// The first of the letters that stand for variables; no text has them.
