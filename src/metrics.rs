@@ -19,6 +19,8 @@ pub mod series;
 mod shown;
 mod signalfx;
 mod stackdriver;
+mod stand_in;
+mod strings;
 mod template;
 mod turns;
 
@@ -44,7 +46,11 @@ pub use cost::padding as cost_of_padding;
 pub use member::{Member, Shape};
 use prometheus::Known;
 pub use shown::shown_query;
-pub use template::{Variable, custom_filter, least_length, of as template_of, too_long, variables};
+pub use stand_in::{Marks, made_up, marked};
+pub use strings::{Piece, is_of_word, pieces};
+pub use template::{
+    IMPLICIT, Variable, custom_filter, least_length, of as template_of, too_long, variables,
+};
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use promql_parser::parser::Expr;
 
 use crate::canary::near::near;
 
-use super::variables::{self, IMPLICIT};
+use super::variables;
 use super::{Code, Found, Given, Severity};
 use crate::canary::number::number;
 use crate::canary::{
@@ -19,7 +19,7 @@ use crate::judge::ENOUGH_POINTS;
 use crate::metrics::promql::doubts::syntax::{self, Broken, Read};
 use crate::metrics::promql::doubts::{buckets, filters, tree};
 use crate::metrics::promql::{KIND, PREFIX, has_prefix_in_other_letters, library};
-use crate::metrics::{self, Language, MetricRequest};
+use crate::metrics::{self, IMPLICIT, Language, Marks, MetricRequest};
 
 pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = unused_templates(canary);
@@ -95,7 +95,7 @@ impl Asked<'_> {
         let path = self.template_path();
         let scopes = self.given.scopes.as_ref();
         found.extend(variables::check(&path, &template, self.metric, scopes));
-        let made_up = variables::made_up(&template);
+        let made_up = metrics::made_up(&template);
         let request = MetricRequest {
             config: self.canary,
             metric: self.metric,
@@ -126,7 +126,7 @@ impl Asked<'_> {
     /// Whether both sides send the same; why one could not be sent.
     fn equal_sides(&self, language: &dyn Language, template: &str) -> Option<Found> {
         let scopes = self.given.scopes.clone();
-        let scopes = scopes.unwrap_or_else(|| variables::made_up(template));
+        let scopes = scopes.unwrap_or_else(|| metrics::made_up(template));
         let sides = scopes.as_ref().map(|scope| self.query_of(scope));
         let path = self.template_path();
         match (sides.control, sides.experiment) {
@@ -198,7 +198,7 @@ impl Asked<'_> {
 
     /// The prefix is missing, unless there is more that is.
     fn without_prefix(&self, path: Path, template: &str) -> Found {
-        let (scope, names) = variables::marked(template);
+        let (scope, marks) = metrics::marked(template);
         let request = MetricRequest {
             config: self.canary,
             metric: self.metric,
@@ -206,7 +206,7 @@ impl Asked<'_> {
         };
         let marked = metrics::custom_filter(&request).unwrap_or_default();
         if let Read::Broken(broken) = syntax::read(after_prefix(&marked)) {
-            let sentence = named(&broken.sentence, &names);
+            let sentence = marks.named(&broken.sentence);
             return Found::new(
                 Code::BrokenQuery,
                 path,
@@ -230,7 +230,7 @@ impl Asked<'_> {
     /// The queries of both sides: in themselves, and beside each other.
     fn sides(&self, template: &str) -> Vec<Found> {
         let scopes = self.given.scopes.clone();
-        let scopes = scopes.unwrap_or_else(|| variables::made_up(template));
+        let scopes = scopes.unwrap_or_else(|| metrics::made_up(template));
         let sides = scopes.as_ref().map(|scope| self.query_of(scope));
         let path = self.template_path();
         let (control, experiment) = match (sides.control, sides.experiment) {
@@ -272,7 +272,7 @@ impl Asked<'_> {
     /// What a parser tells: of the query with its variables, and where their values are known, of
     /// that of one side.
     fn parsed(&self, path: &Path, template: &str, side: &str) -> Vec<Found> {
-        let (scope, names) = variables::marked(template);
+        let (scope, marks) = metrics::marked(template);
         let Ok(marked) = self.query_of(&scope) else {
             return Vec::new();
         };
@@ -280,28 +280,21 @@ impl Asked<'_> {
         if self.given.scopes.is_some()
             && let Read::Broken(broken) = syntax::read(side)
         {
-            return vec![self.broken(path, Code::BrokenQuery, side, &names, broken)];
+            return vec![self.broken(path, Code::BrokenQuery, side, &marks, broken)];
         }
         match read {
-            Read::Parsed(tree) => self.tree(path, template, &tree, &names),
+            Read::Parsed(tree) => self.tree(path, template, &tree, &marks),
             Read::Doubtful(broken) => {
-                vec![self.broken(path, Code::DoubtfulQuery, &marked, &names, broken)]
+                vec![self.broken(path, Code::DoubtfulQuery, &marked, &marks, broken)]
             }
             Read::Broken(broken) if self.given.scopes.is_none() => {
-                vec![self.broken(path, Code::BrokenQuery, &marked, &names, broken)]
+                vec![self.broken(path, Code::BrokenQuery, &marked, &marks, broken)]
             }
             Read::Broken(_) | Read::Unknown => Vec::new(),
         }
     }
 
-    fn broken(
-        &self,
-        path: &Path,
-        code: Code,
-        query: &str,
-        names: &[String],
-        broken: Broken,
-    ) -> Found {
+    fn broken(&self, path: &Path, code: Code, query: &str, marks: &Marks, broken: Broken) -> Found {
         let (_, written) = self.query.inline_template().unwrap_or_default();
         let is_whole = !written.starts_with(PREFIX) && self.text("metricName").is_none();
         let prefix = match written.as_str() {
@@ -313,10 +306,10 @@ impl Asked<'_> {
             .at
             .zip(prefix)
             .map_or_else(String::new, |(at, prefix)| {
-                let before = prefix + named(&query[..at], names).chars().count();
+                let before = prefix + marks.named(&query[..at]).chars().count();
                 format!("at letter {}, ", before + 1)
             });
-        let sentence = named(&broken.sentence, names);
+        let sentence = marks.named(&broken.sentence);
         let told = match code {
             Code::DoubtfulQuery => {
                 format!("Prometheus refuses it, though another database may not: {place}{sentence}")
@@ -331,7 +324,7 @@ impl Asked<'_> {
         Found::new(code, path.clone(), told, fix)
     }
 
-    fn tree(&self, path: &Path, template: &str, tree: &Expr, names: &[String]) -> Vec<Found> {
+    fn tree(&self, path: &Path, template: &str, tree: &Expr, marks: &Marks) -> Vec<Found> {
         let told = |code, sentence, fix: &str| Found::new(code, path.clone(), sentence, fix);
         let mut found = Vec::new();
         if let Some(counter) = tree::bare_counter(tree) {
@@ -353,11 +346,8 @@ impl Asked<'_> {
                 "write the share, such as 0.95 for the 95th percentile",
             ));
         }
-        let apart = self.tell_apart(template, names);
-        let is_apart = |matcher: &Matcher| {
-            let marks = matcher.value.chars().filter_map(syntax::marked);
-            marks.into_iter().any(|number| apart.contains(&number))
-        };
+        let apart = self.tell_apart(template, marks);
+        let is_apart = |matcher: &Matcher| matcher.value.contains(&apart[..]);
         if let Some(label) = tree::kept_labels(tree, &is_apart).into_iter().next() {
             found.push(told(
                 Code::KeptLabel,
@@ -371,29 +361,21 @@ impl Asked<'_> {
         found
     }
 
-    /// The numbers of the variables that differ between the sides, as far as it is known.
-    fn tell_apart(&self, template: &str, names: &[String]) -> Vec<usize> {
-        let differ: Vec<&str> = match &self.given.scopes {
-            Some(scopes) => {
-                let value = |scope: &CanaryScope, name: &str| match name {
-                    "scope" => scope.scope.clone(),
-                    "location" => scope.location.clone(),
-                    name => scope.extended_scope_params.as_ref()?.get(name).cloned(),
-                };
-                let names = names.iter().map(String::as_str);
-                names
-                    .filter(|name| value(&scopes.control, name) != value(&scopes.experiment, name))
-                    .collect()
-            }
-            None if metrics::variables(template).all(|variable| variable.name != "scope") => {
-                let names = names.iter().map(String::as_str);
-                names.filter(|name| !IMPLICIT.contains(name)).collect()
-            }
-            None => vec!["scope"],
+    /// The marks of the variables that differ between the sides, as far as it is known.
+    fn tell_apart(&self, template: &str, marks: &Marks) -> Vec<char> {
+        let Some(scopes) = &self.given.scopes else {
+            let has_scope = metrics::variables(template).any(|variable| variable.name == "scope");
+            return marks.of(|name| match has_scope {
+                true => name == "scope",
+                false => !IMPLICIT.contains(&name),
+            });
         };
-        let numbered = names.iter().enumerate();
-        let apart = numbered.filter(|(_, name)| differ.contains(&name.as_str()));
-        apart.map(|(number, _)| number).collect()
+        let value = |scope: &CanaryScope, name: &str| match name {
+            "scope" => scope.scope.clone(),
+            "location" => scope.location.clone(),
+            name => scope.extended_scope_params.as_ref()?.get(name).cloned(),
+        };
+        marks.of(|name| value(&scopes.control, name) != value(&scopes.experiment, name))
     }
 
     fn query(&self, path: &Path, query: &str) -> Vec<Found> {
@@ -493,18 +475,6 @@ fn after_prefix(query: &str) -> &str {
         Some((prefix, query)) if prefix.trim_end().eq_ignore_ascii_case("promql") => query,
         _ => query,
     }
-}
-
-/// A text in which variables have their names again.
-fn named(text: &str, names: &[String]) -> String {
-    let mut told = String::new();
-    for letter in text.chars() {
-        match syntax::marked(letter).and_then(|number| names.get(number)) {
-            Some(name) => told.extend(["${", name, "}"]),
-            None => told.push(letter),
-        }
-    }
-    told
 }
 
 fn unused_templates(canary: &CanaryConfig) -> Vec<Found> {

@@ -2,19 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
-
 use crate::canary::near::{near, slip};
 
 use super::{Code, Found};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
-use crate::metrics::promql::doubts::buckets::{self, Piece};
-use crate::metrics::promql::doubts::syntax;
-use crate::metrics::promql::is_of_word;
-use crate::metrics::{Variable, variables};
-
-/// What the request gives without being asked to.
-pub const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
+use crate::metrics::{IMPLICIT, Piece, Variable, is_of_word, pieces, variables};
 
 /// Of a template that stands at `path`.
 pub fn check(
@@ -32,50 +24,6 @@ pub fn check(
         });
     }
     found
-}
-
-/// Values that differ between the sides, for everything that a template asks for.
-pub fn made_up(template: &str) -> Pair<CanaryScope> {
-    let sides = Pair {
-        control: "control",
-        experiment: "experiment",
-    };
-    sides.map(|side| {
-        filled(template, |name| match name {
-            "scope" => side.to_owned(),
-            name => format!("{side}-{name}"),
-        })
-    })
-}
-
-/// A letter for every variable that is filled in from outside, and their names: the scope and the
-/// location come first.
-pub fn marked(template: &str) -> (CanaryScope, Vec<String>) {
-    let mut names = Vec::new();
-    let scope = filled(template, |name| {
-        let mark = syntax::mark(names.len());
-        names.push(name.to_owned());
-        mark.map(String::from).unwrap_or_default()
-    });
-    (scope, names)
-}
-
-fn filled(template: &str, mut value: impl FnMut(&str) -> String) -> CanaryScope {
-    let own = ["scope", "location"];
-    let [scope, location] = own.map(|name| Some(value(name)));
-    let mut params = IndexMap::new();
-    for variable in variables(template) {
-        let name = variable.name;
-        if variable.default.is_none() && !own.contains(&name) && !params.contains_key(name) {
-            params.insert(name.to_owned(), value(name));
-        }
-    }
-    CanaryScope {
-        scope,
-        location,
-        extended_scope_params: Some(params),
-        ..CanaryScope::default()
-    }
 }
 
 fn unknown(path: &Path, variable: Variable<'_>) -> Option<Found> {
@@ -178,7 +126,7 @@ fn foreign(path: &Path, template: &str) -> Option<Found> {
     // A filter may have quotes, which would end a string of the query.
     let filtered = in_braces(template).find(|(written, name)| is_braced_of_others(written, name));
     let error = filtered.or_else(|| {
-        buckets::pieces(template).find_map(|piece| {
+        pieces(template).find_map(|piece| {
             let (Piece::Code(text) | Piece::Text(text)) = piece;
             in_braces(text)
                 .chain(after_dollar(text))
@@ -208,7 +156,7 @@ fn foreign(path: &Path, template: &str) -> Option<Found> {
         }
         _ => None,
     };
-    let (written, name) = buckets::pieces(template).find_map(whole)?;
+    let (written, name) = pieces(template).find_map(whole)?;
     Some(Found::new(
         Code::UnknownVariable,
         path.clone(),

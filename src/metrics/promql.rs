@@ -8,6 +8,7 @@ pub mod query;
 
 use promql_parser::parser::{self, Expr};
 
+use super::strings::{is_closed, is_of_word};
 use super::{Doubt, Language, Member, MetricRequest, query_of_kind};
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::Config;
@@ -91,10 +92,6 @@ pub fn has_prefix_in_other_letters(template: &str) -> bool {
     !template.starts_with(PREFIX) && begin.trim_end().eq_ignore_ascii_case("promql")
 }
 
-pub fn is_of_word(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '_' | ':' | '.')
-}
-
 /// The query without strings and comments; blanks are kept only between words.
 pub fn bare(query: &str) -> String {
     let mut bare = String::new();
@@ -103,7 +100,7 @@ pub fn bare(query: &str) -> String {
     while let Some(character) = characters.next() {
         match character {
             '"' | '\'' | '`' => {
-                skip_string(&mut characters, character);
+                is_closed(&mut characters, character);
                 bare.push(character);
             }
             '#' => {
@@ -121,15 +118,4 @@ pub fn bare(query: &str) -> String {
         }
     }
     bare
-}
-
-fn skip_string(characters: &mut std::str::Chars<'_>, quote: char) {
-    while let Some(character) = characters.next() {
-        if character == quote {
-            return;
-        }
-        if character == '\\' && quote != '`' {
-            characters.next();
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! The query of a metric for those who read its config: variables stand where a scope fills them in.
 
+use super::stand_in::filled;
 use super::template::{self, variables};
 use super::{MetricRequest, text_of};
-use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
+use crate::canary::{CanaryConfig, CanaryMetricConfig};
 use crate::config::Config;
 use crate::error::Result;
 
@@ -17,16 +18,7 @@ pub fn shown_query(
 ) -> Result<String> {
     let text = template::of(canary, metric)?.unwrap_or_default();
     let variables = variables(&text).map(|variable| variable.name);
-    let scope = CanaryScope {
-        scope: Some(stands_for_itself("scope")),
-        location: Some(stands_for_itself("location")),
-        extended_scope_params: Some(
-            variables
-                .map(|name| (name.to_owned(), stands_for_itself(name)))
-                .collect(),
-        ),
-        ..CanaryScope::default()
-    };
+    let scope = filled(variables, stands_for_itself);
     let request = MetricRequest {
         config: canary,
         metric,

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// configuration says.
 const MAX_EXPANDED_BYTES: usize = 1 << 20;
 
+/// What the request gives without being asked to.
+pub const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
+
 /// The expanded template of a metric, inline or named; empty without one.
 pub fn custom_filter(request: &MetricRequest<'_>) -> Result<String> {
     match of(request.config, request.metric)? {

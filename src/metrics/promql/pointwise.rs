@@ -1,7 +1,8 @@
 //! Whether what a query gives for a time is the same whatever range was asked for, and settled
 //! once that time has passed.
 
-use crate::metrics::promql::{bare, is_of_word};
+use crate::metrics::promql::bare;
+use crate::metrics::strings::is_of_word;
 
 /// Functions and aggregations whose value at a time depends on that time only; and what may stand
 /// before a parenthesis beside them. What is not listed is not trusted: servers have functions of

@@ -1,7 +1,8 @@
 //! What can be told of PromQL without a Prometheus.
 
 use crate::canary::number::duration;
-use crate::metrics::promql::{bare, is_of_word, lookback};
+use crate::metrics::promql::{bare, lookback};
+use crate::metrics::strings::is_of_word;
 
 /// Between two sides of an operation.
 const OF_MATCHING: [&str; 7] = [
@@ -22,84 +23,6 @@ const DEEPEST: usize = 16;
 pub fn is_query(template: &str) -> bool {
     let plain = template.replace("${", "").replace('}', "");
     bare(&plain).contains(['(', '[', '{'])
-}
-
-/// A part of a query.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Piece<'a> {
-    Code(&'a str),
-    /// Without its quotes.
-    Text(&'a str),
-}
-
-/// Strings and what stands between them, without comments.
-pub fn pieces(query: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = query;
-    let mut quote = None;
-    std::iter::from_fn(move || {
-        if let Some(quote) = quote.take() {
-            let mut letters = rest.chars();
-            let closing = usize::from(is_closed(&mut letters, quote));
-            let (text, after) = (rest, letters.as_str());
-            rest = after;
-            return Some(Piece::Text(&text[..text.len() - after.len() - closing]));
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let end = rest.find(['"', '\'', '`', '#']).unwrap_or(rest.len());
-        let (code, after) = rest.split_at(end);
-        quote = after.chars().next().filter(|letter| *letter != '#');
-        rest = match after.strip_prefix('#') {
-            Some(comment) => comment.split_once('\n').map_or("", |(_, after)| after),
-            None => after.get(1..).unwrap_or_default(),
-        };
-        Some(Piece::Code(code))
-    })
-}
-
-/// The bracket or quote that is not closed, or closes nothing, and how many bytes stand before it.
-pub fn unbalanced(query: &str) -> Option<(usize, String)> {
-    let mut open = Vec::new();
-    let mut letters = query.chars();
-    loop {
-        let at = query.len() - letters.as_str().len();
-        let Some(letter) = letters.next() else { break };
-        match letter {
-            '"' | '\'' | '`' if !is_closed(&mut letters, letter) => {
-                return Some((at, format!("the quote {letter} is not closed")));
-            }
-            '#' => {
-                letters.by_ref().find(|letter| *letter == '\n');
-            }
-            '(' => open.push((at, letter, ')')),
-            '[' => open.push((at, letter, ']')),
-            '{' => open.push((at, letter, '}')),
-            ')' | ']' | '}' => match open.pop() {
-                Some((_, _, wanted)) if wanted == letter => {}
-                Some((_, begun, _)) => {
-                    let sentence = format!("'{letter}' stands where '{begun}' is to be closed");
-                    return Some((at, sentence));
-                }
-                None => return Some((at, format!("'{letter}' closes nothing"))),
-            },
-            _ => {}
-        }
-    }
-    let (at, begun, _) = open.pop()?;
-    Some((at, format!("'{begun}' is not closed")))
-}
-
-fn is_closed(letters: &mut std::str::Chars<'_>, quote: char) -> bool {
-    while let Some(letter) = letters.next() {
-        if letter == quote {
-            return true;
-        }
-        if letter == '\\' && quote != '`' {
-            letters.next();
-        }
-    }
-    false
 }
 
 /// A quantile of classic buckets that were summed without their limits has none.
@@ -238,44 +161,6 @@ mod tests {
         ];
         for (template, expected) in cases {
             assert_eq!(is_query(template), expected, "{template}");
-        }
-    }
-
-    #[test]
-    fn strings_are_told_from_what_stands_between_them() {
-        let query = r#"m{a="b\"c",d=''} # e "f"
-+ `\` "g"#;
-        let expected = [
-            Piece::Code("m{a="),
-            Piece::Text("b\\\"c"),
-            Piece::Code(",d="),
-            Piece::Text(""),
-            Piece::Code("} "),
-            Piece::Code("+ "),
-            Piece::Text("\\"),
-            Piece::Code(" "),
-            Piece::Text("g"),
-        ];
-        assert_eq!(pieces(query).collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn what_is_open_must_be_closed() {
-        let cases = [
-            ("sum(rate(m{a=\"(\"}[1m]))", None),
-            ("m{a='\\'',b=`\\`} # )", None),
-            ("sum(rate(m[1m])", Some((3, "'(' is not closed"))),
-            (
-                "sum(rate(m[1m)])",
-                Some((13, "')' stands where '[' is to be closed")),
-            ),
-            ("m)", Some((1, "')' closes nothing"))),
-            ("m{a=\"b}", Some((4, "the quote \" is not closed"))),
-        ];
-        for (query, expected) in cases {
-            let found = unbalanced(query);
-            let found = found.as_ref().map(|(at, told)| (*at, told.as_str()));
-            assert_eq!(found, expected, "{query}");
         }
     }
 

@@ -9,11 +9,9 @@ use promql_parser::parser::Expr;
 use self::fault::{Fault, is_of_syntax};
 use self::token::{Token, tokens};
 use self::words::{foreign_letter, without_meaning};
-use super::buckets::unbalanced;
 use crate::metrics::promql::parse;
-
-/// The first of the letters that stand for variables; no text has them.
-const FIRST_MARK: u32 = 0xF_0000;
+use crate::metrics::stand_in::number_of;
+use crate::metrics::strings::is_closed;
 
 /// The first marks are those of the scope and the location: whoever writes `version=${scope}` has
 /// forgotten quotes.
@@ -39,18 +37,6 @@ const MEANINGS: [&str; 13] = [
 /// With more of them, or in larger queries, there are too many ways to read one.
 const MOST_VARIABLES: usize = 3;
 const MOST_BYTES: usize = 4_000;
-
-/// The letter that stands for the variable of that number.
-pub fn mark(number: usize) -> Option<char> {
-    let number = u32::try_from(number).ok()?;
-    char::from_u32(FIRST_MARK.checked_add(number)?)
-}
-
-/// The number of the variable that a letter stands for.
-pub fn marked(letter: char) -> Option<usize> {
-    let number = u32::from(letter).checked_sub(FIRST_MARK)?;
-    usize::try_from(number).ok()
-}
 
 /// What a query with marks for its variables is.
 #[derive(Debug)]
@@ -129,11 +115,45 @@ fn not_closed(query: &str) -> Option<Broken> {
     Some(Broken::new(sentence, fix, Some(at)))
 }
 
+/// The bracket or quote that is not closed, or closes nothing, and how many bytes stand before it.
+fn unbalanced(query: &str) -> Option<(usize, String)> {
+    let mut open = Vec::new();
+    let mut letters = query.chars();
+    loop {
+        let at = query.len() - letters.as_str().len();
+        let Some(letter) = letters.next() else { break };
+        match letter {
+            '"' | '\'' | '`' if !is_closed(&mut letters, letter) => {
+                return Some((at, format!("the quote {letter} is not closed")));
+            }
+            '#' => {
+                letters.by_ref().find(|letter| *letter == '\n');
+            }
+            '(' => open.push((at, letter, ')')),
+            '[' => open.push((at, letter, ']')),
+            '{' => open.push((at, letter, '}')),
+            ')' | ']' | '}' => match open.pop() {
+                Some((_, _, wanted)) if wanted == letter => {}
+                Some((_, begun, _)) => {
+                    let sentence = format!("'{letter}' stands where '{begun}' is to be closed");
+                    return Some((at, sentence));
+                }
+                None => return Some((at, format!("'{letter}' closes nothing"))),
+            },
+            _ => {}
+        }
+    }
+    let (at, begun, _) = open.pop()?;
+    Some((at, format!("'{begun}' is not closed")))
+}
+
 /// The marks there, each once.
 fn outside_strings(query: &str, tokens: &[Token]) -> Vec<char> {
     let code = tokens.iter().filter(|token| !token.is_string);
     let letters = code.flat_map(|token| query[token.start..token.end].chars());
-    let mut found: Vec<char> = letters.filter(|letter| marked(*letter).is_some()).collect();
+    let mut found: Vec<char> = letters
+        .filter(|letter| number_of(*letter).is_some())
+        .collect();
     found.sort_unstable();
     found.dedup();
     found
@@ -151,7 +171,7 @@ fn meanings(variables: &[char], mut way: usize) -> Vec<(char, &'static str)> {
 }
 
 fn meanings_of(variable: char) -> &'static [&'static str] {
-    if marked(variable).is_some_and(|number| number < NAMES) {
+    if number_of(variable).is_some_and(|number| number < NAMES) {
         &MEANINGS[..MEANINGS.len() - 1]
     } else {
         &MEANINGS
@@ -189,6 +209,7 @@ impl Filled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::stand_in::mark;
 
     /// `%` stands for a variable, `§` for the scope.
     fn read_of(query: &str) -> Read {
@@ -394,5 +415,25 @@ mod tests {
         }
         let large = format!("x{}", "+x".repeat(10_000));
         assert!(matches!(read(&large), Read::Unknown));
+    }
+
+    #[test]
+    fn what_is_open_must_be_closed() {
+        let cases = [
+            ("sum(rate(m{a=\"(\"}[1m]))", None),
+            ("m{a='\\'',b=`\\`} # )", None),
+            ("sum(rate(m[1m])", Some((3, "'(' is not closed"))),
+            (
+                "sum(rate(m[1m)])",
+                Some((13, "')' stands where '[' is to be closed")),
+            ),
+            ("m)", Some((1, "')' closes nothing"))),
+            ("m{a=\"b}", Some((4, "the quote \" is not closed"))),
+        ];
+        for (query, expected) in cases {
+            let found = unbalanced(query);
+            let found = found.as_ref().map(|(at, told)| (*at, told.as_str()));
+            assert_eq!(found, expected, "{query}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! The place where a query ceases to be one, which its parser does not tell.
 
 use super::token::{Token, tokens};
-use super::{Broken, Filled, Read, marked};
-use crate::metrics::promql::{is_of_word, parse};
+use super::{Broken, Filled, Read};
+use crate::metrics::promql::parse;
+use crate::metrics::stand_in::number_of;
+use crate::metrics::strings::is_of_word;
 
 /// How much is shown of what stands before a fault.
 const SHOWN: usize = 32;
@@ -77,7 +79,7 @@ impl Fault {
         };
         let is_operand = |text: &str| {
             text.starts_with(|letter: char| {
-                is_of_word(letter) || marked(letter).is_some() || "\"'`({".contains(letter)
+                is_of_word(letter) || number_of(letter).is_some() || "\"'`({".contains(letter)
             })
         };
         let last = tokens.iter().rfind(|token| token.end <= self.start);

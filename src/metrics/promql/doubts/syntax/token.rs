@@ -1,6 +1,6 @@
 //! A query as far as words, strings and signs go, whether it can be parsed or not.
 
-use crate::metrics::promql::is_of_word;
+use crate::metrics::strings::is_of_word;
 
 /// A word, a string, or a sign.
 #[derive(Clone, Copy, Debug)]

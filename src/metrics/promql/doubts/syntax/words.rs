@@ -1,8 +1,9 @@
 //! Words that mean nothing, and letters that no query has.
 
 use super::token::Token;
-use super::{Broken, Read, marked};
+use super::{Broken, Read};
 use crate::canary::near::slip;
+use crate::metrics::stand_in::number_of;
 
 /// Functions and aggregations that are misspelt now and then.
 const FUNCTIONS: &str = "absent absent_over_time avg_over_time bottomk ceil changes clamp \
@@ -51,8 +52,9 @@ pub fn without_meaning(wrong: &str) -> Read {
 
 /// Letters that stand outside of strings in no query; most come from a word processor.
 pub fn foreign_letter(query: &str, tokens: &[Token]) -> Option<Broken> {
-    let is_foreign =
-        |letter: char| !letter.is_ascii() && !letter.is_alphanumeric() && marked(letter).is_none();
+    let is_foreign = |letter: char| {
+        !letter.is_ascii() && !letter.is_alphanumeric() && number_of(letter).is_none()
+    };
     let mut code = tokens.iter().filter(|token| !token.is_string);
     let (at, letter) = code.find_map(|token| {
         let mut letters = query[token.start..token.end].char_indices();
