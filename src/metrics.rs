@@ -8,6 +8,7 @@ mod datadog;
 mod flight;
 pub mod grid;
 pub mod http;
+pub mod library;
 mod member;
 pub mod mix;
 mod prometheus;
@@ -77,6 +78,20 @@ pub trait Language: Send + Sync {
     /// # Errors
     /// `Invalid` when there is nothing that could be sent.
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String>;
+
+    /// The texts of a query with variables in them, each with its member; with none for the template.
+    ///
+    /// # Errors
+    /// `Invalid` when the template that it names is not there.
+    fn written(&self, request: &MetricRequest<'_>) -> Result<Vec<(&'static str, String)>> {
+        let template = template_of(request.config, request.metric)?;
+        Ok(template.map(|text| ("", text)).into_iter().collect())
+    }
+
+    /// Those of serin's library that its queries can name.
+    fn templates(&self) -> Vec<library::Template> {
+        Vec::new()
+    }
 
     /// Whether a query with the old member `customFilter` is refused, as Kayenta does.
     fn refuses_custom_filter(&self) -> bool {

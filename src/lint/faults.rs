@@ -90,7 +90,7 @@ fn fix(code: Code) -> &'static str {
         Code::DuplicateMetric => "give each metric a name of its own",
         Code::NoMetricName => "give the metric a name",
         Code::NoQuery => "add a query, as in {\"type\": \"prometheus\", …}",
-        Code::MisspeltSource => "write the type of its source, as 'prometheus'",
+        Code::MisspeltSource => "write the type of its source, as 'prometheus' or 'datadog'",
         Code::OtherSource => "query what serin reads, or judge by this config elsewhere",
         Code::NoScopeName => "add \"scopeName\": \"default\"",
         Code::NoWeights => {

@@ -18,8 +18,8 @@ use crate::error::Result;
 use crate::judge::ENOUGH_POINTS;
 use crate::metrics::promql::doubts::syntax::{self, Broken, Read};
 use crate::metrics::promql::doubts::{buckets, filters, tree};
-use crate::metrics::promql::{KIND, PREFIX, has_prefix_in_other_letters, library};
-use crate::metrics::{self, IMPLICIT, Language, Marks, MetricRequest};
+use crate::metrics::promql::{KIND, PREFIX, has_prefix_in_other_letters};
+use crate::metrics::{self, IMPLICIT, Language, Marks, MetricRequest, library};
 
 pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = unused_templates(canary);
@@ -87,46 +87,44 @@ impl Asked<'_> {
     /// Of a language that is not read as a tree.
     fn check_other(&self, language: &dyn Language) -> Vec<Found> {
         let mut found: Vec<Found> = self.shadowed().into_iter().collect();
-        let Ok(template) = metrics::template_of(self.canary, self.metric) else {
+        let mut request = MetricRequest {
+            config: self.canary,
+            metric: self.metric,
+            scope: &CanaryScope::default(),
+        };
+        let Ok(written) = language.written(&request) else {
             found.push(self.unknown_template());
             return found;
         };
-        let template = template.unwrap_or_default();
-        let path = self.template_path();
         let scopes = self.given.scopes.as_ref();
-        found.extend(variables::check(&path, &template, self.metric, scopes));
-        let made_up = metrics::made_up(&template);
-        let request = MetricRequest {
-            config: self.canary,
-            metric: self.metric,
-            scope: &scopes.unwrap_or(&made_up).control,
-        };
+        for (member, text) in &written {
+            let path = self.place(member);
+            found.extend(variables::check(&path, text, self.metric, scopes));
+        }
+        let written: Vec<String> = written.into_iter().map(|(_, text)| text).collect();
+        let written = written.join("\n");
+        let made_up = metrics::made_up(&written);
+        request.scope = &scopes.unwrap_or(&made_up).control;
         let doubts = language.doubts(&request).into_iter();
         found.extend(doubts.map(|doubt| {
-            let (code, path) = (
-                if doubt.is_broken {
-                    Code::BrokenQuery
-                } else {
-                    Code::DoubtfulQuery
-                },
-                match doubt.member {
-                    "" => path.clone(),
-                    member => self.path.clone().member(member),
-                },
-            );
-            Found::new(code, path, doubt.sentence, doubt.fix)
+            let code = if doubt.is_broken {
+                Code::BrokenQuery
+            } else {
+                Code::DoubtfulQuery
+            };
+            Found::new(code, self.place(doubt.member), doubt.sentence, doubt.fix)
         }));
         let is_broken = found.iter().any(|found| found.severity == Severity::Error);
         if !is_broken {
-            found.extend(self.equal_sides(language, &template));
+            found.extend(self.equal_sides(language, &written));
         }
         found
     }
 
     /// Whether both sides send the same; why one could not be sent.
-    fn equal_sides(&self, language: &dyn Language, template: &str) -> Option<Found> {
+    fn equal_sides(&self, language: &dyn Language, written: &str) -> Option<Found> {
         let scopes = self.given.scopes.clone();
-        let scopes = scopes.unwrap_or_else(|| metrics::made_up(template));
+        let scopes = scopes.unwrap_or_else(|| metrics::made_up(written));
         let sides = scopes.as_ref().map(|scope| self.query_of(scope));
         let path = self.template_path();
         match (sides.control, sides.experiment) {
@@ -365,9 +363,12 @@ impl Asked<'_> {
     fn tell_apart(&self, template: &str, marks: &Marks) -> Vec<char> {
         let Some(scopes) = &self.given.scopes else {
             let has_scope = metrics::variables(template).any(|variable| variable.name == "scope");
-            return marks.of(|name| match has_scope {
-                true => name == "scope",
-                false => !IMPLICIT.contains(&name),
+            return marks.of(|name| {
+                if has_scope {
+                    name == "scope"
+                } else {
+                    !IMPLICIT.contains(&name)
+                }
             });
         };
         let value = |scope: &CanaryScope, name: &str| match name {
@@ -417,17 +418,28 @@ impl Asked<'_> {
     fn unknown_template(&self) -> Found {
         let name = self.text("customFilterTemplate").unwrap_or_default();
         let library = library::all();
+        let of_name = library.iter().find(|template| template.name == name);
         let own = self
             .canary
             .templates
             .iter()
             .flat_map(indexmap::IndexMap::keys);
-        let library = library.iter().map(|template| &template.name);
+        let library = library.iter();
+        let library = library.filter(|template| template.kind == self.query.kind());
+        let library = library.map(|template| &template.name);
         let known: Vec<&str> = own.chain(library).map(String::as_str).collect();
         Found::new(
             Code::UnknownTemplate,
             self.path.clone().member("customFilterTemplate"),
-            format!("there is no template '{name}', neither in the config nor in serin's library"),
+            match of_name {
+                Some(other) => format!(
+                    "template '{name}' of serin's library is for queries of type '{}'",
+                    other.kind
+                ),
+                None => format!(
+                    "there is no template '{name}', neither in the config nor in serin's library"
+                ),
+            },
             match near(&name, &known) {
                 Some(meant) => format!("write '{meant}'"),
                 None => "add it to the config's templates".to_owned(),
@@ -443,6 +455,14 @@ impl Asked<'_> {
              have a resourceType",
             "add a template, as in \"customInlineTemplate\": \"version=\\\"${scope}\\\"\"",
         )
+    }
+
+    /// Where a member stands; none is that of the template.
+    fn place(&self, member: &str) -> Path {
+        match member {
+            "" => self.template_path(),
+            member => self.path.clone().member(member),
+        }
     }
 
     /// Where the text of the template stands.

@@ -1,6 +1,7 @@
 //! Series from Datadog: its time series API, v1 as Kayenta asks it, and v2 with formulas.
 
 mod answer;
+mod library;
 mod query;
 
 use std::sync::Arc;

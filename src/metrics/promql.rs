@@ -1,13 +1,14 @@
 //! PromQL: what is asked of a Prometheus, and how it is read, as a tree and as far as words and strings go.
 
 pub mod doubts;
-pub mod library;
+mod library;
 pub mod lookback;
 pub mod pointwise;
 pub mod query;
 
 use promql_parser::parser::{self, Expr};
 
+use super::library::Template;
 use super::strings::{is_closed, is_of_word};
 use super::{Doubt, Language, Member, MetricRequest, query_of_kind};
 use crate::canary::CanaryMetricSetQueryConfig;
@@ -50,6 +51,10 @@ impl Language for PromQl {
 
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {
         query::build(request, &own.sources.prometheus.scope_label)
+    }
+
+    fn templates(&self) -> Vec<Template> {
+        library::templates()
     }
 
     fn refuses_custom_filter(&self) -> bool {

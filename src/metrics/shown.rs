@@ -1,9 +1,9 @@
 //! The query of a metric for those who read its config: variables stand where a scope fills them in.
 
-use super::stand_in::filled;
-use super::template::{self, variables};
-use super::{MetricRequest, text_of};
-use crate::canary::{CanaryConfig, CanaryMetricConfig};
+use super::stand_in::marked_by;
+use super::template::variables;
+use super::{MetricRequest, language, of_other_source, query_of};
+use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
 use crate::config::Config;
 use crate::error::Result;
 
@@ -16,21 +16,21 @@ pub fn shown_query(
     canary: &CanaryConfig,
     metric: &CanaryMetricConfig,
 ) -> Result<String> {
-    let text = template::of(canary, metric)?.unwrap_or_default();
-    let variables = variables(&text).map(|variable| variable.name);
-    let scope = filled(variables, stands_for_itself);
-    let request = MetricRequest {
+    let mut request = MetricRequest {
         config: canary,
         metric,
-        scope: &scope,
+        scope: &CanaryScope::default(),
     };
-    let text = text_of(config, &request)?;
+    let kind = query_of(&request)?.kind();
+    let language = language(kind).ok_or_else(|| of_other_source(&request, kind))?;
+    let written = language.written(&request)?;
+    let variables = written.iter().flat_map(|(_, text)| variables(text));
+    // A letter ends no quotes and no braces, as `${scope}` would.
+    let (scope, marks) = marked_by(variables.map(|variable| variable.name));
+    request.scope = &scope;
+    let text = language.text(config, &request)?;
     // Outside of templates nothing has taken the escape away.
-    Ok(text.replace("$${", "${"))
-}
-
-fn stands_for_itself(variable: &str) -> String {
-    format!("$${{{variable}}}")
+    Ok(marks.named(&text.replace("$${", "${")))
 }
 
 #[cfg(test)]
@@ -43,9 +43,13 @@ mod tests {
     use crate::config::{LoadOptions, load_from};
 
     fn shown(query: Value) -> String {
+        shown_of("prometheus", query)
+    }
+
+    fn shown_of(kind: &str, query: Value) -> String {
         let loaded = load_from(&LoadOptions::default(), &BTreeMap::new()).unwrap();
         let mut query = query;
-        query["type"] = "prometheus".into();
+        query["type"] = kind.into();
         let canary: CanaryConfig = serde_json::from_value(json!({
             "templates": {"version": "version=\"${scope}\",zone=\"${zone:-a}\""},
             "metrics": [{"name": "m", "query": query}],
@@ -77,6 +81,36 @@ mod tests {
         ];
         for (query, expected) in cases {
             assert_eq!(shown(query.clone()), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn variables_stay_where_a_value_could_end_what_is_around_them() {
+        let cases = [
+            (
+                "datadog",
+                json!({"customInlineTemplate": "sum:a{v:${scope},e:${env:-*}}.as_rate()"}),
+                "sum:a{v:${scope},e:${env}}.as_rate()",
+            ),
+            ("datadog", json!({"metricName": "avg:m"}), "avg:m{${scope}}"),
+            (
+                "datadog",
+                json!({"apiVersion": "v2", "formula": "a / 2", "queries": {"a": "sum:a{v:${scope},e:${env}}"}}),
+                "a / 2; a = sum:a{v:${scope},e:${env}}",
+            ),
+            (
+                "signalfx",
+                json!({"metricName": "m"}),
+                "data('m', filter=filter('scope', '${scope}')).mean(by=['scope']).publish()",
+            ),
+            (
+                "stackdriver",
+                json!({"metricType": "m", "resourceType": "gae_app"}),
+                "metric.type=\"m\" AND resource.type=gae_app AND project= AND resource.labels.version_id=${scope}",
+            ),
+        ];
+        for (kind, query, expected) in cases {
+            assert_eq!(shown_of(kind, query.clone()), expected, "{query}");
         }
     }
 }

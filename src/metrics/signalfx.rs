@@ -1,6 +1,7 @@
 //! Series from SignalFx, which is Splunk Observability: a SignalFlow program, answered by server-sent events.
 
 mod events;
+mod library;
 mod program;
 
 use std::sync::Arc;

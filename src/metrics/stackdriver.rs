@@ -2,6 +2,7 @@
 
 mod answer;
 mod filter;
+mod library;
 
 use std::sync::Arc;
 

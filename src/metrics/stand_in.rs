@@ -25,8 +25,13 @@ pub fn made_up(template: &str) -> Pair<CanaryScope> {
 /// A letter for every variable that is filled in from outside: those of the scope and the location
 /// come first.
 pub fn marked(template: &str) -> (CanaryScope, Marks) {
+    marked_by(wanted(template))
+}
+
+/// The same for variables of those names.
+pub fn marked_by<'a>(names: impl Iterator<Item = &'a str>) -> (CanaryScope, Marks) {
     let mut marks = Vec::new();
-    let scope = filled(wanted(template), |name| {
+    let scope = filled(names, |name| {
         let mark = mark(marks.len());
         marks.extend(mark.map(|mark| (mark, name.to_owned())));
         mark.map(String::from).unwrap_or_default()
@@ -41,7 +46,7 @@ fn wanted(template: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The scope, the location and those names, each with its value.
-pub fn filled<'a>(
+fn filled<'a>(
     names: impl Iterator<Item = &'a str>,
     mut value: impl FnMut(&str) -> String,
 ) -> CanaryScope {
@@ -69,7 +74,7 @@ impl Marks {
     pub fn named(&self, text: &str) -> String {
         let mut told = String::new();
         for letter in text.chars() {
-            match self.0.iter().find(|(mark, _)| *mark == letter) {
+            match number_of(letter).and_then(|number| self.0.get(number)) {
                 Some((_, name)) => told.extend(["${", name, "}"]),
                 None => told.push(letter),
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::MetricRequest;
-use super::promql::{self, library};
+use super::{library, promql};
 use crate::canary::{CanaryConfig, CanaryMetricConfig};
 use crate::error::{Error, Result};
 
@@ -41,7 +41,7 @@ pub fn of(config: &CanaryConfig, metric: &CanaryMetricConfig) -> Result<Option<S
     let name = query.text("customFilterTemplate");
     let template = match (query.inline_template(), name) {
         (Some((_, template)), _) => template,
-        (None, Some(name)) if !name.is_empty() => named(config, &name)?,
+        (None, Some(name)) if !name.is_empty() => named(config, query.kind(), &name)?,
         (None, _) => return Ok(None),
     };
     // Kayenta's engine wants `${` escaped in what it stores, so both spellings come in.
@@ -49,13 +49,13 @@ pub fn of(config: &CanaryConfig, metric: &CanaryMetricConfig) -> Result<Option<S
 }
 
 /// The config's own templates come first: one may have the name of one of the library.
-fn named(config: &CanaryConfig, name: &str) -> Result<String> {
+fn named(config: &CanaryConfig, kind: &str, name: &str) -> Result<String> {
     let templates = config.templates.as_ref();
     if let Some(template) = templates.and_then(|templates| templates.get(name)) {
         return Ok(template.clone());
     }
     if name.starts_with(library::PREFIX) {
-        return library::text(name);
+        return library::text(kind, name);
     }
     Err(Error::Invalid(match templates {
         Some(templates) if !templates.is_empty() => {

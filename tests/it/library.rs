@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use serin::metrics::promql::library;
+use serin::metrics::library;
+use serin::metrics::promql::KIND;
 
 use crate::command::{serin, text};
 use crate::harness::service;
@@ -31,7 +32,8 @@ async fn every_template_gives_what_its_exporter_measured() {
         .into_iter()
         .map(|(signal, control, experiment)| (signal, (control, experiment)))
         .collect();
-    let templates = library::all();
+    let mut templates = library::all();
+    templates.retain(|template| template.kind == KIND);
     assert_eq!(templates.len(), 18);
     for template in templates {
         let (_, signal) = template.name.rsplit_once('/').unwrap();
@@ -102,7 +104,15 @@ fn a_template_of_the_config_comes_before_one_of_the_library() {
 #[test]
 fn the_command_lists_them_and_prints_one() {
     let all = serin(&["templates"], "");
-    assert_eq!(text(&all.stdout).lines().count(), library::all().len());
+    let (kinds, listed): (Vec<String>, Vec<String>) = text(&all.stdout)
+        .lines()
+        .map(str::to_owned)
+        .partition(|line| line.starts_with("# "));
+    assert_eq!(
+        kinds,
+        ["# prometheus", "# datadog", "# signalfx", "# stackdriver"]
+    );
+    assert_eq!(listed.len(), library::all().len());
     for name in ["serin:istio/latency", "istio/latency"] {
         let one = text(&serin(&["templates", name], "").stdout);
         assert!(
@@ -112,6 +122,15 @@ fn the_command_lists_them_and_prints_one() {
                 && one.contains("\nhistogram_quantile(${quantile:-0.99}, "),
             "{one}"
         );
+    }
+    let filter = text(&serin(&["templates", "cloud-run/errors"], "").stdout);
+    for line in [
+        "# needs services of Cloud Run, whose metrics are always there",
+        "# ${scope_label}: the label that tells the sides apart; without it 'revision_name'",
+        "# perSeriesAligner: ALIGN_RATE",
+        "resource.labels.${scope_label:-revision_name}=\"${scope}\" AND metric.labels.response_code_class=\"5xx\"",
+    ] {
+        assert!(filter.lines().any(|told| told == line), "{line}: {filter}");
     }
     let unknown = serin(&["templates", "istio/latncy"], "");
     assert_eq!(unknown.status.code(), Some(64));
@@ -138,4 +157,53 @@ fn the_document_lists_every_template_and_every_variable() {
             "{variable:?}"
         );
     }
+}
+
+/// A config of one metric.
+fn of_metric(metric: &serde_json::Value) -> serin::canary::CanaryConfig {
+    let weights = json!({metric["groups"][0].as_str().unwrap_or_default(): 100});
+    serde_json::from_value(json!({
+        "name": "c", "applications": ["a"], "metrics": [metric], "classifier": {"groupWeights": weights},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_printed_metric_asks_what_its_name_asks() {
+    let own = serin::config::load_from(&serin::config::LoadOptions::default(), &BTreeMap::new());
+    let own = own.unwrap().config;
+    for template in library::all() {
+        let printed = serin(&["templates", &template.name, "--format", "metric"], "");
+        let printed: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+        let named = json!({"name": "m", "scopeName": "default", "groups": ["g"],
+            "query": {"type": template.kind, "customFilterTemplate": template.name}});
+        let asked = [printed, named].map(|metric| {
+            let config = of_metric(&metric);
+            let text = serde_json::to_string(&config).unwrap();
+            let findings = serin::lint::doubts(&own, &text);
+            assert_eq!(findings, [], "{text}");
+            let metric = &config.metrics.as_ref().unwrap()[0];
+            serin::metrics::shown_query(&own, &config, metric).unwrap()
+        });
+        assert_eq!(asked[0], asked[1], "{}", template.name);
+        assert!(asked[0].contains("${scope}"), "{}", asked[0]);
+    }
+}
+
+#[test]
+fn a_member_of_the_query_comes_before_that_of_the_library() {
+    let own = serin::config::load_from(&serin::config::LoadOptions::default(), &BTreeMap::new());
+    let own = own.unwrap().config;
+    let query = |members: &serde_json::Value| {
+        let mut query =
+            json!({"type": "stackdriver", "customFilterTemplate": "serin:cloud-run/traffic"});
+        for (name, value) in members.as_object().unwrap() {
+            query[name] = value.clone();
+        }
+        let config = of_metric(&json!({"name": "m", "groups": ["g"], "query": query}));
+        let metric = &config.metrics.as_ref().unwrap()[0];
+        serin::metrics::shown_query(&own, &config, metric).unwrap()
+    };
+    assert!(query(&json!({})).starts_with("metric.type=\"run.googleapis.com/request_count\" AND"));
+    assert!(query(&json!({"metricType": "m"})).starts_with("metric.type=\"m\" AND"));
 }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod kept;
+mod sources;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -317,17 +318,6 @@ fn queries_are_told_by_what_is_wrong_with_them() {
     );
     let told = of_query("resource.label.pod = starts_with(\"${scope}\")", &usual());
     assert_eq!(told[0].fix, "write pod=~\"${scope}.*\"");
-}
-
-#[test]
-fn nothing_is_wrong_with_the_library() {
-    for template in serin::metrics::promql::library::all() {
-        let mut config: Value = serde_json::from_str(&whole()).unwrap();
-        config["metrics"][0]["query"] =
-            json!({"type": "prometheus", "customFilterTemplate": template.name});
-        let findings = linted(&config.to_string(), &usual());
-        assert_eq!(findings, [], "{}", template.name);
-    }
 }
 
 /// As somebody writes who has read of canaries, and never of Kayenta.

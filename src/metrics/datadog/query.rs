@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
 use crate::metrics::{Doubt, Language, Member, MetricRequest, Shape, query_of_kind, template};
@@ -53,6 +54,20 @@ impl Language for DatadogQuery {
         "the whole query, as in sum:http.errors{version:${scope}}.as_rate()"
     }
 
+    fn written(&self, request: &MetricRequest<'_>) -> Result<Vec<(&'static str, String)>> {
+        let queries = query_of_kind(request, KIND)?.value("queries");
+        if let Some(queries) = queries.and_then(Value::as_object) {
+            let texts = queries.values().filter_map(Value::as_str);
+            return Ok(texts.map(|text| ("queries", unescaped(text))).collect());
+        }
+        let template = template::of(request.config, request.metric)?;
+        Ok(template.map(|text| ("", text)).into_iter().collect())
+    }
+
+    fn templates(&self) -> Vec<Template> {
+        super::library::templates()
+    }
+
     fn text(&self, _: &Config, request: &MetricRequest<'_>) -> Result<String> {
         text(request)
     }
@@ -87,7 +102,9 @@ impl Language for DatadogQuery {
                 "leave 'by' out, unless each group is to be judged",
             ));
         }
-        if is_v2(query) && query.value("queries").is_some() && query.text("formula").is_none() {
+        let queries = query.value("queries").and_then(Value::as_object);
+        let are_several = queries.is_some_and(|queries| 1 < queries.len());
+        if is_v2(query) && are_several && query.text("formula").is_none() {
             doubts.push(Doubt::broken(
                 "queries",
                 "several queries need a 'formula' that makes one of them",
@@ -202,11 +219,16 @@ fn queries(
         let Some(text) = text.as_str() else {
             return invalid(request, &format!("the query '{name}' is no text"));
         };
-        let text = text.replace("$\\{", "${");
+        let text = unescaped(text);
         quoted::check_template(request, &text, &QUOTING)?;
         Ok((name.clone(), template::expand(&text, &bindings)?))
     });
     queries.collect()
+}
+
+/// As templates are read, too.
+fn unescaped(text: &str) -> String {
+    text.replace("$\\{", "${")
 }
 
 fn formula(

@@ -1,99 +1,70 @@
-//! Queries for the golden signals of what commonly stands before a service, by name: a metric whose
-//! `customFilterTemplate` is `serin:istio/error-ratio` needs no PromQL of its own.
+//! PromQL for the golden signals of what commonly stands before a service.
 
-use crate::config;
-use crate::error::{Error, Result};
-use crate::metrics::template::{Variable, variables};
+use super::{KIND, PREFIX};
+use crate::metrics::library::{self, Signal, Template, filled};
 
-/// What the names begin with. Kayenta refuses a name that the config has no template of, so no
-/// config means something else by these.
-pub const PREFIX: &str = "serin:";
-
-/// A query with `${…}` where a scope fills it in.
-#[derive(Clone, Debug)]
-pub struct Template {
-    pub name: String,
-    pub says: String,
-    pub promql: String,
-}
-
-impl Template {
-    /// Each once, in the order of the query.
-    pub fn variables(&self) -> Vec<Variable<'_>> {
-        let mut all: Vec<Variable<'_>> = Vec::new();
-        for variable in variables(&self.promql) {
-            if !all.contains(&variable) {
-                all.push(variable);
-            }
-        }
-        all
-    }
-}
-
-/// What a variable of the library means.
-pub fn meaning(variable: &str) -> &'static str {
-    match variable {
-        "scope" => "what is compared, a regular expression; the scope of each side",
-        "location" => "the namespace, a regular expression; the location of each side",
-        "scope_label" => "the label that tells the sides apart",
-        "namespace_label" => "the label with the namespace",
-        "window" => "how far each point looks back; best the step of the canary",
-        "quantile" => "which quantile, 0 to 1",
-        "reporter" => "which proxy tells: 'destination', or 'waypoint' in ambient mode",
-        "requests" => "the counter of requests",
-        "duration" => "the histogram of durations in seconds, without '_bucket'",
-        "status_label" => "the label with the status code",
-        _ => "",
-    }
-}
-
-/// The text of a named template, as a config would hold it.
-pub fn text(name: &str) -> Result<String> {
-    let all = all();
-    if let Some(template) = all.iter().find(|template| template.name == name) {
-        return Ok(format!("PromQL:{}", template.promql));
-    }
-    let names: Vec<&str> = all.iter().map(|template| template.name.as_str()).collect();
-    let advice = match config::nearest(name, &names) {
-        Some(near) => format!("did you mean '{near}'?"),
-        None => "'serin templates' lists them".to_owned(),
-    };
-    Err(Error::Invalid(format!(
-        "there is no template '{name}' in serin's library; {advice}"
-    )))
-}
+/// What a variable of these means.
+const MEANINGS: &[(&str, &str)] = &[
+    (
+        "scope",
+        "what is compared, a regular expression; the scope of each side",
+    ),
+    (
+        "location",
+        "the namespace, a regular expression; the location of each side",
+    ),
+    ("scope_label", "the label that tells the sides apart"),
+    ("namespace_label", "the label with the namespace"),
+    (
+        "window",
+        "how far each point looks back; best the step of the canary",
+    ),
+    ("quantile", "which quantile, 0 to 1"),
+    (
+        "reporter",
+        "which proxy tells: 'destination', or 'waypoint' in ambient mode",
+    ),
+    ("requests", "the counter of requests"),
+    (
+        "duration",
+        "the histogram of durations in seconds, without '_bucket'",
+    ),
+    ("status_label", "the label with the status code"),
+];
 
 /// All of them, sorted by what they are for.
-pub fn all() -> Vec<Template> {
+pub fn templates() -> Vec<Template> {
     let of_source = |source: &Source| {
         [
             template(
-                source,
+                source.name,
                 "error-ratio",
+                Signal::Errors,
                 "the part of the requests that failed, 0 to 1; NaN without requests",
-                source.error_ratio(),
+                &source.error_ratio(),
             ),
             template(
-                source,
+                source.name,
                 "latency",
+                Signal::Latency,
                 &format!(
                     "a quantile of the {}, in {}",
                     source.measured, source.unit.name
                 ),
-                source.latency(),
+                &source.latency(),
             ),
             template(
-                source,
+                source.name,
                 "saturation",
+                Signal::Saturation,
                 "how many requests are in work at the same time, on average",
-                source.in_work(),
+                &source.in_work(),
             ),
         ]
     };
-    let kubernetes = KUBERNETES.iter().map(|(name, says, promql)| Template {
-        name: format!("{PREFIX}kubernetes/{name}"),
-        says: (*says).to_owned(),
-        promql: filled(promql, &[("selector", POD)]),
+    let kubernetes = KUBERNETES.iter().map(|(name, says, promql)| {
+        let promql = filled(promql, &[("selector", POD)]);
+        template("kubernetes", name, Signal::Saturation, says, &promql)
     });
     SOURCES
         .iter()
@@ -102,11 +73,16 @@ pub fn all() -> Vec<Template> {
         .collect()
 }
 
-fn template(source: &Source, signal: &str, says: &str, promql: String) -> Template {
+fn template(source: &str, name: &str, signal: Signal, says: &str, promql: &str) -> Template {
     Template {
-        name: format!("{PREFIX}{}/{signal}", source.name),
+        name: format!("{}{source}/{name}", library::PREFIX),
+        kind: KIND,
+        signal,
         says: says.to_owned(),
-        promql,
+        needs: "",
+        text: format!("{PREFIX}{promql}"),
+        members: &[],
+        meanings: MEANINGS,
     }
 }
 
@@ -253,53 +229,17 @@ impl Source {
     }
 }
 
-fn filled(shape: &str, parts: &[(&str, &str)]) -> String {
-    let mut text = shape.to_owned();
-    for (name, part) in parts {
-        text = text.replace(&format!("<{name}>"), part);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-
-    #[test]
-    fn every_variable_has_a_meaning_and_one_default() {
-        for template in all() {
-            let mut defaults = BTreeMap::new();
-            for variable in template.variables() {
-                assert_ne!(meaning(variable.name), "", "{} {variable:?}", template.name);
-                let before = defaults.insert(variable.name, variable.default);
-                assert_eq!(before, None, "{} {variable:?}", template.name);
-            }
-            assert_eq!(defaults.get("scope"), Some(&None), "{}", template.name);
-            assert!(!template.promql.contains(['<', '>']), "{}", template.promql);
-        }
-    }
 
     #[test]
     fn a_template_reads_as_one_would_write_it() {
         assert_eq!(
-            text("serin:http/latency").unwrap(),
+            library::text(KIND, "serin:http/latency").unwrap(),
             "PromQL:histogram_quantile(${quantile:-0.99}, sum by (le) (rate(\
              ${duration:-http_request_duration_seconds}_bucket{${scope_label:-version}=~\"${scope}\"}\
              [${window:-1m}])))"
         );
-    }
-
-    #[test]
-    fn an_unknown_name_is_answered_with_the_nearest() {
-        let cases = [
-            ("serin:istio/latncy", "did you mean 'serin:istio/latency'?"),
-            ("serin:envoy/errors", "'serin templates' lists them"),
-        ];
-        for (name, advice) in cases {
-            let told = text(name).unwrap_err().to_string();
-            assert!(told.ends_with(advice), "{told}");
-        }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::{Config, SignalFxAccount, Source};
 use crate::error::{Error, Result};
+use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
 use crate::metrics::{Doubt, Language, Member, MetricRequest, Shape, query_of_kind, template};
@@ -52,6 +53,10 @@ impl Language for SignalFlow {
 
     fn template(&self) -> &'static str {
         "the whole program, as in data('latency', filter=filter('version', '${scope}')).mean().publish()"
+    }
+
+    fn templates(&self) -> Vec<Template> {
+        super::library::templates()
     }
 
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {

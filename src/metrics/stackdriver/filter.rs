@@ -5,9 +5,10 @@ use std::fmt::Write;
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::{Config, Source};
 use crate::error::{Error, Result};
+use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Language, Member, MetricRequest, query_of_kind, template};
+use crate::metrics::{Doubt, Language, Member, MetricRequest, library, query_of_kind, template};
 
 pub const KIND: &str = "stackdriver";
 
@@ -80,6 +81,10 @@ impl Language for StackdriverFilter {
         "a filter beside metric and resource type, as in resource.labels.revision_name=\"${scope}\""
     }
 
+    fn templates(&self) -> Vec<Template> {
+        super::library::templates()
+    }
+
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {
         let project = own
             .accounts
@@ -101,12 +106,11 @@ impl Language for StackdriverFilter {
         };
         let template = template::of(request.config, request.metric).ok().flatten();
         let has_template = template.is_some_and(|template| !template.is_empty());
-        let resource = query.text("resourceType").unwrap_or_default();
+        let member = |name: &str| own(request, query, name).unwrap_or_default();
+        let resource = member("resourceType");
+        let metric = member("metricType");
         let mut doubts = Vec::new();
-        if query
-            .text("metricType")
-            .is_none_or(|it| it.trim().is_empty())
-        {
+        if metric.is_empty() {
             doubts.push(Doubt::broken(
                 "metricType",
                 "'metricType' is missing: it names the metric",
@@ -124,15 +128,16 @@ impl Language for StackdriverFilter {
                 "write a customInlineTemplate with ${scope}, or give each side parameters of its own",
             ));
         }
-        let aligner = query.text("perSeriesAligner").unwrap_or_default();
-        let metric = query.text("metricType").unwrap_or_default();
+        let (aligner, reducer) = (member("perSeriesAligner"), member("crossSeriesReducer"));
         let is_distribution = [
             "latencies",
             "_latency",
             "/distribution",
             "duration_distribution",
         ];
-        if is_distribution.iter().any(|word| metric.contains(word)) && !gives_numbers(&aligner) {
+        if is_distribution.iter().any(|word| metric.contains(word))
+            && !gives_numbers(&aligner, &reducer)
+        {
             doubts.push(Doubt::doubtful(
                 "perSeriesAligner",
                 "this looks like a metric of distributions, which cannot be judged as they are",
@@ -144,8 +149,10 @@ impl Language for StackdriverFilter {
 }
 
 /// Of distributions.
-fn gives_numbers(aligner: &str) -> bool {
-    aligner.starts_with("ALIGN_PERCENTILE") || aligner == "ALIGN_COUNT"
+fn gives_numbers(aligner: &str, reducer: &str) -> bool {
+    aligner.starts_with("ALIGN_PERCENTILE")
+        || aligner == "ALIGN_COUNT"
+        || aligner == "ALIGN_DELTA" && reducer.starts_with("REDUCE_PERCENTILE")
 }
 
 /// All that an answer depends on.
@@ -192,8 +199,17 @@ fn given(
     query: &CanaryMetricSetQueryConfig,
     member: &str,
 ) -> Option<String> {
+    own(request, query, member).or_else(|| param(request, member))
+}
+
+/// Of the query, else of the template of the library that it names.
+fn own(
+    request: &MetricRequest<'_>,
+    query: &CanaryMetricSetQueryConfig,
+    member: &str,
+) -> Option<String> {
     let own = query.text(member).filter(|text| !text.trim().is_empty());
-    own.or_else(|| param(request, member))
+    own.or_else(|| library::member(request, member).map(str::to_owned))
 }
 
 fn param(request: &MetricRequest<'_>, name: &str) -> Option<String> {
@@ -210,10 +226,7 @@ pub fn text(request: &MetricRequest<'_>, project: Option<&str>) -> Result<String
     let Some(resource) = given(request, query, "resourceType") else {
         return invalid(request, "Resource type is required.");
     };
-    let Some(metric) = query
-        .text("metricType")
-        .filter(|text| !text.trim().is_empty())
-    else {
+    let Some(metric) = own(request, query, "metricType") else {
         return invalid(request, "'metricType' is missing");
     };
     quoted::check_value(request, "metricType", &metric, '"', &QUOTING)?;

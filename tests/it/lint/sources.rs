@@ -1,0 +1,69 @@
+//! Queries of every source: its library, and faults at their members.
+
+use super::*;
+
+#[test]
+fn nothing_is_wrong_with_the_library() {
+    for template in serin::metrics::library::all() {
+        let mut config: Value = serde_json::from_str(&whole()).unwrap();
+        config["metrics"][0]["query"] =
+            json!({"type": template.kind, "customFilterTemplate": template.name});
+        let findings = linted(&config.to_string(), &usual());
+        assert_eq!(findings, [], "{}", template.name);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_query_is_told_at_its_member() {
+    let cases = [
+        // the query, the code, the member, part of the sentence
+        (
+            json!({"type": "datadog", "apiVersion": "v2", "queries": {"a": "sum:m{v:${scop}}"}}),
+            Code::MisspeltVariable,
+            "queries",
+            "a letter from ${scope}",
+        ),
+        (
+            json!({"type": "datadog", "apiVersion": "v2", "queries": {"a": "sum:m{v:${scope},e:${env}}"}}),
+            Code::UnknownVariable,
+            "queries",
+            "${env} has a value only where",
+        ),
+        (
+            json!({"type": "datadog", "metricName": "avg:m", "apiVersion": "v3"}),
+            Code::UnbuildableQuery,
+            "apiVersion",
+            "is 'v1' or 'v2', not 'v3'",
+        ),
+        (
+            json!({"type": "stackdriver", "metricType": "run.googleapis.com/request_latencies", "resourceType": "x",
+                "customInlineTemplate": "v=\"${scope}\"", "crossSeriesReducer": "REDUCE_PERCENTILE_99"}),
+            Code::DoubtfulQuery,
+            "perSeriesAligner",
+            "a metric of distributions",
+        ),
+        (
+            json!({"type": "datadog", "customFilterTemplate": "serin:istio/latency"}),
+            Code::UnknownTemplate,
+            "customFilterTemplate",
+            "is for queries of type 'prometheus'",
+        ),
+        (
+            json!({"type": "signalfx", "customFilterTemplate": "serin:splunk-apm/latncy"}),
+            Code::UnknownTemplate,
+            "customFilterTemplate",
+            "neither in the config nor in serin's library",
+        ),
+    ];
+    for (query, code, member, sentence) in cases {
+        let mut config: Value = serde_json::from_str(&whole()).unwrap();
+        config["metrics"][0]["query"] = query.clone();
+        let findings = linted(&config.to_string(), &usual());
+        let [found] = findings.as_slice() else {
+            panic!("{query}: {findings:#?}");
+        };
+        assert_eq!(found.code, code, "{query}");
+        assert_eq!(found.path, format!("metrics[0].query.{member}"));
+        assert!(found.sentence.contains(sentence), "{query}: {found:?}");
+    }
+}
