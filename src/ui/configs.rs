@@ -2,6 +2,7 @@
 
 mod delete;
 mod edit;
+mod example;
 mod list;
 mod trial;
 mod view;

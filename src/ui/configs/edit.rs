@@ -8,7 +8,7 @@ use axum::{Form, Json};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Store;
+use super::{Store, example};
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
 use crate::error::{Error, Result};
@@ -16,9 +16,6 @@ use crate::lint;
 use crate::run::configs::{self, Finding, Severity};
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
-
-/// What a new config begins as.
-const EXAMPLE: &str = include_str!("example.json");
 
 #[derive(Template)]
 #[template(path = "config_edit.html", config = "src/ui/askama.toml")]
@@ -99,12 +96,8 @@ fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
 
 pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
     let store = Store::of(&app, &address)?;
-    Ok(Page(Editor::new(
-        &app,
-        store,
-        Task::New,
-        EXAMPLE.to_owned(),
-    )))
+    let text = example::of(&app, address.given("type"))?;
+    Ok(Page(Editor::new(&app, store, Task::New, text)))
 }
 
 pub async fn copy(
@@ -220,6 +213,16 @@ impl Editor {
         let status = error.into_response().status();
         self.refusal = Some(Refusal { message, stored });
         Ok((status, Page(self)).into_response())
+    }
+
+    /// A new config with queries of that kind.
+    fn begin(&self, kind: &str) -> String {
+        let more = if self.store.query.is_empty() {
+            '?'
+        } else {
+            '&'
+        };
+        format!("/ui/configs/new{}{more}type={kind}", self.store.query)
     }
 
     /// Whether a query of the text is of that kind.

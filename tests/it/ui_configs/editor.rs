@@ -271,6 +271,34 @@ async fn the_editor_tells_the_members_of_every_kind_and_opens_those_that_are_ask
 }
 
 #[tokio::test]
+async fn a_new_config_begins_with_queries_of_a_kind_and_nothing_is_wrong_with_it() {
+    let file = "kayenta: {signalfx: {accounts: [{name: s, accessToken: t}]}}";
+    let serin = Serin::start_with("", &[], Some(file)).await;
+    let browser = Browser::of(&serin);
+    let (_, first) = browser.page("/ui/configs/new").await;
+    let mut begun = vec![];
+    for kind in serin::metrics::kinds() {
+        let place = format!("/ui/configs/new?type={kind}");
+        has(&first, &[&format!("href=\"{place}\"")]);
+        let (status, page) = browser.page(&place).await;
+        assert_eq!(status, 200);
+        has(&page, &["Nothing is wrong with it."]);
+        let text = edited(&page);
+        let config: Value = serde_json::from_str(&text).unwrap();
+        for metric in config["metrics"].as_array().unwrap() {
+            assert_eq!(metric["query"]["type"], kind, "{metric}");
+        }
+        begun.push(text);
+    }
+    // The only account answers it.
+    assert_eq!(edited(&first), begun[2]);
+
+    let (status, page) = browser.page("/ui/configs/new?type=newrelic").await;
+    assert_eq!(status, 400);
+    has(&page, &["is no type of queries"]);
+}
+
+#[tokio::test]
 async fn a_fault_of_a_query_stands_at_its_member() {
     let serin = Serin::start("").await;
     let browser = Browser::of(&serin);
