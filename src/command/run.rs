@@ -40,7 +40,7 @@ use crate::escape::line;
 const CANCEL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts a canary, or an analysis, and waits for its verdict: on a server, or with nothing but a
-/// Prometheus.
+/// Prometheus or Datadog.
 ///
 /// Exits with 0 for pass, 1 for fail, 2 for marginal, 3 when what was measured cannot carry a verdict, 64 when what was
 /// typed is wrong, 69 when something did not answer or could not work, 130 after Ctrl-C.

@@ -180,7 +180,7 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
             "thresholds.pass",
         ),
         (vec!["-f", "-"], "analysis: {lifetime: soon}", "'5m'"),
-        (vec!["--metric", "errors"], "", "NAME=PROMQL"),
+        (vec!["--metric", "errors"], "", "NAME=QUERY"),
         (window(&[]), "", "--metric 'errors="),
         (
             window(&["--metric", errors, "--config-id", "a"]),

@@ -24,7 +24,7 @@ use crate::metrics::{self, MetricSource};
 /// Tells what is wrong with canary configs and what is doubtful, and what to do about it.
 ///
 /// Exits with 1 when there are errors (with --strict: or warnings), with 64 when the arguments cannot
-/// be used, and with 69 when a file cannot be read or Prometheus does not answer.
+/// be used, and with 69 when a file cannot be read or a metrics account does not answer.
 #[derive(clap::Args)]
 pub struct Lint {
     /// Canary configs as JSON, or as YAML in files that end in .yml or .yaml; `-` for standard input.
@@ -54,7 +54,7 @@ pub struct Lint {
     /// A variable of templates on both sides; repeat it for more.
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "control", value_parser = param)]
     params: Vec<(String, String)>,
-    /// Ask this account of --config whether each side has series now; --prometheus asks its own.
+    /// Ask this account of --config whether each side has series now; --prometheus and --datadog ask their own.
     #[arg(long, value_name = "ACCOUNT", requires = "control")]
     metrics_account: Option<String>,
     #[command(flatten)]
@@ -121,7 +121,9 @@ impl Lint {
             Some(source) => {
                 let budget = Budget::new(own.limits.memory, own.limits.execution);
                 let linted = lint::lint_with_series(own, &text, format, given, source, &budget);
-                linted.await.context("Prometheus does not answer")?
+                linted
+                    .await
+                    .context("the metrics account does not answer")?
             }
         };
         findings.retain(|finding| !self.allow.contains(&finding.code));
@@ -160,10 +162,14 @@ impl Lint {
 
     /// Where to ask for series, if that is wanted.
     fn source(&self, own: &Config) -> anyhow::Result<Option<Arc<dyn MetricSource>>> {
-        let account = match (&self.metrics_account, &self.configured.prometheus) {
-            (None, None) => return Ok(None),
-            (Some(account), _) => account.as_str(),
-            (None, Some(_)) => "prometheus",
+        let typed = [
+            (&self.configured.prometheus, "prometheus"),
+            (&self.configured.datadog, "datadog"),
+        ];
+        let typed = typed.into_iter().find(|(given, _)| given.is_some());
+        let typed = typed.map(|(_, account)| account);
+        let Some(account) = self.metrics_account.as_deref().or(typed) else {
+            return Ok(None);
         };
         if self.control.is_none() {
             let told = "which series are wanted? --control and --experiment say it";

@@ -63,7 +63,7 @@ struct What {
     #[arg(long, env = "SERIN_RUN_CONFIG_NAME", value_name = "NAME")]
     config_name: Option<String>,
     /// A metric without a canary config; any clear change of it fails. May be repeated.
-    #[arg(long, env = "SERIN_RUN_METRIC", value_name = "NAME=PROMQL")]
+    #[arg(long, env = "SERIN_RUN_METRIC", value_name = "NAME=QUERY")]
     metric: Vec<String>,
 }
 
@@ -203,7 +203,7 @@ impl Flags {
             }
         }
         for (path, pairs, form) in [
-            ("metrics", &what.metric, "NAME=PROMQL"),
+            ("metrics", &what.metric, "NAME=QUERY"),
             ("params", &sides.param, "NAME=VALUE"),
             ("report", &self.report, "FORMAT=FILE"),
         ] {

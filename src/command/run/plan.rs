@@ -36,7 +36,7 @@ pub struct Plan {
     pub canary_config_file: Option<PathBuf>,
     pub canary_config_id: Option<String>,
     pub canary_config_name: Option<String>,
-    /// Name and `PromQL`, for a config of the simplest kind.
+    /// Name and query, for a config of the simplest kind.
     pub metrics: IndexMap<String, String>,
     pub control: Option<Side>,
     pub experiment: Option<Side>,

@@ -270,3 +270,26 @@ async fn configs_are_linted_where_they_are_taken_to() {
     );
     server.service.stop().await;
 }
+
+#[test]
+fn a_source_that_is_named_is_asked_for_two_sides() {
+    let whole = folder().join("whole.json").display().to_string();
+    for source in [
+        ["--prometheus", "http://127.0.0.1:9"],
+        ["--datadog", "datadoghq.eu"],
+    ] {
+        let lint = ["canary-config", "lint", &whole, source[0], source[1]];
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_serin"))
+            .args(lint)
+            .env_remove("SERIN_CONFIG")
+            .envs([("DD_API_KEY", "k"), ("DD_APP_KEY", "k")])
+            .output()
+            .unwrap();
+        let told = text(&command.stderr);
+        assert_eq!(command.status.code(), Some(64), "{source:?}: {told}");
+        assert!(
+            told.contains("--control and --experiment say it"),
+            "{source:?}: {told}"
+        );
+    }
+}
