@@ -9,13 +9,26 @@ use tempfile::TempDir;
 pub struct Curl {
     folder: TempDir,
     headers: &'static [&'static str],
+    body: Option<&'static str>,
 }
 
 impl Curl {
     /// `headers` go with every request.
     pub fn new(headers: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { folder, headers }
+        Self {
+            folder,
+            headers,
+            body: None,
+        }
+    }
+
+    /// Every request is a POST of this.
+    pub fn posting(body: &'static str) -> Self {
+        Self {
+            body: Some(body),
+            ..Self::new(&["content-type: text/plain"])
+        }
     }
 
     /// Seconds for the queries, `at_once` at a time: what they add to the same process when it
@@ -43,6 +56,7 @@ impl Curl {
             .args(["--parallel-max", &at_once.to_string(), "--config"])
             .arg(&file)
             .args(self.headers.iter().flat_map(|header| ["--header", header]))
+            .args(self.body.iter().flat_map(|body| ["--data-binary", body]))
             .stderr(Stdio::null());
         let start = Instant::now();
         let ended = curl.status().expect("curl");
