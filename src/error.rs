@@ -84,16 +84,6 @@ impl Error {
     }
 }
 
-/// The error with its causes: the outermost one alone says little.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
 fn of_metric(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!("metric '{name}': "))
 }

@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 use indexmap::IndexMap;
 use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, Value as Known};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,6 +19,7 @@ use crate::app::App;
 use crate::canary::{
     Action, ActionCall, CanaryClassifierThresholdsConfig, Event, Fault, Path, Told, iso_from_millis,
 };
+use crate::http::escaped;
 use crate::outbox::TEMPLATE;
 
 /// How long a body may be.
@@ -33,13 +33,6 @@ const MOST_TRIED: usize = 256 * 1024;
 
 /// How long may be what they know.
 const MOST_KNOWN: usize = 8 * 1024;
-
-/// What a value in a URL may hold as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
 
 /// What templates know, by these names.
 #[derive(Clone, Debug, Serialize)]
@@ -249,7 +242,7 @@ static URLS: LazyLock<Environment<'static>> = LazyLock::new(|| {
             let told = format!("'{text}' cannot be a part of a URL");
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, told));
         }
-        Ok(write!(out, "{}", utf8_percent_encode(&text, PLAIN))?)
+        Ok(write!(out, "{}", escaped(&text))?)
     });
     urls
 });

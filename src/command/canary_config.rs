@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -18,6 +17,7 @@ use super::client::Remote;
 use super::exit::{Exit, told};
 use super::tell;
 use crate::canary::CanaryConfigSummary;
+use crate::http::escaped;
 use crate::{config, escape};
 
 #[derive(clap::Subcommand)]
@@ -155,10 +155,7 @@ impl Delete {
 
 impl Store {
     fn path_of(&self, id: &str) -> String {
-        self.path(
-            &format!("/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)),
-            &[],
-        )
+        self.path(&format!("/{}", escaped(id)), &[])
     }
 
     fn path(&self, below: &str, applications: &[String]) -> String {

@@ -24,11 +24,10 @@ use super::too_large;
 use crate::budget::{Refused, Share};
 use crate::config::{Config, Retry};
 use crate::error::{FetchError, Result};
-use crate::http::{Secrets, in_words};
+use crate::http::{Again, Secrets, Unread, beginning, cut, in_words};
 
-use again::{Again, backoff};
+use again::{again_after, backoff};
 pub use body::{Body, Exchange, Room, document};
-use body::{Unread, beginning};
 use call::is_long;
 pub use call::{Call, Sent, Wanted};
 use came::Came;
@@ -132,11 +131,8 @@ impl Client {
         let mut last = None;
         let attempts = (|| self.attempt(call, room))
             .retry(backoff(&self.retry))
-            .when(|failure: &Failure| !matches!(failure.again, Again::Never))
-            .adjust(|failure, backoff| {
-                let wait = failure.again.wait(backoff);
-                wait.filter(|wait| *wait < deadline.saturating_duration_since(Instant::now()))
-            })
+            .when(|failure: &Failure| failure.again.may_be())
+            .adjust(|failure, backoff| failure.again.wait(backoff, deadline))
             .notify(|failure, wait| {
                 let Unanswered::Failed(error) = &failure.why else {
                     return;
@@ -339,7 +335,7 @@ impl Client {
             self.credentials.forget(&sent).await;
         }
         if !status.is_success() {
-            let again = Again::after(&response, &self.retry);
+            let again = again_after(&response, &self.retry);
             let redirect = connect::redirected_to(&response);
             let bytes = beginning(&mut response).await;
             let bytes = self.readable(&sent, &bytes);
@@ -349,7 +345,7 @@ impl Client {
         let (bytes, held) = match body::read(&mut response, room).await {
             Ok(read) => read,
             Err(Unread::Broken(error)) => return Err(broken(error)),
-            Err(Unread::Cut) => {
+            Err(Unread::TooLong(_)) => {
                 let message = if room.share.is_none() {
                     format!("the answer is larger than {} MiB", room.bytes >> 20)
                 } else {
@@ -447,13 +443,5 @@ impl Client {
         let before = last.map_or_else(String::new, |last| format!("; before that: {last}"));
         let seconds = limit.as_secs_f64();
         self.error(call, None, format!("no answer within {seconds} s{before}"))
-    }
-}
-
-/// No more of it than so many bytes.
-fn cut(text: &mut String, most: usize) {
-    if most < text.len() {
-        text.truncate(text.floor_char_boundary(most));
-        text.push('…');
     }
 }

@@ -11,21 +11,19 @@ use secrecy::ExposeSecret;
 
 use super::message::Message;
 use crate::config::{Email, SmtpTls};
-use crate::error::with_causes;
 use crate::escape;
-use crate::http::Secrets;
+use crate::http::{Secrets, in_words};
 use crate::outbox::{Failed, reveal};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// `at` is when it happened, in epoch milliseconds.
 pub async fn send(email: &Email, message: &Message, at: i64) -> Result<(), Failed> {
-    let letter = letter(email, message, at).map_err(|cause| Failed::never(with_causes(&*cause)))?;
+    let letter = letter(email, message, at).map_err(|cause| Failed::never(in_words(&*cause)))?;
     let server = &email.server;
     let tls = || {
-        TlsParameters::new_rustls(server.clone()).map_err(|cause| {
-            Failed::later(format!("no TLS with '{server}': {}", with_causes(&cause)))
-        })
+        TlsParameters::new_rustls(server.clone())
+            .map_err(|cause| Failed::later(format!("no TLS with '{server}': {}", in_words(&cause))))
     };
     let tls = match email.tls {
         SmtpTls::StartTls => Tls::Required(tls()?),
@@ -45,7 +43,7 @@ pub async fn send(email: &Email, message: &Message, at: i64) -> Result<(), Faile
     }
     let sent = transport.build().send(letter).await;
     sent.map(|_| ()).map_err(|cause| {
-        let why = secrets.taken_out_of(format!("'{server}': {}", with_causes(&cause)));
+        let why = secrets.taken_out_of(format!("'{server}': {}", in_words(&cause)));
         let code = cause.status().map(|code| code.to_string());
         match code.as_deref() {
             // Who may send is a matter of the configuration, which can be put right.

@@ -11,8 +11,8 @@ use url::Url;
 
 use super::Failed;
 use crate::config::{self, Given};
-use crate::error::{Error, Result, with_causes};
-use crate::http::{self, Secrets};
+use crate::error::{Error, Result};
+use crate::http::{self, Secrets, in_words};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -57,7 +57,7 @@ impl Http {
         let pem =
             std::fs::read(ca_file).map_err(|cause| wrong(&format!("cannot be read: {cause}")))?;
         let certificates = Certificate::from_pem_bundle(config::text::without_mark(&pem))
-            .map_err(|cause| wrong(&format!("cannot be read: {}", with_causes(&cause))))?;
+            .map_err(|cause| wrong(&format!("cannot be read: {}", in_words(&cause))))?;
         if certificates.is_empty() {
             return Err(wrong("holds no certificate"));
         }
@@ -80,7 +80,7 @@ impl Http {
         let request = client.request(method, url.clone()).headers(headers);
         let unreachable = |cause: reqwest::Error| {
             let host = url.host_str().unwrap_or_default();
-            let cause = with_causes(&cause.without_url());
+            let cause = in_words(&cause.without_url());
             Failed::later(format!("'{host}' cannot be reached: {cause}"))
         };
         let mut answer = request.body(body).send().await.map_err(unreachable)?;
@@ -118,7 +118,7 @@ impl Http {
         };
         let build = async || http::trusting(builder(), url.scheme(), certificates).build();
         let client = place.get_or_try_init(build).await;
-        client.map_err(|cause| Failed::later(format!("cannot send: {}", with_causes(&cause))))
+        client.map_err(|cause| Failed::later(format!("cannot send: {}", in_words(&cause))))
     }
 }
 

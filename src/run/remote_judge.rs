@@ -10,8 +10,8 @@ use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, MetricSetPair,
 };
 use crate::config::RemoteJudge;
-use crate::error::{Error, FetchError, Result, with_causes};
-use crate::http;
+use crate::error::{Error, FetchError, Result};
+use crate::http::{self, Unread, in_words};
 use crate::judge::Judgement;
 
 pub const NAME: &str = "RemoteJudge-v1.0";
@@ -108,7 +108,7 @@ async fn ask(
         error: failure(
             url,
             None,
-            format!("cannot reach the remote judge: {}", with_causes(&cause)),
+            format!("cannot reach the remote judge: {}", in_words(&cause)),
         ),
         again: true,
     })?;
@@ -117,21 +117,16 @@ async fn ask(
         error: failure(url, Some(status.as_u16()), message),
         again,
     };
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|cause| {
-        failed(
-            format!("its answer broke off: {}", with_causes(&cause)),
-            true,
-        )
-    })? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(failed(
-                format!("the remote judge answered more than {MAX_ANSWER_BYTES} bytes"),
-                false,
-            ));
+    let body = http::read(&mut response, MAX_ANSWER_BYTES).await;
+    let body = body.map_err(|unread| match unread {
+        Unread::Broken(cause) => {
+            failed(format!("its answer broke off: {}", in_words(&cause)), true)
         }
-        body.extend_from_slice(&chunk);
-    }
+        Unread::TooLong(_) => failed(
+            format!("the remote judge answered more than {MAX_ANSWER_BYTES} bytes"),
+            false,
+        ),
+    })?;
     if !status.is_success() {
         let page: String = String::from_utf8_lossy(&body)
             .chars()

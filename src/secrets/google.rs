@@ -1,12 +1,12 @@
 //! Cloud Storage and Secret Manager, with the credentials that Google's own tools find.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::decoded;
 use crate::google::{self, Tokens};
+use crate::http::escaped;
 use crate::{config, http};
 
 const STORAGE: &str = "https://storage.googleapis.com";
@@ -15,7 +15,7 @@ pub async fn object(bucket: &str, file: &str) -> Result<Vec<u8>, String> {
     let url = endpoint("STORAGE_EMULATOR_HOST", STORAGE);
     // What stands in for Google is sent no token.
     let with_token = url == STORAGE;
-    let (bucket, file) = (segment(bucket), segment(file));
+    let (bucket, file) = (escaped(bucket), escaped(file));
     ask(
         &format!("{url}/storage/v1/b/{bucket}/o/{file}?alt=media"),
         with_token,
@@ -29,7 +29,7 @@ pub async fn secret(project: &str, secret: &str) -> Result<Vec<u8>, String> {
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
         "https://secretmanager.googleapis.com",
     );
-    let (project, secret) = (segment(project), segment(secret));
+    let (project, secret) = (escaped(project), escaped(secret));
     let place = format!("projects/{project}/secrets/{secret}/versions/latest:access");
     let with_token = url.starts_with("https:");
     let answer = ask(&format!("{url}/v1/{place}"), with_token).await?;
@@ -66,8 +66,4 @@ fn endpoint(variable: &str, usual: &str) -> String {
     } else {
         format!("http://{url}")
     }
-}
-
-fn segment(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -8,7 +8,6 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -28,13 +27,6 @@ const ATTEMPTS: usize = 8;
 
 /// The most that the pause before the second attempt takes; it doubles from there.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Of a name in an address: one segment, whatever it holds.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// The bucket of one account.
 pub struct Bucket {
@@ -119,13 +111,13 @@ impl Bucket {
 
     /// Where the objects of the bucket are, below the address of an API.
     fn objects(&self, api: &str) -> String {
-        let bucket = utf8_percent_encode(&self.account.bucket, SEGMENT);
+        let bucket = http::escaped(&self.account.bucket);
         format!("{}{api}/b/{bucket}/o", self.account.url)
     }
 
     fn object(&self, key: &str) -> String {
         let name = self.full(key);
-        let name = utf8_percent_encode(&name, SEGMENT);
+        let name = http::escaped(&name);
         format!("{}/{name}", self.objects("/storage/v1"))
     }
 

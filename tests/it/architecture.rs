@@ -40,7 +40,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     (
         "actions",
         &[
-            "app", "notify", "outbox", "storage", "canary", "config", "error",
+            "app", "notify", "outbox", "storage", "canary", "config", "http", "error",
         ],
     ),
     (

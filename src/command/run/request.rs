@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::plan::{Analysis, Plan, Side, Sides};
@@ -11,6 +10,7 @@ use super::times::{self, Window};
 use crate::canary::{Kind, iso_from_millis};
 use crate::command::client::Client;
 use crate::command::exit::Usage;
+use crate::http::escaped;
 
 const DEFAULT_STEP: i64 = 60;
 const DEFAULT_PASS: f64 = 95.0;
@@ -48,14 +48,7 @@ impl Start {
             (kind.path().to_owned(), body)
         } else {
             let id = stored_config(plan, client).await?;
-            (
-                format!(
-                    "{}/{}",
-                    kind.path(),
-                    utf8_percent_encode(&id, NON_ALPHANUMERIC)
-                ),
-                request,
-            )
+            (format!("{}/{}", kind.path(), escaped(&id)), request)
         };
         Ok(Self {
             kind,

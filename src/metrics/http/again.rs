@@ -3,40 +3,31 @@
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use jiff::fmt::rfc2822;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{HeaderName, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use crate::config::Retry;
+use crate::http::Again;
 
 /// The longest wait between two attempts, unless the server names a time.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-pub enum Again {
-    Never,
-    Later,
-    After(Duration),
-}
-
-impl Again {
-    /// What the configuration says of an answer that is an error.
-    pub fn after(response: &Response, retry: &Retry) -> Self {
-        let status = response.status().as_u16();
-        if !retry.statuses.contains(&status) && !retry.series.contains(&(status / 100)) {
-            return Self::Never;
-        }
-        let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
-        retry_after(response.headers(), limited).map_or(Self::Later, Self::After)
+/// What the configuration says of an answer that is an error.
+pub fn again_after(response: &Response, retry: &Retry) -> Again {
+    let status = response.status().as_u16();
+    if !retry.statuses.contains(&status) && !retry.series.contains(&(status / 100)) {
+        return Again::Never;
     }
-
-    /// How long to wait, where the waits of the configuration say so long.
-    pub fn wait(&self, backoff: Option<Duration>) -> Option<Duration> {
-        match self {
-            Self::After(wait) => backoff.map(|_| *wait),
-            Self::Never | Self::Later => backoff.map(|wait| wait.min(MAX_BACKOFF)),
-        }
+    let headers = response.headers();
+    let again = Again::after(headers);
+    if headers.contains_key(RETRY_AFTER) || response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return again;
     }
+    // Where a limit was met, Datadog says in how many seconds it is as it was.
+    let reset = headers.get(RATE_LIMIT_RESET);
+    let reset = reset.and_then(|reset| reset.to_str().ok()?.trim().parse().ok());
+    reset.map_or(again, |seconds| Again::After(Duration::from_secs(seconds)))
 }
 
 pub fn backoff(retry: &Retry) -> ExponentialBuilder {
@@ -49,21 +40,4 @@ pub fn backoff(retry: &Retry) -> ExponentialBuilder {
         .with_max_times(retry.attempts.saturating_sub(1))
         .with_jitter()
         .with_jitter_seed(seed)
-}
-
-/// Seconds, or a date: counted from that of the answer, so that clocks need not agree. Where a
-/// limit was met, Datadog says in how many seconds it is as it was.
-fn retry_after(headers: &HeaderMap, limited: bool) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
-    let reset = || text(RATE_LIMIT_RESET)?.trim().parse().ok();
-    if !headers.contains_key(RETRY_AFTER) {
-        return reset().filter(|_| limited).map(Duration::from_secs);
-    }
-    let wanted = text(RETRY_AFTER)?.trim();
-    if let Ok(seconds) = wanted.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let wanted = rfc2822::parse(wanted).ok()?;
-    let now = rfc2822::parse(text(DATE)?).ok()?;
-    Some(Duration::try_from(wanted.duration_since(&now)).unwrap_or_default())
 }

@@ -9,15 +9,12 @@ use serde::de::DeserializeOwned;
 use super::came::Came;
 use super::wrong::Wrong;
 use crate::budget::{Held, Refused, Share};
+use crate::http::{Unread, read_paid};
 
 /// What a body takes while it is read and moved as it grows, for each byte.
 const GROWTH: usize = 2;
 /// Reading more than this takes long enough to be in the way of others.
 const LARGE_BODY: usize = 1 << 20;
-/// What is reserved for an answer because it says how long it is.
-const LARGEST_RESERVED: usize = 64 << 10;
-/// What is read of an answer that is an error.
-const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// What a body of JSON holds.
 pub fn document<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Wrong> {
@@ -71,50 +68,19 @@ impl Body {
     }
 }
 
-pub enum Unread {
-    Broken(reqwest::Error),
-    /// There is more than may be read.
-    Cut,
-    Refused(Refused),
-}
-
 pub async fn read(
     response: &mut Response,
     room: &Room<'_>,
-) -> Result<(Vec<u8>, Option<Held>), Unread> {
-    let told = response.content_length().unwrap_or(0);
-    let told = usize::try_from(told).unwrap_or(room.bytes);
-    let mut bytes = Vec::with_capacity(told.min(room.bytes).min(LARGEST_RESERVED));
-    let held = room
-        .share
-        .map(|share| share.hold(bytes.capacity() * GROWTH));
-    let mut held = held.transpose().map_err(Unread::Refused)?;
-    let mut paid = bytes.capacity();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
-        if room.bytes - bytes.len() < chunk.len() {
-            return Err(Unread::Cut);
+) -> Result<(Vec<u8>, Option<Held>), Unread<Refused>> {
+    let mut held: Option<Held> = None;
+    let pay = |bytes: usize| {
+        match (&mut held, room.share) {
+            (Some(held), _) => held.grow(bytes * GROWTH)?,
+            (None, Some(share)) => held = Some(share.hold(bytes * GROWTH)?),
+            (None, None) => {}
         }
-        let needed = bytes.len() + chunk.len();
-        if let Some(held) = &mut held
-            && paid < needed
-        {
-            let more = held.grow((needed - paid) * GROWTH);
-            more.map_err(Unread::Refused)?;
-            paid = needed;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+        Ok(())
+    };
+    let bytes = read_paid(response, room.bytes, pay).await?;
     Ok((bytes, held))
-}
-
-/// As much as there is of an answer that is an error.
-pub async fn beginning(response: &mut Response) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if MAX_ERROR_BYTES - bytes.len() < chunk.len() {
-            break;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    bytes
 }

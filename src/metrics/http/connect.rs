@@ -168,14 +168,14 @@ impl Credentials {
             Self::File(path) => {
                 let content = tokio::fs::read(path).await.and_then(text::of);
                 let content = content.map_err(|cause| {
-                    never(format!(
+                    Failed::for_good(format!(
                         "cannot read usernamePasswordFile '{}': {cause}",
                         path.display()
                     ))
                 })?;
                 let (username, password) = content.trim().split_once(':').ok_or_else(|| {
                     let path = path.display();
-                    never(format!(
+                    Failed::for_good(format!(
                         "usernamePasswordFile '{path}' does not hold 'user:password'"
                     ))
                 })?;
@@ -199,12 +199,5 @@ impl Credentials {
         if let Some(bearer) = bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) {
             tokens.forget(&bearer.to_owned().into()).await;
         }
-    }
-}
-
-const fn never(why: String) -> Failed {
-    Failed {
-        why,
-        may_pass: false,
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::storage::guarded::no_answer;
+
 /// S3's code of an error that the server answered.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
     error
@@ -62,10 +64,6 @@ where
             ToString::to_string,
         ),
     }
-}
-
-pub fn no_answer(timeout: Duration) -> String {
-    format!("no answer within {timeout:?}")
 }
 
 /// The causes below an error, down to the first.
