@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::Client;
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::SCOPE;
 use super::ask::{self, Failed, Token};
-use super::file::{Credentials, form};
+use super::file::{Credentials, address, form};
 use crate::clock::Clock;
-use crate::http;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -76,13 +76,15 @@ impl Federated {
             environment_id,
             ..
         } = &self.credential_source;
-        match environment_id {
-            None if file.is_some() || url.is_some() => Ok(()),
-            _ => Err(
+        if environment_id.is_some() || (file.is_none() && url.is_none()) {
+            return Err(
                 "its credential_source must be a file or a url; programs and AWS are not served"
                     .to_owned(),
-            ),
+            );
         }
+        let acting = self.service_account_impersonation_url.as_deref();
+        address("token_url", Some(&self.token_url))?;
+        address("service_account_impersonation_url", acting)
     }
 
     pub async fn token(&self, client: &Client) -> Result<Token, Failed> {
@@ -134,27 +136,33 @@ impl Subject {
     }
 
     async fn asked_for(&self, client: &Client, url: &str) -> Result<String, Failed> {
-        let lost = |cause: reqwest::Error| Failed {
-            why: http::in_words(&cause.without_url()),
-            may_pass: true,
-        };
         let mut request = client.get(url);
         for (name, value) in &self.headers {
-            request = request.header(name, value.expose_secret());
+            let value = HeaderValue::from_str(value.expose_secret());
+            let mut value = value.map_err(|_| {
+                Failed::for_good(format!(
+                    "the header '{name}' of its credential_source is none"
+                ))
+            })?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
         }
-        let answer = request.send().await.map_err(lost)?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(Failed {
-                why: format!("the provider of the workload's identity answers {status}"),
-                may_pass: ask::may_pass(status),
-            });
-        }
-        answer.text().await.map_err(lost)
+        let answer = ask::answer(request, &[]).await.map_err(|failed| Failed {
+            why: format!("the provider of the workload's identity does not tell it: {failed}"),
+            ..failed
+        })?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 }
 
 impl Impersonated {
+    pub fn check(&self) -> Result<(), String> {
+        let url = Some(self.service_account_impersonation_url.as_str());
+        address("service_account_impersonation_url", url)?;
+        let source = self.source_credentials.check();
+        source.map_err(|why| format!("its source_credentials: {why}"))
+    }
+
     pub async fn token(&self, client: &Client) -> Result<Token, Failed> {
         let own = Box::pin(self.source_credentials.token(client)).await?;
         let url = &self.service_account_impersonation_url;
@@ -173,7 +181,7 @@ async fn act_as(
         json!({"scope": [SCOPE], "lifetime": format!("{seconds}s"), "delegates": delegates});
     let bearer = own.bearer.expose_secret();
     let request = client.post(url).bearer_auth(bearer).json(&wanted);
-    let answer = ask::json(request, &[bearer]).await?;
+    let answer = ask::json(request, &[]).await?;
     let ends = answer["expireTime"]
         .as_str()
         .and_then(|time| time.parse::<Timestamp>().ok());

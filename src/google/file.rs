@@ -5,7 +5,9 @@ use std::path::Path;
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use url::form_urlencoded::Serializer;
+use url::{Host, Url};
 
 use super::SCOPE;
 use super::ask::{self, Failed, Token};
@@ -14,6 +16,14 @@ use super::service_account::ServiceAccount;
 
 /// Where tokens are to be had when a file does not say so.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+
+/// As the files name them.
+const TYPES: [&str; 4] = [
+    "service_account",
+    "external_account",
+    "impersonated_service_account",
+    "authorized_user",
+];
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -39,25 +49,77 @@ pub fn read(path: &Path) -> Result<Credentials, Failed> {
     let shown = path.display();
     let text = std::fs::read(path)
         .map_err(|cause| Failed::for_good(format!("cannot read '{shown}': {cause}")))?;
+    let credentials = parsed(&text).and_then(|credentials| {
+        credentials.check()?;
+        Ok(credentials)
+    });
+    credentials.map_err(|why| Failed::for_good(format!("'{shown}': {why}")))
+}
+
+fn parsed(text: &[u8]) -> Result<Credentials, String> {
     // The words of the parser could quote what is secret.
-    let parsed: Result<Credentials, _> = serde_json::from_slice(&text);
-    let credentials = parsed.map_err(|cause| {
+    let json: Value = serde_json::from_slice(text).map_err(|cause| {
         let (line, column) = (cause.line(), cause.column());
-        Failed::for_good(format!(
-            "'{shown}' holds no credentials of a type that serin knows (line {line}, column {column}): \
-             service_account, external_account, impersonated_service_account and authorized_user"
-        ))
+        format!("it is no JSON (line {line}, column {column})")
     })?;
-    let checked = match &credentials {
-        Credentials::ServiceAccount(account) => account.check(),
-        Credentials::ExternalAccount(federated) => federated.check(),
-        Credentials::ImpersonatedServiceAccount(_) | Credentials::AuthorizedUser(_) => Ok(()),
-    };
-    checked.map_err(|why| Failed::for_good(format!("'{shown}': {why}")))?;
-    Ok(credentials)
+    has_known_type(&json)?;
+    serde_json::from_value(json).map_err(|cause| {
+        let cause = cause.to_string().replace('`', "'");
+        match cause.strip_prefix("missing field ") {
+            Some(field) => format!("there is no {field}"),
+            None => "a member is not what its type has there".to_owned(),
+        }
+    })
+}
+
+/// Its own and those of the credentials within.
+fn has_known_type(json: &Value) -> Result<(), String> {
+    let known = TYPES.join(", ");
+    match json["type"].as_str() {
+        Some(kind) if TYPES.contains(&kind) => {}
+        Some(kind) => {
+            return Err(format!(
+                "serin does not know its type '{kind}', but {known}"
+            ));
+        }
+        None => return Err(format!("it has no type; serin knows {known}")),
+    }
+    let within = json.get("source_credentials").map(has_known_type);
+    within
+        .unwrap_or(Ok(()))
+        .map_err(|why| format!("its source_credentials: {why}"))
+}
+
+/// What is secret is sent there: encrypted, or to a stand-in on this machine.
+pub fn address(member: &str, url: Option<&str>) -> Result<(), String> {
+    let Some(url) = url else { return Ok(()) };
+    let url = Url::parse(url).ok();
+    let is_safe = url.is_some_and(|url| match (url.scheme(), url.host()) {
+        ("https", Some(_)) => true,
+        ("http", Some(Host::Domain(name))) => name == "localhost",
+        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
+        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
+        _ => false,
+    });
+    if is_safe {
+        Ok(())
+    } else {
+        Err(format!(
+            "its {member} must be an address that begins with 'https://'"
+        ))
+    }
 }
 
 impl Credentials {
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::ServiceAccount(account) => account.check(),
+            Self::ExternalAccount(federated) => federated.check(),
+            Self::ImpersonatedServiceAccount(account) => account.check(),
+            Self::AuthorizedUser(user) => address("token_uri", user.token_uri.as_deref()),
+        }
+    }
+
     pub async fn token(&self, client: &Client) -> Result<Token, Failed> {
         match self {
             Self::ServiceAccount(account) => account.token(client).await,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::SCOPE;
 use super::ask::{self, Failed, Token};
-use super::file::form;
+use super::file::{address, form};
 use crate::clock::Clock;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -32,7 +32,8 @@ pub struct ServiceAccount {
 
 impl ServiceAccount {
     pub fn check(&self) -> Result<(), String> {
-        self.key().map(|_| ())
+        self.key()?;
+        address("token_uri", Some(&self.token_uri))
     }
 
     pub async fn token(&self, client: &Client) -> Result<Token, Failed> {

@@ -332,7 +332,7 @@ impl Client {
 
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
-            self.credentials.forget(&sent).await;
+            self.credentials.forget(&sent);
         }
         if !status.is_success() {
             let again = again_after(&response, &self.retry);

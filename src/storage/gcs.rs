@@ -12,13 +12,13 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::guarded::{Backend, Failure, Guarded};
 use super::objects::ObjectEntry;
 use crate::config::{self, GcsAccount};
-use crate::error::Error;
 use crate::google::{self, Tokens};
-use crate::http;
+use crate::http::{self, Again, Secrets, Unread};
 
 pub type GcsStore = Guarded<Bucket>;
 
@@ -28,10 +28,15 @@ const ATTEMPTS: usize = 8;
 /// The most that the pause before the second attempt takes; it doubles from there.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What is read of all that is no object: a page of a listing is the longest.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// The bucket of one account.
 pub struct Bucket {
     account: GcsAccount,
     client: Client,
+    /// Nothing comes while a body is sent, so that only the time of the whole call counts.
+    uploads: Client,
     /// None for a stand-in that wants none.
     tokens: Option<Tokens>,
 }
@@ -62,6 +67,12 @@ struct Object {
     size: String,
 }
 
+/// One attempt that did not work, and when there may be another one.
+struct Missed {
+    failure: Failure,
+    again: Again,
+}
+
 /// How far a listing is.
 enum Place {
     Start,
@@ -71,32 +82,31 @@ enum Place {
 
 impl GcsStore {
     /// # Errors
-    /// `Storage` when its credentials can never do.
-    pub fn open(account: &GcsAccount) -> Result<Self, Error> {
-        let told = |why: String| {
-            let bucket = &account.bucket;
-            Error::storage(
-                format!("the gcs bucket '{bucket}' cannot be used: {why}"),
-                why,
-            )
-        };
+    /// Why its credentials can never do.
+    pub fn open(account: &GcsAccount) -> Result<Self, String> {
         let tokens = account.google.is_asked_with_tokens(&account.url).then(|| {
             let file = account.google.json_path.as_deref();
             Tokens::open(file, &config::environment())
         });
         let scheme = account.url.split(':').next().unwrap_or_default();
+        let client = || {
+            http::trusting(http::client(), scheme, Vec::new())
+                .redirect(reqwest::redirect::Policy::none())
+        };
         // An answer may be long; what counts is that it comes on.
-        let client = http::trusting(http::client(), scheme, Vec::new())
-            .read_timeout(account.timeout / 3)
-            .redirect(reqwest::redirect::Policy::none());
+        let asking = client().read_timeout(stall(account));
         Ok(Self::around(Bucket {
-            client: client
-                .build()
-                .map_err(|cause| told(http::in_words(&cause)))?,
-            tokens: tokens.transpose().map_err(told)?,
+            client: asking.build().map_err(|cause| http::in_words(&cause))?,
+            uploads: client().build().map_err(|cause| http::in_words(&cause))?,
+            tokens: tokens.transpose()?,
             account: account.clone(),
         }))
     }
+}
+
+/// How long an answer may stand still.
+fn stall(account: &GcsAccount) -> Duration {
+    account.timeout / 3
 }
 
 impl Bucket {
@@ -127,55 +137,79 @@ impl Bucket {
 
     /// Sends a request until it is answered; at most so many bytes of an answer are read.
     async fn send(&self, request: RequestBuilder, most: u64) -> Result<Answer> {
+        // What the server says in the end is worth more than that its time is over.
+        let latest = Instant::now() + self.account.timeout - stall(&self.account);
         let was_refused = AtomicBool::new(false);
-        let attempt = || async {
-            let request = request.try_clone();
-            let mut request = request.ok_or_else(|| wrong("a request cannot be repeated"))?;
-            let bearer = match &self.tokens {
-                Some(tokens) => Some((tokens, tokens.bearer().await.map_err(without_token)?)),
-                None => None,
-            };
-            if let Some((_, bearer)) = &bearer {
-                request = request.bearer_auth(bearer.expose_secret());
-            }
-            let answer = request.send().await.map_err(|cause| lost(&cause))?;
-            let status = answer.status();
-            if status.is_success() {
-                return Ok(Answer::Done(collect(answer, most).await?));
-            }
-            if status.as_u16() == 404 {
-                return Ok(Answer::Missing);
-            }
-            let body = answer.bytes().await.map_err(|cause| lost(&cause))?;
-            let why = match google::told(&body) {
-                Some(told) => format!("{status}: {told}"),
-                None => format!("an answer with status {status}"),
-            };
-            let cause = why.clone();
-            // Whoever took the token back may give another one.
-            let mut may_pass = google::may_pass(status);
-            if let Some((tokens, bearer)) = &bearer
-                && status.as_u16() == 401
-            {
-                tokens.forget(bearer).await;
-                may_pass = !was_refused.swap(true, Ordering::Relaxed);
-            }
-            Err(if may_pass {
-                Failure::Away { why, cause }
-            } else {
-                Failure::Wrong { why, cause }
-            })
-        };
         let pauses = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(PAUSE)
-            // What the server says in the end is worth more than that its time is over.
-            .with_total_delay(Some(self.account.timeout / 2))
             .with_max_times(ATTEMPTS - 1);
-        attempt
+        let answer = (|| self.attempt(&request, most, &was_refused))
             .retry(pauses)
-            .when(|failure| matches!(failure, Failure::Away { .. }))
-            .await
+            .when(|missed: &Missed| missed.again.may_be())
+            .adjust(|missed, backoff| missed.again.wait(backoff, latest))
+            .await;
+        answer.map_err(|missed| missed.failure)
+    }
+
+    /// What is said of objects, which is never long.
+    async fn told(&self, request: RequestBuilder) -> Result<Answer> {
+        let told = self.send(request, MOST_BYTES).await;
+        told.map_err(|failure| match failure {
+            Failure::TooLarge(_) => wrong("an answer that is longer than Cloud Storage gives"),
+            other => other,
+        })
+    }
+
+    async fn attempt(
+        &self,
+        request: &RequestBuilder,
+        most: u64,
+        was_refused: &AtomicBool,
+    ) -> Result<Answer, Missed> {
+        let request = request.try_clone();
+        let mut request = request.ok_or_else(|| wrong("a request cannot be repeated"))?;
+        let bearer = match &self.tokens {
+            Some(tokens) => Some((tokens, tokens.bearer().await.map_err(without_token)?)),
+            None => None,
+        };
+        if let Some((_, bearer)) = &bearer {
+            request = request.bearer_auth(bearer.expose_secret());
+        }
+        let (client, request) = request.build_split();
+        let request = request.map_err(|cause| wrong(&http::in_words(&cause)))?;
+        let secrets = Secrets::of(request.headers());
+        let answer = client.execute(request).await;
+        let mut answer = answer.map_err(|cause| lost(&cause))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(Answer::Done(collect(answer, most).await?));
+        }
+        if status.as_u16() == 404 {
+            return Ok(Answer::Missing);
+        }
+        let body = http::beginning(&mut answer).await;
+        let why = match google::told(&body, &secrets) {
+            Some(told) => format!("{status}: {told}"),
+            None => format!("an answer with status {status}"),
+        };
+        let cause = why.clone();
+        // Whoever took the token back may give another one.
+        let mut may_pass = google::may_pass(status);
+        if let Some((tokens, bearer)) = &bearer
+            && status.as_u16() == 401
+        {
+            tokens.forget(bearer);
+            may_pass = !was_refused.swap(true, Ordering::Relaxed);
+        }
+        Err(if may_pass {
+            Missed {
+                failure: Failure::Away { why, cause },
+                again: Again::after(answer.headers()),
+            }
+        } else {
+            Failure::Wrong { why, cause }.into()
+        })
     }
 
     /// Tells an object that is missing from a bucket that is: both are 404.
@@ -183,7 +217,7 @@ impl Bucket {
         let url = self.objects("/storage/v1");
         let query = [("maxResults", "1"), ("fields", "nextPageToken")];
         let asked = self.request(Method::GET, url, &query);
-        match self.send(asked, u64::MAX).await? {
+        match self.told(asked).await? {
             Answer::Done(_) => Ok(()),
             Answer::Missing => Err(gone()),
         }
@@ -205,7 +239,7 @@ impl Bucket {
         ];
         query.extend(after.as_deref().map(|token| ("pageToken", token)));
         let asked = self.request(Method::GET, self.objects("/storage/v1"), &query);
-        let Answer::Done(body) = self.send(asked, u64::MAX).await? else {
+        let Answer::Done(body) = self.told(asked).await? else {
             return Err(gone());
         };
         let page: Page = read(&body)?;
@@ -242,10 +276,12 @@ impl Backend for Bucket {
             ("fields", "generation"),
         ];
         let asked = self
-            .request(Method::POST, self.objects("/upload/storage/v1"), &query)
+            .uploads
+            .post(self.objects("/upload/storage/v1"))
+            .query(&query)
             .header("content-type", "application/json")
             .body(body);
-        match self.send(asked, u64::MAX).await? {
+        match self.told(asked).await? {
             Answer::Done(body) => Ok(read::<Object>(&body)?.generation),
             Answer::Missing => Err(gone()),
         }
@@ -253,7 +289,7 @@ impl Backend for Bucket {
 
     async fn delete(&self, key: &str) -> Result<()> {
         let asked = self.request(Method::DELETE, self.object(key), &[]);
-        match self.send(asked, u64::MAX).await? {
+        match self.told(asked).await? {
             Answer::Done(_) => Ok(()),
             Answer::Missing => self.is_there().await,
         }
@@ -277,7 +313,7 @@ impl Backend for Bucket {
         let url = format!("{}/storage/v1/b", self.account.url);
         let query = [("project", project.as_str())];
         let asked = self.request(Method::POST, url, &query).json(&bucket);
-        match self.send(asked, u64::MAX).await {
+        match self.told(asked).await {
             Ok(Answer::Done(_)) => Ok(()),
             Ok(Answer::Missing) => Err(wrong(&format!("there is no project '{project}'"))),
             // Somebody may have made it meanwhile.
@@ -298,24 +334,16 @@ impl Backend for Bucket {
     }
 }
 
-/// A server may tell no length, or another one.
 async fn collect(mut answer: Response, most: u64) -> Result<Bytes> {
-    if let Some(told) = answer.content_length()
-        && most < told
-    {
-        return Err(Failure::TooLarge(told));
-    }
-    let mut body = Vec::new();
-    while let Some(bytes) = answer.chunk().await.map_err(|cause| Failure::Away {
-        why: "it breaks off".to_owned(),
-        cause: http::in_words(&cause),
-    })? {
-        body.extend_from_slice(&bytes);
-        let read = body.len() as u64;
-        if most < read {
-            return Err(Failure::TooLarge(read));
-        }
-    }
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let body = http::read(&mut answer, most).await;
+    let body = body.map_err(|unread| match unread {
+        Unread::TooLong(bytes) => Failure::TooLarge(bytes),
+        Unread::Broken(cause) => Failure::Away {
+            why: "it breaks off".to_owned(),
+            cause: http::in_words(&cause),
+        },
+    })?;
     Ok(body.into())
 }
 
@@ -333,6 +361,16 @@ fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
         why: "an answer that Cloud Storage does not give".to_owned(),
         cause: cause.to_string(),
     })
+}
+
+impl From<Failure> for Missed {
+    fn from(failure: Failure) -> Self {
+        let again = match failure {
+            Failure::Away { .. } => Again::Later,
+            _ => Again::Never,
+        };
+        Self { failure, again }
+    }
 }
 
 fn gone() -> Failure {

@@ -11,7 +11,7 @@ use super::gcs::GcsStore;
 use super::memory::MemoryStore;
 use super::s3::S3Store;
 use crate::config::{Account, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One object of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,13 @@ pub fn open(account: &Account, most: u64) -> Result<Option<Arc<dyn ObjectStore>>
     Ok(Some(match store {
         Store::File(file) => Arc::new(FileStore::open(file)?.reading(most)),
         Store::S3(s3) => Arc::new(S3Store::new(s3.clone()).reading(most)),
-        Store::Gcs(gcs) => Arc::new(GcsStore::open(gcs)?.reading(most)),
+        Store::Gcs(gcs) => {
+            let store = GcsStore::open(gcs).map_err(|why| {
+                let name = &account.name;
+                Error::Invalid(format!("account '{name}': {why}"))
+            })?;
+            Arc::new(store.reading(most))
+        }
         Store::Memory => Arc::new(MemoryStore::default()),
     }))
 }

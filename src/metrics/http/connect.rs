@@ -191,13 +191,13 @@ impl Credentials {
 
 impl Credentials {
     /// What was sent is not taken any more: a token may end before its time.
-    pub async fn forget(&self, sent: &HeaderMap) {
+    pub fn forget(&self, sent: &HeaderMap) {
         let Self::Google(tokens) = self else { return };
         let bearer = sent
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         if let Some(bearer) = bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) {
-            tokens.forget(&bearer.to_owned().into()).await;
+            tokens.forget(&bearer.to_owned().into());
         }
     }
 }
