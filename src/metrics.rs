@@ -5,6 +5,7 @@ mod bounded;
 mod cost;
 mod counts;
 mod datadog;
+mod doubt;
 mod flight;
 pub mod grid;
 pub mod http;
@@ -44,10 +45,10 @@ use crate::google::Tokens;
 
 pub use asking::{Asking, Service, too_large};
 pub use cost::padding as cost_of_padding;
+pub use doubt::{Advice, Doubt, DoubtKind, Draft};
 pub use member::{Member, Shape};
 use prometheus::Known;
 pub use shown::shown_query;
-pub use stand_in::{Marks, made_up, marked};
 pub use strings::{Piece, is_of_word, pieces};
 pub use template::{
     IMPLICIT, Variable, custom_filter, least_length, of as template_of, too_long, variables,
@@ -98,8 +99,17 @@ pub trait Language: Send + Sync {
         false
     }
 
-    /// What the lint is to tell of a query.
-    fn doubts(&self, request: &MetricRequest<'_>) -> Vec<Doubt>;
+    /// What the lint is to tell of a query as it is written.
+    fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt>;
+
+    /// What it is to tell of the text that one side would be sent, where nothing is in its way.
+    fn doubts_of_text(&self, _draft: &Draft<'_>, _side: &str) -> Vec<Doubt> {
+        Vec::new()
+    }
+
+    fn advice(&self) -> Advice {
+        Advice::default()
+    }
 }
 
 /// A metric that can be asked for.
@@ -118,36 +128,6 @@ impl Descriptor {
         Self {
             name,
             details: Map::new(),
-        }
-    }
-}
-
-/// What is wrong with a query, or doubtful, before it is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doubt {
-    /// No canary can be judged by it.
-    pub is_broken: bool,
-    /// Of the query; empty for that of its template.
-    pub member: &'static str,
-    pub sentence: String,
-    /// What to do about it.
-    pub fix: &'static str,
-}
-
-impl Doubt {
-    fn broken(member: &'static str, sentence: impl Into<String>, fix: &'static str) -> Self {
-        Self {
-            is_broken: true,
-            member,
-            sentence: sentence.into(),
-            fix,
-        }
-    }
-
-    fn doubtful(member: &'static str, sentence: impl Into<String>, fix: &'static str) -> Self {
-        Self {
-            is_broken: false,
-            ..Self::broken(member, sentence, fix)
         }
     }
 }

@@ -4,6 +4,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::metrics::DoubtKind;
+
 /// The worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -142,5 +144,22 @@ impl Code {
     pub fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+impl From<DoubtKind> for Code {
+    fn from(kind: DoubtKind) -> Self {
+        match kind {
+            DoubtKind::Broken => Self::BrokenQuery,
+            DoubtKind::Doubtful => Self::DoubtfulQuery,
+            DoubtKind::NoPrefix | DoubtKind::NoPrefixOfKayenta => Self::NoPromqlPrefix,
+            DoubtKind::ForeignFilter => Self::ForeignFilter,
+            DoubtKind::NoFilter => Self::NoFilter,
+            DoubtKind::KeptLabel => Self::KeptLabel,
+            DoubtKind::SharedData => Self::SharedData,
+            DoubtKind::CounterWithoutRate => Self::CounterWithoutRate,
+            DoubtKind::QuantileWithoutLe => Self::QuantileWithoutLe,
+            DoubtKind::QuantileOutOfRange => Self::QuantileOutOfRange,
+        }
     }
 }

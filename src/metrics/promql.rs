@@ -1,6 +1,6 @@
 //! PromQL: what is asked of a Prometheus, and how it is read, as a tree and as far as words and strings go.
 
-pub mod doubts;
+mod doubts;
 mod library;
 pub mod lookback;
 pub mod pointwise;
@@ -10,7 +10,7 @@ use promql_parser::parser::{self, Expr};
 
 use super::library::Template;
 use super::strings::{is_closed, is_of_word};
-use super::{Doubt, Language, Member, MetricRequest, query_of_kind};
+use super::{Advice, Doubt, Draft, Language, Member, MetricRequest, query_of_kind};
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::Config;
 use crate::error::Result;
@@ -61,9 +61,19 @@ impl Language for PromQl {
         true
     }
 
-    /// The lint reads it as a tree, and tells more of it than this.
-    fn doubts(&self, _: &MetricRequest<'_>) -> Vec<Doubt> {
-        Vec::new()
+    fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt> {
+        doubts::of_draft(draft)
+    }
+
+    fn doubts_of_text(&self, draft: &Draft<'_>, side: &str) -> Vec<Doubt> {
+        doubts::of_text(draft, side)
+    }
+
+    fn advice(&self) -> Advice {
+        Advice {
+            unbuildable: "give the query what is missing, or a template that begins with 'PromQL:'",
+            equal: "select the side by a label, as in version=\"${scope}\"",
+        }
     }
 }
 

@@ -8,14 +8,15 @@ use crate::canary::{CanaryScope, Pair};
 /// The first of the letters that stand for variables; no text has them.
 const FIRST_MARK: u32 = 0xF_0000;
 
-/// Values that differ between the sides, for everything that a template asks for.
-pub fn made_up(template: &str) -> Pair<CanaryScope> {
+/// Values that differ between the sides, for everything that a query asks for.
+pub fn made_up(written: &[(&str, String)]) -> Pair<CanaryScope> {
     let sides = Pair {
         control: "control",
         experiment: "experiment",
     };
     sides.map(|side| {
-        filled(wanted(template), |name| match name {
+        let wanted = written.iter().flat_map(|(_, text)| wanted(text));
+        filled(wanted, |name| match name {
             "scope" => side.to_owned(),
             name => format!("{side}-{name}"),
         })

@@ -22,8 +22,8 @@ use serin::metrics::http::{Call, Client, Credentials, Endpoint, Unanswered, Wron
 use serin::metrics::range::Range;
 use serin::metrics::series::{Answered, Labels, Series, too_many_samples};
 use serin::metrics::{
-    self, Asking, Descriptor, Doubt, Language, Member, MetricRequest, MetricSource, Service, mix,
-    query_of_kind,
+    self, Asking, Descriptor, Doubt, Draft, Language, Member, MetricRequest, MetricSource, Service,
+    mix, query_of_kind,
 };
 
 use crate::prometheus_source;
@@ -51,7 +51,7 @@ impl Language for Dice {
         metrics::custom_filter(request)
     }
 
-    fn doubts(&self, _: &MetricRequest<'_>) -> Vec<Doubt> {
+    fn doubts(&self, _: &Draft<'_>) -> Vec<Doubt> {
         Vec::new()
     }
 }

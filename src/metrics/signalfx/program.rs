@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Language, Member, MetricRequest, Shape, query_of_kind, template};
+use crate::metrics::{
+    Doubt, Draft, Language, Member, MetricRequest, Shape, query_of_kind, template,
+};
 
 pub const KIND: &str = "signalfx";
 
@@ -75,12 +77,9 @@ impl Language for SignalFlow {
         text(request, &keys.unwrap_or_else(some))
     }
 
-    fn doubts(&self, request: &MetricRequest<'_>) -> Vec<Doubt> {
-        let Ok(query) = query_of_kind(request, KIND) else {
-            return Vec::new();
-        };
-        let template = template::of(request.config, request.metric).ok().flatten();
-        let template = template.unwrap_or_default();
+    fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt> {
+        let query = draft.query;
+        let template = draft.template().unwrap_or_default();
         let mut doubts = Vec::new();
         let pairs = pairs(query);
         let twice = pairs

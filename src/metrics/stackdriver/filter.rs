@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::canary::CanaryMetricSetQueryConfig;
+use crate::canary::{CanaryMetricSetQueryConfig, CanaryScope};
 use crate::config::{Config, Source};
 use crate::error::{Error, Result};
 use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Language, Member, MetricRequest, library, query_of_kind, template};
+use crate::metrics::{
+    Doubt, Draft, Language, Member, MetricRequest, library, query_of_kind, template,
+};
 
 pub const KIND: &str = "stackdriver";
 
@@ -100,13 +102,11 @@ impl Language for StackdriverFilter {
         true
     }
 
-    fn doubts(&self, request: &MetricRequest<'_>) -> Vec<Doubt> {
-        let Ok(query) = query_of_kind(request, KIND) else {
-            return Vec::new();
-        };
-        let template = template::of(request.config, request.metric).ok().flatten();
-        let has_template = template.is_some_and(|template| !template.is_empty());
-        let member = |name: &str| own(request, query, name).unwrap_or_default();
+    fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt> {
+        let template = draft.template().unwrap_or_default();
+        let scope = CanaryScope::default();
+        let request = draft.request(&scope);
+        let member = |name: &str| own(&request, draft.query, name).unwrap_or_default();
         let resource = member("resourceType");
         let metric = member("metricType");
         let mut doubts = Vec::new();
@@ -117,7 +117,7 @@ impl Language for StackdriverFilter {
                 "write the type of the metric, as in compute.googleapis.com/instance/cpu/utilization",
             ));
         }
-        if !has_template
+        if template.is_empty()
             && KUBERNETES
                 .iter()
                 .any(|(types, _)| types.contains(&resource.as_str()))

@@ -1,7 +1,6 @@
-//! What can be told of PromQL without a Prometheus.
+//! Quantiles of buckets that were summed without their limits.
 
-use crate::canary::number::duration;
-use crate::metrics::promql::{bare, lookback};
+use crate::metrics::promql::bare;
 use crate::metrics::strings::is_of_word;
 
 /// Between two sides of an operation.
@@ -18,12 +17,6 @@ const OF_MATCHING: [&str; 7] = [
 /// More quantiles in one query are not looked at, nor what is nested deeper: queries may be large.
 const MOST_CALLS: usize = 16;
 const DEEPEST: usize = 16;
-
-/// Whether a template without the prefix is PromQL, and not label matchers.
-pub fn is_query(template: &str) -> bool {
-    let plain = template.replace("${", "").replace('}', "");
-    bare(&plain).contains(['(', '[', '{'])
-}
 
 /// A quantile of classic buckets that were summed without their limits has none.
 pub fn is_quantile_without_le(query: &str) -> bool {
@@ -90,13 +83,6 @@ fn keeps_labels(function: &str) -> bool {
     matches!(function, "rate" | "irate" | "increase") || function.ends_with("_over_time")
 }
 
-/// How far a query looks back, where that is longer than the step in seconds.
-pub fn beyond(query: &str, step: i64) -> Option<String> {
-    let longest = lookback::longest(query)?;
-    let step = step.checked_mul(1000).filter(|step| 0 < *step)?;
-    (step < longest).then(|| duration(longest))
-}
-
 /// What stands in each outermost pair of parentheses, and what stands before it.
 fn parentheses(bare: &str) -> Vec<(&str, &str)> {
     let (mut parts, mut depth, mut head, mut begin) = (Vec::new(), 0_usize, 0, 0);
@@ -149,20 +135,6 @@ fn words(bare: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn matchers_are_told_from_queries() {
-        let cases = [
-            ("version=\"${scope}\"", false),
-            ("version=~\"a(b|c)[d]\",zone=\"${location}\"", false),
-            ("${matchers}", false),
-            ("up{version=\"${scope}\"}", true),
-            ("sum(rate(m[1m]))", true),
-        ];
-        for (template, expected) in cases {
-            assert_eq!(is_query(template), expected, "{template}");
-        }
-    }
 
     #[test]
     fn quantiles_want_the_limits_of_the_buckets_that_they_are_made_of() {
