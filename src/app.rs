@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusBuilder as Recorder;
+use metrics_exporter_prometheus::{Matcher, PrometheusHandle as Telemetry};
 use moka::future::Cache;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +48,7 @@ pub struct Parts {
     /// all who read the message.
     pub charts: Cache<String, Bytes>,
     /// The metrics of this process.
-    pub telemetry: PrometheusHandle,
+    pub telemetry: Telemetry,
     /// Where executions run in this process: none until its worker opens them.
     pub places: Arc<Semaphore>,
     /// The executions that run here.
@@ -254,14 +255,14 @@ impl App {
 }
 
 /// The recorder of metrics is one for the whole process.
-fn telemetry() -> Result<PrometheusHandle> {
-    static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+fn telemetry() -> Result<Telemetry> {
+    static RECORDER: OnceLock<Option<Telemetry>> = OnceLock::new();
     let install = || {
         let seconds = [
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             60.0,
         ];
-        PrometheusBuilder::new()
+        Recorder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
             .ok()?
             .install_recorder()

@@ -127,7 +127,7 @@ pub async fn lint_with_series(
         let (canary, mut found) = examined(own, &text);
         if let Some(canary) = &canary {
             found.extend(checks(own, canary, given));
-            found.extend(series::check(canary, given, source, budget).await?);
+            found.extend(series::check(own, canary, given, source, budget).await?);
         }
         findings.extend(placed(&text, found));
     }

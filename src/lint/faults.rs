@@ -78,7 +78,18 @@ fn misspelt(kind: &str) -> Option<&'static str> {
     slip(kind, &kinds()).or_else(|| kinds().into_iter().find(is_meant))
 }
 
-fn fix(code: Code) -> &'static str {
+fn fix(code: Code) -> String {
+    let [first, second, ..] = kinds();
+    match code {
+        Code::NoQuery => format!("add a query, as in {{\"type\": \"{first}\", …}}"),
+        Code::MisspeltSource => {
+            format!("write the type of its source, as '{first}' or '{second}'")
+        }
+        code => usual_fix(code).to_owned(),
+    }
+}
+
+fn usual_fix(code: Code) -> &'static str {
     match code {
         Code::Unreadable => "correct this value, or what stands just before it",
         Code::BadName => "use letters, digits, '-' and '_' only",
@@ -89,8 +100,6 @@ fn fix(code: Code) -> &'static str {
         Code::TooLarge => "make several canaries of it, or shorter queries; or raise the bound",
         Code::DuplicateMetric => "give each metric a name of its own",
         Code::NoMetricName => "give the metric a name",
-        Code::NoQuery => "add a query, as in {\"type\": \"prometheus\", …}",
-        Code::MisspeltSource => "write the type of its source, as 'prometheus' or 'datadog'",
         Code::OtherSource => "query what serin reads, or judge by this config elsewhere",
         Code::NoScopeName => "add \"scopeName\": \"default\"",
         Code::NoWeights => {

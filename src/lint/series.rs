@@ -7,12 +7,14 @@ use futures::future::try_join;
 use super::{Code, Found, Given};
 use crate::budget::Budget;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet, Pair, Path};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::{MetricRequest, MetricSource};
 
 /// # Errors
 /// `Fetch` when the source does not answer.
 pub async fn check(
+    own: &Config,
     canary: &CanaryConfig,
     given: &Given,
     source: &dyn MetricSource,
@@ -29,7 +31,11 @@ pub async fn check(
             continue;
         }
         let path = Path::element("metrics", at).member("query");
-        found.extend(of_metric(&path, canary, metric, scopes, source, budget).await?);
+        let of_metric = of_metric(&path, canary, metric, scopes, source, budget).await;
+        found.extend(match of_metric {
+            Ok(found) => found,
+            Err(error) => refused(own, &path, error.of_metric(metric.name.as_deref()))?,
+        });
     }
     Ok(found)
 }
@@ -52,10 +58,7 @@ async fn of_metric(
         source.fetch(&request.control, &share),
         source.fetch(&request.experiment, &share),
     );
-    let (control, experiment) = match fetched.await {
-        Ok(fetched) => fetched,
-        Err(error) => return refused(path, error.of_metric(metric.name.as_deref())),
-    };
+    let (control, experiment) = fetched.await?;
     let (control, experiment) = (labels(&control), labels(&experiment));
     let mut found = Vec::new();
     for (side, series) in [("control", &control), ("experiment", &experiment)] {
@@ -80,17 +83,28 @@ async fn of_metric(
 }
 
 /// A query that was not understood is a finding; what cannot be asked for has been told of.
-fn refused(path: &Path, error: Error) -> Result<Vec<Found>> {
+fn refused(own: &Config, path: &Path, error: Error) -> Result<Vec<Found>> {
     match error {
         Error::Fetch(fetch) if matches!(fetch.status, Some(400 | 422)) => Ok(vec![Found::new(
             Code::BrokenQuery,
             path.clone(),
-            format!("Prometheus refuses '{}': {}", fetch.query, fetch.message),
+            format!(
+                "{} refuses '{}': {}",
+                service(own, &fetch.account),
+                fetch.query,
+                fetch.message
+            ),
             "write a query that it answers",
         )]),
         Error::Invalid(_) => Ok(Vec::new()),
         error => Err(error),
     }
+}
+
+/// What answers for an account, as people call it.
+fn service<'a>(own: &'a Config, account: &'a str) -> &'a str {
+    let named = own.accounts.iter().find(|known| known.name == account);
+    named.map_or(account, |account| account.face.title)
 }
 
 /// The labels of every series that has a value.
@@ -108,4 +122,36 @@ fn labels(series: &[MetricSet]) -> BTreeSet<Vec<(&str, &str)>> {
             labels
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{LoadOptions, load_from};
+    use crate::error::FetchError;
+
+    #[test]
+    fn who_refuses_a_query_is_told_by_its_name() {
+        let options = LoadOptions {
+            prometheus_url: Some("http://127.0.0.1:9".to_owned()),
+            ..LoadOptions::default()
+        };
+        let own = load_from(&options, &BTreeMap::new()).unwrap().config;
+        for (account, sentence) in [
+            ("prometheus", "Prometheus refuses 'x y': no"),
+            ("gone", "gone refuses 'x y': no"),
+        ] {
+            let error = Error::Fetch(Box::new(FetchError {
+                message: "no".to_owned(),
+                status: Some(400),
+                query: "x y".to_owned(),
+                account: account.to_owned(),
+                ..FetchError::default()
+            }));
+            let found = refused(&own, &Path::default(), error).unwrap();
+            assert_eq!(found[0].sentence, sentence);
+        }
+    }
 }

@@ -49,6 +49,12 @@ fn what_is_wrong_with_a_query_is_told_at_its_member() {
             "is for queries of type 'prometheus'",
         ),
         (
+            json!({"type": "stackdriver", "metricType": "m", "customFilter": "v=\"${scope}\""}),
+            Code::DeprecatedFilter,
+            "customFilter",
+            "is refused",
+        ),
+        (
             json!({"type": "signalfx", "customFilterTemplate": "serin:splunk-apm/latncy"}),
             Code::UnknownTemplate,
             "customFilterTemplate",
@@ -65,5 +71,52 @@ fn what_is_wrong_with_a_query_is_told_at_its_member() {
         assert_eq!(found.code, code, "{query}");
         assert_eq!(found.path, format!("metrics[0].query.{member}"));
         assert!(found.sentence.contains(sentence), "{query}: {found:?}");
+    }
+}
+
+#[test]
+fn a_language_says_itself_how_grave_a_doubt_is_and_what_to_do() {
+    let cases = [
+        // the query, the code, the severity, the fix
+        (
+            json!({"type": "prometheus", "customInlineTemplate": "PromQL:sum(x)"}),
+            Code::EqualQueries,
+            Severity::Warning,
+            "select the side by a label, as in version=\"${scope}\"",
+        ),
+        (
+            json!({"type": "datadog", "customInlineTemplate": "avg:m{*}"}),
+            Code::EqualQueries,
+            Severity::Warning,
+            "select the side by ${scope}",
+        ),
+        (
+            json!({"type": "prometheus", "metricName": "x", "resourceType": "y"}),
+            Code::UnbuildableQuery,
+            Severity::Error,
+            "give the query what is missing, or a template that begins with 'PromQL:'",
+        ),
+        (
+            json!({"type": "prometheus", "customInlineTemplate": "sum(x{v=\"${scope}\"})"}),
+            Code::NoPromqlPrefix,
+            Severity::Warning,
+            "begin it with 'PromQL:'",
+        ),
+        (
+            json!({"type": "prometheus", "metricName": "x", "customInlineTemplate": "sum(x{v=\"${scope}\"})"}),
+            Code::NoPromqlPrefix,
+            Severity::Error,
+            "begin it with 'PromQL:'",
+        ),
+    ];
+    for (query, code, severity, fix) in cases {
+        let mut config: Value = serde_json::from_str(&whole()).unwrap();
+        config["metrics"][0]["query"] = query.clone();
+        let findings = linted(&config.to_string(), &usual());
+        let [found] = findings.as_slice() else {
+            panic!("{query}: {findings:#?}");
+        };
+        let told = (found.code, found.severity, found.fix.as_str());
+        assert_eq!(told, (code, severity, fix), "{query}");
     }
 }
