@@ -1,6 +1,6 @@
 //! What series take in memory until their execution has ended, about.
 
-use super::series::{Answered, Series};
+use super::series::{Answered, Labels, Series};
 use crate::canary::Attributes;
 
 /// In the series, the pair, the document of the pairs, and while it is judged.
@@ -13,10 +13,15 @@ const LABEL_BYTES: usize = 64;
 /// How often a text of a series is there at once: in memory, in the documents, on their way to a store.
 const COPIES: usize = 4;
 
+/// What samples take as they are read.
+pub const fn read(samples: usize) -> usize {
+    samples.saturating_mul(READ_SAMPLE_BYTES)
+}
+
 /// What the parsed answer takes.
 pub fn answered(answer: &Answered) -> usize {
     let series = answer.series.iter().map(|series| {
-        series.samples.capacity() * READ_SAMPLE_BYTES + labels(series) + size_of::<Series>()
+        read(series.samples.capacity()) + labels(&series.labels) + size_of::<Series>()
     });
     let remarks = answer.partial.iter().chain(&answer.remarks);
     series.sum::<usize>() + remarks.map(String::len).sum::<usize>()
@@ -29,7 +34,7 @@ pub fn kept(name: &str, attributes: &Attributes, series: &[Series]) -> usize {
     let each = SERIES_BYTES + COPIES * (texts + written(name));
     let of_series = series
         .iter()
-        .map(|series| series.samples.len() * SAMPLE_BYTES + COPIES * labels(series));
+        .map(|series| series.samples.len() * SAMPLE_BYTES + COPIES * labels(&series.labels));
     each * series.len().max(1) + of_series.sum::<usize>()
 }
 
@@ -38,9 +43,10 @@ pub const fn padding(values: usize) -> usize {
     values.saturating_mul(SAMPLE_BYTES / 2)
 }
 
-fn labels(series: &Series) -> usize {
-    let labels = series.labels.iter();
+/// In memory.
+pub fn labels(labels: &Labels) -> usize {
     labels
+        .iter()
         .map(|(name, value)| LABEL_BYTES + written(name) + written(value))
         .sum()
 }

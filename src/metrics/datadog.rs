@@ -11,11 +11,11 @@ use serde::Deserialize;
 
 use super::asking::{Asking, Service};
 use super::bounded::at_most;
-use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered, Wrong};
+use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered};
 use super::range::Range;
 use super::series::Answered;
 use super::{Descriptor, Language, MetricRequest};
-use crate::budget::Share;
+use crate::budget::{Held, Share};
 use crate::canary::Attributes;
 use crate::clock::Clock;
 use crate::config::{Config, DatadogAccount, Limits};
@@ -128,11 +128,11 @@ impl Service for Datadog {
         let range = asked.range;
         if asked.body.is_some() {
             let read =
-                move |document| answer::formulas(document, &range, &limits).map_err(Wrong::Told);
+                move |document, held: &mut Held| answer::formulas(document, &range, &limits, held);
             self.client.read(&call, deadline, share, read).await
         } else {
             let read =
-                move |document| answer::series(document, &range, &limits).map_err(Wrong::Told);
+                move |document, held: &mut Held| answer::series(document, &range, &limits, held);
             self.client.read(&call, deadline, share, read).await
         }
     }

@@ -1,6 +1,7 @@
 //! HTTP to one metric source: credentials, retries, limits, and errors that tell what happened.
 
 mod again;
+mod aside;
 mod body;
 mod call;
 mod came;
@@ -21,12 +22,13 @@ use url::Url;
 use super::counts::Counts;
 use super::series::Answered;
 use super::too_large;
-use crate::budget::{Refused, Share};
+use crate::budget::{Held, Refused, Share};
 use crate::config::{Config, Retry};
 use crate::error::{FetchError, Result};
 use crate::http::{Again, Secrets, Unread, beginning, cut, in_words};
 
 use again::{again_after, backoff};
+pub use aside::Aside;
 pub use body::{Body, Exchange, Room, document};
 use call::is_long;
 pub use call::{Call, Sent, Wanted};
@@ -37,8 +39,6 @@ pub use wrong::Wrong;
 
 /// What is read of all answers to one query.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
-/// What is read of a list of names.
-const MAX_ASIDE_BYTES: usize = 16 << 20;
 /// What is read of a body takes more than its text: a point of six letters becomes 24 bytes.
 const READ_COPIES: usize = 8;
 /// What a service says beside its series: as many texts are kept of a kind, and as much of each.
@@ -46,9 +46,9 @@ const MOST_REMARKS: usize = 40;
 const REMARK_BYTES: usize = 1 << 10;
 /// What a service says is wrong.
 const TOLD_BYTES: usize = 4 << 10;
+/// A reason may have any text of the answer in it.
+const REASON_BYTES: usize = 200;
 const FORM: &str = "application/x-www-form-urlencoded";
-/// Somebody waits in front of a form for these.
-const ASIDE_DEADLINE: Duration = Duration::from_secs(10);
 
 pub struct Client {
     kind: &'static str,
@@ -67,6 +67,16 @@ pub struct Client {
 struct Failure {
     why: Unanswered,
     again: Again,
+}
+
+/// What was read of an answer.
+pub struct Read<R> {
+    pub what: R,
+    pub exchange: Exchange,
+    /// Of its body.
+    pub bytes: usize,
+    /// Pays for it.
+    _held: Held,
 }
 
 /// Why a query has no answer. Shared by all who asked.
@@ -161,14 +171,14 @@ impl Client {
     ) -> Result<Answered, Unanswered>
     where
         T: DeserializeOwned,
-        F: FnOnce(T) -> Result<Answered, Wrong> + Send + 'static,
+        F: FnOnce(T, &mut Held) -> Result<Answered, Wrong> + Send + 'static,
     {
         let kind = self.kind;
-        let read = move |body: &[u8]| read(document(kind, body)?);
+        let read = move |body: &[u8], held: &mut Held| read(document(kind, body)?, held);
         self.read_body(call, deadline, share, read).await
     }
 
-    /// What a service answers to a query. Memory is paid for before anything is read.
+    /// What a service answers to a query.
     pub async fn read_body<F>(
         &self,
         call: &Call<'_>,
@@ -177,11 +187,15 @@ impl Client {
         read: F,
     ) -> Result<Answered, Unanswered>
     where
-        F: FnOnce(&[u8]) -> Result<Answered, Wrong> + Send + 'static,
+        F: FnOnce(&[u8], &mut Held) -> Result<Answered, Wrong> + Send + 'static,
     {
-        let answered = self.read_as(call, deadline, share, MAX_ANSWER_BYTES, read);
+        let reading = self.read_as(call, deadline, share, MAX_ANSWER_BYTES, read);
         let answered = self.counted(async {
-            let (mut answered, exchange, _) = answered.await?;
+            let Read {
+                what: mut answered,
+                exchange,
+                ..
+            } = reading.await?;
             self.keep_secrets(&exchange, &mut answered);
             Ok(answered)
         });
@@ -207,7 +221,8 @@ impl Client {
         answer
     }
 
-    /// What is read of an answer of at most so many bytes, and how many there were.
+    /// What is read of an answer of at most so many bytes. Memory is paid for before anything is read;
+    /// what becomes more than its text is paid for by the reader.
     pub async fn read_as<R, F>(
         &self,
         call: &Call<'_>,
@@ -215,10 +230,10 @@ impl Client {
         share: &Arc<Share>,
         most: usize,
         read: F,
-    ) -> Result<(R, Exchange, usize), Unanswered>
+    ) -> Result<Read<R>, Unanswered>
     where
         R: Send + 'static,
-        F: FnOnce(&[u8]) -> Result<R, Wrong> + Send + 'static,
+        F: FnOnce(&[u8], &mut Held) -> Result<R, Wrong> + Send + 'static,
     {
         let room = Room {
             bytes: most,
@@ -227,10 +242,16 @@ impl Client {
         let body = Box::pin(self.send(call, deadline, &room)).await?;
         let bytes = body.bytes.len();
         let held = share.hold(bytes * READ_COPIES);
-        let _held = held.map_err(|refused| self.refused(call, refused))?;
-        let (answered, exchange) = body.read(read).await;
-        let answered = answered.map_err(|wrong| self.wrong(call, &exchange, wrong))?;
-        Ok((answered, exchange, bytes))
+        let mut held = held.map_err(|refused| self.refused(call, refused))?;
+        let read = move |body: &[u8]| Ok((read(body, &mut held)?, held));
+        let (read, exchange) = body.read(read).await;
+        let (what, held) = read.map_err(|wrong| self.unreadable(call, &exchange, wrong))?;
+        Ok(Read {
+            what,
+            exchange,
+            bytes,
+            _held: held,
+        })
     }
 
     /// Takes what was sent with a request out of what is told of its answer, of which no more is kept
@@ -245,34 +266,17 @@ impl Client {
         }
     }
 
-    /// The JSON of what is asked beside the queries.
-    pub async fn aside_json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, FetchError> {
-        let body = self.aside(call).await?;
-        let document = document(self.kind, &body.bytes);
-        document.map_err(|wrong| self.wrong(call, &body.exchange, wrong))
-    }
-
     /// An answer that is none.
     pub fn wrong(&self, call: &Call<'_>, exchange: &Exchange, wrong: Wrong) -> FetchError {
         let message = self.told(exchange, wrong);
         self.error(call, Some(StatusCode::OK.as_u16()), message)
     }
 
-    /// Beside the queries: answered at once or not at all.
-    pub async fn aside(&self, call: &Call<'_>) -> Result<Body, FetchError> {
-        let room = Room {
-            bytes: MAX_ASIDE_BYTES,
-            share: None,
-        };
-        let attempt = self.attempt(call, &room);
-        match tokio::time::timeout(ASIDE_DEADLINE, attempt).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(failure)) => Err(match failure.why {
-                Unanswered::Failed(error) | Unanswered::TooLarge(error) => *error,
-                // Nothing was taken.
-                Unanswered::Later { .. } => self.error(call, None, "no memory".to_owned()),
-            }),
-            Err(_) => Err(self.too_late(call, ASIDE_DEADLINE, None)),
+    /// An answer to a query that is none, or for which there is no memory.
+    pub fn unreadable(&self, call: &Call<'_>, exchange: &Exchange, wrong: Wrong) -> Unanswered {
+        match wrong {
+            Wrong::NoMemory(refused) => self.refused(call, refused),
+            wrong => self.wrong(call, exchange, wrong).into(),
         }
     }
 
@@ -347,7 +351,7 @@ impl Client {
             Err(Unread::Broken(error)) => return Err(broken(error)),
             Err(Unread::TooLong(_)) => {
                 let message = if room.share.is_none() {
-                    format!("the answer is larger than {} MiB", room.bytes >> 20)
+                    aside::too_large()
                 } else {
                     format!(
                         "the answers to the query are larger than {} MiB: a larger step, a shorter \
@@ -378,8 +382,9 @@ impl Client {
     }
 
     /// What is wrong with an answer: in the words of its server, else with what came instead.
-    pub fn told(&self, exchange: &Exchange, wrong: Wrong) -> String {
+    fn told(&self, exchange: &Exchange, wrong: Wrong) -> String {
         match wrong {
+            Wrong::NoMemory(_) => "there is no memory for what it holds".to_owned(),
             Wrong::Told(told) => {
                 let mut told = self.without_secrets(&exchange.sent, told);
                 cut(&mut told, TOLD_BYTES);
@@ -389,7 +394,9 @@ impl Client {
                 let came = exchange
                     .came
                     .no_answer(&self.readable(&exchange.sent, &beginning));
-                format!("{came}: {}", self.without_secrets(&exchange.sent, why))
+                let mut why = self.without_secrets(&exchange.sent, why);
+                cut(&mut why, REASON_BYTES);
+                format!("{came}: {why}")
             }
         }
     }

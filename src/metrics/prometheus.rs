@@ -191,7 +191,7 @@ impl Service for Prometheus {
                 Some(told) => Wrong::Told(told),
                 None => Wrong::other(&bytes, "it has no data"),
             },
-            Err(cause) => Wrong::other(&bytes, &format!("it is no list of names: {cause}")),
+            Err(cause) => Wrong::other(&bytes, format!("it is no list of names: {cause}")),
         };
         Err(client.wrong(&call, &exchange, wrong))
     }

@@ -217,6 +217,14 @@ pub fn too_many_samples(limits: &Limits) -> String {
 }
 
 impl Sample {
+    /// At a time in milliseconds, without a value.
+    pub fn missing(millis: i64) -> Self {
+        Self {
+            value: None,
+            ..Self::at(millis, 0.0)
+        }
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         reason = "milliseconds since the epoch have 13 digits"

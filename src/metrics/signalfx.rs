@@ -9,11 +9,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::asking::{Asking, Service};
-use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered, Wanted, Wrong};
+use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered, Wanted};
 use super::range::Range;
 use super::series::Answered;
 use super::{Descriptor, Language, MetricRequest};
-use crate::budget::Share;
+use crate::budget::{Held, Share};
 use crate::canary::Attributes;
 use crate::config::{Config, Limits, SignalFxAccount};
 use crate::error::{FetchError, Result};
@@ -106,7 +106,7 @@ impl Service for SignalFx {
             ..Call::get("/v2/signalflow/execute")
         };
         let (asked, limits) = (asked.clone(), self.limits);
-        let read = move |body: &[u8]| events::read(body, &asked, &limits).map_err(Wrong::Told);
+        let read = move |body: &[u8], held: &mut Held| events::read(body, &asked, &limits, held);
         let deadline = self.client.deadline();
         self.client.read_body(&call, deadline, share, read).await
     }
@@ -137,7 +137,8 @@ impl Service for SignalFx {
         Ok(Vec::new())
     }
 
-    /// An empty program is refused, but only to who may ask.
+    /// Programs are posted, so this is refused, but only to who may ask. Where nothing is found, it is no
+    /// SignalFx that answers.
     async fn health(&self) -> Result<(), FetchError> {
         let call = Call {
             wanted: Wanted::Anything,
@@ -145,7 +146,7 @@ impl Service for SignalFx {
         };
         match self.client.aside(&call).await {
             // There is no such GET.
-            Err(error) if matches!(error.status, Some(400 | 404 | 405)) => Ok(()),
+            Err(error) if matches!(error.status, Some(400 | 405)) => Ok(()),
             answered => answered.map(drop),
         }
     }

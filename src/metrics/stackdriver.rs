@@ -12,10 +12,12 @@ use serde_json::{Map, Value};
 
 use super::asking::{Asking, Service};
 use super::bounded::at_most;
-use super::http::{Call, Client, Credentials, Endpoint, MAX_ANSWER_BYTES, Unanswered, document};
+use super::http::{
+    Aside, Call, Client, Credentials, Endpoint, MAX_ANSWER_BYTES, Unanswered, document,
+};
 use super::series::Answered;
 use super::{Descriptor, Language, MetricRequest};
-use crate::budget::Share;
+use crate::budget::{Held, Share};
 use crate::canary::Attributes;
 use crate::config::{Config, Limits, StackdriverAccount};
 use crate::error::{FetchError, Result};
@@ -27,6 +29,7 @@ use filter::{Asked, KIND};
 
 /// A list that goes on longer is more likely a mistake than wanted.
 const MOST_PAGES: usize = 100;
+/// Of all pages together.
 const MOST_DESCRIPTORS: usize = 100_000;
 
 pub struct Stackdriver {
@@ -97,36 +100,32 @@ impl Stackdriver {
         let mut pages = answer::Pages::default();
         let mut next: Option<String> = None;
         let mut left = MAX_ANSWER_BYTES;
+        // For what is kept of pages that were read.
+        let nothing = share.hold(0);
+        let mut held = nothing.map_err(|it| self.client.refused(&self.call(asked, None), it))?;
         for _ in 0..MOST_PAGES {
             let call = self.call(asked, next.as_deref());
-            let read = |body: &[u8]| document::<Page>(KIND, body);
-            let read = self
-                .client
-                .read_as(&call, deadline, share, left, read)
-                .await?;
-            let (mut page, exchange, bytes) = read;
-            left -= bytes;
-            next = page
-                .next_page_token
-                .take()
-                .filter(|token| !token.is_empty());
-            let added = pages.add(page, asked, &self.limits);
-            added.map_err(|told| {
-                let told = self.client.without_secrets(&exchange.sent, told);
-                self.client.error(&call, Some(200), told)
-            })?;
+            let read = |body: &[u8], _: &mut Held| document::<Page>(KIND, body);
+            let reading = self.client.read_as(&call, deadline, share, left, read);
+            let mut read = reading.await?;
+            left -= read.bytes;
+            next = read.what.next_page_token.take();
+            next = next.filter(|token| !token.is_empty());
+            let added = pages.add(read.what, asked, &self.limits, &mut held);
+            added.map_err(|wrong| self.client.unreadable(&call, &read.exchange, wrong))?;
             if next.is_none() {
                 let mut answered = pages.into_answered(asked);
-                self.client.keep_secrets(&exchange, &mut answered);
+                self.client.keep_secrets(&read.exchange, &mut answered);
                 return Ok(answered);
             }
         }
-        let told =
-            format!("the answer has more than {MOST_PAGES} pages: a narrower filter is wanted");
-        Err(self
-            .client
-            .error(&self.call(asked, None), Some(200), told)
-            .into())
+        let call = self.call(asked, None);
+        Err(self.beyond(&call, ": a narrower filter is wanted").into())
+    }
+
+    fn beyond(&self, call: &Call<'_>, what_to_do: &str) -> FetchError {
+        let told = format!("the answer has more than {MOST_PAGES} pages{what_to_do}");
+        self.client.error(call, Some(200), told)
     }
 }
 
@@ -177,28 +176,31 @@ impl Service for Stackdriver {
             next_page_token: Option<String>,
         }
         let mut all = Vec::new();
+        let path = format!("/v3/projects/{}/metricDescriptors", self.project);
+        let names = |page: Option<String>| Call {
+            params: page.map(|page| ("pageToken", page)).into_iter().collect(),
+            ..Call::get(path.clone())
+        };
+        let mut left = Aside::new();
         let mut next = None;
         for _ in 0..MOST_PAGES {
-            let token = next.map(|token| ("pageToken", token));
-            let call = Call {
-                params: token.into_iter().collect(),
-                ..Call::get(format!("/v3/projects/{}/metricDescriptors", self.project))
-            };
-            let page: Descriptors = self.client.aside_json(&call).await?;
-            all.extend(
-                page.metric_descriptors
-                    .into_iter()
-                    .filter_map(|mut details| {
-                        let name = details.shift_remove("name")?.as_str()?.to_owned();
-                        Some(Descriptor { name, details })
-                    }),
-            );
+            let call = names(next);
+            let page: Descriptors = self.client.aside_page(&call, &mut left).await?;
+            if MOST_DESCRIPTORS < all.len() + page.metric_descriptors.len() {
+                let told = format!("the list has more than {MOST_DESCRIPTORS} metrics");
+                return Err(self.client.error(&call, Some(200), told));
+            }
+            let found = page.metric_descriptors.into_iter();
+            all.extend(found.filter_map(|mut details| {
+                let name = details.shift_remove("name")?.as_str()?.to_owned();
+                Some(Descriptor { name, details })
+            }));
             next = page.next_page_token.filter(|token| !token.is_empty());
-            if next.is_none() || MOST_DESCRIPTORS < all.len() {
-                break;
+            if next.is_none() {
+                return Ok(all);
             }
         }
-        Ok(all)
+        Err(self.beyond(&names(None), ""))
     }
 
     async fn health(&self) -> Result<(), FetchError> {

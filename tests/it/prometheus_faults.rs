@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
 use serin::config::{Config, PrometheusAccount};
 use serin::error::Error;
+use serin::metrics::MetricSource;
 
 use crate::prometheus_source::{Asking, account, config, open, source};
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
@@ -575,28 +577,41 @@ async fn an_answer_may_be_compressed_but_not_without_end() {
     assert_eq!(prometheus.asked().len(), 2);
 }
 
-/// The secret lies where its answer is cut, and in the reason.
+/// The secret lies where its answer is cut, and where the reason is.
 #[tokio::test]
 async fn nothing_is_told_of_what_was_sent_with_a_request() {
-    let secret = "s3cret/of-the+tenant";
-    let replies = [
-        format!("{{\"{}\": \"{secret}\"}}", "x".repeat(60)),
-        format!("{{\"data\": \"{secret}\"}}"),
-        format!("{} {secret}", "x".repeat(70)),
-    ];
-    for reply in replies {
-        let prometheus = ScriptedPrometheus::replying(vec![Reply::text(200, reply)]).await;
-        let mut account = account(&prometheus.url);
-        account
-            .headers
-            .insert("X-Scope-OrgID".to_owned(), secret.into());
-        let source = source(&config(vec![("mine", account)]));
-        let error = Asking::up().fails(&source).await;
-        assert!(error.message.contains('…'), "{}", error.message);
-        assert!(!error.message.contains("s3cret"), "{}", error.message);
-        let error = source.metric_names().await.unwrap_err().to_string();
-        assert!(!error.contains("s3cret"), "{error}");
+    let short = "s3cret/of-the+tenant".to_owned();
+    for secret in [short.clone(), short.repeat(60)] {
+        let replies = [
+            format!("{{\"{}\": \"{secret}\"}}", "x".repeat(60)),
+            format!("{{\"data\": \"{secret}\"}}"),
+            format!("{{\"data\": \"{}{secret}\"}}", "x".repeat(140)),
+            format!("{} {secret}", "x".repeat(70)),
+        ];
+        for reply in replies {
+            let source = knowing(&secret, Reply::text(200, reply)).await;
+            let error = Asking::up().fails(&source).await;
+            assert!(error.message.contains('…'), "{}", error.message);
+            assert!(!error.message.contains("s3c"), "{}", error.message);
+            let error = source.metric_names().await.unwrap_err().to_string();
+            assert!(!error.contains("s3c"), "{error}");
+        }
+        let warning = format!("{}{secret}", "x".repeat(1_020));
+        let reply = Reply::matrix(&json!([])).saying("/warnings", json!([warning]));
+        let source = knowing(&secret, reply).await;
+        let sets = Asking::up().fetch(&source).await.unwrap();
+        let told = serde_json::to_string(&sets[0].attributes).unwrap();
+        assert!(told.contains("xxx…") && !told.contains("s3c"), "{told}");
     }
+}
+
+/// A source that sends a secret with its queries, and is answered with that.
+async fn knowing(secret: &str, reply: Reply) -> Arc<dyn MetricSource> {
+    let prometheus = ScriptedPrometheus::replying(vec![reply]).await;
+    let mut account = account(&prometheus.url);
+    let tenant = ("X-Scope-OrgID".to_owned(), secret.into());
+    account.headers.extend([tenant]);
+    source(&config(vec![("mine", account)]))
 }
 
 #[tokio::test]

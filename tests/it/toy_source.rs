@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use serin::budget::Share;
+use serin::budget::{Held, Share};
 use serin::canary::{
     Attributes, CanaryClassifierThresholdsConfig, CanaryConfig, Label, MetricSet, MetricSetPair,
     Pair,
@@ -17,10 +17,10 @@ use serin::canary::{
 use serin::config::{Config, Limits};
 use serin::error::{FetchError, Result};
 use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement, resolve};
-use serin::metrics::grid::Grid;
+use serin::metrics::grid::{Grid, Places};
 use serin::metrics::http::{Call, Client, Credentials, Endpoint, Unanswered, Wrong};
 use serin::metrics::range::Range;
-use serin::metrics::series::{Answered, Labels, Series, too_many_samples};
+use serin::metrics::series::{Answered, Labels, Series};
 use serin::metrics::{
     self, Asking, Descriptor, Doubt, Draft, Language, Member, MetricRequest, MetricSource, Service,
     mix, query_of_kind,
@@ -64,17 +64,15 @@ struct Rolled {
     points: Vec<(i64, f64)>,
 }
 
-fn read(rolled: Rolled, range: Range, limits: &Limits) -> Result<Answered, Wrong> {
+fn read(rolled: Rolled, range: Range, limits: &Limits, held: &mut Held) -> Result<Answered, Wrong> {
     let grid = Grid {
         start: range.start.as_millis(),
         step: range.step.unwrap_or(60) * 1000,
         last: range.end.as_millis(),
     };
-    if grid.places().is_none_or(|places| limits.samples < places) {
-        return Err(Wrong::Told(too_many_samples(limits)));
-    }
     let points = rolled.points.into_iter();
-    let placed = grid.place(points.map(|(seconds, value)| (seconds * 1000, value)));
+    let points = points.map(|(seconds, value)| (seconds * 1000, value));
+    let placed = Places::new(limits, held).place(&grid, points)?;
     Ok(Answered {
         remarks: placed.remark().into_iter().collect(),
         series: vec![Series {
@@ -125,7 +123,7 @@ impl Service for Table {
             ..Call::get("/rolls")
         };
         let (range, limits) = (*range, self.limits);
-        let read = move |rolled| read(rolled, range, &limits);
+        let read = move |rolled, held: &mut Held| read(rolled, range, &limits, held);
         self.client
             .read(&call, self.client.deadline(), share, read)
             .await

@@ -19,7 +19,7 @@ const LARGE_BODY: usize = 1 << 20;
 /// What a body of JSON holds.
 pub fn document<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Wrong> {
     serde_json::from_slice(body)
-        .map_err(|cause| Wrong::other(body, &format!("it is not what {kind} sends: {cause}")))
+        .map_err(|cause| Wrong::other(body, format!("it is not what {kind} sends: {cause}")))
 }
 
 /// Where a body may be read to.

@@ -1,7 +1,6 @@
 //! What is wrong with an answer that came.
 
-/// A reason may have any text of the answer in it.
-const LONGEST_REASON: usize = 200;
+use crate::budget::Refused;
 
 /// Why an answer cannot be read.
 #[derive(Debug, PartialEq)]
@@ -10,20 +9,32 @@ pub enum Wrong {
     Told(String),
     /// It is another thing.
     Other { why: String, beginning: Vec<u8> },
+    /// What it holds takes more memory than there is for it.
+    NoMemory(Refused),
 }
 
 impl Wrong {
-    pub fn other(body: &[u8], why: &str) -> Self {
-        let end = why.floor_char_boundary(LONGEST_REASON);
-        let cut = if end < why.len() { "…" } else { "" };
+    pub fn other(body: &[u8], why: impl Into<String>) -> Self {
         Self::Other {
-            why: format!("{}{cut}", &why[..end]),
+            why: why.into(),
             beginning: beginning(body).to_vec(),
         }
     }
 }
 
-/// More than is shown of an answer, as secrets are taken out of it first.
+impl From<String> for Wrong {
+    fn from(told: String) -> Self {
+        Self::Told(told)
+    }
+}
+
+impl From<Refused> for Wrong {
+    fn from(refused: Refused) -> Self {
+        Self::NoMemory(refused)
+    }
+}
+
+/// Far more than is shown of an answer: secrets are taken out of it first, and no header is as long.
 pub fn beginning(body: &[u8]) -> &[u8] {
-    &body[..body.len().min(1 << 10)]
+    &body[..body.len().min(64 << 10)]
 }

@@ -135,10 +135,8 @@ impl Fetching {
             room.bytes -= body.bytes.len();
             let read = move |body: &[u8]| answer::read(body, &limits, before);
             let (read, exchange) = body.read(read).await;
-            let mut answer = read.map_err(|wrong| {
-                let message = self.client.told(&exchange, wrong);
-                self.client.error(&call, Some(200), message)
-            })?;
+            let mut answer =
+                read.map_err(|wrong| self.client.unreadable(&call, &exchange, wrong))?;
             self.client.keep_secrets(&exchange, &mut answer);
             let bytes = cost::answered(&answer);
             let taken = match &mut held {

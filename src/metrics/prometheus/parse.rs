@@ -11,9 +11,8 @@ use serde_json::value::RawValue;
 use crate::config::Limits;
 use crate::metrics::series::{Labels, Sample, too_many_samples, too_many_series};
 
-/// What a server says beside its series: as many texts are kept, and as much of each.
+/// What a server says beside its series: as many texts are kept, and cut once no secrets are in them.
 const MOST_REMARKS: usize = 20;
-const REMARK_BYTES: usize = 1 << 10;
 
 #[derive(Default)]
 pub struct Answer<'a> {
@@ -353,7 +352,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// The first of a list of texts, cut; none of `null`.
+/// The first of a list of texts; none of `null`.
 struct Remarks(Vec<String>);
 
 impl<'de> Deserialize<'de> for Remarks {
@@ -371,9 +370,7 @@ impl<'de> Deserialize<'de> for Remarks {
                 let mut texts = Vec::new();
                 while let Some(Text(text)) = list.next_element()? {
                     if texts.len() < MOST_REMARKS {
-                        let end = text.floor_char_boundary(REMARK_BYTES);
-                        let cut = if end < text.len() { "…" } else { "" };
-                        texts.push(format!("{}{cut}", &text[..end]));
+                        texts.push(text.into_owned());
                     }
                 }
                 Ok(Remarks(texts))

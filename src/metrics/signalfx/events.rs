@@ -3,10 +3,11 @@
 use serde::Deserialize;
 
 use super::program::Asked;
+use crate::budget::Held;
 use crate::config::Limits;
 use crate::metrics::bounded::at_most;
-use crate::metrics::grid::Grid;
-use crate::metrics::http::error_text;
+use crate::metrics::grid::{Grid, Places};
+use crate::metrics::http::{Wrong, error_text};
 use crate::metrics::series::{Answered, Labels, Series, Window, too_many_samples};
 
 #[derive(Deserialize)]
@@ -30,7 +31,12 @@ struct Control {
 }
 
 /// The one series of a program; what else the job says is an error, or told.
-pub fn read(body: &[u8], asked: &Asked, limits: &Limits) -> Result<Answered, String> {
+pub fn read(
+    body: &[u8],
+    asked: &Asked,
+    limits: &Limits,
+    held: &mut Held,
+) -> Result<Answered, Wrong> {
     let text = std::str::from_utf8(body).map_err(|_| "the answer is no text".to_owned())?;
     let mut points = Vec::new();
     let mut has_ended = false;
@@ -40,7 +46,7 @@ pub fn read(body: &[u8], asked: &Asked, limits: &Limits) -> Result<Answered, Str
             "data" => {
                 points.push(point(&data)?);
                 if limits.samples < points.len() {
-                    return Err(too_many_samples(limits));
+                    return Err(too_many_samples(limits).into());
                 }
             }
             "control-message" => {
@@ -49,23 +55,26 @@ pub fn read(body: &[u8], asked: &Asked, limits: &Limits) -> Result<Answered, Str
                     Some("END_OF_CHANNEL") => has_ended = true,
                     Some("CHANNEL_ABORT") => {
                         let why = control.abort_info.map(|info| format!(": {info}"));
-                        return Err(format!("the job was aborted{}", why.unwrap_or_default()));
+                        let why = why.unwrap_or_default();
+                        return Err(format!("the job was aborted{why}").into());
                     }
                     _ => {}
                 }
             }
             "error" => {
                 let said = error_text(data.as_bytes());
-                return Err(said.unwrap_or_else(|| format!("the job failed: {data}")));
+                let said = said.unwrap_or_else(|| format!("the job failed: {data}"));
+                return Err(said.into());
             }
             "message" => remarks.extend(warning(&data)),
             _ => {}
         }
     }
     if !has_ended {
-        return Err("the stream ended before the job did: END_OF_CHANNEL never came".to_owned());
+        let told = "the stream ended before the job did: END_OF_CHANNEL never came";
+        return Err(told.to_owned().into());
     }
-    answered(&points, remarks, asked, limits)
+    answered(&points, remarks, asked, &mut Places::new(limits, held))
 }
 
 fn point(data: &str) -> Result<(i64, f64), String> {
@@ -99,15 +108,16 @@ fn answered(
     points: &[(i64, f64)],
     remarks: Vec<String>,
     asked: &Asked,
-    limits: &Limits,
-) -> Result<Answered, String> {
+    places: &mut Places<'_>,
+) -> Result<Answered, Wrong> {
     let mut labels = Labels::new();
     for (key, value) in &asked.pairs {
         if let Some(before) = labels.insert(key.clone(), value.clone()) {
-            return Err(format!(
+            let told = format!(
                 "two of 'queryPairs' have the key '{key}', with '{before}' and '{value}': one with both is \
                  wanted, as in \"500,502\""
-            ));
+            );
+            return Err(told.into());
         }
     }
     let window = Window {
@@ -143,10 +153,7 @@ fn answered(
             step: window.step,
             last,
         };
-        if grid.places().is_none_or(|places| limits.samples < places) {
-            return Err(too_many_samples(limits));
-        }
-        let placed = grid.place(points.iter().copied());
+        let placed = places.place(&grid, points.iter().copied())?;
         answered.remarks.extend(placed.remark());
         samples = placed.samples;
     }

@@ -5,9 +5,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::filter::Asked;
+use crate::budget::Held;
 use crate::canary::Instant;
 use crate::config::Limits;
 use crate::metrics::bounded::{at_most, if_any};
+use crate::metrics::cost;
+use crate::metrics::http::Wrong;
 use crate::metrics::series::{
     Answered, Labels, Sample, Series, Window, too_many_samples, too_many_series,
 };
@@ -81,11 +84,11 @@ enum Double {
 /// What the pages hold together.
 #[derive(Default)]
 pub struct Pages {
-    series: Vec<(Labels, Vec<Timed>)>,
-    /// Of those that a later page goes on with.
-    known: IndexMap<Labels, usize>,
-    partial: Vec<String>,
+    /// Several of one page may have equal labels. A later page goes on with the first of them.
+    found: IndexMap<Labels, Vec<Vec<Timed>>>,
+    series: usize,
     samples: usize,
+    partial: Vec<String>,
 }
 
 struct Timed {
@@ -95,54 +98,75 @@ struct Timed {
 }
 
 impl Pages {
-    pub fn add(&mut self, page: Page, asked: &Asked, limits: &Limits) -> Result<(), String> {
+    /// `held` pays for what is kept of a page until the last one came.
+    pub fn add(
+        &mut self,
+        page: Page,
+        asked: &Asked,
+        limits: &Limits,
+        held: &mut Held,
+    ) -> Result<(), Wrong> {
         if asked.step() <= 0 {
-            return Err(format!(
-                "a step of {} s is no alignment period",
-                asked.step()
-            ));
+            let told = format!("a step of {} s is no alignment period", asked.step());
+            return Err(told.into());
         }
         let errors = page.execution_errors.into_iter().map(|error| {
             let message = error.get("message").and_then(Value::as_str);
             message.map_or_else(|| error.to_string(), str::to_owned)
         });
-        self.partial.extend(errors);
         let unreachable = page.unreachable.into_iter();
-        self.partial
-            .extend(unreachable.map(|place| format!("{place} could not be reached")));
-        let earlier = self.known.clone();
+        let unreachable = unreachable.map(|place| format!("{place} could not be reached"));
+        for partial in errors.chain(unreachable) {
+            held.grow(partial.len())?;
+            self.partial.push(partial);
+        }
+        let earlier = self.found.len();
         for series in page.time_series {
-            let labels = labels(&series, limits)?;
-            let kind = series.value_type.unwrap_or_default();
-            let Some(points) = series.points else {
-                return Err(
-                    "the answer has a series without points, not even an empty list".to_owned(),
-                );
-            };
-            self.samples += points.len();
-            if limits.samples < self.samples {
-                return Err(too_many_samples(limits));
+            self.add_series(series, earlier, limits, held)?;
+        }
+        Ok(())
+    }
+
+    /// Of a page, before which as many were found.
+    fn add_series(
+        &mut self,
+        series: TimeSeries,
+        earlier: usize,
+        limits: &Limits,
+        held: &mut Held,
+    ) -> Result<(), Wrong> {
+        let kind = series.value_type.unwrap_or_default();
+        let Some(points) = series.points else {
+            let told = "the answer has a series without points, not even an empty list";
+            return Err(told.to_owned().into());
+        };
+        self.samples += points.len();
+        if limits.samples < self.samples {
+            return Err(too_many_samples(limits).into());
+        }
+        let labels = labels(series.resource, series.metric, limits)?;
+        held.grow(cost::labels(&labels) + points.len() * size_of::<Timed>())?;
+        let points = points.into_iter().map(|point| {
+            let end = point.interval.end_time;
+            Ok(Timed {
+                start: point.interval.start_time.unwrap_or(end),
+                end,
+                value: number(&kind, point.value)?,
+            })
+        });
+        let points = points.collect::<Result<Vec<_>, String>>()?;
+        let entry = self.found.entry(labels);
+        let is_continued = entry.index() < earlier;
+        let alike = entry.or_default();
+        match alike.first_mut() {
+            Some(first) if is_continued => first.extend(points),
+            _ => {
+                alike.push(points);
+                self.series += 1;
             }
-            let points = points.into_iter().map(|point| {
-                let end = point.interval.end_time;
-                Ok(Timed {
-                    start: point.interval.start_time.unwrap_or(end),
-                    end,
-                    value: number(&kind, point.value)?,
-                })
-            });
-            let points = points.collect::<Result<Vec<_>, String>>()?;
-            if let Some(&at) = earlier.get(&labels) {
-                self.series[at].1.extend(points);
-                continue;
-            }
-            self.known
-                .entry(labels.clone())
-                .or_insert(self.series.len());
-            self.series.push((labels, points));
-            if limits.series < self.series.len() {
-                return Err(too_many_series(limits));
-            }
+        }
+        if limits.series < self.series {
+            return Err(too_many_series(limits).into());
         }
         Ok(())
     }
@@ -154,7 +178,7 @@ impl Pages {
             end: asked.range.end,
             step,
         };
-        let of = |(labels, mut points): (Labels, Vec<Timed>)| {
+        let of = |labels: Labels, mut points: Vec<Timed>| {
             // The newest come first, as a rule.
             points.sort_by_key(|point| point.end);
             let ends = points.first().zip(points.last());
@@ -172,9 +196,14 @@ impl Pages {
                 window: Some(window),
             }
         };
-        let mut series: Vec<Series> = self.series.into_iter().map(of).collect();
+        let found = self.found.into_iter();
+        let found = found.flat_map(|(labels, alike)| {
+            let alike = alike.into_iter();
+            alike.map(move |points| (labels.clone(), points))
+        });
+        let mut series: Vec<Series> = found.map(|(labels, points)| of(labels, points)).collect();
         if series.is_empty() {
-            series.push(of((Labels::new(), Vec::new())));
+            series.push(of(Labels::new(), Vec::new()));
         }
         Answered {
             series,
@@ -185,14 +214,14 @@ impl Pages {
 }
 
 /// Those of the resource without its project; those of the metric win.
-fn labels(series: &TimeSeries, limits: &Limits) -> Result<Labels, String> {
-    let of = |labeled: &Option<Labeled>| {
-        let labels = labeled.iter().flat_map(|labeled| labeled.labels.clone());
-        labels.collect::<Vec<_>>()
-    };
-    let resource = of(&series.resource).into_iter();
-    let resource = resource.filter(|(name, _)| name != "project_id");
-    let labels: Labels = resource.chain(of(&series.metric)).collect();
+fn labels(
+    resource: Option<Labeled>,
+    metric: Option<Labeled>,
+    limits: &Limits,
+) -> Result<Labels, String> {
+    let mut labels = resource.unwrap_or_default().labels;
+    labels.remove("project_id");
+    labels.extend(metric.unwrap_or_default().labels);
     if limits.labels < labels.len() {
         return Err(format!(
             "the answer holds a series with more than {} labels (limits.labels)",
@@ -234,5 +263,104 @@ fn number(kind: &str, value: Option<TypedValue>) -> Result<f64, String> {
             Err("the answer does not say what type its values are of".to_owned())
         }
         (kind, _) => Err(format!("the answer has a point whose value is not of its type {kind}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::budget::{Budget, Share};
+    use crate::metrics::range::Range;
+
+    const LIMITS: Limits = Limits {
+        memory: None,
+        execution: 1 << 20,
+        query_text: 100,
+        series: 3,
+        labels: 2,
+        samples: 20_000,
+    };
+
+    fn asked() -> Asked {
+        Asked {
+            filter: String::new(),
+            range: Range {
+                start: Instant(jiff::Timestamp::UNIX_EPOCH),
+                end: Instant(jiff::Timestamp::UNIX_EPOCH),
+                step: Some(60),
+            },
+            reducer: String::new(),
+            aligner: String::new(),
+            group_by: Vec::new(),
+        }
+    }
+
+    /// The name of a zone, and values a second apart.
+    fn page(series: &[(&str, Vec<u32>)]) -> Page {
+        let series = series.iter().map(|(zone, values)| {
+            let points = values.iter().map(|value| {
+                let end = crate::canary::iso_from_millis(i64::from(*value) * 1000);
+                json!({"interval": {"endTime": end}, "value": {"doubleValue": value}})
+            });
+            json!({
+                "resource": {"labels": {"project_id": "p", "zone": "of the resource"}},
+                "metric": {"labels": {"zone": zone}},
+                "valueType": "DOUBLE", "points": points.collect::<Vec<_>>(),
+            })
+        });
+        let series: Vec<Value> = series.collect();
+        serde_json::from_value(json!({"timeSeries": series})).unwrap()
+    }
+
+    fn share() -> std::sync::Arc<Share> {
+        Budget::new(Some(4 << 20), 1 << 19).share()
+    }
+
+    #[test]
+    fn a_page_goes_on_with_series_of_those_before() {
+        let share = share();
+        let mut held = share.hold(0).unwrap();
+        let mut pages = Pages::default();
+        let all = [
+            page(&[("a", vec![3, 2]), ("a", vec![9]), ("b", vec![])]),
+            page(&[("b", vec![5]), ("a", vec![1])]),
+        ];
+        for page in all {
+            pages.add(page, &asked(), &LIMITS, &mut held).unwrap();
+        }
+        let series = pages.into_answered(&asked()).series;
+        let read = series.iter().map(|series| {
+            let values = series.samples.iter().map(|sample| sample.value.unwrap());
+            (series.labels["zone"].as_str(), values.collect::<Vec<_>>())
+        });
+        let expected = [
+            ("a", vec![1.0, 2.0, 3.0]),
+            ("a", vec![9.0]),
+            ("b", vec![5.0]),
+        ];
+        assert_eq!(read.collect::<Vec<_>>(), expected);
+        let mut pages = Pages::default();
+        let mut add = |series: &[_]| pages.add(page(series), &asked(), &LIMITS, &mut held);
+        add(&[("a", vec![]), ("a", vec![]), ("b", vec![])]).unwrap();
+        let wrong = add(&[("a", vec![]), ("c", vec![])]).unwrap_err();
+        assert_eq!(wrong, Wrong::Told(too_many_series(&LIMITS)));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_page_is_paid_for_while_others_come() {
+        let share = share();
+        let mut held = share.hold(0).unwrap();
+        let mut pages = Pages::default();
+        let values: Vec<u32> = (0..8_000).collect();
+        let mut add = |series: &[_]| pages.add(page(series), &asked(), &LIMITS, &mut held);
+        add(&[("a", values.clone())]).unwrap();
+        let wrong = add(&[("a", values.clone())]).unwrap_err();
+        assert!(matches!(wrong, Wrong::NoMemory(_)), "{wrong:?}");
+        let wrong = add(&[("a", values)]).unwrap_err();
+        assert_eq!(wrong, Wrong::Told(too_many_samples(&LIMITS)));
+        drop(held);
+        assert!(share.take(1 << 19).is_ok(), "it is given back");
     }
 }
