@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::metric_sets::MetricSetListResponse;
@@ -48,7 +48,8 @@ pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Re
 
 /// Try a query of any metric service
 ///
-/// Members of its queries are parameters, as `metricName`; a body may hold parameters of the scope.
+/// Members of its queries are parameters, as `metricName`; those that are no texts, as `queryPairs`, are
+/// JSON. A body may hold parameters of the scope.
 /// Fetches as an execution would and stores the metric sets; with `dryRun=true` answers the text
 /// of the query instead, or why it would be refused.
 #[utoipa::path(post, path = "/fetch/{service}/query", tag = "accounts",
@@ -128,7 +129,11 @@ fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> 
         if member.shape == Shape::Texts {
             members.insert(name.to_owned(), query.list(name).into());
         } else if let Some(text) = query.text(name) {
-            members.insert(name.to_owned(), text.into());
+            let value = match member.shape {
+                Shape::Text | Shape::Texts => text.into(),
+                Shape::Pairs | Shape::Named => json_of(name, text)?,
+            };
+            members.insert(name.to_owned(), value);
         }
     }
     if let Some(template) = query.text("customFilter") {
@@ -138,6 +143,14 @@ fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> 
         name: Some(query.required("metricSetName")?.to_owned()),
         query: Some(CanaryMetricSetQueryConfig::new(language.kind(), members)),
         ..CanaryMetricConfig::default()
+    })
+}
+
+fn json_of(member: &str, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|cause| {
+        Error::Invalid(format!(
+            "'{member}' is to be JSON, as in a canary config, and cannot be read: {cause}"
+        ))
     })
 }
 

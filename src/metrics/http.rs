@@ -29,7 +29,7 @@ use crate::http::{Again, Secrets, Unread, beginning, cut, in_words};
 
 use again::{again_after, backoff};
 pub use aside::Aside;
-pub use body::{Body, Exchange, Room, document};
+pub use body::{Body, Exchange, Read, Room, document};
 use call::is_long;
 pub use call::{Call, Sent, Wanted};
 use came::Came;
@@ -67,16 +67,6 @@ pub struct Client {
 struct Failure {
     why: Unanswered,
     again: Again,
-}
-
-/// What was read of an answer.
-pub struct Read<R> {
-    pub what: R,
-    pub exchange: Exchange,
-    /// Of its body.
-    pub bytes: usize,
-    /// Pays for it.
-    _held: Held,
 }
 
 /// Why a query has no answer. Shared by all who asked.
@@ -250,7 +240,7 @@ impl Client {
             what,
             exchange,
             bytes,
-            _held: held,
+            held,
         })
     }
 

@@ -113,6 +113,7 @@ impl Stackdriver {
             next = next.filter(|token| !token.is_empty());
             let added = pages.add(read.what, asked, &self.limits, &mut held);
             added.map_err(|wrong| self.client.unreadable(&call, &read.exchange, wrong))?;
+            drop(read.held);
             if next.is_none() {
                 let mut answered = pages.into_answered(asked);
                 self.client.keep_secrets(&read.exchange, &mut answered);

@@ -68,6 +68,15 @@ impl Body {
     }
 }
 
+/// What was read of a body.
+pub struct Read<R> {
+    pub what: R,
+    pub exchange: Exchange,
+    pub bytes: usize,
+    /// Pays for what was read.
+    pub held: Held,
+}
+
 pub async fn read(
     response: &mut Response,
     room: &Room<'_>,

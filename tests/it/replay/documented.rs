@@ -22,7 +22,7 @@ impl Documented {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kayenta.md");
         let text = std::fs::read_to_string(path).unwrap();
         let (_, section) = text.split_once(heading).unwrap();
-        let section = section.split("\n## ").next().unwrap();
+        let section = section.split("\n#").next().unwrap();
         let rows = section
             .lines()
             .filter(|line| line.starts_with("| `"))
