@@ -71,30 +71,30 @@ impl Grid {
     }
 
     fn placed(&self, places: usize, points: impl IntoIterator<Item = (i64, f64)>) -> Placed {
-        let mut placed = Placed::default();
+        let mut row = Placed::default();
         let times = (0..places).scan(self.start, |next, _| {
             let time = *next;
             *next = time.saturating_add(self.step);
             Some(time)
         });
-        placed.samples = times.map(Sample::missing).collect();
+        row.samples = times.map(Sample::missing).collect();
         for (time, value) in points {
-            placed.points += 1;
+            row.points += 1;
             let after = time.saturating_sub(self.start);
             let place = usize::try_from(after.div_euclid(self.step)).ok();
-            let place = place.and_then(|place| placed.samples.get_mut(place));
+            let place = place.and_then(|place| row.samples.get_mut(place));
             match place {
                 Some(place) if place.value.is_none() => {
-                    placed.between += usize::from(after.rem_euclid(self.step) != 0);
+                    row.between += usize::from(after.rem_euclid(self.step) != 0);
                     place.value = Some(value);
                 }
-                _ => placed.left_out += 1,
+                _ => row.left_out += 1,
             }
         }
-        for sample in &mut placed.samples {
+        for sample in &mut row.samples {
             sample.value.get_or_insert(f64::NAN);
         }
-        placed
+        row
     }
 }
 
@@ -208,9 +208,9 @@ mod tests {
             let share = Budget::new(Some(8 << 20), 1 << 20).share();
             let mut held = share.hold(0).unwrap();
             let grid = Grid { start, step, last };
-            let placed = Places::new(&LIMITS, &mut held).place(&grid, [(start, 1.0), (last, 2.0)]);
-            let places = placed.map(|placed| placed.samples.len());
-            assert_eq!(places, expected, "{grid:?}");
+            let row = Places::new(&LIMITS, &mut held).place(&grid, [(start, 1.0), (last, 2.0)]);
+            let made = row.map(|row| row.samples.len());
+            assert_eq!(made, expected, "{grid:?}");
         }
     }
 

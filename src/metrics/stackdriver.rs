@@ -182,7 +182,7 @@ impl Service for Stackdriver {
             params: page.map(|page| ("pageToken", page)).into_iter().collect(),
             ..Call::get(path.clone())
         };
-        let mut left = Aside::new();
+        let mut left = Aside::begun();
         let mut next = None;
         for _ in 0..MOST_PAGES {
             let call = names(next);

@@ -199,11 +199,11 @@ fn placed(
         step,
         last: end.as_millis(),
     };
-    let placed = places.place(&grid, points)?;
-    answered.remarks.extend(placed.remark());
+    let row = places.place(&grid, points)?;
+    answered.remarks.extend(row.remark());
     answered.series.push(Series {
         labels,
-        samples: placed.samples,
+        samples: row.samples,
         histograms: 0,
         window: Some(window),
     });
@@ -276,7 +276,7 @@ mod tests {
     };
 
     /// What is read of the data of a formula, in one text.
-    fn computed(data: Value) -> String {
+    fn computed(data: &Value) -> String {
         let share = Budget::new(Some(8 << 20), 1 << 20).share();
         let mut held = share.hold(0).unwrap();
         let range = Range {
@@ -353,7 +353,7 @@ mod tests {
             ),
         ];
         for (data, expected) in cases {
-            let read = computed(data);
+            let read = computed(&data);
             assert!(read.starts_with(expected), "{expected}: {read}");
         }
     }

@@ -20,7 +20,7 @@ pub struct Aside {
 }
 
 impl Aside {
-    pub fn new() -> Self {
+    pub fn begun() -> Self {
         Self {
             bytes: MOST_BYTES,
             until: Instant::now() + DEADLINE,
@@ -34,12 +34,12 @@ pub fn too_large() -> String {
 
 impl Client {
     pub async fn aside(&self, call: &Call<'_>) -> Result<Body, FetchError> {
-        self.aside_within(call, &mut Aside::new()).await
+        self.aside_within(call, &mut Aside::begun()).await
     }
 
     /// Its JSON.
     pub async fn aside_json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, FetchError> {
-        self.aside_page(call, &mut Aside::new()).await
+        self.aside_page(call, &mut Aside::begun()).await
     }
 
     /// That of one page of several.

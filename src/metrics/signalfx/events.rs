@@ -153,9 +153,9 @@ fn answered(
             step: window.step,
             last,
         };
-        let placed = places.place(&grid, points.iter().copied())?;
-        answered.remarks.extend(placed.remark());
-        samples = placed.samples;
+        let row = places.place(&grid, points.iter().copied())?;
+        answered.remarks.extend(row.remark());
+        samples = row.samples;
     }
     answered.series.push(Series {
         labels,

@@ -1,7 +1,5 @@
 //! What services answer beyond what was recorded: formulas, groups, pages, jobs that end early.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use std::sync::Arc;
 
 use serde_json::{Value, json};

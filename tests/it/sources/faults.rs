@@ -1,7 +1,5 @@
 //! Services that are away, slow, or no such service; what is told of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! A query tried by itself, as no Kayenta could.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use serde_json::json;
 
 use super::ONE_OF_EACH;

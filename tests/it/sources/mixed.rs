@@ -1,7 +1,5 @@
 //! One canary whose metrics come from several sources.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};

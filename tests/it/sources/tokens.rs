@@ -1,7 +1,5 @@
 //! Tokens of Google go with what is asked of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 use serde_json::json;
 
 use super::{open, reply};
