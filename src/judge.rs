@@ -49,9 +49,13 @@ pub trait Judge: Send + Sync {
     /// Whether the judge is offered to users.
     fn is_visible(&self) -> bool;
     /// What of a config it refuses to have stored.
-    fn refusals(&self, config: &CanaryConfig) -> Vec<Fault>;
+    fn refusals(&self, _: &CanaryConfig) -> Vec<Fault> {
+        Vec::new()
+    }
     /// What of a config it cannot judge: what it refuses, and more.
-    fn faults(&self, config: &CanaryConfig) -> Vec<Fault>;
+    fn faults(&self, _: &CanaryConfig) -> Vec<Fault> {
+        Vec::new()
+    }
     /// # Errors
     /// `Invalid` where Kayenta's judge throws: never a verdict on what cannot be judged.
     fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult>;

@@ -4,9 +4,7 @@ use super::describe::describe;
 use super::noise::Noise;
 use super::{Judge, Judgement, conclude, groups_of, other};
 use crate::canary::result::SideMetadata;
-use crate::canary::{
-    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, Fault, Label, MetricSetPair,
-};
+use crate::canary::{CanaryAnalysisResult, CanaryJudgeResult, Label, MetricSetPair};
 use crate::error::Result;
 
 pub struct DreddJudge;
@@ -18,15 +16,6 @@ impl Judge for DreddJudge {
 
     fn is_visible(&self) -> bool {
         false
-    }
-
-    /// It reads nothing of them.
-    fn refusals(&self, _: &CanaryConfig) -> Vec<Fault> {
-        Vec::new()
-    }
-
-    fn faults(&self, _: &CanaryConfig) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult> {
@@ -88,7 +77,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::canary::CanaryClassifierThresholdsConfig;
+    use crate::canary::{CanaryClassifierThresholdsConfig, CanaryConfig};
     use crate::judge::Doubting;
 
     fn judge(ids: &[&str]) -> CanaryJudgeResult {

@@ -36,9 +36,9 @@ fn of<'a>(own: &'a Config, config: &CanaryConfig) -> Result<AnyJudge<'a>> {
         .judge
         .as_ref()
         .and_then(|judge| judge.name.as_deref());
-    let mut all = all(own);
-    match name.and_then(|name| all.find(|judge| judge.name() == name)) {
-        Some(judge) => Ok(judge),
+    let remote = own.remote_judge.as_ref();
+    match remote.filter(|_| name == Some(remote_judge::NAME)) {
+        Some(remote) => Ok(AnyJudge::Remote(remote)),
         None => judge::resolve(name).map(AnyJudge::Here),
     }
 }
