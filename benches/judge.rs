@@ -187,6 +187,7 @@ impl Request {
             noise_seed: DEFAULT_NOISE_SEED,
             doubting: Doubting::Tell,
             look: None,
+            learned: None,
         };
         black_box(judge_on_one_thread(&judgement).expect("nothing in it is wrong"));
     }

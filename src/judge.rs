@@ -21,7 +21,7 @@ use score::Scored;
 
 use crate::canary::{
     CanaryAnalysisResult, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryMetricConfig, Fault, Look, MetricSetPair,
+    CanaryMetricConfig, Fault, Learned, Look, MetricSetPair,
 };
 use crate::error::{Error, Result};
 
@@ -42,6 +42,8 @@ pub struct Judgement<'a> {
     pub doubting: Doubting,
     /// None for a canary that is alone.
     pub look: Option<Look>,
+    /// The margins that were learned for the config, where it names a calibration.
+    pub learned: Option<&'a Learned>,
 }
 
 pub trait Judge: Send + Sync {

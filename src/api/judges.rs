@@ -60,6 +60,7 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJu
         thresholds: asked.thresholds,
         pairs: Arc::new(pairs),
         look: None,
+        learned: None,
     };
     Ok(Json(run::judge(&app, question).await?))
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::{
     AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryScopePair, Look, Outcome, date_from_millis,
+    CanaryScopePair, Learned, Look, Outcome, date_from_millis,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -330,6 +330,13 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub look: Option<Look>,
+    /// serin's own: the margins that it is judged by, of the calibration that the config names.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub learned: Option<Learned>,
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(
         default,

@@ -95,6 +95,7 @@ impl JudgeFiles {
             noise_seed: self.noise_seed,
             doubting: Doubting::Tell,
             look: self.look(),
+            learned: None,
         })?;
         tell::result(&serde_json::to_string_pretty(&result)?)?;
         if let Some(summary) = &result.summary {

@@ -103,6 +103,7 @@ mod tests {
             noise_seed: 0,
             doubting: Doubting::Tell,
             look: None,
+            learned: None,
         };
         DreddJudge.judge(&judgement).unwrap()
     }

@@ -166,6 +166,7 @@ mod tests {
             noise_seed: 0,
             doubting,
             look: None,
+            learned: None,
         };
         hear(&judgement, &mut judged).unwrap();
         let summary = judged.summary.unwrap();

@@ -445,6 +445,7 @@ mod tests {
             noise_seed: 0,
             doubting: Doubting::Tell,
             look: None,
+            learned: None,
         };
         let judged = metrics.iter().enumerate();
         let judged = judged.map(|(at, metric)| metric.judged(at)).unzip();

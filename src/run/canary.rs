@@ -114,6 +114,7 @@ async fn steps(
     };
     let (config, request) = (Arc::new(config.clone()), request.clone());
     let (duration, look) = (common_duration(&request), status.look);
+    let learned = status.learned.clone().map(Arc::new);
 
     let sets = fetch(app, status, &config, &request, stages, share, show).await?;
 
@@ -150,6 +151,7 @@ async fn steps(
                 thresholds,
                 pairs: Arc::clone(&pairs),
                 look,
+                learned,
             };
             judges::judge(app, question).await
         };

@@ -95,6 +95,7 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
             thresholds: comparison.thresholds,
             pairs: Arc::clone(&pairs),
             look: None,
+            learned: None,
         };
         judge(app, question)
     };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::remote_judge;
 use crate::app::App;
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, Fault, Look, MetricSetPair,
-    Path,
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, Fault, Learned, Look,
+    MetricSetPair, Path,
 };
 use crate::config::{Config, RemoteJudge};
 use crate::error::{Error, Result};
@@ -106,6 +106,8 @@ pub struct Question {
     pub pairs: Arc<Vec<MetricSetPair>>,
     /// Which judgement of an analysis it is.
     pub look: Option<Look>,
+    /// The margins that were learned for the config.
+    pub learned: Option<Arc<Learned>>,
 }
 
 /// Judges with the judge that the config names: off the async threads, or over HTTP.
@@ -156,6 +158,7 @@ impl Question {
             noise_seed: DEFAULT_NOISE_SEED,
             doubting,
             look: self.look,
+            learned: self.learned.as_deref(),
         }
     }
 }

@@ -144,6 +144,7 @@ impl Asked {
             noise_seed: DEFAULT_NOISE_SEED,
             doubting: self.doubting,
             look: self.look,
+            learned: None,
         };
         resolve(
             config

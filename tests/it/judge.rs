@@ -76,6 +76,7 @@ fn judge(case: &Value) -> Result<Value, String> {
         noise_seed: case["noiseSeed"].as_i64().unwrap_or(DEFAULT_NOISE_SEED),
         doubting: Doubting::Tell,
         look: None,
+        learned: None,
     };
     let judged = |found: serin::error::Result<CanaryJudgeResult>| match found {
         Ok(result) => Ok(serde_json::to_value(result).unwrap()),
@@ -124,6 +125,7 @@ fn judging_in_parallel_changes_nothing() {
         noise_seed: 7,
         doubting: Doubting::Tell,
         look: None,
+        learned: None,
     };
     let together = resolve(None).unwrap().judge(&judgement).unwrap();
     let alone = judge_on_one_thread(&judgement).unwrap();

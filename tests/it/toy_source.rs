@@ -198,6 +198,7 @@ fn label(sides: Pair<Vec<MetricSet>>) -> Label {
         noise_seed: DEFAULT_NOISE_SEED,
         doubting: Doubting::Tell,
         look: None,
+        learned: None,
     };
     resolve(None).unwrap().judge(&judgement).unwrap().results[0].classification
 }
