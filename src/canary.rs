@@ -23,6 +23,7 @@ mod outcome;
 pub mod reason;
 pub mod result;
 pub mod scope;
+pub mod sequential;
 mod time;
 pub mod told;
 mod window;
@@ -64,6 +65,7 @@ pub use result::{
     CanaryJudgeStats, Label, Verdict,
 };
 pub use scope::{CanaryScope, CanaryScopePair};
+pub use sequential::Sequential;
 pub use time::{Instant, date_from_millis, iso_duration, iso_from_millis};
 pub use told::{AnalysisRun, ByHand, Told};
 pub use window::Window;

@@ -11,12 +11,13 @@ mod other;
 mod outcome;
 pub mod policy;
 mod score;
+pub mod sequential;
 mod side;
 
 pub use other::hear;
 pub use policy::{Doubting, unknown_doubts};
 
-use outcome::Traits;
+use outcome::{Cap, Traits};
 use score::Scored;
 
 use crate::canary::{
@@ -65,7 +66,11 @@ pub trait Judge: Send + Sync {
 
 /// Every judge; the first is the one that judges when none is named.
 pub fn all() -> &'static [&'static dyn Judge] {
-    &[&aca::NetflixAcaJudge, &dredd::DreddJudge]
+    &[
+        &aca::NetflixAcaJudge,
+        &sequential::SequentialJudge,
+        &dredd::DreddJudge,
+    ]
 }
 
 /// The judge of that name; the first when none is named.
@@ -106,7 +111,11 @@ fn conclude(
     name: &str,
     (mut results, traits): (Vec<CanaryAnalysisResult>, Vec<Traits>),
 ) -> Result<CanaryJudgeResult> {
-    let (scored, _) = scored(judgement, &mut results, &traits)?;
+    let (mut scored, _) = scored(judgement, &mut results, &traits)?;
+    let caps = results.iter().zip(&traits);
+    if caps.into_iter().any(|(result, traits)| !result.muted && traits.cap != Cap::None) {
+        score::cap(judgement.thresholds, &mut scored)?;
+    }
     let Scored {
         group_scores,
         score,
@@ -160,6 +169,7 @@ mod tests {
             (None, Ok("NetflixACAJudge-v1.0")),
             (Some(""), Ok("NetflixACAJudge-v1.0")),
             (Some("NetflixACAJudge-v1.0"), Ok("NetflixACAJudge-v1.0")),
+            (Some("sequential-v1"), Ok("sequential-v1")),
             (Some("dredd-v1.0"), Ok("dredd-v1.0")),
             (
                 Some("nosuch"),

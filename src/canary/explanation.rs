@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::sequential::Sequential;
 use super::{Outcome, Pair, lenient};
 
 /// Why a metric got its label.
@@ -17,6 +18,13 @@ pub struct Explanation {
     /// What the test found; absent where the label was settled without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestNumbers>,
+    /// What `sequential-v1` found, in its place.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub sequential: Option<Box<Sequential>>,
     pub points: Pair<Points>,
     /// What should make a reader careful, whatever the label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -42,9 +50,11 @@ pub enum Rule {
     OtherDirection,
     /// Pass: the shift is clear, and smaller than allowed.
     AllowedEffect,
-    /// High: the interval lies above the bound, and the effect is as large as counts.
+    /// High: the interval lies above the bound, and the effect is as large as counts. Of `sequential-v1` also a Pass,
+    /// where a rise is better.
     Increase,
-    /// Low: the interval lies below the bound, and the effect is as large as counts.
+    /// Low: the interval lies below the bound, and the effect is as large as counts. Of `sequential-v1` also a Pass,
+    /// where a fall is better.
     Decrease,
     /// Pass: a side has no data, and missing data were to be replaced.
     NoDataReplaced,
@@ -60,6 +70,32 @@ pub enum Rule {
     DoubtFails,
     /// The label is that of a judge that does not explain itself.
     OtherJudge,
+    /// High: so far above the margin that few samples suffice.
+    FarAbove,
+    /// Low: so far below the margin that few samples suffice.
+    FarBelow,
+    /// High: more events than equal versions would show.
+    MoreEvents,
+    /// Pass: the interval lies within the margin.
+    WithinMargin,
+    /// Pass: neither side ever changes, and they differ by less than the margin.
+    Constant,
+    /// Open: the interval contains the margin.
+    Wide,
+    /// Open: too few events to tell.
+    FewEvents,
+    /// Open: the points are worth too few independent samples.
+    FewIndependent,
+    /// Open: past windows without any change differ by more than any margin, so the metric fails nothing.
+    Unfit,
+    /// Not measured: too few pairs of points.
+    FewSamples,
+    /// Not measured: too few places of the window have points on both sides.
+    Gaps,
+    /// Not measured: the points of the two sides never fall on the same time.
+    Misaligned,
+    /// Not measured: each side held one value, and they differ.
+    ConstantDifference,
 }
 
 /// The Mann-Whitney test of one metric.
@@ -180,6 +216,18 @@ pub enum WarningCode {
     RatioOfMeans,
     NoData,
     NotTested,
+    Misaligned,
+    ConstantDifference,
+    /// A share of successes, judged by the default margin.
+    Ceiling,
+    /// The sides are of different times, whose levels differ by themselves.
+    TimeShift,
+    /// The calibration that the config names does not know the metric.
+    NotCalibrated,
+    /// The query is not the one that was calibrated.
+    OtherQuery,
+    /// The calibration is old.
+    OldCalibration,
 }
 
 /// Why the data of a metric cannot carry its label.
@@ -214,6 +262,10 @@ pub enum DoubtCause {
     NoData,
     /// The label is `Error`.
     NotTested,
+    /// The points of the two sides never fall on the same time.
+    Misaligned,
+    /// Each side held one value all the time, and they differ.
+    ConstantDifference,
 }
 
 impl DoubtCause {
@@ -230,6 +282,8 @@ impl DoubtCause {
             Self::RatioOfMeans => WarningCode::RatioOfMeans,
             Self::NoData => WarningCode::NoData,
             Self::NotTested => WarningCode::NotTested,
+            Self::Misaligned => WarningCode::Misaligned,
+            Self::ConstantDifference => WarningCode::ConstantDifference,
         }
     }
 
@@ -246,6 +300,8 @@ impl DoubtCause {
             Self::RatioOfMeans => "ratioOfMeans",
             Self::NoData => "noData",
             Self::NotTested => "notTested",
+            Self::Misaligned => "misaligned",
+            Self::ConstantDifference => "constantDifference",
         }
     }
 
@@ -289,6 +345,12 @@ pub struct Summary {
     pub metrics: u64,
     /// Of these, those without data or with an error.
     pub not_judged: u64,
+    /// Of these, those that `sequential-v1` could not settle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_settled: Option<u64>,
+    /// The share of runs without any change that may fail all the same, as `sequential-v1` was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_alarm: Option<f64>,
     /// The verdict with its doubts; absent in what an older version judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -310,6 +372,8 @@ pub enum SummaryRule {
     HalfWithoutData,
     /// The score was compared with the thresholds.
     Score,
+    /// A metric that is not settled keeps the score below the pass threshold.
+    Inconclusive,
 }
 
 /// What a group adds to the score, and takes from it.

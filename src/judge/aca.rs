@@ -139,7 +139,12 @@ impl Case<'_> {
             tags: self.pair.tags.clone(),
             id: self.pair.id.clone(),
             classification: found.label,
-            classification_reason: reason(&self.pair.name, &found),
+            classification_reason: reason(
+                &self.pair.name,
+                found.label,
+                found.critical,
+                found.rule == Rule::Identical,
+            ),
             groups: self.groups,
             experiment_metadata: SideMetadata {
                 stats: found.stats.experiment,
@@ -173,9 +178,9 @@ impl Case<'_> {
 }
 
 /// Kayenta's texts.
-fn reason(name: &str, found: &Classification) -> Option<String> {
-    match (found.label, found.critical) {
-        (Label::Pass, _) => (found.rule == Rule::Identical)
+pub fn reason(name: &str, label: Label, critical: bool, is_identical: bool) -> Option<String> {
+    match (label, critical) {
+        (Label::Pass, _) => is_identical
             .then(|| "The Canary and Baseline data are identical".to_owned()),
         (Label::Nodata | Label::NodataFailMetric, _) => Some(format!("Missing data for {name}")),
         (Label::Error, _) => Some("Metric Classification Failed".to_owned()),

@@ -33,6 +33,7 @@ pub fn metric(
         rule: found.rule,
         sentence: sentence(&pair.name, policy, found),
         test: found.test,
+        sequential: None,
         points: found.points,
         warnings: warnings::of(pair, sides, found, &doubts),
         doubts,
@@ -60,6 +61,7 @@ pub fn other(
         rule: Rule::OtherJudge,
         sentence: format!("{judge} gave {label:?}, and does not tell why"),
         test: None,
+        sequential: None,
         points: pair.values.as_ref().map(|values| {
             let nan = values.iter().filter(|value| value.is_nan()).count();
             Points {
@@ -75,7 +77,7 @@ pub fn other(
     });
 }
 
-fn queries(pair: &MetricSetPair) -> Option<Pair<SentQuery>> {
+pub fn queries(pair: &MetricSetPair) -> Option<Pair<SentQuery>> {
     let side = |side: &str| {
         let attributes = pair.attributes.get(side)?;
         Some(SentQuery {
@@ -263,7 +265,7 @@ pub fn summary(
                 heard.count()
             )
         }
-        SummaryRule::Score => scored(score, limits, &groups),
+        SummaryRule::Score | SummaryRule::Inconclusive => scored(score, limits, &groups),
     };
     if not_judged > 0 {
         let metrics = results.len();
@@ -287,6 +289,8 @@ pub fn summary(
         groups,
         metrics: results.len() as u64,
         not_judged,
+        not_settled: None,
+        false_alarm: None,
         outcome: None,
         doubts: Vec::new(),
         warnings: lost.into_iter().collect(),
@@ -312,6 +316,14 @@ fn unmeasured(groups: &[GroupCost]) -> Option<String> {
         let named = named.join(", ");
         format!("; nothing was measured for {named}{more}")
     })
+}
+
+/// Of a score that may not pass.
+pub fn capped(score: &CanaryJudgeScore, limits: &Limits) -> String {
+    let [points, pass] = each([score.score, limits.pass]);
+    format!(
+        "A score of {points}, below the pass threshold of {pass}, because not all was settled"
+    )
 }
 
 fn scored(score: &CanaryJudgeScore, limits: &Limits, groups: &[GroupCost]) -> String {

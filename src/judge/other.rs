@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::doubts::{self, Subject};
-use super::outcome::{self, Traits};
+use super::outcome::{self, Cap, Traits};
 use super::policy::{Doubting, MetricPolicy};
 use super::{Judgement, explain, score, scored, side};
 use crate::canary::explanation::SummaryRule;
@@ -75,6 +75,8 @@ fn hear_own_score(judgement: &Judgement<'_>, judged: &mut CanaryJudgeResult, tra
         groups: Vec::new(),
         metrics,
         not_judged: explain::not_judged(&judged.results),
+        not_settled: None,
+        false_alarm: None,
         outcome: None,
         doubts: Vec::new(),
         warnings: Vec::new(),
@@ -106,6 +108,7 @@ pub fn explain(
                 experiment: true,
             },
             fails_as: None,
+            cap: Cap::None,
         };
     };
     let metric = judgement.metric_of(pair).ok();

@@ -27,6 +27,18 @@ pub struct Traits {
     pub has_data: Pair<bool>,
     /// Its label without its infinite points, where that fails it, and whether that is critical.
     pub fails_as: Option<(Label, bool)>,
+    pub cap: Cap,
+}
+
+/// Why a metric, though it does not fail, keeps the canary from passing in the document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cap {
+    #[default]
+    None,
+    /// It was measured, and its config asks for that.
+    Unclear,
+    /// It was not; the outcome has its doubts instead.
+    Unmeasured,
 }
 
 impl Traits {
@@ -37,6 +49,7 @@ impl Traits {
             must_have_data: policy.is_some_and(|policy| policy.must_have_data),
             has_data: sides.as_ref().map(|side| side.measured.has_data()),
             fails_as: None,
+            cap: Cap::None,
         }
     }
 }
@@ -410,6 +423,7 @@ mod tests {
                     rule: Rule::OtherJudge,
                     sentence: String::new(),
                     test: None,
+                    sequential: None,
                     points: Pair::default(),
                     warnings: Vec::new(),
                     doubts: doubts.collect(),
@@ -426,6 +440,7 @@ mod tests {
                     experiment: has_data,
                 },
                 fails_as: None,
+                cap: Cap::None,
             };
             (result, traits)
         }

@@ -57,6 +57,20 @@ pub fn score(
     })
 }
 
+/// Keeps the score clear of both thresholds, where it would pass: half a decision is the honest one.
+pub fn cap(thresholds: CanaryClassifierThresholdsConfig, scored: &mut Scored) -> Result<()> {
+    let limits = Limits::of(thresholds)?;
+    let most = limits.middle();
+    if scored.score.score <= most {
+        return Ok(());
+    }
+    scored.score.score = most;
+    scored.score.classification = limits.classify(most);
+    scored.summary.rule = SummaryRule::Inconclusive;
+    scored.summary.sentence = explain::capped(&scored.score, &limits);
+    Ok(())
+}
+
 /// A result that is not muted, and how it counts.
 pub struct Counted<'a> {
     pub result: &'a CanaryAnalysisResult,
@@ -118,7 +132,15 @@ impl Limits {
         })
     }
 
-    fn classify(&self, score: f64) -> Verdict {
+    /// Where a score is neither a pass nor a failure; 0 where no score is.
+    fn middle(&self) -> f64 {
+        if self.pass <= self.marginal {
+            return 0.0;
+        }
+        round(f64::midpoint(self.marginal, self.pass)).unwrap_or(0.0)
+    }
+
+    pub fn classify(&self, score: f64) -> Verdict {
         if self.pass <= score {
             Verdict::Pass
         } else if self.marginal <= score {
