@@ -25,6 +25,7 @@ mod metrics;
 mod pipelines;
 mod problem;
 mod refusal;
+mod replay;
 mod request;
 mod retention;
 mod scores;
@@ -161,6 +162,7 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
         .routes(routes!(judges::judge))
         .routes(routes!(judges::initiate_judge_comparison))
         .routes(routes!(judges::find_judge_comparison))
+        .routes(routes!(replay::replay_runs))
         .routes(routes!(credentials::list_credentials))
         .routes(routes!(credentials::delete_credentials))
         .routes(routes!(metrics::list_metrics_services))

@@ -31,6 +31,9 @@ use heartbeat::Heartbeat;
 const CHART_BYTES: u64 = 8 * 1024 * 1024;
 const CHART_FOR: Duration = Duration::from_mins(5);
 
+/// Each has several runs in memory, beside the executions.
+const REPLAYS: usize = 2;
+
 /// One running serin. Cheap to clone: all clones are the same.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -47,6 +50,8 @@ pub struct Parts {
     /// Pictures for messages, by their token: each takes a second of work at most, and is asked for by
     /// all who read the message.
     pub charts: Cache<String, Bytes>,
+    /// Requests that judge stored runs once more, at once.
+    pub replays: Semaphore,
     /// The metrics of this process.
     pub telemetry: Telemetry,
     /// Where executions run in this process: none until its worker opens them.
@@ -95,6 +100,7 @@ impl App {
                 .weigher(|_, png: &Bytes| u32::try_from(png.len()).unwrap_or(u32::MAX))
                 .time_to_live(CHART_FOR)
                 .build(),
+            replays: Semaphore::new(REPLAYS),
             telemetry,
             places: Arc::new(Semaphore::new(0)),
             running: TaskTracker::new(),

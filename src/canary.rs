@@ -21,6 +21,7 @@ pub mod near;
 pub mod number;
 mod outcome;
 pub mod reason;
+pub mod replay;
 pub mod result;
 pub mod scope;
 pub mod sequential;
@@ -60,6 +61,10 @@ pub use learned::{Learned, LearnedMargin, fingerprint};
 pub use look::{Look, LookWindow};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
+pub use replay::{
+    Agreement, NotReplayed, NotReplayedCause, OutcomePair, Replay, ReplayRequest, ReplayTally,
+    ReplayedLabel, ReplayedMetric, ReplayedRun, ReplayedVerdict, WhatIf,
+};
 pub use result::{
     CanaryAnalysisResult, CanaryJudgeGroupScore, CanaryJudgeResult, CanaryJudgeScore,
     CanaryJudgeStats, Label, Verdict,

@@ -11,6 +11,7 @@ mod judge;
 mod log;
 mod migrate;
 mod openapi;
+mod replay;
 mod run;
 mod serve;
 mod table;
@@ -43,6 +44,8 @@ pub enum Command {
     Templates(templates::Templates),
     /// Judge metric set pairs from a file; no service is needed.
     Judge(judge::JudgeFiles),
+    /// Judge once more what was judged, with another config, judge, margin or thresholds; nothing is queried.
+    Replay(Box<replay::ReplayRuns>),
     /// Judge three made-up releases from start to end, with nothing installed.
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
@@ -120,6 +123,9 @@ impl Command {
             }))),
             Self::Templates(templates) => Ok(templates.run()),
             Self::Judge(files) => files.run(),
+            Self::Replay(replay) => {
+                Ok(exit::or_unavailable(wait(async { Ok(replay.run().await) })))
+            }
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
             Self::Health(health) => wait(health.run()),

@@ -12,9 +12,11 @@ mod comparison;
 pub mod configs;
 pub mod gauges;
 pub mod judges;
+mod kept;
 mod pipeline;
 mod plan;
 mod remote_judge;
+pub mod replay;
 mod sources;
 mod stages;
 
@@ -34,6 +36,7 @@ pub use by_hand::accept;
 pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};
 pub use judges::{Question, judge};
+pub use kept::kept_pairs;
 pub use pipeline::pipeline;
 
 use stages::Stages;

@@ -91,6 +91,13 @@ pub fn judge_result() -> Value {
     })
 }
 
+pub fn replay_request() -> Value {
+    json!({
+        "application": "checkout", "last": 50,
+        "whatIf": {"judge": "NetflixACAJudge-v1.0", "thresholds": {"pass": 90, "marginal": 70}},
+    })
+}
+
 pub fn execution() -> Value {
     json!({
         "application": "checkout",
@@ -143,7 +150,7 @@ mod tests {
     use super::*;
     use crate::canary::{
         CanaryAdhocExecutionRequest, CanaryAnalysisAdhocExecutionRequest,
-        CanaryExecutionStatusResponse, MetricSet, MetricSetPair,
+        CanaryExecutionStatusResponse, MetricSet, MetricSetPair, ReplayRequest,
     };
 
     fn reads<T: DeserializeOwned>(example: Value) -> T {
@@ -156,6 +163,7 @@ mod tests {
         reads::<CanaryAnalysisAdhocExecutionRequest>(adhoc_analysis_request());
         reads::<Vec<CanaryExecutionStatusResponse>>(executions());
         reads::<Vec<MetricSet>>(metric_sets());
+        reads::<ReplayRequest>(replay_request());
         reads::<Vec<MetricSetPair>>(metric_set_pairs());
     }
 }

@@ -3,7 +3,7 @@
 mod lint;
 mod put;
 
-pub use lint::told as told_finding;
+pub use lint::{read as read_config, told as told_finding};
 
 use std::io::Read;
 use std::process::ExitCode;

@@ -216,6 +216,16 @@ impl Client {
             .await
     }
 
+    /// A request that starts nothing, and can be sent as often as one likes.
+    pub async fn read_only(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let bytes = self
+            .patiently(Sent::AsOften, || {
+                self.send(Method::POST, path, Some(body), None)
+            })
+            .await?;
+        read_json(&bytes, || format!("POST {path}"))
+    }
+
     /// Sent again when it may not have arrived: `key` keeps it one and the same to serin.
     pub async fn start(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
         let bytes = self

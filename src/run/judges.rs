@@ -100,6 +100,7 @@ impl AnyJudge<'_> {
 }
 
 /// What is to be judged.
+#[derive(Clone)]
 pub struct Question {
     pub config: Arc<CanaryConfig>,
     pub thresholds: CanaryClassifierThresholdsConfig,
@@ -150,7 +151,7 @@ fn points(pairs: &[MetricSetPair]) -> usize {
 }
 
 impl Question {
-    fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
+    pub fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
         Judgement {
             config: &self.config,
             thresholds: self.thresholds,

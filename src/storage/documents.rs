@@ -48,6 +48,17 @@ impl Storage {
         self.read(account, group::METRIC_SET_PAIRS, id).await
     }
 
+    /// How large they are as they are stored.
+    ///
+    /// # Errors
+    /// `NotFound` when there are none.
+    pub async fn metric_set_pairs_bytes(&self, account: &str, id: &Id) -> Result<u64> {
+        let prefix = format!("{}/{id}/", group::METRIC_SET_PAIRS);
+        let entries = self.objects(account)?.list(&prefix).await?;
+        let bytes = entries.iter().map(|entry| entry.bytes).max();
+        bytes.ok_or_else(|| not_found(id.as_str()))
+    }
+
     pub async fn put_metric_set_pairs(
         &self,
         account: &str,

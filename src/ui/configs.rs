@@ -1,11 +1,13 @@
-//! Canary configs: list, view, edit, copy, delete, try.
+//! Canary configs: list, view, edit, copy, delete, try, and what if.
 
 mod delete;
+mod diff;
 mod edit;
 mod example;
 mod list;
 mod trial;
 mod view;
+mod what_if;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -25,11 +27,13 @@ pub fn routes(server: &Server) -> Router<App> {
         .route("/ui/configs/{id}", get(view::show))
         .route("/ui/configs/{id}/edit", get(edit::open).post(edit::save))
         .route("/ui/configs/{id}/copy", get(edit::copy))
+        .route("/ui/configs/{id}/propose", post(edit::propose))
         .route(
             "/ui/configs/{id}/delete",
             get(delete::ask).post(delete::delete),
         )
         .route("/ui/configs/{id}/try", get(trial::ask).post(trial::start))
+        .route("/ui/replay", get(what_if::ask).post(what_if::judge))
         .layer(own_pages_only(server))
 }
 

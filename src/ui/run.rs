@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::escape;
 use crate::report::series::{self, Series};
 use crate::report::view::{self, MetricView, RunView};
+use crate::run::kept_pairs;
 
 /// Where a run is shown: some things are possible in one place only.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,7 @@ pub async fn metric_data(
 ) -> Result<Response> {
     let (index, kind) = Download::parse(&file)?;
     let canary: CanaryExecutionStatusResponse = find::execution(&app, &id, "run").await?;
-    let pairs = find::pairs(&app, &canary).await?.unwrap_or_default();
+    let pairs = kept_pairs(&app, &canary, None).await?.unwrap_or_default();
     let pair = pair_at(&canary, &pairs, index).ok_or_else(|| {
         Error::NotFound(format!("the run '{id}' has no series of a metric {index}"))
     })?;
@@ -190,10 +191,12 @@ impl Download {
 async fn view_of(app: &App, id: &str) -> Result<(RunView, Option<Vec<MetricSetPair>>)> {
     let canary: CanaryExecutionStatusResponse = find::execution(app, id, "run").await?;
     // A store that is away takes the series from the page, and not the verdict.
-    let pairs = find::pairs(app, &canary).await.unwrap_or_else(|error| {
-        tracing::warn!(execution.id = id, %error, "a run is shown without its series");
-        None
-    });
+    let pairs = kept_pairs(app, &canary, None)
+        .await
+        .unwrap_or_else(|error| {
+            tracing::warn!(execution.id = id, %error, "a run is shown without its series");
+            None
+        });
     let made = tokio::task::spawn_blocking(move || (view::run(&canary, pairs.as_deref()), pairs));
     made.await
         .map_err(|cause| Error::Internal(format!("a run cannot be shown: {cause}")))

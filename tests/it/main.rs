@@ -72,3 +72,4 @@ mod ui;
 mod ui_configs;
 mod unheard;
 mod verdict;
+mod what_if;

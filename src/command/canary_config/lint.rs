@@ -183,7 +183,7 @@ impl Lint {
 }
 
 /// The text of a canary config, and how it is written.
-pub(super) fn read(file: &Path) -> anyhow::Result<(String, Format)> {
+pub fn read(file: &Path) -> anyhow::Result<(String, Format)> {
     if file == Path::new("-") {
         let text = standard_input()?;
         let format = Format::of(&text);

@@ -1,4 +1,4 @@
-//! `/ui/configs/new`, `/ui/configs/{id}/edit` and `copy`: one editor, which checks as one types.
+//! `/ui/configs/new`, `/ui/configs/{id}/edit`, `copy` and `propose`: one editor, which checks as one types.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -8,6 +8,7 @@ use axum::{Form, Json};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::diff::{self, Line};
 use super::{Store, example};
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
@@ -26,6 +27,8 @@ pub struct Editor {
     /// When the config was stored that the text was made from.
     seen: Option<i64>,
     findings: Vec<Told>,
+    /// What is stored, where the text is a proposal of something else.
+    stored: Option<String>,
     /// Of the queries in the text.
     kinds: Vec<String>,
     /// Why it was not stored, though nothing is wrong with the text.
@@ -124,6 +127,22 @@ pub async fn open(
     Ok(Page(editor))
 }
 
+/// A text that somebody may want to save, with what would change.
+pub async fn propose(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+    Form(fields): Form<Fields>,
+) -> Result<Page<Editor>> {
+    let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    let stored = app.storage.canary_config(&store.name, &id).await?;
+    let text = fields.lines("config").trim_end().to_owned();
+    let mut editor = Editor::new(&app, store, Task::Edit(id), text);
+    editor.seen = stored.updated_timestamp;
+    editor.stored = Some(editable(&stored)?);
+    Ok(Page(editor))
+}
+
 pub async fn create(
     State(app): State<App>,
     Query(address): Query<Fields>,
@@ -196,6 +215,7 @@ impl Editor {
             text,
             seen: None,
             refusal: None,
+            stored: None,
         }
     }
 
@@ -230,6 +250,12 @@ impl Editor {
         self.kinds.iter().any(|own| own == kind)
     }
 
+    /// What the text would change of what is stored.
+    fn changes(&self) -> Option<Vec<Line<'_>>> {
+        let stored = self.stored.as_deref()?;
+        Some(diff::of(stored, &self.text))
+    }
+
     /// The worst of what is told.
     fn state(&self) -> &'static str {
         let told = |severity: &&str| self.findings.iter().any(|told| told.severity == *severity);
@@ -239,7 +265,7 @@ impl Editor {
 }
 
 /// A config without what serin writes itself.
-fn editable(config: &CanaryConfig) -> Result<String> {
+pub fn editable(config: &CanaryConfig) -> Result<String> {
     let unwritable = |cause| Error::storage("a canary config cannot be written", cause);
     let mut document = serde_json::to_value(config).map_err(unwritable)?;
     if let Some(members) = document.as_object_mut() {
