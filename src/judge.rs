@@ -112,9 +112,11 @@ fn conclude(
     (mut results, traits): (Vec<CanaryAnalysisResult>, Vec<Traits>),
 ) -> Result<CanaryJudgeResult> {
     let (mut scored, _) = scored(judgement, &mut results, &traits)?;
-    let caps = results.iter().zip(&traits);
-    if caps.into_iter().any(|(result, traits)| !result.muted && traits.cap != Cap::None) {
-        score::cap(judgement.thresholds, &mut scored)?;
+    let capping = results.iter().zip(&traits);
+    let capping = capping.filter(|(result, traits)| !result.muted && traits.cap != Cap::None);
+    let capping: Vec<&str> = capping.map(|(result, _)| result.name.as_str()).collect();
+    if !capping.is_empty() {
+        score::cap(judgement.thresholds, &mut scored, &capping)?;
     }
     let Scored {
         group_scores,

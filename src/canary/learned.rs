@@ -1,5 +1,7 @@
 //! Margins that were learned from past windows in which nothing changed.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -40,6 +42,14 @@ impl Learned {
     pub fn of(&self, metric: &str) -> Option<&LearnedMargin> {
         self.metrics.iter().find(|learned| learned.metric == metric)
     }
+
+    /// `learned from 200 windows between 3 and 24 November`
+    pub fn told(&self, margin: &LearnedMargin) -> String {
+        let days = between(self.from_millis, self.to_millis);
+        let days = days.map(|days| format!(" between {days}"));
+        let windows = margin.windows;
+        format!("learned from {windows} windows{}", days.unwrap_or_default())
+    }
 }
 
 /// Of the query of a metric as it is written, in 16 hexadecimal digits: another query has another one.
@@ -49,4 +59,52 @@ pub fn fingerprint(metric: &CanaryMetricConfig) -> String {
     let digest = Sha256::digest(query.to_string());
     let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
     digits.collect()
+}
+
+/// Days as they are told: `3 and 24 November`, `28 December 2025 and 24 January 2026`.
+fn between(from_millis: i64, to_millis: i64) -> Option<String> {
+    let day = |millis| {
+        let time = Timestamp::from_millisecond(millis).ok()?;
+        Some(time.to_zoned(TimeZone::UTC))
+    };
+    let (from, to) = (day(from_millis)?, day(to_millis)?);
+    let format = match (from.year() == to.year(), from.month() == to.month()) {
+        (true, true) => "%-d",
+        (true, false) => "%-d %B",
+        (false, _) => "%-d %B %Y",
+    };
+    let to_format = if from.year() == to.year() {
+        "%-d %B"
+    } else {
+        "%-d %B %Y"
+    };
+    Some(format!(
+        "{} and {}",
+        from.strftime(format),
+        to.strftime(to_format)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_told_as_shortly_as_they_are_clear() {
+        let day = 86_400_000;
+        let november = 1_762_128_000_000;
+        let cases = [
+            (november, november + 21 * day, "3 and 24 November"),
+            (november, november + 30 * day, "3 November and 3 December"),
+            (
+                november,
+                november + 60 * day,
+                "3 November 2025 and 2 January 2026",
+            ),
+        ];
+        for (from, to, expected) in cases {
+            assert_eq!(between(from, to).as_deref(), Some(expected));
+        }
+        assert_eq!(between(i64::MIN, i64::MAX), None);
+    }
 }

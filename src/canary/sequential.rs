@@ -131,6 +131,23 @@ pub struct Margin {
     pub down: Option<f64>,
     pub up_percent: Option<f64>,
     pub down_percent: Option<f64>,
+    /// Absent in what was not held against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<MarginOrigin>,
+}
+
+/// Who said which change does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MarginOrigin {
+    /// The config, of this metric or of all.
+    Given,
+    /// Nobody.
+    Default,
+    /// A calibration, from past windows without any change.
+    Learned,
+    /// A calibration: no margin up to 50 % holds, so the default stands in.
+    Unfit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

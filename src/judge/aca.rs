@@ -180,8 +180,9 @@ impl Case<'_> {
 /// Kayenta's texts.
 pub fn reason(name: &str, label: Label, critical: bool, is_identical: bool) -> Option<String> {
     match (label, critical) {
-        (Label::Pass, _) => is_identical
-            .then(|| "The Canary and Baseline data are identical".to_owned()),
+        (Label::Pass, _) => {
+            is_identical.then(|| "The Canary and Baseline data are identical".to_owned())
+        }
         (Label::Nodata | Label::NodataFailMetric, _) => Some(format!("Missing data for {name}")),
         (Label::Error, _) => Some("Metric Classification Failed".to_owned()),
         (label @ (Label::High | Label::Low), true) => Some(format!(

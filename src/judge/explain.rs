@@ -1,6 +1,6 @@
 //! Verdicts in plain words, and what should make a reader careful.
 
-mod warnings;
+pub mod warnings;
 
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -318,11 +318,12 @@ fn unmeasured(groups: &[GroupCost]) -> Option<String> {
     })
 }
 
-/// Of a score that may not pass.
-pub fn capped(score: &CanaryJudgeScore, limits: &Limits) -> String {
+/// Of a score that may not pass, because of those metrics.
+pub fn capped(score: &CanaryJudgeScore, limits: &Limits, metrics: &[&str]) -> String {
     let [points, pass] = each([score.score, limits.pass]);
+    let metrics = outcome::listed(metrics);
     format!(
-        "A score of {points}, below the pass threshold of {pass}, because not all was settled"
+        "A score of {points}, below the pass threshold of {pass}, because not all is settled: {metrics}"
     )
 }
 

@@ -58,7 +58,13 @@ pub fn outcome(
     };
     let any = |outcome| seen.iter().any(|look| look.is_turned_to(outcome));
     let is_undecided = |look: &Standing| look.outcome == Outcome::Inconclusive;
-    match Outcome::of_score(last.score, thresholds) {
+    let scored = if last.is_turned_to(Outcome::Pass) {
+        // What keeps its score down is for who reads only that.
+        Outcome::Pass
+    } else {
+        Outcome::of_score(last.score, thresholds)
+    };
+    match scored {
         Outcome::Pass | Outcome::Marginal if any(Outcome::Fail) => Outcome::Fail,
         Outcome::Pass if seen.iter().any(is_undecided) => Outcome::Inconclusive,
         Outcome::Pass if last.is_turned_to(Outcome::Marginal) => Outcome::Marginal,

@@ -184,11 +184,15 @@ pub fn settle(
                 Some(format!("{} is {label:?}", result.name))
             })
             .collect();
+        let why = if failed.is_empty() {
+            "what was not measured cannot turn it".to_owned()
+        } else {
+            format!("without infinite values, {}", listed(&failed))
+        };
         let _ = write!(
             summary.sentence,
-            "; {} all the same: without infinite values, {}",
-            outcome.as_str(),
-            listed(&failed)
+            "; {} all the same: {why}",
+            outcome.as_str()
         );
     }
     Ok(())
@@ -256,7 +260,7 @@ fn tell(
     summary.doubts = doubts;
 }
 
-fn listed<T: AsRef<str>>(names: &[T]) -> String {
+pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
     let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
     let first = first.join(", ");
     match names.len().saturating_sub(NAMED) {
@@ -295,6 +299,7 @@ fn weigh(
                     result,
                     label,
                     critical,
+                    caps: traits.cap == Cap::Unclear,
                 }
             })
             .collect();

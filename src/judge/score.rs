@@ -58,7 +58,12 @@ pub fn score(
 }
 
 /// Keeps the score clear of both thresholds, where it would pass: half a decision is the honest one.
-pub fn cap(thresholds: CanaryClassifierThresholdsConfig, scored: &mut Scored) -> Result<()> {
+/// Those metrics are why.
+pub fn cap(
+    thresholds: CanaryClassifierThresholdsConfig,
+    scored: &mut Scored,
+    metrics: &[&str],
+) -> Result<()> {
     let limits = Limits::of(thresholds)?;
     let most = limits.middle();
     if scored.score.score <= most {
@@ -67,7 +72,7 @@ pub fn cap(thresholds: CanaryClassifierThresholdsConfig, scored: &mut Scored) ->
     scored.score.score = most;
     scored.score.classification = limits.classify(most);
     scored.summary.rule = SummaryRule::Inconclusive;
-    scored.summary.sentence = explain::capped(&scored.score, &limits);
+    scored.summary.sentence = explain::capped(&scored.score, &limits, metrics);
     Ok(())
 }
 
@@ -76,6 +81,8 @@ pub struct Counted<'a> {
     pub result: &'a CanaryAnalysisResult,
     pub label: Label,
     pub critical: bool,
+    /// The canary may not pass by its config.
+    pub caps: bool,
 }
 
 impl<'a> Counted<'a> {
@@ -84,6 +91,7 @@ impl<'a> Counted<'a> {
             result,
             label: result.classification,
             critical: result.critical,
+            caps: false,
         }
     }
 }
@@ -101,6 +109,11 @@ pub fn rate(
     let score = match failure {
         Some(_) => 0.0,
         None => weigh(&groups, &weights)?,
+    };
+    let score = if counted.iter().any(|counted| counted.caps) {
+        score.min(limits.middle())
+    } else {
+        score
     };
     let is_for_want = failure == Some(SummaryRule::HalfWithoutData);
     Ok((limits.classify(score), is_for_want))

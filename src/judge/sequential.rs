@@ -2,11 +2,13 @@
 //! over all looks and metrics together.
 
 mod align;
+mod caution;
 mod events;
 mod independent;
 mod label;
 mod margins;
 mod normal;
+mod sentence;
 pub mod settings;
 mod stance;
 mod tell;
@@ -15,20 +17,22 @@ mod values;
 use rayon::prelude::*;
 
 use align::{Aligned, Aligning};
+use label::Openness;
 use settings::{MetricSettings, Settings};
 use stance::{Rates, Stance};
 use values::Found;
 
 use super::describe::describe;
-use super::doubts::{self, Subject};
 use super::outcome::Traits;
 use super::policy::{Direction, Doubting, NanStrategy};
-use super::{Judge, Judgement, aca, conclude, groups_of, side};
+use super::side::{self, Side};
+use super::{Judge, Judgement, aca, conclude, groups_of};
 use crate::canary::explanation::Rule;
 use crate::canary::result::{ResultMetadata, SideMetadata};
 use crate::canary::sequential::{EventCounts, Finding};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, Fault, MetricSetPair,
+    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, Fault, MetricSetPair, Pair, Sequential,
+    Window,
 };
 use crate::error::Result;
 
@@ -73,6 +77,16 @@ pub fn judge_on_one_thread(judgement: &Judgement<'_>) -> Result<CanaryJudgeResul
     let (settings, cases) = cases(judgement)?;
     let results = cases.into_iter().map(Case::judge).unzip();
     finish(judgement, &settings, results)
+}
+
+/// What is found of each pair, in numbers only: no label, no score, no sentence.
+pub fn findings(judgement: &Judgement<'_>) -> Result<Vec<(Rule, Sequential)>> {
+    let (_, cases) = cases(judgement)?;
+    let found = cases.iter().map(|case| {
+        let judged = case.measure(&side::of(case.pair));
+        (judged.found.rule, tell::numbers(&judged))
+    });
+    Ok(found.collect())
 }
 
 fn finish(
@@ -134,8 +148,10 @@ fn cases<'a>(judgement: &Judgement<'a>) -> Result<(Settings, Vec<Case<'a>>)> {
 }
 
 /// What was found of one metric, and what it was found by.
-struct Judged {
+struct Judged<'a> {
     found: Found,
+    /// Of the margin.
+    origin: margins::Origin<'a>,
     events: Option<EventCounts>,
     aligned: Aligned,
     stance: Stance,
@@ -143,7 +159,7 @@ struct Judged {
     rates: Rates,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     fn judge(self) -> (CanaryAnalysisResult, Traits) {
         let sides = side::of(self.pair);
         let judged = self.measure(&sides);
@@ -152,16 +168,7 @@ impl Case<'_> {
         let doubting = label::doubting(&self.metric, of_config, self.judgement.doubting);
         let is_last = judged.stance.last;
         let labeled = label::of(&judged.found, &self.metric, doubting, is_last);
-        let mut doubts = doubts::of(&Subject {
-            pair: self.pair,
-            sides: &sides,
-            policy: Some(policy),
-            label: labeled.label,
-            found: None,
-        });
-        let own = tell::doubt(&judged.found).filter(|own| doubts.iter().all(|known| known.cause != own.cause));
-        doubts.extend(own.filter(|_| doubting == Doubting::Tell));
-        let explanation = tell::explanation(&self, &sides, &judged, doubts);
+        let explanation = tell::explanation(&self, &sides, &judged, labeled, doubting);
         let finite = self.pair.values.as_ref().map(|values| {
             let finite = values.iter().copied().filter(|value| value.is_finite());
             finite.collect::<Vec<f64>>()
@@ -197,7 +204,7 @@ impl Case<'_> {
         (result, traits)
     }
 
-    fn measure(&self, sides: &crate::canary::Pair<side::Side<'_>>) -> Judged {
+    fn measure(&self, sides: &Pair<Side<'_>>) -> Judged<'a> {
         let policy = &self.metric.policy;
         let aligned = Aligned::of(
             self.pair,
@@ -207,7 +214,11 @@ impl Case<'_> {
                 replaces: policy.nan_strategy == NanStrategy::Replace,
             },
         );
-        let stance = Stance::of(self.judgement.look, aligned.minutes(), self.settings.lifetime);
+        let minutes = match aligned.whole {
+            0 => asked_minutes(sides),
+            _ => aligned.minutes(),
+        };
+        let stance = Stance::of(self.judgement.look, minutes, self.settings.lifetime);
         let halved = if policy.direction == Direction::Either {
             0.5
         } else {
@@ -217,9 +228,26 @@ impl Case<'_> {
             false_alarm: stance.share(self.rates.false_alarm) * halved,
             false_pass: stance.share(self.rates.false_pass),
         };
-        let (found, events) = self.find(&aligned, stance, rates);
+        let (margins, origin) = margins::of(
+            &self.pair.name,
+            &self.settings,
+            &self.metric,
+            self.judgement.learned,
+        );
+        let question = values::Question {
+            direction: policy.direction,
+            margins,
+            rates,
+            stance,
+        };
+        let (mut found, events) = self.find(&aligned, &question);
+        let is_unfit = matches!(origin, margins::Origin::Unfit(_)) && !self.settings.judges_unfit;
+        if is_unfit && fails_by_itself(&found) {
+            (found.finding, found.rule) = (Finding::Inconclusive, Rule::Unfit);
+        }
         Judged {
             found,
+            origin,
             events,
             aligned,
             stance,
@@ -227,30 +255,18 @@ impl Case<'_> {
         }
     }
 
-    fn find(
-        &self,
-        aligned: &Aligned,
-        stance: Stance,
-        rates: Rates,
-    ) -> (Found, Option<EventCounts>) {
+    fn find(&self, aligned: &Aligned, question: &values::Question) -> (Found, Option<EventCounts>) {
         if let Some(unmeasured) = unmeasured(aligned) {
             return (unmeasured, None);
         }
-        let direction = self.metric.policy.direction;
-        let (margins, _) = margins::of(
-            &self.pair.name,
-            &self.settings,
-            &self.metric,
-            self.judgement.learned,
-        );
-        let question = values::Question {
+        let values::Question {
             direction,
             margins,
             rates,
-            stance,
-        };
+            ..
+        } = *question;
         if !events::are_counted(self.metric.kind, direction, aligned) {
-            return (values::judge(&question, aligned), None);
+            return (values::judge(question, aligned), None);
         }
         let counted = events::judge(
             &events::Question {
@@ -262,7 +278,7 @@ impl Case<'_> {
             },
             aligned,
         );
-        let mut found = values::judge_events(&question, aligned);
+        let mut found = values::judge_events(question, aligned);
         found.p = counted.p;
         found.detectable = f64::NAN;
         found.minutes_needed = None;
@@ -277,6 +293,18 @@ impl Case<'_> {
         }
         (found, Some(counted.told))
     }
+}
+
+/// Of the window that was asked for, where nothing at all came.
+fn asked_minutes(sides: &Pair<Side<'_>>) -> f64 {
+    let length = |side: &Side<'_>| side.told.window.map_or(0, Window::length);
+    let longest = length(&sides.control).max(length(&sides.experiment));
+    align::as_double(longest) / 60_000.0
+}
+
+/// As it stands, or by the policy for what is unclear.
+fn fails_by_itself(found: &Found) -> bool {
+    found.finding == Finding::Regressed || Openness::of(found) == Some(Openness::Unclear)
 }
 
 /// What cannot be measured, and what needs no measure.
@@ -302,7 +330,10 @@ fn unmeasured(aligned: &Aligned) -> Option<Found> {
         });
     }
     #[expect(clippy::float_cmp, reason = "the same means equal")]
-    let is_identical = aligned.both.iter().all(|both| both.control == both.experiment);
+    let is_identical = aligned
+        .both
+        .iter()
+        .all(|both| both.control == both.experiment);
     is_identical.then(|| {
         let level = align::mean(aligned.both.iter().map(|both| both.control));
         Found {

@@ -60,6 +60,7 @@ mod s3_faults;
 mod scripted_prometheus;
 mod scripted_s3;
 mod secrets;
+mod sequential;
 mod service;
 mod sources;
 mod spin;

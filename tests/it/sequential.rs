@@ -46,7 +46,10 @@ fn judge(case: &Value) -> Value {
         serde_json::from_value(case["metricSetPairs"].clone()).unwrap();
     if let Some(back) = case["lookbackMillis"].as_i64() {
         // As who fetches them tells it.
-        for attributes in pairs.iter_mut().flat_map(|pair| pair.attributes.values_mut()) {
+        for attributes in pairs
+            .iter_mut()
+            .flat_map(|pair| pair.attributes.values_mut())
+        {
             attributes.insert("looksBack", back.to_string());
         }
     }
@@ -110,9 +113,19 @@ fn differences(found: &Value, expected: &Value) -> Vec<String> {
         groups.sort_by(|a, b| a.0.cmp(&b.0));
         json!(groups)
     };
-    compare("groupScores", &scores(found), &scores(expected), &mut differences);
+    compare(
+        "groupScores",
+        &scores(found),
+        &scores(expected),
+        &mut differences,
+    );
     for name in ["score", "classification"] {
-        compare(name, &found["score"][name], &expected["score"][name], &mut differences);
+        compare(
+            name,
+            &found["score"][name],
+            &expected["score"][name],
+            &mut differences,
+        );
     }
     compare(
         "summaryRule",

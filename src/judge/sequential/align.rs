@@ -55,7 +55,11 @@ impl Aligned {
             control: grid(own.control).place(&sides.control, &pair.values.control),
             experiment: grid(own.experiment).place(&sides.experiment, &pair.values.experiment),
         };
-        let reach = |placed: &Placed| placed.last().map_or(0, |(place, _)| place.saturating_add(1));
+        let reach = |placed: &Placed| {
+            placed
+                .last()
+                .map_or(0, |(place, _)| place.saturating_add(1))
+        };
         let whole = [
             reach(&placed.control),
             reach(&placed.experiment),
@@ -67,7 +71,9 @@ impl Aligned {
         let expected = whole - warmup;
         for side in [&mut placed.control, &mut placed.experiment] {
             side.retain(|(place, _)| warmup <= *place);
-            side.iter_mut().for_each(|(place, _)| *place -= warmup);
+            for (place, _) in side.iter_mut() {
+                *place -= warmup;
+            }
         }
         let counts = placed.as_ref().map(|side| side.len() as u64);
         let has_any = 0 < counts.control + counts.experiment;
@@ -159,10 +165,12 @@ fn warmup_places(minutes: f64, step: i64) -> i64 {
     places.max(0)
 }
 
-fn filled(placed: &Placed, places: i64) -> Placed {
-    let mut filled: Placed = (0..places).map(|place| (place, 0.0)).collect();
+fn filled(placed: &Placed, length: i64) -> Placed {
+    let mut filled: Placed = (0..length).map(|place| (place, 0.0)).collect();
     for (place, value) in placed {
-        let slot = usize::try_from(*place).ok().and_then(|at| filled.get_mut(at));
+        let slot = usize::try_from(*place)
+            .ok()
+            .and_then(|at| filled.get_mut(at));
         if let Some(slot) = slot {
             slot.1 = *value;
         }
@@ -212,7 +220,10 @@ pub fn count(number: u64) -> f64 {
     number as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "below 2^53 it is exact, and no time is longer")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "below 2^53 it is exact, and no time is longer"
+)]
 pub fn as_double(number: i64) -> f64 {
     number as f64
 }

@@ -88,8 +88,7 @@ pub fn judge(question: &Question, aligned: &Aligned) -> Counted {
         mean(both.iter().map(|both| both.experiment)),
     );
     let evidence = -question.level.ln();
-    let is_alarm =
-        evidence <= ln_e && means.0 < means.1 && question.floor < means.1 - means.0;
+    let is_alarm = evidence <= ln_e && means.0 < means.1 && question.floor < means.1 - means.0;
     Counted {
         told: EventCounts {
             control,

@@ -16,7 +16,7 @@ const FEWEST_NEIGHBOURS: u64 = 4;
 const MOST: f64 = 0.98;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Independent {
+pub struct Worth {
     /// Of what a trend or a jump leaves.
     pub variance: f64,
     pub autocorrelation: f64,
@@ -24,7 +24,7 @@ pub struct Independent {
     pub jump: bool,
 }
 
-impl Independent {
+impl Worth {
     pub const NOTHING: Self = Self {
         variance: f64::NAN,
         autocorrelation: f64::NAN,
@@ -40,7 +40,7 @@ pub fn worth(spacing: u64) -> f64 {
 }
 
 /// `None` where too few neighbours are there.
-pub fn of(changes: &[Change], spacing: u64, mean: f64, variance: f64) -> Option<Independent> {
+pub fn of(changes: &[Change], spacing: u64, mean: f64, variance: f64) -> Option<Worth> {
     let samples = count(changes.len() as u64);
     let Residuals { values, jump } = residuals(changes, spacing, mean, variance);
     let left = values.iter().copied().map(square).sum::<f64>() / samples;
@@ -56,7 +56,7 @@ pub fn of(changes: &[Change], spacing: u64, mean: f64, variance: f64) -> Option<
     // What it may be, to err on the safe side.
     let doubt = 0.5 * (unexplained / (worth(spacing) * windows)).sqrt();
     let autocorrelation = (estimate + doubt).clamp(0.0, MOST);
-    Some(Independent {
+    Some(Worth {
         variance,
         autocorrelation,
         independent: windows * (1.0 - autocorrelation) / (1.0 + autocorrelation),

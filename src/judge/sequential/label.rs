@@ -101,7 +101,11 @@ pub fn of(found: &Found, metric: &MetricSettings, doubting: Doubting, is_last: b
 
 /// What becomes of the unmeasured: as `doubt` says, else as `inconclusive` does, else as the
 /// operator does.
-pub fn doubting(metric: &MetricSettings, of_config: Option<Doubting>, of_operator: Doubting) -> Doubting {
+pub fn doubting(
+    metric: &MetricSettings,
+    of_config: Option<Doubting>,
+    of_operator: Doubting,
+) -> Doubting {
     let said = metric.policy.doubt.or(of_config);
     said.unwrap_or(match metric.inconclusive {
         Some(Inconclusive::Pass) => Doubting::Ignore,

@@ -1,6 +1,7 @@
 //! Which change does not matter.
 
 use super::settings::{MetricSettings, Settings};
+use crate::canary::sequential::MarginOrigin;
 use crate::canary::{Learned, LearnedMargin};
 
 /// A relative change that does not matter where nobody says.
@@ -10,8 +11,12 @@ pub const DEFAULT_MARGIN: f64 = 0.05;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
     /// Of the logarithm; the level is the control's geometric mean.
-    Ratio { level: f64 },
-    Difference { level: f64 },
+    Ratio {
+        level: f64,
+    },
+    Difference {
+        level: f64,
+    },
 }
 
 impl Scale {
@@ -35,7 +40,7 @@ impl Scale {
     pub fn percent(self, change: f64) -> f64 {
         match self {
             Self::Ratio { .. } => change.exp_m1() * 100.0,
-            Self::Difference { level } if level == 0.0 => f64::NAN,
+            Self::Difference { level: 0.0 } => f64::NAN,
             Self::Difference { level } => change / level.abs() * 100.0,
         }
     }
@@ -98,6 +103,17 @@ pub enum Origin<'a> {
     Learned(&'a LearnedMargin),
     /// No margin up to 50 % holds.
     Unfit(&'a LearnedMargin),
+}
+
+impl Origin<'_> {
+    pub const fn told(self) -> MarginOrigin {
+        match self {
+            Self::Given => MarginOrigin::Given,
+            Self::Default => MarginOrigin::Default,
+            Self::Learned(_) => MarginOrigin::Learned,
+            Self::Unfit(_) => MarginOrigin::Unfit,
+        }
+    }
 }
 
 /// The margins of a metric: its own, else the config's, else what was learned, else the default.

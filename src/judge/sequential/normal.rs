@@ -50,7 +50,11 @@ mod tests {
 
     #[test]
     fn quantiles_and_tails_are_those_of_the_tables() {
-        let cases = [(0.05, 1.644_853_626_951_472_7), (0.01, 2.326_347_874_040_841), (0.5, 0.0)];
+        let cases = [
+            (0.05, 1.644_853_626_951_472_7),
+            (0.01, 2.326_347_874_040_841),
+            (0.5, 0.0),
+        ];
         for (chance, deviate) in cases {
             assert!((upper_quantile(chance) - deviate).abs() < 1e-12, "{chance}");
             assert!((upper_tail(deviate) - chance).abs() < 1e-12, "{chance}");
@@ -60,7 +64,12 @@ mod tests {
     #[test]
     fn student_is_close_to_the_tables_and_comes_back() {
         // Of a chance of 2.5 % on one side.
-        let cases = [(5.0, 2.5706), (10.0, 2.2281), (30.0, 2.0423), (1000.0, 1.9623)];
+        let cases = [
+            (5.0, 2.5706),
+            (10.0, 2.2281),
+            (30.0, 2.0423),
+            (1000.0, 1.9623),
+        ];
         for (degrees, expected) in cases {
             let student = Student { degrees };
             let found = student.of_normal(upper_quantile(0.025));

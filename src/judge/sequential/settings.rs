@@ -101,9 +101,11 @@ impl Settings {
             false_alarm: rate("falseAlarm", 0.05)?,
             critical_false_alarm: rate("criticalFalseAlarm", 0.01)?,
             false_pass: rate("falsePass", 0.05)?,
-            margin: members.number("margin", "a number from 0 to 10, 0.05 being 5 %,", |margin| {
-                (0.0..=10.0).contains(&margin)
-            })?,
+            margin: members.number(
+                "margin",
+                "a number from 0 to 10, 0.05 being 5 %,",
+                |margin| (0.0..=10.0).contains(&margin),
+            )?,
             warmup: members.warmup()?.unwrap_or(0.0),
             inconclusive: members.inconclusive()?,
             lifetime: members.number("lifetimeMins", "a number of minutes above 0", |minutes| {
@@ -142,7 +144,9 @@ impl MetricSettings {
             critical_decrease: limit("criticalDecrease"),
             policy,
             minimum_change: members
-                .number("minimumChange", "a number from 0 on", |change| 0.0 <= change)?
+                .number("minimumChange", "a number from 0 on", |change| {
+                    0.0 <= change
+                })?
                 .unwrap_or(0.0),
             warmup: members.warmup()?.unwrap_or(settings.warmup),
             inconclusive: members.inconclusive()?.or(settings.inconclusive),
@@ -157,9 +161,11 @@ impl MetricSettings {
                 )?
                 .unwrap_or(Kind::Auto),
             traffic_ratio: members
-                .number("trafficRatio", "a number from 0.000001 to 1000000", |ratio| {
-                    (1e-6..=1e6).contains(&ratio)
-                })?
+                .number(
+                    "trafficRatio",
+                    "a number from 0.000001 to 1000000",
+                    |ratio| (1e-6..=1e6).contains(&ratio),
+                )?
                 .unwrap_or(1.0),
         })
     }
@@ -246,13 +252,11 @@ impl Members<'_> {
             return Ok(None);
         };
         let found = known.iter().find(|(word, _)| value == word);
-        match found {
-            Some((_, meaning)) => Ok(Some(*meaning)),
-            None => {
-                let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-                Err(self.wrong(name, value, &format!("one of {}", words.join(", "))))
-            }
+        if let Some((_, meaning)) = found {
+            return Ok(Some(*meaning));
         }
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        Err(self.wrong(name, value, &format!("one of {}", words.join(", "))))
     }
 
     fn text(&self, name: &str, wanted: &str) -> Result<Option<String>> {

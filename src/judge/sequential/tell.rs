@@ -1,53 +1,110 @@
 //! What was found, as it is told.
 
-use super::label::Openness;
+use super::label::{Labeled, Openness};
+use super::margins::Origin;
 use super::values::Found;
-use super::{Case, Judged};
+use super::{Case, Judged, caution, sentence};
 use crate::canary::explanation::{Points, Rule};
 use crate::canary::sequential::{
     Bounds, Detectable, Interval, Levels, Margin, Samples, Sequential, known,
 };
-use crate::canary::{Doubt, DoubtCause, Explanation, Pair};
+use crate::canary::{Doubt, DoubtCause, Explanation, Label, Pair};
+use crate::judge::doubts::{self, Subject};
 use crate::judge::explain;
+use crate::judge::policy::Doubting;
 use crate::judge::side::Side;
 
 pub fn explanation(
     case: &Case<'_>,
     sides: &Pair<Side<'_>>,
-    judged: &Judged,
-    doubts: Vec<Doubt>,
+    judged: &Judged<'_>,
+    labeled: Labeled,
+    doubting: Doubting,
 ) -> Explanation {
+    let sentence = sentence::of(case, judged, labeled);
+    let mut doubts = doubts(case, sides, judged, labeled);
+    if doubting == Doubting::Ignore {
+        doubts.clear();
+    }
+    let warnings = caution::of(case, sides, judged, &doubts);
+    // It fails as its config asks, which is no doubt any more.
+    if labeled.label == Label::NodataFailMetric {
+        doubts.clear();
+    }
     Explanation {
         rule: judged.found.rule,
-        sentence: format!("{} is {:?}", case.pair.name, judged.found.finding),
+        sentence,
         test: None,
         sequential: Some(Box::new(numbers(judged))),
         points: points(sides, judged),
-        warnings: Vec::new(),
+        warnings,
         doubts,
         queries: explain::queries(case.pair),
     }
 }
 
-fn points(sides: &Pair<Side<'_>>, judged: &Judged) -> Pair<Points> {
+/// Those of the series, and that it was not measured.
+fn doubts(
+    case: &Case<'_>,
+    sides: &Pair<Side<'_>>,
+    judged: &Judged<'_>,
+    labeled: Labeled,
+) -> Vec<Doubt> {
+    let mut doubts = doubts::of(&Subject {
+        pair: case.pair,
+        sides,
+        policy: Some(&case.metric.policy),
+        label: labeled.label,
+        found: None,
+    });
+    let says_the_same = |cause| {
+        doubts.iter().any(|known| {
+            // Data on one side only are the more telling word for no data.
+            known.cause == cause
+                || cause == DoubtCause::NoData && known.cause == DoubtCause::OneSided
+        })
+    };
+    if let Some(cause) = cause(&judged.found).filter(|cause| !says_the_same(*cause)) {
+        doubts.push(Doubt {
+            cause,
+            sentence: format!("{}: {}", case.pair.name, sentence::body(case, judged)),
+        });
+    }
+    doubts
+}
+
+/// Why it was not measured.
+fn cause(found: &Found) -> Option<DoubtCause> {
+    match found.rule {
+        _ if Openness::of(found) != Some(Openness::Unmeasured) => None,
+        Rule::NoData => Some(DoubtCause::NoData),
+        Rule::Misaligned => Some(DoubtCause::Misaligned),
+        Rule::Gaps => Some(DoubtCause::Coverage),
+        Rule::ConstantDifference => Some(DoubtCause::ConstantDifference),
+        _ => Some(DoubtCause::TooFew),
+    }
+}
+
+fn points(sides: &Pair<Side<'_>>, judged: &Judged<'_>) -> Pair<Points> {
     sides.as_ref().map(|side| {
         let total = side.measured.places as u64;
         Points {
             total,
-            nan: total - side.measured.finite as u64,
+            nan: total.saturating_sub(side.measured.finite as u64),
             judged: judged.aligned.counts.paired,
             ..Points::default()
         }
     })
 }
 
-fn numbers(judged: &Judged) -> Sequential {
+pub fn numbers(judged: &Judged<'_>) -> Sequential {
     let Judged {
         found,
         aligned,
         stance,
         rates,
         events,
+        origin,
     } = judged;
     let scale = found.scale;
     let unit = |change: f64| known(scale.unit(change));
@@ -89,6 +146,7 @@ fn numbers(judged: &Judged) -> Sequential {
             down: unit(-found.limits.down),
             up_percent: percent(found.limits.up),
             down_percent: percent(-found.limits.down),
+            origin: found.method.map(|_| Origin::told(*origin)),
         },
         p: known(found.p),
         minimum_detectable: Detectable {
@@ -106,20 +164,4 @@ fn percent_of_change(found: &Found) -> Option<f64> {
         return Some(0.0);
     }
     known(found.scale.percent(found.mean))
-}
-
-/// Why it was not measured.
-pub fn doubt(found: &Found) -> Option<Doubt> {
-    let cause = match found.rule {
-        _ if Openness::of(found) != Some(Openness::Unmeasured) => return None,
-        Rule::NoData => DoubtCause::NoData,
-        Rule::Misaligned => DoubtCause::Misaligned,
-        Rule::Gaps => DoubtCause::Coverage,
-        Rule::ConstantDifference => DoubtCause::ConstantDifference,
-        _ => DoubtCause::TooFew,
-    };
-    Some(Doubt {
-        cause,
-        sentence: "it was not measured".to_owned(),
-    })
 }

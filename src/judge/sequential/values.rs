@@ -1,7 +1,7 @@
 //! Values of every kind: the mean change, and how surely it is known.
 
 use super::align::{Aligned, Both, as_double, count, mean};
-use super::independent::{self, Independent};
+use super::independent::{self, Worth};
 use super::margins::{Limits, Margins, Scale};
 use super::normal::Student;
 use super::stance::{Rates, Stance};
@@ -10,8 +10,8 @@ use crate::canary::sequential::{Finding, Method};
 use crate::judge::policy::Direction;
 
 /// A judgement takes so many samples, of which so many must be independent.
-const FEWEST: u64 = 8;
-const FEWEST_INDEPENDENT: f64 = 5.0;
+pub const FEWEST: u64 = 8;
+pub const FEWEST_INDEPENDENT: f64 = 5.0;
 
 /// So many are enough, however much they share.
 const ENOUGH: u64 = 20;
@@ -57,7 +57,7 @@ pub struct Found {
     pub upper: f64,
     pub equivalence: (f64, f64),
     pub standard_error: f64,
-    pub samples: Independent,
+    pub samples: Worth,
     pub degrees: f64,
     pub p: f64,
     pub detectable: f64,
@@ -78,7 +78,7 @@ impl Found {
             upper: f64::NAN,
             equivalence: (f64::NAN, f64::NAN),
             standard_error: f64::NAN,
-            samples: Independent::NOTHING,
+            samples: Worth::NOTHING,
             degrees: f64::NAN,
             p: f64::NAN,
             detectable: f64::NAN,
@@ -109,19 +109,21 @@ pub fn are_few(samples: u64, spacing: u64) -> bool {
 
 /// How often the samples must be had.
 pub fn times_of_few(samples: f64, spacing: u64) -> f64 {
-    let wanted = spacing.saturating_mul(FEWEST).clamp(FEWEST, ENOUGH);
-    count(wanted) / samples
+    count(wanted(spacing)) / samples
+}
+
+/// How many samples a judgement takes.
+pub fn wanted(spacing: u64) -> u64 {
+    spacing.saturating_mul(FEWEST).clamp(FEWEST, ENOUGH)
 }
 
 /// By ratio where the values allow it, else by difference.
 pub fn judge(question: &Question, aligned: &Aligned) -> Found {
-    match ratios(aligned) {
-        Some((scale, changes)) => measure(question, aligned, Method::Ratio, scale, changes),
-        None => {
-            let (scale, changes) = differences(aligned);
-            measure(question, aligned, Method::Difference, scale, changes)
-        }
+    if let Some((scale, changes)) = ratios(aligned) {
+        return measure(question, aligned, Method::Ratio, scale, changes);
     }
+    let (scale, changes) = differences(aligned);
+    measure(question, aligned, Method::Difference, scale, changes)
 }
 
 /// By difference, and without fences: bursts are what events are about.
@@ -199,9 +201,9 @@ fn measure(
     let windows = count(samples) / count(aligned.spacing);
     if windows < count(FEWEST) {
         let few = Found {
-            samples: Independent {
+            samples: Worth {
                 independent: windows,
-                ..Independent::NOTHING
+                ..Worth::NOTHING
             },
             minutes_needed: minutes(aligned, count(FEWEST) / windows),
             ..measured.is(Finding::Inconclusive, Rule::FewIndependent)
