@@ -67,7 +67,7 @@ pub use replay::{
 };
 pub use result::{
     CanaryAnalysisResult, CanaryJudgeGroupScore, CanaryJudgeResult, CanaryJudgeScore,
-    CanaryJudgeStats, Label, Verdict,
+    CanaryJudgeStats, Label, Shadow, Verdict,
 };
 pub use scope::{CanaryScope, CanaryScopePair};
 pub use sequential::Sequential;

@@ -24,6 +24,7 @@ mod stackdriver;
 mod stand_in;
 mod strings;
 mod template;
+mod told;
 mod turns;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use doubt::{Advice, Doubt, DoubtKind, Draft};
 pub use member::{Member, Shape};
 use prometheus::Known;
 pub use shown::shown_query;
+pub use told::looks_back as tell_looks_back;
 pub use strings::{Piece, is_of_word, pieces};
 pub use template::{
     IMPLICIT, Variable, custom_filter, least_length, of as template_of, too_long, variables,

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Id};
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::error::Result;
+use crate::metrics;
 use crate::run::{self, Comparison, Question};
 
 /// A judge, and whether people should be offered it.
@@ -51,10 +52,11 @@ pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
     responses((status = 200, body = CanaryJudgeResult, example = json!(examples::judge_result())), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJudgeResult>> {
     let asked = asked(&app, &query).await?;
-    let pairs = app
+    let mut pairs = app
         .storage
         .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
         .await?;
+    metrics::tell_looks_back(&mut pairs);
     let question = Question {
         config: Arc::new(asked.config),
         thresholds: asked.thresholds,

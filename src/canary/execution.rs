@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::{
     AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryScopePair, Learned, Look, Outcome, date_from_millis,
+    CanaryScopePair, Learned, Look, Outcome, Shadow, date_from_millis,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -197,6 +197,13 @@ pub struct CanaryResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "PT1H")]
     pub canary_duration: Option<String>,
+    /// serin's own: what another judge says of the same pairs, as the config asks.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub shadow: Option<Box<Shadow>>,
 }
 
 /// One execution from its birth to its report; this is also the archived document.

@@ -50,6 +50,17 @@ pub struct CanaryJudgeResult {
     pub summary: Option<Summary>,
 }
 
+/// What a judge says that decides nothing, or why it says nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shadow {
+    pub judge_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_result: Option<CanaryJudgeResult>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// What a judge made of one metric set pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -16,6 +16,7 @@ use crate::canary::{
 use crate::config;
 use crate::escape::line;
 use crate::judge::{self, Doubting, Judgement};
+use crate::metrics;
 
 /// Prints the `CanaryJudgeResult` as JSON, and its outcome with its doubts to standard error. Exits
 /// with 0 whatever the verdict is.
@@ -80,7 +81,8 @@ impl JudgeFiles {
             bail!("--config and --metric-set-pairs are the same file; they hold different things");
         }
         let config: CanaryConfig = read(&self.config, "canary config")?;
-        let pairs: Vec<MetricSetPair> = read(&self.metric_set_pairs, "list of metric set pairs")?;
+        let mut pairs: Vec<MetricSetPair> = read(&self.metric_set_pairs, "list of metric set pairs")?;
+        metrics::tell_looks_back(&mut pairs);
         let named = config
             .judge
             .as_ref()

@@ -153,7 +153,8 @@ async fn steps(
                 look,
                 learned,
             };
-            judges::judge(app, question).await
+            let shadow = judges::shadow(app, &question).await;
+            Ok((judges::judge(app, question).await?, shadow))
         };
         judged.await.map_err(at(Stage::Judge))
     };
@@ -161,9 +162,11 @@ async fn steps(
     stored?;
     stages.judging();
     status.metric_set_pair_list_id = Some(list.to_string());
+    let (judged, shadow) = judged?;
     Ok(CanaryResult {
-        judge_result: Some(judged?),
+        judge_result: Some(judged),
         canary_duration: duration,
+        shadow: shadow.map(Box::new),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::canary::{
     ExecutionStatus, Id,
 };
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::storage::NewComparison;
 
 /// The stages of a comparison as Kayenta names them.
@@ -72,7 +73,10 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
         .storage
         .metric_set_pairs(&comparison.storage_account, list);
     let pairs = match pairs.await {
-        Ok(pairs) => Arc::new(pairs),
+        Ok(mut pairs) => {
+            metrics::tell_looks_back(&mut pairs);
+            Arc::new(pairs)
+        }
         // As in Kayenta, the accepted comparison fails, and not the request.
         Err(Error::NotFound(message)) => {
             return Ok([

@@ -3,11 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::remote_judge;
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, Fault, Learned, Look,
-    MetricSetPair, Path,
+    MetricSetPair, Path, Shadow,
 };
 use crate::config::{Config, RemoteJudge};
 use crate::error::{Error, Result};
@@ -56,7 +58,10 @@ pub fn check(own: &Config, config: &CanaryConfig) -> Result<()> {
 
 /// What the judge of a config refuses when it is stored; of one that is not there, nothing is known.
 pub fn refusals(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
-    of(own, config).map_or_else(|_| Vec::new(), |judge| judge.refusals(config))
+    let mut faults = of(own, config).map_or_else(|_| Vec::new(), |judge| judge.refusals(config));
+    let of_shadow = shadow_refusals(config);
+    faults.extend(of_shadow.into_iter().filter(|fault| !faults.contains(fault)).collect::<Vec<_>>());
+    faults
 }
 
 /// Why a config that may be stored is never judged.
@@ -117,11 +122,7 @@ pub struct Question {
 /// `Invalid` when there is no such judge, or what it was given cannot be judged; `Fetch` when a
 /// judge over HTTP does not answer with a verdict.
 pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
-    let doubting = if app.config.fail_doubtful {
-        Doubting::Fail
-    } else {
-        Doubting::Tell
-    };
+    let doubting = doubting(app);
     let judge = match of(&app.config, &question.config)? {
         AnyJudge::Here(judge) => judge,
         AnyJudge::Remote(remote) => {
@@ -131,6 +132,14 @@ pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
             return Ok(judged);
         }
     };
+    judge_here(judge, question, doubting).await
+}
+
+async fn judge_here(
+    judge: &'static dyn Judge,
+    question: Question,
+    doubting: Doubting,
+) -> Result<CanaryJudgeResult> {
     let is_small = points(&question.pairs) <= POINTS_AT_ONCE;
     let judge = move || judge.judge(&question.judgement(doubting));
     let judged = if is_small {
@@ -140,6 +149,60 @@ pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
         judged.map_err(|error| error.to_string())
     };
     judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")))?
+}
+
+/// What the judge that is to stand beside the config's own says of the same; none where none is to, or it is that one.
+/// Whatever becomes of it decides nothing.
+pub async fn shadow(app: &App, question: &Question) -> Option<Shadow> {
+    let name = shadow_named(&question.config)?.as_str()?.to_owned();
+    let own = of(&app.config, &question.config).ok()?.name();
+    if name == own {
+        return None;
+    }
+    let judged = match judge::resolve(Some(&name)) {
+        Ok(judge) => judge_here(judge, question.clone(), doubting(app)).await,
+        Err(error) => Err(error),
+    };
+    let (judge_result, error) = match judged {
+        Ok(judged) => (Some(judged), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Some(Shadow {
+        judge_name: name,
+        judge_result,
+        error,
+    })
+}
+
+fn shadow_named(config: &CanaryConfig) -> Option<&Value> {
+    let configurations = config.judge.as_ref()?.judge_configurations.as_ref()?;
+    let named = configurations.get("shadow")?;
+    (!named.is_null()).then_some(named)
+}
+
+/// The judges of this process may stand beside another, and what such a one refuses is refused.
+fn shadow_refusals(config: &CanaryConfig) -> Vec<Fault> {
+    let Some(named) = shadow_named(config) else {
+        return Vec::new();
+    };
+    let known = judge::all();
+    match known.iter().find(|judge| named == judge.name()) {
+        Some(judge) => judge.refusals(config),
+        None => {
+            let names: Vec<&str> = known.iter().map(|judge| judge.name()).collect();
+            let message = format!("shadow is {named}, one of {} is wanted", names.join(", "));
+            let path = Path::of("judge.judgeConfigurations.shadow");
+            vec![Fault::new(path, message)]
+        }
+    }
+}
+
+fn doubting(app: &App) -> Doubting {
+    if app.config.fail_doubtful {
+        Doubting::Fail
+    } else {
+        Doubting::Tell
+    }
 }
 
 /// Of both sides of all pairs.
