@@ -39,6 +39,7 @@ pub struct Sequential {
 
 /// What was found of a metric, whatever becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[schema(as = MetricFinding)]
 pub enum Finding {
     /// The whole interval lies beyond the margin, in a direction that counts.
     Regressed,
