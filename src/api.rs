@@ -113,9 +113,7 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
             standalone::cancel_analysis
         ))
         .routes(routes!(flagger::answer_flagger_hook))
-        .routes(routes!(scores::query_scores, scores::query_scores_by_form))
-        .routes(routes!(scores::query_course, scores::query_course_by_form))
-        .routes(routes!(scores::tell_build))
+        .merge(scores::routes())
         .routes(routes!(events::watch_canary))
         .routes(routes!(events::watch_analysis))
         .routes(routes!(actions::list_canary_actions))

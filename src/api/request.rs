@@ -145,6 +145,12 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The values of a parameter that may stand several times, each as it is.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let given = self.0.iter().filter(move |(key, _)| key == name);
+        given.map(|(_, value)| value.as_str())
+    }
+
     /// # Errors
     /// `Invalid` when the parameter is not there.
     pub fn required(&self, name: &str) -> Result<&str> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod course;
+mod series;
 mod times;
 
 use axum::Json;
@@ -11,6 +12,8 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::request::Query as Parameters;
@@ -21,6 +24,19 @@ use crate::metrics::selection::{Query, Selection};
 use crate::storage::{Line, Search};
 use answer::{Scores, ScoresResponse};
 use times::Times;
+
+/// All of it that is served.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(query_scores, query_scores_by_form))
+        .routes(routes!(query_course, query_course_by_form))
+        .routes(routes!(tell_build))
+        .routes(routes!(series::list_labels, series::list_labels_by_form))
+        .routes(routes!(series::list_label_values))
+        .routes(routes!(series::list_series, series::list_series_by_form))
+        .routes(routes!(series::describe_metrics))
+        .routes(routes!(series::list_rules))
+}
 
 /// How many of the newest canaries are looked at.
 const LOOKED_AT: i64 = 1000;
@@ -35,7 +51,7 @@ const LOOKED_AT: i64 = 1000;
     params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}"),
         ("time" = Option<String>, Query, description = "seconds or RFC 3339; now, if not given")),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-pub async fn query_scores(State(app): State<App>, parameters: Parameters) -> Response {
+async fn query_scores(State(app): State<App>, parameters: Parameters) -> Response {
     answered(at_once(&app, &parameters).await)
 }
 
@@ -45,7 +61,7 @@ pub async fn query_scores(State(app): State<App>, parameters: Parameters) -> Res
 #[utoipa::path(post, path = "/prometheus/api/v1/query", tag = "delivery",
     request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=vector(1)"),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-pub async fn query_scores_by_form(
+async fn query_scores_by_form(
     State(app): State<App>,
     parameters: Parameters,
     form: Bytes,
@@ -61,7 +77,7 @@ pub async fn query_scores_by_form(
         ("start" = String, Query, description = "seconds or RFC 3339"), ("end" = String, Query),
         ("step" = String, Query, description = "seconds, or a duration")),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-pub async fn query_course(State(app): State<App>, parameters: Parameters) -> Response {
+async fn query_course(State(app): State<App>, parameters: Parameters) -> Response {
     answered(over_time(&app, &parameters).await)
 }
 
@@ -71,7 +87,7 @@ pub async fn query_course(State(app): State<App>, parameters: Parameters) -> Res
 #[utoipa::path(post, path = "/prometheus/api/v1/query_range", tag = "delivery",
     request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=serin_canary_score&start=1714561200&end=1714564800&step=60"),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-pub async fn query_course_by_form(
+async fn query_course_by_form(
     State(app): State<App>,
     parameters: Parameters,
     form: Bytes,
@@ -84,7 +100,7 @@ pub async fn query_course_by_form(
 /// Grafana asks before it asks for anything else.
 #[utoipa::path(get, path = "/prometheus/api/v1/status/buildinfo", tag = "delivery",
     responses((status = 200, body = Object)))]
-pub async fn tell_build() -> Json<Value> {
+async fn tell_build() -> Json<Value> {
     let version = env!("CARGO_PKG_VERSION");
     Json(json!({"status": "success", "data": {
         "application": "serin", "version": version, "revision": "", "branch": "", "buildUser": "",
@@ -95,8 +111,8 @@ pub async fn tell_build() -> Json<Value> {
 /// Whatever else there is in a Prometheus.
 pub async fn refuse_rest(uri: Uri) -> Response {
     in_prometheus_words(Error::Invalid(format!(
-        "'{}' is not served here: serin answers query, query_range and status/buildinfo, for \
-         {} and numbers",
+        "'{}' is not served here: serin answers query, query_range, labels, series, metadata and \
+         status/buildinfo, for {} and numbers",
         uri.path(),
         crate::metrics::selection::SCORE
     )))
@@ -123,7 +139,7 @@ fn in_prometheus_words(error: Error) -> Response {
 async fn at_once(app: &App, asked: &Parameters) -> Result<Scores> {
     let now = app.clock.now_millis();
     let query = Query::parse(asked.text("query").unwrap_or_default())?;
-    let (shown, time) = times::instant(asked.text("time"), now)?;
+    let (shown, time) = times::instant("time", asked, now)?;
     Ok(match query {
         Query::Number(number) => Scores::Scalar(answer::value(shown, number)),
         Query::Vector(number) => Scores::number(shown, number),

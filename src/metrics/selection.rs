@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// The score of the newest canary of an application and a config.
 pub const SCORE: &str = "serin_canary_score";
 
+/// The label that is the name of a metric.
+pub const NAME: &str = "__name__";
+
 /// How much of a query is told with what is wrong with it.
 const SHOWN: usize = 200;
 
@@ -52,14 +55,20 @@ impl Query {
     /// `Invalid` with what would be understood.
     pub fn parse(text: &str) -> Result<Self> {
         let not_understood = || {
-            let shown: String = text.trim().chars().take(SHOWN).collect();
-            Error::Invalid(format!(
-                "'{shown}' is not understood here; there are {SCORE}{{application=\"…\", config=\"…\"}}, \
+            not_understood(
+                text,
+                &format!(
+                    "there are {SCORE}{{application=\"…\", config=\"…\"}}, \
                  last_over_time({SCORE}{{…}}[30m]), and numbers, as in vector(1)"
-            ))
+                ),
+            )
         };
         let parsed = promql::parse(text).ok_or_else(not_understood)?;
-        let parsed = parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))?;
+        let mut parsed =
+            parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))?;
+        while let Expr::Paren(inner) = parsed {
+            parsed = *inner.expr;
+        }
         if let Some(number) = number(&parsed) {
             return Ok(Self::Number(number));
         }
@@ -111,6 +120,11 @@ fn argument(mut arguments: FunctionArgs) -> Option<Expr> {
     arguments.is_empty().then_some(*last)
 }
 
+fn not_understood(text: &str, there_are: &str) -> Error {
+    let shown: String = text.trim().chars().take(SHOWN).collect();
+    Error::Invalid(format!("'{shown}' is not understood here; {there_are}"))
+}
+
 /// The one thing that can be wrong with a query that is else understood.
 fn no_pattern(wrong: &str) -> Option<Error> {
     let pattern = wrong.strip_prefix("illegal regex for ")?;
@@ -122,8 +136,17 @@ fn no_pattern(wrong: &str) -> Option<Error> {
 impl Selection {
     /// None for other metrics, and other times.
     fn of(selector: VectorSelector, within: Option<Duration>) -> Option<Result<Self>> {
+        let is_score = selector.name.as_deref().is_none_or(|name| name == SCORE);
+        match Self::of_any(selector, within)? {
+            Ok(selection) if !is_score || !selection.fits_name() => None,
+            read => Some(read),
+        }
+    }
+
+    /// Of any metric; none at other times.
+    fn of_any(selector: VectorSelector, within: Option<Duration>) -> Option<Result<Self>> {
         let VectorSelector {
-            name: Some(name),
+            name,
             matchers,
             offset: None,
             at: None,
@@ -131,11 +154,37 @@ impl Selection {
         else {
             return None;
         };
-        if name != SCORE || !matchers.or_matchers.is_empty() {
+        if !matchers.or_matchers.is_empty() {
             return None;
         }
-        let matchers: Result<_> = matchers.matchers.into_iter().map(Matcher::of).collect();
+        let named = name.map(|name| Matcher {
+            label: NAME.to_owned(),
+            wanted: Wanted::Is(name),
+        });
+        let matchers = matchers.matchers.into_iter().map(Matcher::of);
+        let matchers: Result<_> = named.into_iter().map(Ok).chain(matchers).collect();
         Some(matchers.map(|matchers| Self { matchers, within }))
+    }
+
+    /// A selector of any metric, as in `match[]`.
+    ///
+    /// # Errors
+    /// `Invalid` when it is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let not_understood =
+            || not_understood(text, "a selector is wanted, as in {application=\"…\"}");
+        let parsed = promql::parse(text).ok_or_else(not_understood)?;
+        let parsed = parsed.map_err(|wrong| no_pattern(&wrong).unwrap_or_else(not_understood))?;
+        match parsed {
+            Expr::VectorSelector(selector) => Self::of_any(selector, None),
+            _ => None,
+        }
+        .unwrap_or_else(|| Err(not_understood()))
+    }
+
+    fn fits_name(&self) -> bool {
+        let mut matchers = self.matchers.iter();
+        matchers.all(|matcher| matcher.label != NAME || matcher.wanted.is(SCORE))
     }
 
     /// The one value that a label may have.
@@ -149,16 +198,23 @@ impl Selection {
 
     /// Whether labels are as they should be; a label that is not there is empty.
     pub fn fits(&self, labels: &[(&str, &str)]) -> bool {
-        self.matchers.iter().all(|matcher| {
+        let mut others = self.matchers.iter().filter(|matcher| matcher.label != NAME);
+        let fit = others.all(|matcher| {
             let found = labels.iter().find(|(label, _)| *label == matcher.label);
-            let value = found.map_or("", |(_, value)| value);
-            match &matcher.wanted {
-                Wanted::Is(wanted) => value == wanted,
-                Wanted::IsNot(wanted) => value != wanted,
-                Wanted::Like(pattern) => pattern.is_match(value),
-                Wanted::Unlike(pattern) => !pattern.is_match(value),
-            }
-        })
+            matcher.wanted.is(found.map_or("", |(_, value)| value))
+        });
+        fit && self.fits_name()
+    }
+}
+
+impl Wanted {
+    fn is(&self, value: &str) -> bool {
+        match self {
+            Self::Is(wanted) => value == wanted,
+            Self::IsNot(wanted) => value != wanted,
+            Self::Like(pattern) => pattern.is_match(value),
+            Self::Unlike(pattern) => !pattern.is_match(value),
+        }
     }
 }
 
@@ -215,6 +271,14 @@ mod tests {
             let selection = scores(&format!("{SCORE}{matchers}"));
             assert_eq!(selection.fits(&labels), expected, "{matchers}");
         }
+        for text in [
+            r#"{__name__="serin_canary_score",application="web"}"#,
+            r#"({__name__=~"serin.*"})"#,
+            "((serin_canary_score))",
+            r#"{application="web"}"#,
+        ] {
+            assert!(scores(text).fits(&labels), "{text}");
+        }
         assert_eq!(
             scores(r#"serin_canary_score{config="x"}"#).only("config"),
             Some("x")
@@ -223,6 +287,37 @@ mod tests {
             scores(r#"serin_canary_score{config=~"x"}"#).only("config"),
             None
         );
+    }
+
+    #[test]
+    fn series_are_selected_whatever_their_metric() {
+        let labels = [("application", "web")];
+        let cases = [
+            ("serin_canary_score", true),
+            (r#"{__name__="serin_canary_score"}"#, true),
+            (r#"{__name__!=""}"#, true),
+            (r#"{application="web"}"#, true),
+            (r#"{application=~"s.*"}"#, false),
+            ("up", false),
+            (r#"{__name__!~"serin.*",application="web"}"#, false),
+        ];
+        for (text, expected) in cases {
+            let selection = Selection::parse(text).unwrap();
+            assert_eq!(selection.fits(&labels), expected, "{text}");
+        }
+        for text in [
+            "",
+            "{",
+            "{}",
+            "1",
+            "up[5m]",
+            "sum(up)",
+            "up offset 5m",
+            "up @ 5",
+        ] {
+            let told = Selection::parse(text).unwrap_err().to_string();
+            assert!(told.contains("a selector is wanted"), "{text}: {told}");
+        }
     }
 
     #[test]
@@ -280,6 +375,7 @@ mod tests {
             "1 > 0",
             "1 + serin_canary_score",
             "serin_canary_score{config=}",
+            r#"{__name__="up"}"#,
             &deep,
             &closed,
             &long,

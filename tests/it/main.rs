@@ -32,6 +32,7 @@ mod fleet;
 mod gateway;
 mod gcs;
 mod google;
+mod grafana;
 mod harness;
 mod judge;
 mod lenient;

@@ -8,7 +8,7 @@ use crate::executions::{by_scope, config, request};
 use crate::harness::{Client, Serin, answer};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
-async fn start() -> (Serin, ScriptedPrometheus) {
+pub async fn start() -> (Serin, ScriptedPrometheus) {
     let prometheus =
         ScriptedPrometheus::start(|asked| by_scope(asked, Duration::from_secs(1))).await;
     let keys = [("server.publicUrl", "https://serin.example.com")];
@@ -22,7 +22,7 @@ async fn start() -> (Serin, ScriptedPrometheus) {
     (serin, prometheus)
 }
 
-fn short(experiment: &str) -> Value {
+pub fn short(experiment: &str) -> Value {
     json!({
         "canaryConfigName": "gate", "controlScope": "v1", "experimentScope": experiment,
         "start": "2024-06-01T01:00:00Z", "end": "2024-06-01T01:05:00Z",
@@ -37,7 +37,7 @@ fn with(mut body: Value, members: &Value) -> Value {
     body
 }
 
-async fn verdict(client: &Client, body: &Value) -> (u16, Value) {
+pub async fn verdict(client: &Client, body: &Value) -> (u16, Value) {
     client.post("/canary/verdict?application=web", body).await
 }
 
@@ -341,127 +341,4 @@ async fn other_queries_are_refused_as_prometheus_refuses() {
         (status, &told["data"]["result"][0]["value"][1]),
         (200, &json!("1"))
     );
-}
-
-/// Grafana's data source: it asks whether anybody is there, what it is, and draws.
-#[tokio::test]
-async fn grafana_finds_a_prometheus_and_draws_scores() {
-    let (serin, _prometheus) = start().await;
-    let client = &serin.client;
-    let ended = async |experiment: &str| {
-        let (_, told) = verdict(client, &short(experiment)).await;
-        let id = told["canaryExecutionId"].as_str().unwrap();
-        let (_, run) = client.get(&format!("/canary/{id}")).await;
-        run["endTimeMillis"].as_f64().unwrap() / 1000.0
-    };
-    let good = ended("good").await;
-    tokio::time::sleep(Duration::from_millis(1200)).await;
-    let bad = ended("bad").await;
-    let url = |path: &str| format!("{}/prometheus/api/v1/{path}", client.url);
-    let post = async |path: &str, form: &[(&str, String)]| {
-        let encoded = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = client.http.post(url(path)).body(encoded);
-        answer(request.header("content-type", "application/x-www-form-urlencoded")).await
-    };
-    let text = |value: f64| value.to_string();
-
-    let health = [("query", "1+1".to_owned()), ("time", text(bad))];
-    let (status, told) = post("query", &health).await;
-    assert_eq!(status, 200, "{told}");
-    assert_eq!(
-        told["data"],
-        json!({"resultType": "scalar", "result": [bad, "2"]})
-    );
-    let (status, build) = answer(client.http.get(url("status/buildinfo"))).await;
-    assert_eq!((status, &build["status"]), (200, &json!("success")));
-    assert!(build["data"]["version"].is_string(), "{build}");
-
-    let graph = [
-        (
-            "query",
-            r#"serin_canary_score{application="web"}"#.to_owned(),
-        ),
-        ("start", text(good - 1.0)),
-        ("end", text(bad + 1.0)),
-        ("step", "0.1".to_owned()),
-    ];
-    let (status, told) = post("query_range", &graph).await;
-    assert_eq!(
-        (status, &told["data"]["resultType"]),
-        (200, &json!("matrix")),
-        "{told}"
-    );
-    let [series] = &told["data"]["result"].as_array().unwrap()[..] else {
-        panic!("one application with one config: {told}");
-    };
-    let labels = json!({"__name__": "serin_canary_score", "application": "web", "config": "gate",
-        "config_id": "gate-id"});
-    assert_eq!(series["metric"], labels);
-    for point in series["values"].as_array().unwrap() {
-        let time = point[0].as_f64().unwrap();
-        let expected = if time < bad { "100" } else { "0" };
-        assert!(good <= time, "nothing had ended at {time}");
-        assert_eq!(point[1], expected, "at {time}");
-    }
-    let numbers = [
-        ("query", "vector(1)".to_owned()),
-        ("start", "10".to_owned()),
-        ("end", "12".to_owned()),
-        ("step", "1".to_owned()),
-    ];
-    let (_, told) = post("query_range", &numbers).await;
-    assert_eq!(
-        told["data"]["result"][0]["values"],
-        json!([[10.0, "1"], [11.0, "1"], [12.0, "1"]])
-    );
-
-    // Long ago there was none.
-    let before = [
-        ("query", "serin_canary_score".to_owned()),
-        ("time", "1717203600".to_owned()),
-    ];
-    let (_, told) = post("query", &before).await;
-    assert_eq!(told["data"]["result"], json!([]));
-
-    for (name, value) in [("step", "0"), ("end", "1"), ("start", "x"), ("query", "up")] {
-        let mut wrong = graph.clone();
-        wrong
-            .iter_mut()
-            .find(|(known, _)| *known == name)
-            .unwrap()
-            .1 = value.to_owned();
-        let (status, told) = post("query_range", &wrong).await;
-        assert_eq!(
-            (status, &told["errorType"]),
-            (400, &json!("bad_data")),
-            "{name}: {told}"
-        );
-    }
-}
-
-/// In the words of a Prometheus, which its clients show.
-#[tokio::test]
-async fn what_else_a_prometheus_has_is_refused() {
-    let serin = Serin::start("").await;
-    let client = &serin.client;
-    let url = |path: &str| format!("{}/prometheus/api/v1/{path}", client.url);
-    for path in [
-        "labels",
-        "label/__name__/values",
-        "series",
-        "metadata",
-        "query_exemplars",
-        "rules",
-    ] {
-        let (status, told) = answer(client.http.get(url(path))).await;
-        assert_eq!(
-            (status, &told["errorType"]),
-            (400, &json!("bad_data")),
-            "{path}"
-        );
-        let error = told["error"].as_str().unwrap();
-        assert!(error.contains("is not served here"), "{told}");
-    }
 }

@@ -8,7 +8,7 @@ use super::answer::{Sample, Series, value};
 use super::times::Times;
 use crate::canary::CanaryExecutionStatusResponse;
 use crate::error::{Error, Result};
-use crate::metrics::selection::{SCORE, Selection};
+use crate::metrics::selection::{NAME, SCORE, Selection};
 use crate::storage::Line;
 
 /// More are no picture any more, and a lot of memory.
@@ -72,6 +72,19 @@ pub fn over(lines: &[Canary], selection: &Selection, times: &Times) -> Result<Ve
     Ok(all)
 }
 
+/// What counts at some time from `start` on.
+pub fn since<'a>(
+    lines: &'a [Canary],
+    selection: &Selection,
+    start: i64,
+) -> impl Iterator<Item = Found<'a>> {
+    let then = at(lines, selection, start);
+    let later = lines
+        .iter()
+        .filter(move |line| line.brief.outcome.is_final() && start < ended(line));
+    then.chain(later.filter_map(|line| counts(line, selection, ended(line))))
+}
+
 /// What has ended, by application and config.
 fn courses(lines: &[Canary]) -> IndexMap<[&str; 3], Vec<&Canary>> {
     let mut courses: IndexMap<_, Vec<_>> = IndexMap::new();
@@ -106,7 +119,7 @@ fn counts<'a>(line: &'a Canary, selection: &Selection, time: i64) -> Option<Foun
 }
 
 impl<'a> Found<'a> {
-    fn labels(&self) -> [(&'static str, &'a str); 7] {
+    pub fn labels(&self) -> [(&'static str, &'a str); 7] {
         let brief = &self.line.brief;
         [
             ("application", self.line.application.as_str()),
@@ -135,6 +148,6 @@ impl<'a> Found<'a> {
 fn metric(labels: &[(&'static str, &str)]) -> IndexMap<&'static str, String> {
     let labels = labels.iter();
     let labels = labels.map(|(label, value)| (*label, (*value).to_owned()));
-    let name = ("__name__", SCORE.to_owned());
+    let name = (NAME, SCORE.to_owned());
     std::iter::once(name).chain(labels).collect()
 }

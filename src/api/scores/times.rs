@@ -48,15 +48,20 @@ impl Times {
 }
 
 /// The time that is asked for, and that by which canaries must have ended.
-pub fn instant(asked: Option<&str>, now: i64) -> Result<(i64, i64)> {
-    let Some(text) = asked else {
+pub fn instant(name: &str, asked: &Parameters, now: i64) -> Result<(i64, i64)> {
+    let Some(time) = optional(name, asked, now)? else {
         return Ok((now, now));
-    };
-    let Some(time) = millis(text, now) else {
-        return wrong("time", text);
     };
     let is_now = (now - time).abs() <= TOLERANCE_MILLIS;
     Ok((time, if is_now { now.max(time) } else { time }))
+}
+
+pub fn optional(name: &str, asked: &Parameters, now: i64) -> Result<Option<i64>> {
+    let time = asked.text(name).map(|text| match millis(text, now) {
+        Some(time) => Ok(time),
+        None => wrong(name, text),
+    });
+    time.transpose()
 }
 
 fn required(name: &str, asked: &Parameters, read: impl Fn(&str) -> Option<i64>) -> Result<i64> {
@@ -161,13 +166,14 @@ mod tests {
     fn a_clock_may_differ_a_little() {
         let now = 1_714_561_200_000;
         let cases = [
-            (None, (now, now)),
-            (Some("1714561170"), (now - 30_000, now)),
-            (Some("1714561230"), (now + 30_000, now + 30_000)),
-            (Some("1714561100"), (now - 100_000, now - 100_000)),
+            ("", (now, now)),
+            ("time=1714561170", (now - 30_000, now)),
+            ("time=1714561230", (now + 30_000, now + 30_000)),
+            ("time=1714561100", (now - 100_000, now - 100_000)),
         ];
-        for (asked, expected) in cases {
-            assert_eq!(instant(asked, now).unwrap(), expected, "{asked:?}");
+        for (text, expected) in cases {
+            let asked = Parameters::read(text.as_bytes());
+            assert_eq!(instant("time", &asked, now).unwrap(), expected, "{text}");
         }
     }
 }
