@@ -55,6 +55,7 @@ enum Kept<'a> {
     SecretManager {
         project: &'a str,
         secret: &'a str,
+        version: &'a str,
     },
     Kubernetes {
         namespace: Option<&'a str>,
@@ -118,6 +119,7 @@ impl<'a> Kept<'a> {
             "google-secrets-manager" => Ok(Self::SecretManager {
                 project: reference.parameter("p")?,
                 secret: reference.parameter("s")?,
+                version: reference.given("v").unwrap_or("latest"),
             }),
             "k8s" => Ok(Self::Kubernetes {
                 namespace: reference.given("ns"),
@@ -146,7 +148,11 @@ fn ask(kept: &Kept<'_>, cluster: Option<&Cluster>) -> Result<Vec<u8>, String> {
                 } => aws::object(region, bucket, file).await,
                 Kept::SecretsManager { region, secret } => aws::secret(region, secret).await,
                 Kept::CloudStorage { bucket, file } => google::object(bucket, file).await,
-                Kept::SecretManager { project, secret } => google::secret(project, secret).await,
+                Kept::SecretManager {
+                    project,
+                    secret,
+                    version,
+                } => google::secret(project, secret, version).await,
                 Kept::Kubernetes { namespace, name } => match cluster {
                     Some(cluster) => cluster.secret(namespace, name).await,
                     None => Cluster::of_pod()?.secret(namespace, name).await,

@@ -64,7 +64,7 @@ impl Reference {
         match begun {
             Some((rest, is_file)) => Some(Self::of(text, rest, is_file)),
             // Within a text it would be taken for a part of the value.
-            None if stands_within(text) => {
+            None if text.contains(AT_START) || stands_within(text) => {
                 Some(Err("a reference must be the whole value".to_owned()))
             }
             None => None,
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_reference_is_an_engine_with_parameters() {
-        let cases: [(&str, Option<Parsed>); 17] = [
+        let cases: [(&str, Option<Parsed>); 18] = [
             ("hunter2", None),
             ("", None),
             ("Encrypted:k8s!n:a", None),
@@ -205,6 +205,10 @@ mod tests {
             ),
             (
                 "Bearer encrypted:k8s!n:a!k:b",
+                Some(Err("must be the whole value")),
+            ),
+            (
+                "Bearer boot-secret://vault?s=a",
                 Some(Err("must be the whole value")),
             ),
             (

@@ -23,14 +23,13 @@ pub async fn object(bucket: &str, file: &str) -> Result<Vec<u8>, String> {
     .await
 }
 
-/// The newest version.
-pub async fn secret(project: &str, secret: &str) -> Result<Vec<u8>, String> {
+pub async fn secret(project: &str, secret: &str, version: &str) -> Result<Vec<u8>, String> {
     let url = endpoint(
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
         "https://secretmanager.googleapis.com",
     );
-    let (project, secret) = (escaped(project), escaped(secret));
-    let place = format!("projects/{project}/secrets/{secret}/versions/latest:access");
+    let [project, secret, version] = [project, secret, version].map(escaped);
+    let place = format!("projects/{project}/secrets/{secret}/versions/{version}:access");
     let with_token = url.starts_with("https:");
     let answer = ask(&format!("{url}/v1/{place}"), with_token).await?;
     let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();

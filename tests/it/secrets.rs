@@ -391,8 +391,10 @@ async fn secret_manager() -> String {
     async fn answer(uri: Uri) -> (StatusCode, Json<Value>) {
         // {"token": "of-json"}
         let payload = json!({"payload": {"data": "eyJ0b2tlbiI6ICJvZi1qc29uIn0="}});
+        let second = json!({"payload": {"data": "b2YtdmVyc2lvbi0y"}});
         let told = json!({"error": {"message": "Secret [b] not found"}});
         match uri.path() {
+            "/v1/projects/17/secrets/some/versions/2:access" => (StatusCode::OK, Json(second)),
             "/v1/projects/17/secrets/some/versions/latest:access" => {
                 (StatusCode::OK, Json(payload))
             }
@@ -428,7 +430,15 @@ async fn secrets_of_google_reach_whom_they_are_for() {
     let file = folder.path().join("kayenta.yml");
     let there = "encrypted:gcs!b:serin-secrets!f:kayenta/deep/a b.yml!k:prometheus.token";
     let of_manager = "encrypted:google-secrets-manager!p:17!s:some!k:token";
-    for (reference, expected) in [(there, "Bearer of-yaml"), (of_manager, "Bearer of-json")] {
+    for (reference, expected) in [
+        (there, "Bearer of-yaml"),
+        (of_manager, "Bearer of-json"),
+        (&format!("{of_manager}!v:latest"), "Bearer of-json"),
+        (
+            "encrypted:google-secrets-manager!p:17!s:some!v:2",
+            "Bearer of-version-2",
+        ),
+    ] {
         let member = format!("bearerToken: '{reference}'");
         std::fs::write(&file, with(&prometheus.url, &member, "")).unwrap();
         let (mut child, url) = serve(&file, at_google);
