@@ -403,7 +403,7 @@ fn parse_double<E: serde::de::Error>(value: &Value) -> Result<Option<f64>, E> {
 fn parse_text(text: &str) -> Option<f64> {
     match text.trim() {
         "NaN" => Some(f64::NAN),
-        "Infinity" | "INF" | "+Infinity" => Some(f64::INFINITY),
+        "Infinity" | "INF" | "+Infinity" | "+INF" => Some(f64::INFINITY),
         "-Infinity" | "-INF" => Some(f64::NEG_INFINITY),
         plain => plain
             .parse()

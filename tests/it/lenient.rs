@@ -252,7 +252,7 @@ async fn members_of_stored_series_may_have_the_wrong_type() {
     let (serin, _stores) = start().await;
     let set = json!({
         "name": "m", "tags": {"code": 200, "none": null}, "startTimeMillis": "1717203600000",
-        "endTimeMillis": 1_717_203_660_000.5, "stepMillis": "", "values": [1, "2", "NaN", null, ""],
+        "endTimeMillis": 1_717_203_660_000.5, "stepMillis": "", "values": [1, "2", "NaN", null, "", "+INF", "+Infinity", "INF", "-INF"],
         "attributes": null, "unknown": 1,
     });
     let (status, body) = serin.client.post("/metricSetList", &json!([set])).await;
@@ -263,7 +263,7 @@ async fn members_of_stored_series_may_have_the_wrong_type() {
         told[0],
         json!({
             "name": "m", "tags": {"code": "200"}, "startTimeMillis": 1_717_203_600_000_i64,
-            "endTimeMillis": 1_717_203_660_000_i64, "stepMillis": 0, "values": [1.0, 2.0, "NaN", 0.0, 0.0],
+            "endTimeMillis": 1_717_203_660_000_i64, "stepMillis": 0, "values": [1.0, 2.0, "NaN", 0.0, 0.0, "Infinity", "Infinity", "Infinity", "-Infinity"],
         })
     );
 

@@ -83,9 +83,8 @@ fn point(data: &str) -> Result<(i64, f64), String> {
         logical_timestamp_ms: time,
     } = json("data", data)?;
     match data.as_slice() {
-        [] => Ok((time, f64::NAN)),
+        [] | [Value { value: None }] => Ok((time, f64::NAN)),
         [Value { value: Some(value) }] => Ok((time, *value)),
-        [Value { value: None }] => Err("there is a value of null in the stream".to_owned()),
         several => Err(format!(
             "there are {} values for one time: the program needs an aggregation, as .mean()",
             several.len()
