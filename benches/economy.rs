@@ -18,7 +18,7 @@ use serde_json::json;
 use serin::budget::Budget;
 use serin::canary::CanaryScope;
 use serin::clock::Clock;
-use serin::config::{LoadOptions, load_from};
+use serin::config::{LoadOptions, Shorthands, load_from};
 use serin::metrics::{self, MetricRequest, MetricSource};
 use tokio::net::TcpListener;
 
@@ -50,7 +50,10 @@ async fn run(interval: i64, reuse: bool) {
     let sent = Arc::new(AtomicU64::new(0));
     let url = prometheus(Arc::clone(&sent)).await;
     let options = LoadOptions {
-        prometheus_url: Some(url),
+        shorthands: Shorthands {
+            prometheus: Some(url),
+            ..Shorthands::default()
+        },
         overrides: vec![(
             "kayenta.prometheus.reuse.enabled".to_owned(),
             reuse.to_string(),

@@ -13,7 +13,7 @@ use axum::http::header;
 use axum::{Router, routing};
 use serde_json::{Value, json};
 use serin::command::Service;
-use serin::config::{LoadOptions, load_from};
+use serin::config::{LoadOptions, Shorthands, load_from};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -29,7 +29,10 @@ fn main() {
 async fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = LoadOptions {
-        prometheus_url: Some("http://127.0.0.1:9".to_owned()),
+        shorthands: Shorthands {
+            prometheus: Some("http://127.0.0.1:9".to_owned()),
+            ..Shorthands::default()
+        },
         overrides: vec![
             (
                 "storage.directory".to_owned(),

@@ -28,7 +28,7 @@ use log::start_log;
 pub use serve::Service;
 pub use tell::failed;
 
-use crate::config::{LoadOptions, Loaded, SecretEngines, Unread};
+use crate::config::{LoadOptions, Loaded, SecretEngines, Shorthands, Unread};
 use crate::secrets::Engines;
 
 #[derive(Subcommand)]
@@ -81,9 +81,30 @@ pub struct Configured {
         help = "Shorthand for one metrics account 'datadog' with the keys in DD_API_KEY and DD_APP_KEY [env: SERIN_DATADOG_SITE]"
     )]
     datadog: Option<String>,
+    #[arg(
+        long,
+        value_name = "REALM",
+        help = "Shorthand for one metrics account 'signalfx' with the token in SFX_AUTH_TOKEN [env: SERIN_SIGNALFX_REALM]"
+    )]
+    signalfx: Option<String>,
+    #[arg(
+        long,
+        value_name = "PROJECT",
+        help = "Shorthand for one metrics account 'google' with the credentials that Google's tools find [env: SERIN_GOOGLE_PROJECT]"
+    )]
+    google: Option<String>,
 }
 
 impl Configured {
+    fn shorthands(&self) -> Shorthands {
+        Shorthands {
+            prometheus: self.prometheus.clone(),
+            datadog: self.datadog.clone(),
+            signalfx: self.signalfx.clone(),
+            google: self.google.clone(),
+        }
+    }
+
     fn load(&self) -> anyhow::Result<Loaded> {
         self.load_with(&Engines::default())
     }
@@ -96,8 +117,7 @@ impl Configured {
     fn load_with(&self, secrets: &dyn SecretEngines) -> anyhow::Result<Loaded> {
         let options = LoadOptions {
             file: self.config.clone(),
-            prometheus_url: self.prometheus.clone(),
-            datadog_site: self.datadog.clone(),
+            shorthands: self.shorthands(),
             overrides: Vec::new(),
         };
         crate::config::load(&options, secrets).context("the configuration cannot be used")

@@ -22,6 +22,7 @@ mod read;
 mod scalar;
 mod secret;
 mod section;
+mod shorthands;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -39,6 +40,7 @@ pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load
 pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};
 pub use scalar::{duration, nearest};
 pub use secret::{Reference, SecretEngines, Unread};
+pub use shorthands::Shorthands;
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::serve::Service;
 use super::{start_log, tell};
-use crate::config::{Config, LoadOptions, LogFormat};
+use crate::config::{Config, LoadOptions, LogFormat, Shorthands};
 use scenario::{CONFIG_ID, RELEASES};
 
 /// Starts serin on a free port, serves the series of three made-up releases, and judges them
@@ -96,7 +96,10 @@ impl Demo {
     /// The configuration of a newcomer, in a folder of its own.
     fn config(&self, directory: &Path, prometheus: &str) -> anyhow::Result<Config> {
         let options = LoadOptions {
-            prometheus_url: Some(prometheus.to_owned()),
+            shorthands: Shorthands {
+                prometheus: Some(prometheus.to_owned()),
+                ..Shorthands::default()
+            },
             overrides: vec![
                 (
                     "storage.directory".to_owned(),

@@ -43,8 +43,7 @@ impl Import {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let configured = Configured {
             config: self.config.clone(),
-            prometheus: None,
-            datadog: None,
+            ..Configured::default()
         };
         let loaded = configured.load()?;
         start_log("serin=warn", LogFormat::Text)?;

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::ending::Ending;
 use self::flags::Flags;
-use self::here::{Here, Sources};
+use self::here::Here;
 use self::plan::Plan;
 use self::reports::Format;
 use self::request::Start;
@@ -33,14 +33,14 @@ use super::table;
 use super::tell::{failed, note, say};
 use crate::canary::Kind;
 use crate::clock::Clock;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Shorthands};
 use crate::escape::line;
 
 /// How long a cancel may take when someone waits for the end.
 const CANCEL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Starts a canary, or an analysis, and waits for its verdict: on a server, or with nothing but a
-/// Prometheus or Datadog.
+/// metric source.
 ///
 /// Exits with 0 for pass, 1 for fail, 2 for marginal, 3 when what was measured cannot carry a verdict, 64 when what was
 /// typed is wrong, 69 when something did not answer or could not work, 130 after Ctrl-C.
@@ -63,6 +63,14 @@ pub struct Run {
     /// `DD_API_KEY` and `DD_APP_KEY`.
     #[arg(long, env = "SERIN_DATADOG_SITE", value_name = "SITE")]
     datadog: Option<String>,
+    /// Judge in this process, with series from this realm of Splunk Observability, as `eu0`; the token is
+    /// in `SFX_AUTH_TOKEN`.
+    #[arg(long, env = "SERIN_SIGNALFX_REALM", value_name = "REALM")]
+    signalfx: Option<String>,
+    /// Judge in this process, with series of this project of Google Cloud; the credentials are those that
+    /// Google's own tools find.
+    #[arg(long, env = "SERIN_GOOGLE_PROJECT", value_name = "PROJECT")]
+    google: Option<String>,
 
     #[command(flatten)]
     flags: Flags,
@@ -88,20 +96,22 @@ impl Run {
     /// What is typed takes the place of the variables that it excludes.
     fn prefer(&mut self, typed: &ArgMatches) {
         let is_from = |id: &str, source| typed.value_source(id) == Some(source);
-        let is_here = ["prometheus", "datadog"];
-        if is_here
+        let here = [
+            ("prometheus", &mut self.prometheus),
+            ("datadog", &mut self.datadog),
+            ("signalfx", &mut self.signalfx),
+            ("google", &mut self.google),
+        ];
+        if here
             .iter()
-            .any(|id| is_from(id, ValueSource::CommandLine))
+            .any(|(id, _)| is_from(id, ValueSource::CommandLine))
             && is_from("server", ValueSource::EnvVariable)
         {
             self.remote.server = None;
         }
         if is_from("server", ValueSource::CommandLine) {
-            if is_from("prometheus", ValueSource::EnvVariable) {
-                self.prometheus = None;
-            }
-            if is_from("datadog", ValueSource::EnvVariable) {
-                self.datadog = None;
+            for (id, word) in here {
+                word.take_if(|_| is_from(id, ValueSource::EnvVariable));
             }
         }
         self.flags.prefer(typed);
@@ -120,29 +130,34 @@ impl Run {
     }
 
     /// A server, or the sources to judge with: flags and environment come before the file.
-    fn named(&self, plan: &Plan) -> (Option<String>, Sources) {
+    fn named(&self, plan: &Plan) -> (Option<String>, Shorthands) {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let here = |prometheus, datadog| Sources {
-            prometheus: given(prometheus),
-            datadog: given(datadog),
-        };
         let server = given(&self.remote.server);
-        let sources = here(&self.prometheus, &self.datadog);
+        let sources = Shorthands {
+            prometheus: self.prometheus.clone(),
+            datadog: self.datadog.clone(),
+            signalfx: self.signalfx.clone(),
+            google: self.google.clone(),
+        };
+        let sources = sources.filled();
         if server.is_none() && sources.is_empty() {
-            return (given(&plan.server), here(&plan.prometheus, &plan.datadog));
+            return (given(&plan.server), plan.shorthands().filled());
         }
         (server, sources)
     }
 
-    async fn place(&self, (server, sources): (Option<String>, Sources)) -> anyhow::Result<Place> {
+    async fn place(
+        &self,
+        (server, sources): (Option<String>, Shorthands),
+    ) -> anyhow::Result<Place> {
         match server {
             Some(_) if !sources.is_empty() => Err(Usage(
                 "a server and a metric source are named; the server has its own".to_owned(),
             )
             .into()),
             None if sources.is_empty() => Err(Usage(
-                "where to judge? --server URL names a serin; without one, --prometheus URL or --datadog SITE \
-                 is enough"
+                "where to judge? --server URL names a serin; without one, --prometheus URL, --datadog SITE, \
+                 --signalfx REALM or --google PROJECT is enough"
                     .to_owned(),
             )
             .into()),

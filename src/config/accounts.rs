@@ -14,11 +14,13 @@ pub mod signalfx;
 use std::mem::take;
 use std::path::Path;
 
-use ::config::{Map as Table, Value};
+use ::config::{Map as Table, Value, ValueKind};
 use serde_json::Value as Json;
 
+use super::context::Context;
 use super::scalar::relax;
 use super::section::Section;
+use super::shorthands::Shorthands;
 use super::{Error, Result, Storage};
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
@@ -236,10 +238,7 @@ const ROOT_FOLDER: &str = "kayenta";
 
 /// What may be added to the accounts of the file.
 pub struct Additions<'a> {
-    /// For one more account, `prometheus`.
-    pub prometheus_url: Option<&'a str>,
-    /// For one more account, `datadog`.
-    pub datadog_site: Option<&'a str>,
+    pub shorthands: &'a Shorthands,
     /// For the account `local`, where the others do not store everything.
     pub storage: &'a Storage,
 }
@@ -278,11 +277,18 @@ pub fn read(
     let kinds: Vec<&Kind> = sections.iter().map(|(kind, _)| *kind).collect();
     let mut accounts: Vec<Account> = sections.into_iter().flat_map(|(_, list)| list).collect();
 
-    if let Some(url) = additions.prometheus_url {
+    let words = additions.shorthands;
+    if let Some(url) = &words.prometheus {
         accounts.push(prometheus::shorthand(kayenta, url)?);
     }
-    if let Some(site) = additions.datadog_site {
+    if let Some(site) = &words.datadog {
         accounts.push(datadog::shorthand(kayenta, site)?);
+    }
+    if let Some(realm) = &words.signalfx {
+        accounts.push(signalfx::shorthand(kayenta, realm)?);
+    }
+    if let Some(project) = &words.google {
+        accounts.push(google::shorthand(kayenta, project)?);
     }
     let is_stored = |wanted| accounts.iter().any(|account| account.serves(wanted));
     let mut last = None;
@@ -444,6 +450,31 @@ fn add(
     Ok(account)
 }
 
+/// The account of a shorthand: its word is an address, or the value of a key.
+fn by_word(place: &str, name: &str, key: &str, word: &str) -> Table<String, Value> {
+    let place = place.to_owned();
+    let text = |text: &str| Value::new(Some(&place), text);
+    let (key, value) = if word.contains("://") {
+        let endpoint = Table::from_iter([("baseUrl".to_owned(), text(word))]);
+        ("endpoint", Value::new(None, ValueKind::Table(endpoint)))
+    } else {
+        (key, text(word))
+    };
+    Table::from_iter([("name".to_owned(), text(name)), (key.to_owned(), value)])
+}
+
+/// What a shorthand needs beside its word.
+fn secret_of(context: &Context<'_>, place: &str, variable: &str) -> Result<Value> {
+    let secret = context.environment.get(variable);
+    let secret = secret.filter(|secret| !secret.is_empty());
+    let value = secret.map(|secret| Value::new(Some(&place.to_owned()), secret.as_str()));
+    value.ok_or_else(|| {
+        Error(format!(
+            "{place} wants a key in the environment variable {variable}"
+        ))
+    })
+}
+
 fn refuse_duplicates(accounts: &[Account]) -> Result<()> {
     for (index, account) in accounts.iter().enumerate() {
         let name = &account.name;
@@ -451,7 +482,7 @@ fn refuse_duplicates(accounts: &[Account]) -> Result<()> {
             let (one, two) = (other.face.section, account.face.section);
             return Err(Error(format!(
                 "two accounts are named '{name}', in kayenta.{one} and in kayenta.{two}; names are unique over all kinds, \
-                 and '--prometheus' and missing stores add 'prometheus' and 'local'"
+                 and '--prometheus' and its like, and missing stores, add 'prometheus' and 'local'"
             )));
         }
     }

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::layers::{COMPILED_IN, Layer};
 use super::read::read;
 use super::secret::{Refused, SecretEngines};
+use super::shorthands::Shorthands;
 use super::{Config, Error, Result, text};
 
 /// Every key with its meaning and its default.
@@ -21,10 +22,8 @@ pub const DEFAULTS: &str = include_str!("../../config/serin.yml");
 pub struct LoadOptions {
     /// The file; without it, the one that `SERIN_CONFIG` names.
     pub file: Option<PathBuf>,
-    /// For one account `prometheus`; without it, `SERIN_PROMETHEUS_URL`.
-    pub prometheus_url: Option<String>,
-    /// For one account `datadog`: a site or an address; without it, `SERIN_DATADOG_SITE`.
-    pub datadog_site: Option<String>,
+    /// Metrics accounts beside those of the file.
+    pub shorthands: Shorthands,
     /// Dotted keys with their values, stronger than all else: `("server.port", "0")`.
     pub overrides: Vec<(String, String)>,
 }
@@ -59,12 +58,8 @@ pub fn load_with(
         .file
         .clone()
         .or_else(|| variable("SERIN_CONFIG").map(PathBuf::from));
-    let prometheus_url = options
-        .prometheus_url
-        .as_ref()
-        .or_else(|| variable("SERIN_PROMETHEUS_URL"));
-    let datadog_site = options.datadog_site.as_ref();
-    let datadog_site = datadog_site.or_else(|| variable("SERIN_DATADOG_SITE"));
+    let shorthands = options.shorthands.clone();
+    let shorthands = shorthands.or(Shorthands::of(environment));
 
     let mut sum = Layer::from_yaml(DEFAULTS, COMPILED_IN)?;
     let mut file_order = Vec::new();
@@ -87,12 +82,7 @@ pub fn load_with(
         secrets,
         files: RefCell::default(),
     };
-    let (mut config, effective) = read(
-        &context,
-        &file_order,
-        prometheus_url.map(String::as_str),
-        datadog_site.map(String::as_str),
-    )?;
+    let (mut config, effective) = read(&context, &file_order, &shorthands)?;
     config.secret_files = Arc::new(context.files.take());
     Ok(Loaded {
         config,

@@ -12,6 +12,7 @@ use super::accounts::{self, Additions};
 use super::context::{Context, origin, warn_unserved};
 use super::scalar::{self, nearest};
 use super::section::Section;
+use super::shorthands::Shorthands;
 use super::{
     Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result, Retention,
     RetentionRule, Retry, Server, Sources, Storage,
@@ -53,6 +54,9 @@ const SPRING_SECTIONS: &[&str] = &[
     "orca",
     "queue",
 ];
+
+/// A section whose effect is there without it: slashes at the ends of paths.
+const NEEDLESS_SECTION: &str = "url-handler";
 
 /// What Spring's web server reads beside address and port.
 const SPRING_SERVER_KEYS: &[&str] = &[
@@ -99,8 +103,7 @@ const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
 pub fn read(
     context: &Context<'_>,
     file_order: &[String],
-    prometheus_url: Option<&str>,
-    datadog_site: Option<&str>,
+    shorthands: &Shorthands,
 ) -> Result<(Config, Json)> {
     let mut root = Section::new(context, "", Some(context.root))?;
     let server = root.section("server", server)?;
@@ -139,8 +142,7 @@ pub fn read(
     })?;
     let kayenta = root.section("kayenta", |section| {
         let additions = Additions {
-            prometheus_url,
-            datadog_site,
+            shorthands,
             storage: &storage,
         };
         kayenta(section, file_order, &additions)
@@ -384,6 +386,9 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
 fn warn_of_rest(section: &mut Section<'_>, ours: &[&str], theirs: &[&str]) -> Result<()> {
     for (key, value) in section.take_rest() {
         let path = section.path_of(key);
+        if scalar::relax(&path) == scalar::relax(NEEDLESS_SECTION) {
+            continue;
+        }
         let is_theirs = theirs
             .iter()
             .any(|known| scalar::relax(known) == scalar::relax(key));

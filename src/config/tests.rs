@@ -224,9 +224,77 @@ fn the_file_may_be_named_by_the_environment_and_must_be_there() {
 }
 
 #[test]
+fn one_word_makes_an_account() {
+    let variables = environment(&[
+        ("SERIN_PROMETHEUS_URL", "http://p"),
+        ("SERIN_SIGNALFX_REALM", "eu0"),
+        ("SERIN_GOOGLE_PROJECT", "of-variable"),
+        ("SFX_AUTH_TOKEN", "t"),
+    ]);
+    let google = |word: &str| {
+        let shorthands = Shorthands {
+            google: Some(word.to_owned()),
+            ..Shorthands::default()
+        };
+        let options = LoadOptions {
+            shorthands,
+            ..LoadOptions::default()
+        };
+        load_from(&options, &variables)
+    };
+    let loaded = google("my-project").unwrap();
+    assert_eq!(
+        names(&loaded.config),
+        ["prometheus", "signalfx", "google", "local"]
+    );
+    let [_, signalfx, google_account, _] = &loaded.config.accounts[..] else {
+        panic!("{:?}", loaded.config.accounts);
+    };
+    let Some(Source::SignalFx(signalfx)) = &signalfx.source else {
+        panic!("{signalfx:?}");
+    };
+    assert_eq!(signalfx.base_url, "https://stream.eu0.signalfx.com");
+    assert_eq!(signalfx.access_token.as_ref().unwrap().expose_secret(), "t");
+    let Some(Source::Stackdriver(stackdriver)) = &google_account.source else {
+        panic!("{google_account:?}");
+    };
+    assert_eq!(stackdriver.project, "my-project");
+    assert!(google_account.store.is_none() && loaded.warnings.is_empty());
+    // What is shown can be read again.
+    let shown = print(&loaded.effective).replace("accessToken: '***'", "accessToken: t");
+    let again = load_text(&shown, &[]).unwrap();
+    assert_eq!(names(&again.config), names(&loaded.config));
+
+    let at = google("https://private.example.com/my-project").unwrap();
+    let Some(Source::Stackdriver(account)) = &at.config.accounts[2].source else {
+        panic!("{:?}", at.config.accounts);
+    };
+    assert_eq!(
+        (account.url.as_str(), account.project.as_str()),
+        ("https://private.example.com", "my-project")
+    );
+    for (word, part) in [
+        ("a/b", "must be a project, or an address"),
+        ("https://host", "must be a project, or an address"),
+        ("ftp://host/p", "must begin with 'http://'"),
+    ] {
+        let told = google(word).unwrap_err().to_string();
+        assert!(told.contains(part) && told.contains("--google"), "{told}");
+    }
+    let without = environment(&[("SERIN_SIGNALFX_REALM", "eu0")]);
+    let told = load_from(&LoadOptions::default(), &without)
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("SFX_AUTH_TOKEN"), "{told}");
+}
+
+#[test]
 fn datadog_needs_its_keys() {
     let options = LoadOptions {
-        datadog_site: Some("datadoghq.eu".to_owned()),
+        shorthands: Shorthands {
+            datadog: Some("datadoghq.eu".to_owned()),
+            ..Shorthands::default()
+        },
         ..LoadOptions::default()
     };
     let told = load_from(&options, &BTreeMap::new())

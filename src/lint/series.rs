@@ -129,13 +129,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{LoadOptions, load_from};
+    use crate::config::{LoadOptions, Shorthands, load_from};
     use crate::error::FetchError;
 
     #[test]
     fn who_refuses_a_query_is_told_by_its_name() {
         let options = LoadOptions {
-            prometheus_url: Some("http://127.0.0.1:9".to_owned()),
+            shorthands: Shorthands {
+                prometheus: Some("http://127.0.0.1:9".to_owned()),
+                ..Shorthands::default()
+            },
             ..LoadOptions::default()
         };
         let own = load_from(&options, &BTreeMap::new()).unwrap().config;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serin::canary::Id;
 use serin::clock::Clock;
-use serin::config::{LoadOptions, load_from};
+use serin::config::{LoadOptions, Shorthands, load_from};
 use serin::storage::Storage;
 
 use crate::crash::{Process, free_port};
@@ -142,8 +142,7 @@ async fn what_cannot_be_listed_to_its_end_removes_no_row() {
     let data = folder.path().join("data").display().to_string();
     let options = LoadOptions {
         file: Some(yml),
-        prometheus_url: None,
-        datadog_site: None,
+        shorthands: Shorthands::default(),
         overrides: vec![("storage.directory".to_owned(), data)],
     };
     let config = load_from(&options, &BTreeMap::new()).unwrap().config;

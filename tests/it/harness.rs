@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use serin::command::Service;
-use serin::config::{LoadOptions, load_from};
+use serin::config::{LoadOptions, Shorthands, load_from};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use url::Url;
@@ -41,8 +41,10 @@ impl Serin {
         overrides.extend(keys.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let options = LoadOptions {
             file: path,
-            prometheus_url: (!prometheus.is_empty()).then(|| prometheus.to_owned()),
-            datadog_site: None,
+            shorthands: Shorthands {
+                prometheus: (!prometheus.is_empty()).then(|| prometheus.to_owned()),
+                ..Shorthands::default()
+            },
             overrides,
         };
         let config = load_from(&options, &BTreeMap::new()).unwrap().config;

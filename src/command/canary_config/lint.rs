@@ -54,7 +54,7 @@ pub struct Lint {
     /// A variable of templates on both sides; repeat it for more.
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "control", value_parser = param)]
     params: Vec<(String, String)>,
-    /// Ask this account of --config whether each side has series now; --prometheus and --datadog ask their own.
+    /// Ask this account of --config whether each side has series now; --prometheus, --datadog, --signalfx and --google ask their own.
     #[arg(long, value_name = "ACCOUNT", requires = "control")]
     metrics_account: Option<String>,
     #[command(flatten)]
@@ -162,12 +162,8 @@ impl Lint {
 
     /// Where to ask for series, if that is wanted.
     fn source(&self, own: &Config) -> anyhow::Result<Option<Arc<dyn MetricSource>>> {
-        let typed = [
-            (&self.configured.prometheus, "prometheus"),
-            (&self.configured.datadog, "datadog"),
-        ];
-        let typed = typed.into_iter().find(|(given, _)| given.is_some());
-        let typed = typed.map(|(_, account)| account);
+        let typed = self.configured.shorthands().first();
+        let typed = typed.map(|(account, _)| account);
         let Some(account) = self.metrics_account.as_deref().or(typed) else {
             return Ok(None);
         };

@@ -9,40 +9,23 @@ use crate::command::client::Client;
 use crate::command::exit::Usage;
 use crate::command::serve::Service;
 use crate::command::tell;
-use crate::config::{self, LoadOptions};
+use crate::config::{self, LoadOptions, Shorthands};
 use crate::secrets::Engines;
 
 /// How a source is spoken to can be said by the environment, as for a service; what else a
 /// service is told there is none of a run's business.
-const ACCOUNTS: [&str; 3] = [
+const ACCOUNTS: [&str; 7] = [
     "SERIN__KAYENTA__PROMETHEUS__",
     "SERIN__KAYENTA__DATADOG__",
+    "SERIN__KAYENTA__SIGNALFX__",
+    "SERIN__KAYENTA__STACKDRIVER__",
+    "SERIN__KAYENTA__GOOGLE__",
     "DD_",
+    "SFX_",
 ];
 
 /// Bytes of a query, as long as one can get: who runs it is who wrote it.
 const LONGEST_QUERY: usize = 1 << 20;
-
-/// Where its series come from.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    pub prometheus: Option<String>,
-    pub datadog: Option<String>,
-}
-
-impl Sources {
-    /// The type of a query that is given by itself.
-    pub const fn kind(&self) -> &'static str {
-        match (&self.prometheus, &self.datadog) {
-            (None, Some(_)) => "datadog",
-            _ => "prometheus",
-        }
-    }
-
-    pub const fn is_empty(&self) -> bool {
-        self.prometheus.is_none() && self.datadog.is_none()
-    }
-}
 
 pub struct Here {
     pub client: Client,
@@ -51,15 +34,14 @@ pub struct Here {
 }
 
 impl Here {
-    pub async fn start(sources: Sources) -> anyhow::Result<Self> {
+    pub async fn start(shorthands: Shorthands) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("serin-run-")
             .tempdir()
             .context("cannot make a temporary folder")?;
         let directory = folder.path().display().to_string();
         let options = LoadOptions {
-            prometheus_url: sources.prometheus,
-            datadog_site: sources.datadog,
+            shorthands,
             overrides: vec![
                 ("storage.directory".to_owned(), directory),
                 ("server.port".to_owned(), "0".to_owned()),

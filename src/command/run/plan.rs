@@ -11,7 +11,7 @@ use super::Run;
 use super::own::Own;
 use crate::command::canary_config::standard_input;
 use crate::command::exit::Usage;
-use crate::config;
+use crate::config::{self, Shorthands};
 use crate::metrics::promql;
 
 /// What is judged, said in one of these ways.
@@ -60,6 +60,8 @@ pub struct Plan {
     pub server: Option<String>,
     pub prometheus: Option<String>,
     pub datadog: Option<String>,
+    pub signalfx: Option<String>,
+    pub google: Option<String>,
     #[serde(deserialize_with = "duration")]
     pub timeout: Option<Duration>,
     pub report: IndexMap<String, PathBuf>,
@@ -170,6 +172,16 @@ fn duration<'de, D: serde::Deserializer<'de>>(
 }
 
 impl Plan {
+    /// The sources that the file names.
+    pub fn shorthands(&self) -> Shorthands {
+        Shorthands {
+            prometheus: self.prometheus.clone(),
+            datadog: self.datadog.clone(),
+            signalfx: self.signalfx.clone(),
+            google: self.google.clone(),
+        }
+    }
+
     /// The file with the flags above it.
     pub fn of(run: &Run) -> anyhow::Result<Self> {
         let mut tree = match run.file() {

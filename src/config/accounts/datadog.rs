@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use ::config::{Map as Table, Value, ValueKind};
 use secrecy::SecretString;
 
 use super::http::{Http, base_url};
 use super::{
-    Account, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list, name, source,
+    Account, Face, Kind, Source, Sources, TestControllerDefaults, add, by_word, enabled, list,
+    name, secret_of, source,
 };
+use crate::config::Result;
 use crate::config::section::Section;
-use crate::config::{Error, Result};
 
 /// Where an account is whose `site` is not given.
 const SITE: &str = "datadoghq.com";
@@ -66,29 +66,14 @@ fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>
 /// The account `datadog` of `--datadog`: a site, or an address. Its keys are in the variables that
 /// Datadog's own tools read.
 pub fn shorthand(kayenta: &mut Section<'_>, site: &str) -> Result<Account> {
-    let place = "--datadog, or SERIN_DATADOG_SITE".to_owned();
-    let text = |text: &str| Value::new(Some(&place), text);
-    let (key, value) = if site.contains("://") {
-        let endpoint = Table::from_iter([("baseUrl".to_owned(), text(site))]);
-        ("endpoint", Value::new(None, ValueKind::Table(endpoint)))
-    } else {
-        ("site", text(site))
-    };
-    let environment = kayenta.context().environment;
-    let secret = |name: &str| {
-        let secret = environment.get(name).filter(|secret| !secret.is_empty());
-        secret.map(|secret| text(secret)).ok_or_else(|| {
-            Error(format!(
-                "Datadog ({place}) wants a key in the environment variable {name}"
-            ))
-        })
-    };
-    let given = Table::from_iter([
-        ("name".to_owned(), text("datadog")),
-        (key.to_owned(), value),
-        ("apiKey".to_owned(), secret("DD_API_KEY")?),
-        ("applicationKey".to_owned(), secret("DD_APP_KEY")?),
-    ]);
+    let place = "--datadog, or SERIN_DATADOG_SITE";
+    let mut given = by_word(place, "datadog", "site", site);
+    for (key, variable) in [("apiKey", "DD_API_KEY"), ("applicationKey", "DD_APP_KEY")] {
+        given.insert(
+            key.to_owned(),
+            secret_of(kayenta.context(), place, variable)?,
+        );
+    }
     add(kayenta, KIND.section, &given, account)
 }
 
@@ -98,10 +83,7 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
     let site = site.as_deref().unwrap_or(SITE);
     let base_url = base_url(section, &format!("https://api.{site}"))?;
     let account = DatadogAccount {
-        app_url: match base_url.strip_prefix("https://api.") {
-            Some(site) => format!("https://app.{site}"),
-            None => base_url.clone(),
-        },
+        app_url: pages(&base_url),
         api_key: section.secret("apiKey")?,
         application_key: section.secret("applicationKey")?,
         http: Http::read(section)?,
@@ -112,4 +94,34 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         ..FACE
     };
     source(section, name, Source::Datadog(account), face)
+}
+
+/// Where the pages of a site are: regions have theirs at the site itself, as in us3.datadoghq.com.
+fn pages(base_url: &str) -> String {
+    match base_url.strip_prefix("https://api.") {
+        Some(site) if site.matches('.').count() == 1 => format!("https://app.{site}"),
+        Some(site) => format!("https://{site}"),
+        None => base_url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_site_has_its_pages() {
+        let cases = [
+            ("https://api.datadoghq.com", "https://app.datadoghq.com"),
+            ("https://api.datadoghq.eu", "https://app.datadoghq.eu"),
+            ("https://api.ddog-gov.com", "https://app.ddog-gov.com"),
+            ("https://api.us3.datadoghq.com", "https://us3.datadoghq.com"),
+            ("https://api.ap1.datadoghq.com", "https://ap1.datadoghq.com"),
+            ("https://app.datadoghq.com", "https://app.datadoghq.com"),
+            ("http://localhost:8080/dd", "http://localhost:8080/dd"),
+        ];
+        for (base_url, expected) in cases {
+            assert_eq!(pages(base_url), expected, "{base_url}");
+        }
+    }
 }

@@ -4,13 +4,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::config::Value;
+
 use super::http::{Http, other_url};
 use super::{
     Account, AccountType, Face, Kind, ROOT_FOLDER, STORES, Source, Sources, Store,
-    TestControllerDefaults, account_type, enabled, list, name, show_types,
+    TestControllerDefaults, account_type, add, by_word, enabled, list, name, show_types,
 };
-use crate::config::Result;
 use crate::config::section::Section;
+use crate::config::{Error, Result};
 
 /// Where Google's own tools look for a stand-in of Cloud Storage.
 const EMULATOR: &str = "STORAGE_EMULATOR_HOST";
@@ -111,6 +113,33 @@ fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>
     kayenta.section(KIND.section, |section| {
         let enabled = enabled(section)?;
         list(section, enabled, |section| account(section, services))
+    })
+}
+
+/// The account `google` of `--google`: its word is a project, or an address that ends in one.
+pub fn shorthand(kayenta: &mut Section<'_>, word: &str) -> Result<Account> {
+    let place = "--google, or SERIN_GOOGLE_PROJECT";
+    let (address, project) = match word.rsplit_once('/') {
+        Some((address, project)) if address.contains("://") => (address, project),
+        None => (word, word),
+        Some(_) => {
+            return Err(Error(format!(
+                "{place} is '{word}': must be a project, or an address that ends in one, as in \
+                 'https://monitoring.googleapis.com/my-project'"
+            )));
+        }
+    };
+    let mut given = by_word(place, "google", "project", address);
+    let project = Value::new(Some(&place.to_owned()), project);
+    given.insert("project".to_owned(), project);
+    kayenta.effective["stackdriver"]["enabled"] = true.into();
+    let services = Services {
+        gcs: false,
+        stackdriver: true,
+    };
+    add(kayenta, KIND.section, &given, |section| {
+        let account = account(section, services)?;
+        account.ok_or_else(|| Error(format!("no account can be made of {place}")))
     })
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::http::{Http, base_url};
-use super::{Account, Face, Kind, Source, Sources, enabled, list, name, source};
+use super::{
+    Account, Face, Kind, Source, Sources, add, by_word, enabled, list, name, secret_of, source,
+};
 use crate::config::Result;
 use crate::config::section::Section;
 
@@ -50,6 +52,15 @@ fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>
         };
         list(section, enabled, |section| account(section).map(Some))
     })
+}
+
+/// The account `signalfx` of `--signalfx`.
+pub fn shorthand(kayenta: &mut Section<'_>, realm: &str) -> Result<Account> {
+    let place = "--signalfx, or SERIN_SIGNALFX_REALM";
+    let mut given = by_word(place, "signalfx", "realm", realm);
+    let token = secret_of(kayenta.context(), place, "SFX_AUTH_TOKEN")?;
+    given.insert("accessToken".to_owned(), token);
+    add(kayenta, KIND.section, &given, account)
 }
 
 fn account(section: &mut Section<'_>) -> Result<Account> {

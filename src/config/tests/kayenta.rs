@@ -91,6 +91,14 @@ fn a_kayenta_yml_is_read_as_it_is() {
 }
 
 #[test]
+fn nobody_is_told_of_a_section_whose_effect_is_there() {
+    let text = "url-handler: {trailing-slash: {enabled: true}}\nkeiko: {a: b}";
+    let loaded = load_text(text, &[]).unwrap();
+    let keiko = "keiko is not served by serin and is ignored";
+    assert_eq!(loaded.warnings, [keiko]);
+}
+
+#[test]
 fn the_file_of_the_composition_is_read() {
     let options = LoadOptions {
         file: Some(PathBuf::from("config/compose.yml")),

@@ -277,12 +277,18 @@ fn a_source_that_is_named_is_asked_for_two_sides() {
     for source in [
         ["--prometheus", "http://127.0.0.1:9"],
         ["--datadog", "datadoghq.eu"],
+        ["--signalfx", "eu0"],
+        ["--google", "my-project"],
     ] {
         let lint = ["canary-config", "lint", &whole, source[0], source[1]];
         let command = std::process::Command::new(env!("CARGO_BIN_EXE_serin"))
             .args(lint)
             .env_remove("SERIN_CONFIG")
-            .envs([("DD_API_KEY", "k"), ("DD_APP_KEY", "k")])
+            .envs([
+                ("DD_API_KEY", "k"),
+                ("DD_APP_KEY", "k"),
+                ("SFX_AUTH_TOKEN", "t"),
+            ])
             .output()
             .unwrap();
         let told = text(&command.stderr);

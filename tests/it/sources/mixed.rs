@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use serin::canary::iso_from_millis;
 
 use super::{START, datadog, signalfx, stackdriver, values};
+use crate::command::text;
 use crate::harness::Serin;
 use crate::scripted_prometheus::{Reply as PrometheusReply, ScriptedPrometheus};
 use crate::stand_in::StandIn;
@@ -146,4 +147,70 @@ async fn one_canary_mixes_sources() {
         "{told}"
     );
     serin.service.stop().await;
+}
+
+/// `serin run` with one word for each source, and nothing else but the keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_a_pipeline_needs_one_word_for_each_source() {
+    let mut sources = Vec::new();
+    for answer in [datadog, signalfx, stackdriver] {
+        let stand_in = StandIn::start().await;
+        stand_in.answer(move |asked| {
+            let is_new = format!("{:?}{}", asked.query, asked.body).contains("v2");
+            answer(&values(if is_new { "v2" } else { "v1" }))
+        });
+        sources.push(stand_in);
+    }
+    let google = format!("{}/my-project", sources[2].url);
+    let cases = [
+        ("--datadog", sources[0].url.as_str(), 1),
+        ("--signalfx", &sources[1].url, 2),
+        ("--google", &google, 3),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let queries = queries();
+    let run = |flag: &str, word: &str, more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_serin"));
+        command
+            .args(["run", flag, word, "--control", "v1", "--experiment", "v2"])
+            .args(["--start", &iso_from_millis(START * 1000)])
+            .args(["--end", &iso_from_millis((START + 60 * 30) * 1000)])
+            .args(["--param", "_scope_key=version"])
+            .args(more)
+            .envs([
+                ("DD_API_KEY", "k"),
+                ("DD_APP_KEY", "a"),
+                ("SFX_AUTH_TOKEN", "t"),
+            ])
+            .env_remove("SERIN_CONFIG")
+            .env_remove("GITHUB_STEP_SUMMARY");
+        let ended = tokio::task::block_in_place(|| command.output().unwrap());
+        let told = format!("{}{}", text(&ended.stdout), text(&ended.stderr));
+        (ended.status.code(), told)
+    };
+    for (flag, word, query) in cases {
+        let file = folder.path().join("config.json");
+        let config = canary(&queries[query..=query])["canaryConfig"].to_string();
+        std::fs::write(&file, config).unwrap();
+        let file = file.display().to_string();
+        // All rose from 3 to 13.
+        let (code, told) = run(flag, word, &["--canary-config", &file]);
+        assert_eq!(code, Some(1), "{flag}: {told}");
+        assert!(told.contains(queries[query].0), "{flag}: {told}");
+    }
+    let key = |at: usize, name: &str| sources[at].asked()[0].headers.get(name).cloned();
+    assert_eq!(key(0, "dd-application-key").as_deref(), Some("a"));
+    assert_eq!(key(1, "x-sf-token").as_deref(), Some("t"));
+    assert_eq!(
+        sources[2].asked()[0].path,
+        "/v3/projects/my-project/timeSeries"
+    );
+
+    // A metric by itself is a whole query, where the language has such.
+    let program = "m=data('m', filter=filter('version', '${scope}')).mean().publish()";
+    let (code, told) = run("--signalfx", &sources[1].url, &["--metric", program]);
+    assert_eq!(code, Some(1), "{told}");
+    let (code, told) = run("--google", &google, &["--metric", "m=x=\"${scope}\""]);
+    assert_eq!(code, Some(64), "{told}");
+    assert!(told.contains("metricType"), "{told}");
 }
