@@ -105,6 +105,7 @@ async fn fetch(source: &Arc<dyn MetricSource>, budget: &Budget, index: usize, en
         config: &serin::canary::CanaryConfig::default(),
         metric: &metric,
         scope: &scope,
+        longest: 16 << 10,
     };
     let sets = source
         .fetch(&request, &budget.share())

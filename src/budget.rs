@@ -231,6 +231,17 @@ impl Held {
         self.bytes += bytes;
         Ok(())
     }
+
+    /// # Errors
+    /// As [`Share::take`], when these are more.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), Refused> {
+        if self.bytes < bytes {
+            return self.grow(bytes - self.bytes);
+        }
+        self.share.give_back(self.bytes - bytes);
+        self.bytes = bytes;
+        Ok(())
+    }
 }
 
 impl Drop for Held {
@@ -270,6 +281,11 @@ mod tests {
         let mut held = share.hold(MIB / 2).unwrap();
         held.grow(MIB / 2).unwrap();
         assert!(held.grow(1).is_err());
+        held.resize(MIB / 2).unwrap();
+        share.take(MIB / 2).unwrap();
+        assert!(held.resize(MIB).is_err());
+        share.give_back(MIB / 2);
+        held.resize(MIB).unwrap();
         drop(held);
         share.take(MIB).unwrap();
     }

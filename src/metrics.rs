@@ -63,6 +63,8 @@ pub struct MetricRequest<'a> {
     pub config: &'a CanaryConfig,
     pub metric: &'a CanaryMetricConfig,
     pub scope: &'a CanaryScope,
+    /// How many bytes its text may have.
+    pub longest: usize,
 }
 
 /// How a kind of source is asked. Pure: lint and pages need no source for it.

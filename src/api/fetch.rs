@@ -107,6 +107,7 @@ async fn tried(
         config: &CanaryConfig::default(),
         metric: &metric,
         scope: &scope,
+        longest: app.config.limits.query_text,
     };
     if query.is_true("dryRun") {
         return Ok(Json(json!({"query": source.query(&request)?})).into_response());

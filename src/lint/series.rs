@@ -31,7 +31,7 @@ pub async fn check(
             continue;
         }
         let path = Path::element("metrics", at).member("query");
-        let of_metric = of_metric(&path, canary, metric, scopes, source, budget).await;
+        let of_metric = of_metric(&path, canary, metric, scopes, source, own, budget).await;
         found.extend(match of_metric {
             Ok(found) => found,
             Err(error) => refused(own, &path, error.of_metric(metric.name.as_deref()))?,
@@ -46,6 +46,7 @@ async fn of_metric(
     metric: &CanaryMetricConfig,
     scopes: &Pair<CanaryScope>,
     source: &dyn MetricSource,
+    own: &Config,
     budget: &Budget,
 ) -> Result<Vec<Found>> {
     let share = budget.share();
@@ -53,6 +54,7 @@ async fn of_metric(
         config,
         metric,
         scope,
+        longest: own.limits.query_text,
     });
     let fetched = try_join(
         source.fetch(&request.control, &share),

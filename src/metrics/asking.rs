@@ -102,16 +102,22 @@ impl<S: Service> MetricSource for Asking<S> {
     ) -> Result<Vec<MetricSet>> {
         let name = request.metric.name.as_deref().unwrap_or_default();
         loop {
-            let asked = self.service.asked(request)?;
-            let text = S::text(&asked);
-            self.check_length(text)?;
-            let _text = match share.hold(text.len() * QUERY_COPIES) {
+            // How long its text will be is not known before it is there.
+            let mut held = match share.hold(self.longest) {
                 Ok(held) => held,
                 Err(refused) => {
                     or_never(refused, share).await?;
                     continue;
                 }
             };
+            let asked = self.service.asked(request)?;
+            let text = S::text(&asked);
+            self.check_length(text)?;
+            if let Err(refused) = held.resize(text.len() * QUERY_COPIES) {
+                drop((asked, held));
+                or_never(refused, share).await?;
+                continue;
+            }
             let mut is_own = false;
             let flight = self.flights.join((asked.clone(), share.has_turn()), || {
                 is_own = true;

@@ -64,6 +64,7 @@ impl Draft<'_> {
             config: self.config,
             metric: self.metric,
             scope,
+            longest: template::MAX_BYTES,
         }
     }
 }

@@ -138,10 +138,12 @@ impl Service for Prometheus {
     }
 
     fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
+        // What is too much to put in is not looked at.
+        let text = query::build(request, &self.scope_label)?;
         if !self.raw_values {
             query::check(request)?;
         }
-        query::build(request, &self.scope_label)
+        Ok(text)
     }
 
     fn asked(&self, request: &MetricRequest<'_>) -> Result<Self::Asked> {

@@ -1,6 +1,7 @@
 //! What a scope may put between the quotes of a query: nothing that ends them.
 
-use super::{MetricRequest, template};
+use super::MetricRequest;
+use super::template::{self, Expansion};
 use crate::error::{Error, Result};
 
 /// Where a language keeps values apart from the rest of a query.
@@ -26,11 +27,11 @@ pub fn check_template(
     template: &str,
     quoting: &Quoting,
 ) -> Result<()> {
-    let bindings = template::bindings(request);
+    let mut expansion = Expansion::of(request);
     for (name, end) in quoted(template, quoting) {
-        if bindings.contains_key(name) {
+        if expansion.value(name).is_some() {
             // Values may hold variables themselves.
-            let value = template::expand(&format!("${{{name}}}"), &bindings)?;
+            let value = expansion.expand(&format!("${{{name}}}"))?;
             check_value(request, name, &value, end, quoting)?;
         }
     }
@@ -118,6 +119,7 @@ fn quoted<'t>(template: &'t str, quoting: &Quoting) -> Vec<(&'t str, char)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
 
     const PROMQL: Quoting = Quoting {
         quotes: "\"'`",
@@ -126,6 +128,26 @@ mod tests {
         never: "",
         way_back: None,
     };
+
+    #[test]
+    fn no_more_is_looked_at_than_a_query_may_hold() {
+        let scope = CanaryScope {
+            scope: Some("x".repeat(100)),
+            ..CanaryScope::default()
+        };
+        let request = MetricRequest {
+            config: &CanaryConfig::default(),
+            metric: &CanaryMetricConfig::default(),
+            scope: &scope,
+            longest: 1000,
+        };
+        let checked = |times: usize| {
+            let template = "v=\"${scope}\",".repeat(times);
+            check_template(&request, &template, &PROMQL).map_err(|error| error.to_string())
+        };
+        assert_eq!(checked(10), Ok(()));
+        assert_eq!(checked(11), Err(template::too_long(1000)));
+    }
 
     #[test]
     fn variables_between_quotes_are_found() {

@@ -1,7 +1,7 @@
 //! The query of a metric for those who read its config: variables stand where a scope fills them in.
 
 use super::stand_in::marked_by;
-use super::template::variables;
+use super::template::{MAX_BYTES, variables};
 use super::{MetricRequest, language, of_other_source, query_of};
 use crate::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
 use crate::config::Config;
@@ -20,6 +20,7 @@ pub fn shown_query(
         config: canary,
         metric,
         scope: &CanaryScope::default(),
+        longest: MAX_BYTES,
     };
     let kind = query_of(&request)?.kind();
     let language = language(kind).ok_or_else(|| of_other_source(&request, kind))?;

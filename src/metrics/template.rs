@@ -1,15 +1,19 @@
 //! `${variable}` expansion, shared by every source.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use super::MetricRequest;
 use super::{library, promql};
 use crate::canary::{CanaryConfig, CanaryMetricConfig};
 use crate::error::{Error, Result};
 
-/// Values that refer to each other can double with every step; no filter needs this much, whatever the
-/// configuration says.
-const MAX_EXPANDED_BYTES: usize = 1 << 20;
+/// Of a template, and of all values that one query puts in: they can refer to each other, and double with
+/// every step. No query needs this much, whatever the configuration says.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// How often a query puts a value in, and how many values lie within each other.
+const MAX_VALUES: usize = 10_000;
+const MAX_DEPTH: usize = 100;
 
 /// What the request gives without being asked to.
 pub const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"];
@@ -17,7 +21,7 @@ pub const IMPLICIT: [&str; 4] = ["scope", "location", "resourceType", "project"]
 /// The expanded template of a metric, inline or named; empty without one.
 pub fn custom_filter(request: &MetricRequest<'_>) -> Result<String> {
     match of(request.config, request.metric)? {
-        Some(template) => expand(&template, &bindings(request)),
+        Some(template) => Expansion::of(request).expand(&template),
         None => Ok(String::new()),
     }
 }
@@ -44,8 +48,17 @@ pub fn of(config: &CanaryConfig, metric: &CanaryMetricConfig) -> Result<Option<S
         (None, Some(name)) if !name.is_empty() => named(config, query.kind(), &name)?,
         (None, _) => return Ok(None),
     };
-    // Kayenta's engine wants `${` escaped in what it stores, so both spellings come in.
-    Ok(Some(template.replace("$\\{", "${")))
+    if MAX_BYTES < template.len() {
+        return Err(Error::Invalid(format!(
+            "the template of a query is longer than {MAX_BYTES} bytes"
+        )));
+    }
+    Ok(Some(unescaped(&template)))
+}
+
+/// Kayenta's engine wants `${` escaped in what it stores, so both spellings come in.
+pub fn unescaped(template: &str) -> String {
+    template.replace("$\\{", "${")
 }
 
 /// The config's own templates come first: one may have the name of one of the library.
@@ -110,82 +123,144 @@ pub fn variables(template: &str) -> impl Iterator<Item = Variable<'_>> {
     })
 }
 
-/// Later ones override earlier ones. `project` and `resourceType` of a scope are scope parameters.
-pub fn bindings(request: &MetricRequest<'_>) -> HashMap<String, String> {
-    let query = request.metric.query.as_ref();
-    let resource_type = query.and_then(|query| query.text("resourceType"));
-    let own = [
-        ("scope", request.scope.scope.clone()),
-        ("location", request.scope.location.clone()),
-        ("resourceType", resource_type),
-    ];
-    let own = own.into_iter().filter_map(|(name, value)| {
-        let value = value.filter(|value| !value.is_empty())?;
-        Some((name.to_owned(), value))
-    });
-    let params = request.scope.extended_scope_params.iter().flatten();
-    own.chain(params.map(|(name, value)| (name.clone(), value.clone())))
-        .collect()
+/// What the variables of one query stand for, and how much of that may still be put in.
+pub struct Expansion<'a> {
+    request: MetricRequest<'a>,
+    /// The type of the resource, where more than the query says it.
+    resource_type: Option<&'a str>,
+    left: Left,
 }
 
-/// Replaces `${name}` and `${name:-default}`; `$${` stands for `${`.
-pub fn expand(template: &str, bindings: &HashMap<String, String>) -> Result<String> {
-    let mut expansion = Expansion {
-        bindings,
-        open: Vec::new(),
-        budget: MAX_EXPANDED_BYTES,
-    };
-    expansion.substitute(template).ok_or_else(|| {
-        Error::Invalid(format!(
-            "Problem evaluating custom filter template: {template}"
-        ))
-    })
+struct Left {
+    /// Of what is made.
+    text: usize,
+    /// Of the values on the way to that.
+    bytes: usize,
+    values: usize,
 }
 
-struct Expansion<'a> {
-    bindings: &'a HashMap<String, String>,
-    /// The variables whose values are being expanded; one that comes again is a cycle.
-    open: Vec<String>,
-    budget: usize,
-}
+impl<'a> Expansion<'a> {
+    /// Parameters of a scope come first. Its `project` and `resourceType` are such.
+    pub fn of(request: &MetricRequest<'a>) -> Self {
+        Self {
+            request: *request,
+            resource_type: None,
+            left: Left {
+                text: request.longest + promql::PREFIX.len(),
+                bytes: MAX_BYTES,
+                values: MAX_VALUES,
+            },
+        }
+    }
 
-impl Expansion<'_> {
-    /// `None`: a variable is undefined or contains itself.
-    fn substitute(&mut self, text: &str) -> Option<String> {
+    /// That one comes before all others.
+    pub fn with_resource_type(self, resource_type: &'a str) -> Self {
+        Self {
+            resource_type: Some(resource_type),
+            ..self
+        }
+    }
+
+    pub fn value(&self, name: &str) -> Option<Cow<'a, str>> {
+        let scope = self.request.scope;
+        if let ("resourceType", Some(resource_type)) = (name, self.resource_type) {
+            return Some(resource_type.into());
+        }
+        let params = scope.extended_scope_params.as_ref();
+        if let Some(value) = params.and_then(|params| params.get(name)) {
+            return Some(value.into());
+        }
+        let own = match name {
+            "scope" => scope.scope.as_deref().map(Cow::Borrowed),
+            "location" => scope.location.as_deref().map(Cow::Borrowed),
+            "resourceType" => {
+                let query = self.request.metric.query.as_ref()?;
+                query.text("resourceType").map(Cow::Owned)
+            }
+            _ => None,
+        };
+        own.filter(|value| !value.is_empty())
+    }
+
+    /// Replaces `${name}` and `${name:-default}`; `$${` stands for `${`.
+    ///
+    /// # Errors
+    /// `Invalid` when a variable stands for nothing or contains itself, or when too much would be put in, all
+    /// templates of the query together.
+    pub fn expand(&mut self, template: &str) -> Result<String> {
+        let expanded = self.substitute(template, &mut Vec::new());
+        let expanded = expanded.map_err(|why| {
+            Error::Invalid(match why {
+                Stopped::Unknown => {
+                    format!("Problem evaluating custom filter template: {template}")
+                }
+                Stopped::TooLong => too_long(self.request.longest),
+            })
+        })?;
+        self.left.text -= expanded.len();
+        Ok(expanded)
+    }
+
+    /// `open` are the variables whose values are being expanded; one that comes again is a cycle.
+    fn substitute(&mut self, text: &str, open: &mut Vec<String>) -> Result<String, Stopped> {
         let mut expanded = String::new();
         let mut rest = text;
         while let Some(at) = rest.find("${") {
-            expanded.push_str(&rest[..at]);
+            self.push(&mut expanded, &rest[..at])?;
             let tail = &rest[at + 2..];
             if expanded.ends_with('$') {
                 expanded.pop();
-                expanded.push_str("${");
+                self.push(&mut expanded, "${")?;
                 rest = tail;
                 continue;
             }
             let Some(end) = tail.find('}') else {
-                expanded.push_str(&rest[at..]);
-                return Some(expanded);
+                rest = &rest[at..];
+                break;
             };
-            expanded.push_str(&self.value(&tail[..end])?);
+            let value = self.expanded_value(&tail[..end], open)?;
+            self.push(&mut expanded, &value)?;
             rest = &tail[end + 1..];
         }
-        expanded.push_str(rest);
-        Some(expanded)
+        self.push(&mut expanded, rest)?;
+        Ok(expanded)
     }
 
-    fn value(&mut self, expression: &str) -> Option<String> {
-        let (name, default) = name_and_default(expression);
-        if self.open.iter().any(|open| open == name) {
-            return None;
+    fn push(&self, expanded: &mut String, text: &str) -> Result<(), Stopped> {
+        if self.left.text < expanded.len() + text.len() {
+            return Err(Stopped::TooLong);
         }
-        let value = self.bindings.get(name).map(String::as_str).or(default)?;
-        self.budget = self.budget.checked_sub(1 + value.len())?;
-        self.open.push(name.to_owned());
-        let expanded = self.substitute(value);
-        self.open.pop();
-        expanded
+        expanded.push_str(text);
+        Ok(())
     }
+
+    fn expanded_value(
+        &mut self,
+        expression: &str,
+        open: &mut Vec<String>,
+    ) -> Result<String, Stopped> {
+        let (name, default) = name_and_default(expression);
+        if open.len() == MAX_DEPTH || open.iter().any(|open| open == name) {
+            return Err(Stopped::Unknown);
+        }
+        let value = self.value(name).or(default.map(Cow::Borrowed));
+        let value = value.ok_or(Stopped::Unknown)?;
+        let left = &mut self.left;
+        let bytes = left.bytes.checked_sub(value.len());
+        left.bytes = bytes.ok_or(Stopped::TooLong)?;
+        left.values = left.values.checked_sub(1).ok_or(Stopped::TooLong)?;
+        open.push(name.to_owned());
+        let expanded = self.substitute(&value, open)?;
+        open.pop();
+        Ok(expanded)
+    }
+}
+
+/// Why a template is not expanded.
+enum Stopped {
+    /// A variable is undefined or contains itself.
+    Unknown,
+    TooLong,
 }
 
 /// A `${` before the delimiter makes all of it the name, which nothing is bound to.
@@ -199,11 +274,29 @@ pub fn name_and_default(expression: &str) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::CanaryScope;
+
+    const LONGEST: usize = 20_000;
+
+    /// With a scope `web` in `eu` that has these parameters.
+    fn expanded_with(template: &str, params: Vec<(String, String)>) -> Result<String> {
+        let scope = CanaryScope {
+            scope: Some("web".to_owned()),
+            location: Some("eu".to_owned()),
+            extended_scope_params: Some(params.into_iter().collect()),
+            ..CanaryScope::default()
+        };
+        let request = MetricRequest {
+            config: &CanaryConfig::default(),
+            metric: &CanaryMetricConfig::default(),
+            scope: &scope,
+            longest: LONGEST,
+        };
+        Expansion::of(&request).expand(template)
+    }
 
     fn expanded(template: &str) -> Option<String> {
-        let bindings = [
-            ("scope", "web"),
-            ("location", "eu"),
+        let params = [
             ("empty", ""),
             ("indirect", "<${scope}>"),
             ("escaping", "$${scope}"),
@@ -212,8 +305,8 @@ mod tests {
             ("ping", "${pong}"),
             ("pong", "${ping}"),
         ];
-        let bindings = bindings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        expand(template, &HashMap::from(bindings)).ok()
+        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        expanded_with(template, params.into()).ok()
     }
 
     #[test]
@@ -292,16 +385,62 @@ mod tests {
     }
 
     #[test]
-    fn values_that_double_end_in_an_error() {
+    fn no_values_make_much_of_little() {
         let doubling = |last: &str| {
-            let mut bindings: HashMap<String, String> = (0..40)
-                .map(|i| (format!("v{i}"), format!("${{v{0}}}${{v{0}}}", i + 1)))
-                .collect();
-            bindings.insert("v40".to_owned(), last.to_owned());
-            expand("${v0}", &bindings)
+            let doubled = (0..40).map(|i| (format!("v{i}"), format!("${{v{0}}}${{v{0}}}", i + 1)));
+            let last = ("v40".to_owned(), last.to_owned());
+            doubled.chain([last]).collect::<Vec<_>>()
         };
-        for last in ["", "x"] {
-            assert!(doubling(last).is_err(), "{last:?}");
+        let chained = |length: usize| {
+            let chained = (1..length).map(|i| (format!("v{i}"), format!("${{v{}}}", i + 1)));
+            let ends = [("v0", "${v1}".to_owned()), ("end", "x".to_owned())];
+            let ends = ends.map(|(name, value)| (name.to_owned(), value));
+            let last = (format!("v{length}"), "x".to_owned());
+            ends.into_iter()
+                .chain(chained)
+                .chain([last])
+                .collect::<Vec<_>>()
+        };
+        let of = |value: String| vec![("v0".to_owned(), value)];
+        let cases = [
+            ("doubled", "${v0}".to_owned(), doubling("x"), false),
+            (
+                "doubled to nothing",
+                "${v0}".to_owned(),
+                doubling(""),
+                false,
+            ),
+            (
+                "within each other",
+                "${v0}".to_owned(),
+                chained(MAX_DEPTH - 1),
+                true,
+            ),
+            ("too deep", "${v0}".to_owned(), chained(MAX_DEPTH), false),
+            ("far too deep", "${v0}".to_owned(), chained(100_000), false),
+            (
+                "as long as may be",
+                "${v0}".to_owned(),
+                of("x".repeat(LONGEST)),
+                true,
+            ),
+            (
+                "too long",
+                "${v0}${v0}".to_owned(),
+                of("x".repeat(LONGEST)),
+                false,
+            ),
+            ("often", "${v0}".repeat(MAX_VALUES), of(String::new()), true),
+            (
+                "too often",
+                "${v0}".repeat(MAX_VALUES + 1),
+                of(String::new()),
+                false,
+            ),
+        ];
+        for (name, template, params, is_taken) in cases {
+            let expanded = expanded_with(&template, params);
+            assert_eq!(expanded.is_ok(), is_taken, "{name}");
         }
     }
 }

@@ -231,6 +231,9 @@ pub(super) fn too_many_metrics(own: &Config, config: &CanaryConfig) -> Option<Fa
     })
 }
 
+/// How much longer than its text the template of a query may be, for names of variables and their defaults.
+const TEMPLATE_FACTOR: usize = 4;
+
 /// Queries that are longer than is asked, whatever their variables stand for. Others are found when they are
 /// asked.
 pub(super) fn too_long_queries(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
@@ -239,7 +242,9 @@ pub(super) fn too_long_queries(own: &Config, config: &CanaryConfig) -> Vec<Fault
     let too_long = metrics.filter_map(|(at, metric)| {
         // What is wrong with it beside that is told when it is asked for.
         let template = metrics::template_of(config, metric).ok()??;
-        (longest < metrics::least_length(&template)).then(|| {
+        let is_too_long = longest.saturating_mul(TEMPLATE_FACTOR) < template.len()
+            || longest < metrics::least_length(&template);
+        is_too_long.then(|| {
             let told = metrics::too_long(longest);
             Fault::new(Path::of("query"), told).within(Path::element("metrics", at))
         })

@@ -213,6 +213,7 @@ async fn fetch(
             config,
             metric,
             scope,
+            longest: app.config.limits.query_text,
         };
         let window = Window::of(scope, app.clock.now_millis());
         let source = source_of(app, named, metric).map_err(|error| Failure { stage, error })?;
@@ -231,7 +232,10 @@ async fn fetch(
             Ok(fetched) => fetched,
             Err(failure) => {
                 // What cannot even be asked for fails on both sides at once; both then show it.
-                while let Some(Some(other)) = queries.next().now_or_never() {
+                for _ in 0..QUERIES_AT_ONCE {
+                    let Some(Some(other)) = queries.next().now_or_never() else {
+                        break;
+                    };
                     match other {
                         Ok((stage, _)) => stages.fetched(stage),
                         Err(other) => stages.fail(other.stage),

@@ -188,6 +188,7 @@ impl Asking {
             config: &self.config,
             metric: &self.metric,
             scope: &self.scope,
+            longest: limits().query_text,
         };
         let limits = limits();
         let budget = Budget::new(limits.memory, limits.execution);

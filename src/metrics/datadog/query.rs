@@ -60,7 +60,9 @@ impl Language for DatadogQuery {
         let queries = query_of_kind(request, KIND)?.value("queries");
         if let Some(queries) = queries.and_then(Value::as_object) {
             let texts = queries.values().filter_map(Value::as_str);
-            return Ok(texts.map(|text| ("queries", unescaped(text))).collect());
+            return Ok(texts
+                .map(|text| ("queries", template::unescaped(text)))
+                .collect());
         }
         let template = template::of(request.config, request.metric)?;
         Ok(template.map(|text| ("", text)).into_iter().collect())
@@ -178,8 +180,9 @@ fn one(request: &MetricRequest<'_>, query: &CanaryMetricSetQueryConfig) -> Resul
     }
     let written = template::of(request.config, request.metric)?.unwrap_or_default();
     if !written.is_empty() {
+        let text = template::custom_filter(request)?;
         quoted::check_template(request, &written, &QUOTING)?;
-        return template::custom_filter(request);
+        return Ok(text);
     }
     let Some(name) = query.text("metricName").filter(|name| !name.is_empty()) else {
         return invalid(
@@ -213,21 +216,20 @@ fn queries(
             "'queries' is an object of names with their queries",
         );
     };
-    let bindings = template::bindings(request);
+    let (mut expansion, mut left) = (template::Expansion::of(request), request.longest);
     let queries = written.iter().map(|(name, text)| {
         let Some(text) = text.as_str() else {
             return invalid(request, &format!("the query '{name}' is no text"));
         };
-        let text = unescaped(text);
-        quoted::check_template(request, &text, &QUOTING)?;
-        Ok((name.clone(), template::expand(&text, &bindings)?))
+        // They stand in what is sent as they are.
+        let too_long = || Error::Invalid(template::too_long(request.longest));
+        left = left.checked_sub(name.len()).ok_or_else(too_long)?;
+        let written = template::unescaped(text);
+        let text = expansion.expand(&written)?;
+        quoted::check_template(request, &written, &QUOTING)?;
+        Ok((name.clone(), text))
     });
     queries.collect()
-}
-
-/// As templates are read, too.
-fn unescaped(text: &str) -> String {
-    text.replace("$\\{", "${")
 }
 
 fn formula(

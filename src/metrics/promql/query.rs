@@ -3,7 +3,8 @@
 use crate::canary::{CanaryMetricSetQueryConfig, CanaryScope};
 use crate::error::{Error, Result};
 use crate::metrics::quoted::{self, Quoting};
-use crate::metrics::{MetricRequest, promql, template};
+use crate::metrics::template::{self, Expansion};
+use crate::metrics::{MetricRequest, promql};
 
 const QUOTING: Quoting = Quoting {
     quotes: "\"'`",
@@ -23,10 +24,10 @@ pub fn check(request: &MetricRequest<'_>) -> Result<()> {
         return quoted::check_template(request, &template, &QUOTING);
     }
     // The matchers of a resource type have these between double quotes.
-    let bindings = template::bindings(request);
+    let expansion = Expansion::of(request);
     for name in ["scope", "location", "project"] {
-        if let Some(value) = bindings.get(name) {
-            quoted::check_value(request, name, value, '"', &QUOTING)?;
+        if let Some(value) = expansion.value(name) {
+            quoted::check_value(request, name, &value, '"', &QUOTING)?;
         }
     }
     Ok(())
@@ -151,6 +152,7 @@ mod tests {
             config: &config,
             metric: &metric,
             scope: &scope,
+            longest: 1000,
         };
         build(&request, "instance").unwrap_or_else(|error| error.to_string())
     }
@@ -284,6 +286,7 @@ mod tests {
             config: &CanaryConfig::default(),
             metric: &metric,
             scope: &scope,
+            longest: 1000,
         };
         check(&request).err().map(|error| error.to_string())
     }

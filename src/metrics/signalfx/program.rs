@@ -179,8 +179,9 @@ pub fn text(request: &MetricRequest<'_>, keys: &Keys) -> Result<String> {
     let query = query_of_kind(request, KIND)?;
     let written = template::of(request.config, request.metric)?.unwrap_or_default();
     if !written.is_empty() {
+        let text = template::custom_filter(request)?;
         quoted::check_template(request, &written, &QUOTING)?;
-        return template::custom_filter(request);
+        return Ok(text);
     }
     let scope = request.scope;
     let none = indexmap::IndexMap::new();

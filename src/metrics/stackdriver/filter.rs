@@ -233,11 +233,9 @@ pub fn text(request: &MetricRequest<'_>, project: Option<&str>) -> Result<String
     let resource = plain(request, "resourceType", &resource)?;
     let mut filter = format!("metric.type=\"{metric}\" AND resource.type={resource}");
     if !written.is_empty() {
+        let mut expansion = template::Expansion::of(request).with_resource_type(resource);
+        let _ = write!(filter, " AND {}", expansion.expand(&written)?);
         quoted::check_template(request, &written, &QUOTING)?;
-        let mut bindings = template::bindings(request);
-        // That of the query wins.
-        bindings.insert("resourceType".to_owned(), resource.to_owned());
-        let _ = write!(filter, " AND {}", template::expand(&written, &bindings)?);
         return Ok(filter);
     }
     let project = param(request, "project").or_else(|| project.map(str::to_owned));
