@@ -42,8 +42,9 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn check(&self) -> Vec<Found> {
-        if self.draft.language.refuses_custom_filter() && self.draft.text("customFilter").is_some()
-        {
+        // Even an empty one.
+        let filter = self.draft.query.text("customFilter");
+        if self.draft.language.refuses_custom_filter() && filter.is_some() {
             return vec![self.deprecated_filter()];
         }
         let mut found = Vec::from_iter(self.shadowed());

@@ -100,6 +100,14 @@ impl Language for SignalFlow {
                 "give the value as a parameter of the scope, or write a customInlineTemplate",
             ));
         }
+        let method = query.text("aggregationMethod");
+        if template.is_empty() && method.is_some_and(|method| method.trim().is_empty()) {
+            doubts.push(Doubt::broken(
+                "aggregationMethod",
+                "without a name of the aggregation the program cannot be read",
+                "leave it out for the mean, or name one, as sum",
+            ));
+        }
         if !template.is_empty() && !template.contains("publish(") {
             doubts.push(Doubt::broken(
                 "",

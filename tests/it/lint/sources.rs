@@ -55,6 +55,18 @@ fn what_is_wrong_with_a_query_is_told_at_its_member() {
             "is refused",
         ),
         (
+            json!({"type": "prometheus", "metricName": "m", "customFilter": ""}),
+            Code::DeprecatedFilter,
+            "customFilter",
+            "is refused",
+        ),
+        (
+            json!({"type": "signalfx", "metricName": "m", "aggregationMethod": ""}),
+            Code::BrokenQuery,
+            "aggregationMethod",
+            "without a name",
+        ),
+        (
             json!({"type": "signalfx", "customFilterTemplate": "serin:splunk-apm/latncy"}),
             Code::UnknownTemplate,
             "customFilterTemplate",
