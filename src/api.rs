@@ -218,6 +218,7 @@ pub fn router(app: &App, address: IpAddr) -> Router {
     let edge = Edge {
         hosts: Hosts::new(server, address),
         bodies: Bodies::new(server, app.closing.clone()),
+        documents: Documents::of(server.answer_memory),
     };
     layers::surround(routes, server, edge).with_state(app.clone())
 }

@@ -16,6 +16,9 @@ const STEP: usize = 256 << 10;
 /// Of all memory, what an execution may have at most.
 const LARGEST_PART: (usize, usize) = (3, 4);
 
+/// The number of all shares that are no execution's: together they come to their turn as one of these.
+const BY_HAND: u64 = u64::MAX;
+
 /// Of one process. Cheap to clone: all clones are the same.
 #[derive(Clone)]
 pub struct Budget(Arc<Parts>);
@@ -32,7 +35,7 @@ struct Parts {
 /// Of one execution. It gives back all at its end.
 pub struct Share {
     budget: Budget,
-    /// Tells it from all others.
+    /// Tells it from those of other executions.
     pub number: u64,
     used: AtomicUsize,
     granted: AtomicUsize,
@@ -78,9 +81,18 @@ impl Budget {
     }
 
     pub fn share(&self) -> Arc<Share> {
+        self.numbered(self.0.shares.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Of what is asked by hand.
+    pub fn share_by_hand(&self) -> Arc<Share> {
+        self.numbered(BY_HAND)
+    }
+
+    fn numbered(&self, number: u64) -> Arc<Share> {
         Arc::new(Share {
             budget: self.clone(),
-            number: self.0.shares.fetch_add(1, Ordering::Relaxed),
+            number,
             used: AtomicUsize::new(0),
             granted: AtomicUsize::new(0),
             grants: Mutex::default(),

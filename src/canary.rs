@@ -53,7 +53,7 @@ pub use execution::{
     CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
     CanaryResult, ExecutionStatus, StageException,
 };
-pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, Summary};
+pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, SentQuery, Summary};
 pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
 pub use kind::Kind;

@@ -21,6 +21,7 @@ mod configs;
 mod documents;
 mod executions;
 mod flagger;
+mod large;
 mod listing;
 mod notices;
 mod outbox;
@@ -50,6 +51,7 @@ pub use index::{
     Attempted, ChartRow, Claim, Company, DueAction, DueNotice, ExecutionRow, FlaggerKey,
     FlaggerState, NewAction, Notice, Outbox, Place, Search, Turn, Wanted,
 };
+pub use large::Large;
 pub use listing::Line;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 pub use unowned::pair_list_of_run;
@@ -60,6 +62,7 @@ use crate::config::{AccountType, Config, Database, Executions, Retention};
 use crate::error::{Error, Result};
 use events::Events;
 use index::Index;
+use large::Reading;
 use objects::ObjectStore;
 use room::Disks;
 use waiting::Waiting;
@@ -119,6 +122,7 @@ pub struct Storage {
     /// How long a reconciliation may take.
     refresh_timeout: Duration,
     max_object_bytes: u64,
+    reading: Reading,
     /// Finished executions by account and id, as the bytes that are answered.
     finished: Cache<(Kind, String, String), Bytes>,
     /// Canary configs by account and id, for a moment.
@@ -198,6 +202,7 @@ impl Storage {
             retention: config.retention.clone(),
             refresh_timeout: config.storage.refresh_timeout,
             max_object_bytes: config.storage.max_object_bytes,
+            reading: Reading::default(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
                 .weigher(|_, body: &Bytes| weight(body))

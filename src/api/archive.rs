@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -44,9 +45,10 @@ pub async fn find_archive(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-) -> Result<Json<CanaryExecutionStatusResponse>> {
+) -> Result<Response> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    Ok(Json(app.storage.archive(account, &id).await?))
+    let archive = app.storage.archive(account, &id).await?;
+    Ok(Json(&*archive).into_response())
 }
 
 /// What comes from outside is known for it.

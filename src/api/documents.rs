@@ -30,6 +30,13 @@ pub struct Documents {
     grains: usize,
 }
 
+/// Answers that are smaller are bounded by the connections there may be.
+const LARGE: usize = 256 * 1024;
+
+/// An answer whose memory is taken.
+#[derive(Clone, Copy)]
+struct Counted;
+
 /// Gives the memory back when nothing of the document is left to be sent.
 struct Held {
     document: Bytes,
@@ -50,6 +57,22 @@ impl Documents {
             made: Arc::new(Semaphore::new(MADE_AT_ONCE)),
             memory: Arc::new(Semaphore::new(grains)),
             grains,
+        }
+    }
+
+    /// Of any other kind: it is there already, so it is refused where there is no room for it.
+    pub async fn bound(self, request: Request, next: Next) -> Response {
+        let response = next.run(request).await;
+        let size = response.body().size_hint().exact().unwrap_or_default();
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size < LARGE || response.extensions().get::<Counted>().is_some() {
+            return response;
+        }
+        let grains = size.div_ceil(GRAIN).min(self.grains);
+        let wanted = u32::try_from(grains).unwrap_or(u32::MAX);
+        match Arc::clone(&self.memory).try_acquire_many_owned(wanted) {
+            Ok(memory) => held(response, size, memory).await,
+            Err(_) => too_many(),
         }
     }
 
@@ -103,7 +126,9 @@ async fn held(response: Response, size: usize, memory: OwnedSemaphorePermit) -> 
                 document,
                 _memory: memory,
             };
-            Response::from_parts(parts, Body::from(Bytes::from_owner(held)))
+            let mut response = Response::from_parts(parts, Body::from(Bytes::from_owner(held)));
+            response.extensions_mut().insert(Counted);
+            response
         }
         // It is one piece that is there.
         Err(cause) => {
@@ -151,5 +176,28 @@ mod tests {
         drop(first);
         let (next, ..) = futures::future::select_all(waiting).await;
         assert_eq!(next.unwrap().unwrap().status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_is_large_and_not_taken_leaves_no_room_for_more() {
+        let documents = Documents::of(2 * LARGE);
+        let router = Router::new()
+            .route("/large", get(|| async { "x".repeat(LARGE) }))
+            .route("/small", get(|| async { "x".repeat(LARGE - 1) }))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                documents.clone().bound(request, next)
+            }));
+        let asked = |path: &'static str| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let router = router.clone();
+            async move { router.oneshot(request).await.unwrap() }
+        };
+        let held = [asked("/large").await, asked("/large").await];
+        assert!(held.iter().all(|answer| answer.status() == StatusCode::OK));
+        let refused = asked("/large").await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(asked("/small").await.status(), StatusCode::OK);
+        drop(held);
+        assert_eq!(asked("/large").await.status(), StatusCode::OK);
     }
 }

@@ -114,7 +114,7 @@ async fn tried(
     }
     app.check_open()?;
     app.storage.check_room(store).await?;
-    let sets = source.fetch(&request, &app.budget.share()).await?;
+    let sets = source.fetch(&request, &app.budget.share_by_hand()).await?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
     app.storage.put_metric_sets(store, &id, &sets).await?;
     Ok(Json(MetricSetListResponse {

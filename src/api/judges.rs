@@ -50,12 +50,13 @@ pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
         ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = CanaryJudgeResult, example = json!(examples::judge_result())), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJudgeResult>> {
+pub async fn judge(State(app): State<App>, query: Query) -> Result<Response> {
     let asked = asked(&app, &query).await?;
-    let mut pairs = app
+    let pairs = app
         .storage
         .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
         .await?;
+    let (mut pairs, _room) = pairs.into_parts();
     metrics::tell_looks_back(&mut pairs);
     let question = Question {
         config: Arc::new(asked.config),
@@ -64,7 +65,7 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Json<CanaryJu
         look: None,
         learned: None,
     };
-    Ok(Json(run::judge(&app, question).await?))
+    Ok(Json(run::judge(&app, question).await?).into_response())
 }
 
 /// Judge a stored metric set pair list with two judges

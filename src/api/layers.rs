@@ -18,6 +18,7 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::trace::TraceLayer;
 
 use super::bodies::Bodies;
+use super::documents::Documents;
 use super::hosts::Hosts;
 use super::problem::Problem;
 use super::{TooMany, gate, refusal};
@@ -38,6 +39,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 pub struct Edge {
     pub hosts: Hosts,
     pub bodies: Bodies,
+    pub documents: Documents,
 }
 
 pub fn surround<S>(routes: Router<S>, server: &Server, edge: Edge) -> Router<S>
@@ -46,7 +48,11 @@ where
 {
     let limit = server.request_timeout;
     let lines = Arc::<refusal::Lines>::default();
-    let Edge { hosts, bodies } = edge;
+    let Edge {
+        hosts,
+        bodies,
+        documents,
+    } = edge;
     let cors = server.cors.then(|| middleware::from_fn(allow_origin));
     routes.layer(
         ServiceBuilder::new()
@@ -73,7 +79,10 @@ where
             .layer(middleware::from_fn(move |request: Request, next: Next| {
                 bodies.clone().read(request, next)
             }))
-            .layer(DefaultBodyLimit::max(server.max_body_bytes)),
+            .layer(DefaultBodyLimit::max(server.max_body_bytes))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                documents.clone().bound(request, next)
+            })),
     )
 }
 
@@ -238,6 +247,7 @@ mod tests {
         let edge = Edge {
             hosts: Hosts::new(server, [0, 0, 0, 0].into()),
             bodies: Bodies::new(server, CancellationToken::new()),
+            documents: Documents::of(server.answer_memory),
         };
         let routes = surround(routes, server, edge);
         let response = routes.oneshot(request).await.unwrap();

@@ -57,10 +57,9 @@ pub async fn find_metric_set_list(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-) -> Result<Json<Vec<MetricSet>>> {
-    Ok(Json(
-        app.storage.metric_sets(store(&app, &query)?, &id).await?,
-    ))
+) -> Result<Response> {
+    let sets = app.storage.metric_sets(store(&app, &query)?, &id).await?;
+    Ok(Json(&*sets).into_response())
 }
 
 /// Store a metric set list
@@ -120,12 +119,10 @@ pub async fn find_metric_set_pair_list(
     State(app): State<App>,
     PathId(id): PathId,
     query: Query,
-) -> Result<Json<Vec<MetricSetPair>>> {
-    Ok(Json(
-        app.storage
-            .metric_set_pairs(store(&app, &query)?, &id)
-            .await?,
-    ))
+) -> Result<Response> {
+    let store = store(&app, &query)?;
+    let pairs = app.storage.metric_set_pairs(store, &id).await?;
+    Ok(Json(&*pairs).into_response())
 }
 
 /// Find one pair of a list
@@ -142,12 +139,10 @@ pub async fn find_metric_set_pair(
         .storage
         .metric_set_pairs(store(&app, &query)?, &list)
         .await?;
-    Ok(
-        match pairs.into_iter().find(|candidate| candidate.id == pair) {
-            Some(pair) => Json(pair).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
-        },
-    )
+    Ok(match pairs.iter().find(|candidate| candidate.id == pair) {
+        Some(pair) => Json(pair).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    })
 }
 
 /// Store a metric set pair list

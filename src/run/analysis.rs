@@ -200,7 +200,8 @@ async fn canary(
         return Ok(live);
     }
     let account = analysis.storage_account_name.as_deref().unwrap_or_default();
-    app.storage.archive(account, &id).await
+    let archive = app.storage.archive(account, &id).await?;
+    Ok(archive.into_parts().0)
 }
 
 /// Whether the next canary may run.

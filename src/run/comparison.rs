@@ -72,11 +72,8 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
     let pairs = app
         .storage
         .metric_set_pairs(&comparison.storage_account, list);
-    let pairs = match pairs.await {
-        Ok(mut pairs) => {
-            metrics::tell_looks_back(&mut pairs);
-            Arc::new(pairs)
-        }
+    let (mut pairs, _room) = match pairs.await {
+        Ok(pairs) => pairs.into_parts(),
         // As in Kayenta, the accepted comparison fails, and not the request.
         Err(Error::NotFound(message)) => {
             return Ok([
@@ -86,6 +83,8 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
         }
         Err(error) => return Err(error),
     };
+    metrics::tell_looks_back(&mut pairs);
+    let pairs = Arc::new(pairs);
     let asked = |name: &Option<String>| {
         let mut config = comparison.config.clone();
         if let (Some(name), Some(judge)) = (name, &mut config.judge) {

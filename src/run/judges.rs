@@ -9,7 +9,7 @@ use super::remote_judge;
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult, Fault, Learned, Look,
-    MetricSetPair, Path, Shadow,
+    MetricSetPair, Pair, Path, SentQuery, Shadow,
 };
 use crate::config::{Config, RemoteJudge};
 use crate::error::{Error, Result};
@@ -17,6 +17,9 @@ use crate::judge::{self, DEFAULT_NOISE_SEED, Doubting, Judge, Judgement};
 
 /// As many are judged in less time than another thread takes to begin.
 const POINTS_AT_ONCE: usize = 5_000;
+
+/// Of both sides, with their links: beyond, they are told with the first series of their metric only.
+const LONG_QUERIES: usize = 4 << 10;
 
 /// A judge, wherever it is.
 #[derive(Clone, Copy)]
@@ -129,6 +132,7 @@ pub async fn judge(app: &App, question: Question) -> Result<CanaryJudgeResult> {
             let judgement = question.judgement(doubting);
             let mut judged = remote_judge::judge(app, remote, &judgement).await?;
             judge::hear(&judgement, &mut judged)?;
+            tell_long_queries_once(&mut judged);
             return Ok(judged);
         }
     };
@@ -148,7 +152,36 @@ async fn judge_here(
         let judged = tokio::task::spawn_blocking(judge).await;
         judged.map_err(|error| error.to_string())
     };
-    judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")))?
+    let judged = judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")));
+    let mut judged = judged??;
+    tell_long_queries_once(&mut judged);
+    Ok(judged)
+}
+
+/// A query may have many series, and each has its result.
+fn tell_long_queries_once(judged: &mut CanaryJudgeResult) {
+    let length =
+        |query: &SentQuery| query.text.len() + query.link.as_ref().map_or(0, |it| it.len());
+    let mut told: Option<(String, Pair<SentQuery>)> = None;
+    for result in &mut judged.results {
+        let Some(explanation) = &mut result.explanation else {
+            continue;
+        };
+        let Some(queries) = &explanation.queries else {
+            continue;
+        };
+        if length(&queries.control) + length(&queries.experiment) <= LONG_QUERIES {
+            continue;
+        }
+        let is_told = told
+            .as_ref()
+            .is_some_and(|(name, told)| *name == result.name && told == queries);
+        if is_told {
+            explanation.queries = None;
+        } else {
+            told = Some((result.name.clone(), queries.clone()));
+        }
+    }
 }
 
 /// What the judge that is to stand beside the config's own says of the same; none where none is to, or it is that one.
@@ -224,5 +257,43 @@ impl Question {
             look: self.look,
             learned: self.learned.as_deref(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_long_query_is_told_with_the_first_of_its_series() {
+        let stats = json!({"stats": {"count": 1, "mean": 1, "min": 1, "std": 0, "max": 1}});
+        let points = json!({"total": 1, "nan": 0, "outliers": 0, "judged": 1});
+        let result = |(name, length): (&str, usize)| {
+            let query = json!({"text": "x".repeat(length)});
+            json!({"name": name, "classification": "Pass", "controlMetadata": stats, "experimentMetadata": stats,
+                "explanation": {"rule": "identical", "sentence": "", "queries": {"control": query, "experiment": query},
+                    "points": {"control": points, "experiment": points}}})
+        };
+        let (short, long) = (LONG_QUERIES / 2, LONG_QUERIES);
+        let all = [
+            ("a", short),
+            ("a", short),
+            ("b", long),
+            ("b", long),
+            ("c", long),
+            ("c", long + 1),
+        ];
+        let results = Vec::from(all.map(result));
+        let score = json!({"score": 100, "classification": "Pass", "classificationReason": ""});
+        let judged = json!({"judgeName": "x", "results": results, "score": score});
+        let mut judged: CanaryJudgeResult = serde_json::from_value(judged).unwrap();
+        tell_long_queries_once(&mut judged);
+        let told = judged.results.iter();
+        let told: Vec<bool> = told
+            .map(|result| result.explanation.as_ref().unwrap().queries.is_some())
+            .collect();
+        assert_eq!(told, [true, true, true, false, true, true]);
     }
 }

@@ -5,6 +5,7 @@ use crate::budget::Share;
 use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSetPair};
 use crate::error::{Error, Result};
 use crate::metrics;
+use crate::storage::Large;
 
 /// How often pairs are there while they are judged, in bytes of their document.
 const COPIES: u64 = 3;
@@ -18,7 +19,7 @@ pub async fn kept_pairs(
     app: &App,
     run: &CanaryExecutionStatusResponse,
     share: Option<&Share>,
-) -> Result<Option<Vec<MetricSetPair>>> {
+) -> Result<Option<Large<Vec<MetricSetPair>>>> {
     let list = run.metric_set_pair_list_id.as_deref();
     let Some(list) = list.and_then(|list| Id::parse(list).ok()) else {
         return Ok(None);
@@ -42,7 +43,7 @@ async fn read(
     account: &str,
     list: &Id,
     share: Option<&Share>,
-) -> Result<Vec<MetricSetPair>> {
+) -> Result<Large<Vec<MetricSetPair>>> {
     // An account that is not there any more has none.
     let gone = |error| match error {
         Error::Invalid(message) => Error::NotFound(message),

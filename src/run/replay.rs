@@ -274,7 +274,8 @@ async fn once_more(
         let sentence = "its series are not kept any more".to_owned();
         not_replayed(NotReplayedCause::Gone, sentence)
     };
-    let case = Case::of(run, pairs.ok_or_else(gone)?, change)?;
+    let (pairs, _room) = pairs.ok_or_else(gone)?.into_parts();
+    let case = Case::of(run, pairs, change)?;
     if !change.is_none() && change.config.is_none() {
         let faults = judges::unusable(&app.config, &case.question.config);
         if let Some(fault) = faults.into_iter().next() {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::index::{ArchiveRow, Listing};
+use super::large::{self, Large};
 use super::objects::ObjectEntry;
 use super::{Brief, Storage, does_not_exist, group, not_found, to_bytes};
 use crate::canary::{
@@ -25,7 +26,7 @@ pub struct ObjectSummary {
 }
 
 impl Storage {
-    pub async fn metric_sets(&self, account: &str, id: &Id) -> Result<Vec<MetricSet>> {
+    pub async fn metric_sets(&self, account: &str, id: &Id) -> Result<Large<Vec<MetricSet>>> {
         self.read(account, group::METRIC_SETS, id).await
     }
 
@@ -44,7 +45,11 @@ impl Storage {
         self.list(account, group::METRIC_SETS).await
     }
 
-    pub async fn metric_set_pairs(&self, account: &str, id: &Id) -> Result<Vec<MetricSetPair>> {
+    pub async fn metric_set_pairs(
+        &self,
+        account: &str,
+        id: &Id,
+    ) -> Result<Large<Vec<MetricSetPair>>> {
         self.read(account, group::METRIC_SET_PAIRS, id).await
     }
 
@@ -80,7 +85,11 @@ impl Storage {
         self.list(account, group::METRIC_SET_PAIRS).await
     }
 
-    pub async fn archive(&self, account: &str, id: &Id) -> Result<CanaryExecutionStatusResponse> {
+    pub async fn archive(
+        &self,
+        account: &str,
+        id: &Id,
+    ) -> Result<Large<CanaryExecutionStatusResponse>> {
         self.read(account, group::CANARY_ARCHIVE, id).await
     }
 
@@ -198,13 +207,24 @@ impl Storage {
         }
     }
 
-    async fn read<T: DeserializeOwned>(&self, account: &str, group: &str, id: &Id) -> Result<T> {
-        let (key, body) = self
-            .newest(account, group, id)
-            .await?
-            .ok_or_else(|| not_found(id.as_str()))?;
-        serde_json::from_slice(&body)
-            .map_err(|cause| Error::storage(format!("the document '{key}' cannot be read"), cause))
+    async fn read<T: DeserializeOwned + Send + 'static>(
+        &self,
+        account: &str,
+        group: &str,
+        id: &Id,
+    ) -> Result<Large<T>> {
+        let entries = self.entries(account, group, id).await?;
+        let bytes = entries.iter().map(|entry| entry.bytes).max();
+        let room = self.reading.room(bytes.unwrap_or_default()).await?;
+        let newest = self.read_newest(account, entries).await?;
+        let (entry, body) = newest.ok_or_else(|| not_found(id.as_str()))?;
+        let document = large::parse(body).await.map_err(|cause| {
+            Error::storage(
+                format!("the document '{}' cannot be read", entry.key),
+                cause,
+            )
+        })?;
+        Ok(Large::new(document, room))
     }
 
     /// Key and body of the one object under an id. Two are the traces of a rename that was cut short, or of Kayenta's
@@ -215,12 +235,14 @@ impl Storage {
         group: &str,
         id: &Id,
     ) -> Result<Option<(String, Bytes)>> {
-        let entries = self
-            .objects(account)?
-            .list(&format!("{group}/{id}/"))
-            .await?;
+        let entries = self.entries(account, group, id).await?;
         let newest = self.read_newest(account, entries).await?;
         Ok(newest.map(|(entry, body)| (entry.key, body)))
+    }
+
+    async fn entries(&self, account: &str, group: &str, id: &Id) -> Result<Vec<ObjectEntry>> {
+        let objects = self.objects(account)?;
+        objects.list(&format!("{group}/{id}/")).await
     }
 
     /// The newest of several objects; of those that are equally old, as Amazon counts in seconds, the

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Storage;
 use super::index::{ChartRow, DueNotice};
+use super::large::Large;
 use super::outbox::millis;
 use crate::canary::{Id, MetricSetPair};
 use crate::error::{Error, Result};
@@ -42,12 +43,13 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when there is no such chart, or its pair is gone.
-    pub async fn charted(&self, token: &str) -> Result<(MetricSetPair, String)> {
+    pub async fn charted(&self, token: &str) -> Result<(Large<MetricSetPair>, String)> {
         let unknown = || Error::NotFound("there is no such chart".to_owned());
         let chart = self.index.chart(token).await?.ok_or_else(unknown)?;
         let list = Id::parse(&chart.list_id)?;
         let pairs = self.metric_set_pairs(&chart.storage_account, &list).await?;
-        let pair = pairs.into_iter().find(|pair| pair.id == chart.pair_id);
-        Ok((pair.ok_or_else(unknown)?, chart.label))
+        let is_charted = |pair: &MetricSetPair| pair.id == chart.pair_id;
+        let pair = pairs.try_map(|pairs| pairs.into_iter().find(is_charted).ok_or_else(unknown));
+        Ok((pair?, chart.label))
     }
 }

@@ -17,6 +17,7 @@ use crate::escape;
 use crate::report::series::{self, Series};
 use crate::report::view::{self, MetricView, RunView};
 use crate::run::kept_pairs;
+use crate::storage::Large;
 
 /// Where a run is shown: some things are possible in one place only.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,8 +120,9 @@ pub async fn metric_data(
 ) -> Result<Response> {
     let (index, kind) = Download::parse(&file)?;
     let canary: CanaryExecutionStatusResponse = find::execution(&app, &id, "run").await?;
-    let pairs = kept_pairs(&app, &canary, None).await?.unwrap_or_default();
-    let pair = pair_at(&canary, &pairs, index).ok_or_else(|| {
+    let pairs = kept_pairs(&app, &canary, None).await?;
+    let all = pairs.as_deref().map_or(&[][..], Vec::as_slice);
+    let pair = pair_at(&canary, all, index).ok_or_else(|| {
         Error::NotFound(format!("the run '{id}' has no series of a metric {index}"))
     })?;
     let (body, media) = match kind {
@@ -188,7 +190,7 @@ impl Download {
     }
 }
 
-async fn view_of(app: &App, id: &str) -> Result<(RunView, Option<Vec<MetricSetPair>>)> {
+async fn view_of(app: &App, id: &str) -> Result<(RunView, Option<Large<Vec<MetricSetPair>>>)> {
     let canary: CanaryExecutionStatusResponse = find::execution(app, id, "run").await?;
     // A store that is away takes the series from the page, and not the verdict.
     let pairs = kept_pairs(app, &canary, None)
@@ -197,7 +199,10 @@ async fn view_of(app: &App, id: &str) -> Result<(RunView, Option<Vec<MetricSetPa
             tracing::warn!(execution.id = id, %error, "a run is shown without its series");
             None
         });
-    let made = tokio::task::spawn_blocking(move || (view::run(&canary, pairs.as_deref()), pairs));
+    let made = tokio::task::spawn_blocking(move || {
+        let all = pairs.as_deref().map(Vec::as_slice);
+        (view::run(&canary, all), pairs)
+    });
     made.await
         .map_err(|cause| Error::Internal(format!("a run cannot be shown: {cause}")))
 }
