@@ -1,5 +1,5 @@
-//! A canary of ten metrics from each kind of source but Prometheus, beside the same requests by curl. The
-//! services are stand-ins: one that answers at once shows what serin adds, one that takes as long as a
+//! A canary of ten metrics from each kind of source but Prometheus, beside its requests without serin. The
+//! services are stand-ins: one that answers at once shows what serin adds, those that take as long as a
 //! service on the internet what a user waits for.
 //!
 //! `cargo bench --bench sources`
@@ -9,18 +9,19 @@
 mod shared;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use shared::curl::Curl;
 use shared::process::Replica;
 use shared::wire::Wire;
-use shared::{QUERIES_AT_ONCE, median, millis};
+use shared::{Floor, QUERIES_AT_ONCE, median, millis};
 
 const METRICS: usize = 10;
 const ROUNDS: u32 = 15;
@@ -103,11 +104,13 @@ const KINDS: [Kind; 3] = [
 
 #[tokio::main]
 async fn main() {
-    println!("| ten metrics from | which answers after | curl | POST to complete | of the floor |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| ten metrics from | which answers after | curl | serin's client, bare | POST to complete | of the floor |"
+    );
+    println!("|---|---|---|---|---|---|");
     for kind in &KINDS {
-        for delay in [Duration::ZERO, Duration::from_millis(100)] {
-            measure(kind, delay).await;
+        for millis in [0, 20, 100] {
+            measure(kind, Duration::from_millis(millis)).await;
         }
     }
 }
@@ -119,29 +122,61 @@ async fn measure(kind: &Kind, delay: Duration) {
     let mut variables = (kind.accounts)(&service.url);
     variables.push(("SERIN__STORAGE__DIRECTORY", directory));
     let replica = Replica::start("http://127.0.0.1:9", &variables).await;
-    let (wire, curl) = (Wire::to(&replica.url), (kind.curl)());
+    let (wire, curl, http) = (Wire::to(&replica.url), (kind.curl)(), shared::client());
     let (mut floors, mut whole) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let asked_before = service.asked().len();
         let judged = wire.judge(&canary(kind, round).to_string()).await;
         let urls = service.asked().split_off(asked_before);
         assert_eq!(urls.len(), 2 * METRICS, "{}", kind.name);
-        let floor = curl.fetch(&urls, QUERIES_AT_ONCE);
+        let floor = Floor {
+            // Sends them over and over, so that no request waits for the last ones of a canary: that is no
+            // floor where the wait is what counts.
+            curl: if delay.is_zero() {
+                curl.fetch(&urls, QUERIES_AT_ONCE)
+            } else {
+                f64::NAN
+            },
+            own_client: bare(&http, &urls, &curl).await,
+        };
         // The first round warms connections and caches.
         if round > 0 {
             floors.push(floor);
             whole.push(judged);
         }
     }
-    let (floor, whole) = (median(floors), median(whole));
+    let (floor, whole) = (Floor::median(&floors), median(whole));
+    let curl = if delay.is_zero() {
+        millis(floor.curl)
+    } else {
+        "–".to_owned()
+    };
     println!(
-        "| {} | {} ms | {} | {} | {:.2} × |",
+        "| {} | {} ms | {curl} | {} | {} | {:.2} × |",
         kind.name,
         delay.as_millis(),
-        millis(floor),
+        millis(floor.own_client),
         millis(whole),
-        whole / floor
+        whole / floor.seconds()
     );
+}
+
+/// Seconds for the requests of one canary, as many at once as serin sends.
+async fn bare(http: &reqwest::Client, urls: &[String], curl: &Curl) -> f64 {
+    let start = Instant::now();
+    stream::iter(urls)
+        .map(|url| async move {
+            let request = match curl.body() {
+                Some(body) => http.post(url).body(body),
+                None => http.get(url),
+            };
+            let answer = request.send().await.expect("an answer");
+            assert!(!answer.bytes().await.expect("a body").is_empty());
+        })
+        .buffer_unordered(QUERIES_AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+    start.elapsed().as_secs_f64()
 }
 
 fn canary(kind: &Kind, round: u32) -> Value {

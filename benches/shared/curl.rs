@@ -31,6 +31,10 @@ impl Curl {
         }
     }
 
+    pub const fn body(&self) -> Option<&'static str> {
+        self.body
+    }
+
     /// Seconds for the queries, `at_once` at a time: what they add to the same process when it
     /// sends them once more, so that neither its start nor its connections count.
     pub fn fetch(&self, urls: &[String], at_once: usize) -> f64 {
