@@ -7,11 +7,16 @@ mod counts;
 mod datadog;
 mod doubt;
 mod flight;
+mod graphite;
 pub mod grid;
 pub mod http;
+mod influxdb;
+mod keyed;
 pub mod library;
 mod member;
 pub mod mix;
+mod newrelic;
+mod number;
 mod prometheus;
 pub mod promql;
 mod quoted;
@@ -93,6 +98,11 @@ pub trait Language: Send + Sync {
         Ok(template.map(|text| ("", text)).into_iter().collect())
     }
 
+    /// Variables of its templates that it gives a value itself.
+    fn fills_in(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Those of serin's library that its queries can name.
     fn templates(&self) -> Vec<library::Template> {
         Vec::new()
@@ -137,11 +147,14 @@ impl Descriptor {
 }
 
 /// Every language that there is a kind of source for.
-pub const LANGUAGES: [&dyn Language; 4] = [
+pub const LANGUAGES: [&dyn Language; 7] = [
     &promql::PromQl,
     &datadog::DatadogQuery,
     &signalfx::SignalFlow,
     &stackdriver::StackdriverFilter,
+    &newrelic::Nrql,
+    &graphite::GraphiteTarget,
+    &influxdb::InfluxQl,
 ];
 
 /// That of queries of a type.
@@ -166,8 +179,9 @@ pub trait MetricSource: Send + Sync {
         share: &Arc<Share>,
     ) -> Result<Vec<MetricSet>>;
 
-    /// All metrics, as they were a moment ago.
-    async fn metric_names(&self) -> Result<Arc<Vec<Descriptor>>>;
+    /// The metrics whose names hold that text, whatever its case, as they were a moment ago; where the
+    /// service finds them itself, what it finds.
+    async fn metric_names(&self, filter: &str) -> Result<Vec<Descriptor>>;
 
     async fn health(&self) -> Result<()>;
 }
@@ -194,6 +208,18 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
             Some(Source::Stackdriver(stackdriver)) => {
                 let tokens = tokens(&account.name, &stackdriver.google, &stackdriver.url)?;
                 let source = stackdriver::open(&account.name, stackdriver, tokens, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::NewRelic(newrelic)) => {
+                let source = newrelic::open(&account.name, newrelic, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::Graphite(graphite)) => {
+                let source = graphite::open(&account.name, graphite, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::InfluxDb(influxdb)) => {
+                let source = influxdb::open(&account.name, influxdb, config)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             None => {}

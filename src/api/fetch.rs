@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -43,19 +44,22 @@ const PARAMS: [&str; 2] = ["project", "resourceType"];
 pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Response> {
     query.required("step")?;
     query.required("metricName")?;
-    tried(&app, &query, of_kind("prometheus")?, Params::default()).await
+    let language = of_kind("prometheus")?;
+    let metric = metric(&query, language)?;
+    tried(&app, &query, language, metric, Params::default()).await
 }
 
 /// Try a query of any metric service
 ///
 /// Members of its queries are parameters, as `metricName`; those that are no texts, as `queryPairs`, are
-/// JSON. A body may hold parameters of the scope.
+/// JSON. A body may hold parameters of the scope, or a metric of a canary config as `canaryMetricConfig` and
+/// them as `extendedScopeParams`; the metric is then asked as it stands there.
 /// Fetches as an execution would and stores the metric sets; with `dryRun=true` answers the text
 /// of the query instead, or why it would be refused.
 #[utoipa::path(post, path = "/fetch/{service}/query", tag = "accounts",
     params(
         ("service" = String, Path, description = "the type of the query, as `datadog`"),
-        ("metricSetName" = String, Query),
+        ("metricSetName" = Option<String>, Query, description = "needed, unless the body has the metric"),
         ("customFilter" = Option<String>, Query, description = "an inline template"),
         ("scope" = Option<String>, Query), ("location" = Option<String>, Query),
         ("step" = Option<i64>, Query, description = "seconds"),
@@ -64,7 +68,7 @@ pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Re
         ("dryRun" = Option<bool>, Query),
         ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
     ),
-    request_body(content = Option<std::collections::BTreeMap<String, String>>, description = "parameters of the scope"),
+    request_body(content = Option<std::collections::BTreeMap<String, Value>>, description = "parameters of the scope, or `canaryMetricConfig` and `extendedScopeParams`"),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn query_service(
     State(app): State<App>,
@@ -73,15 +77,46 @@ pub async fn query_service(
     body: Bytes,
 ) -> Result<Response> {
     let language = of_kind(&service)?;
-    let params = if body.trim_ascii().is_empty() {
-        Params::default()
-    } else {
-        request::parse(&body)?
+    let Body {
+        canary_metric_config,
+        extended_scope_params,
+    } = Body::of(&body)?;
+    let metric = match canary_metric_config {
+        Some(metric) => metric,
+        None => metric(&query, language)?,
     };
-    tried(&app, &query, language, params).await
+    tried(&app, &query, language, metric, extended_scope_params).await
 }
 
 type Params = indexmap::IndexMap<String, String>;
+
+/// Parameters of a scope, or a metric as it stands in a canary config, with them beside it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    canary_metric_config: Option<CanaryMetricConfig>,
+    #[serde(default)]
+    extended_scope_params: Params,
+}
+
+impl Body {
+    fn of(body: &Bytes) -> Result<Self> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let members: Map<String, Value> = request::parse(body)?;
+        let has_metric = members
+            .get("canaryMetricConfig")
+            .is_some_and(Value::is_object);
+        if has_metric {
+            return request::parse(body);
+        }
+        Ok(Self {
+            extended_scope_params: request::parse(body)?,
+            ..Self::default()
+        })
+    }
+}
 
 fn of_kind(kind: &str) -> Result<&'static dyn Language> {
     language(kind).ok_or_else(|| {
@@ -96,10 +131,10 @@ async fn tried(
     app: &App,
     query: &Query,
     language: &dyn Language,
+    metric: CanaryMetricConfig,
     params: Params,
 ) -> Result<Response> {
     let kind = language.kind();
-    let metric = metric(query, language)?;
     let source = app.metric_source_of(query.text("metricsAccountName"), kind)?;
     let store = app.store(query.text("storageAccountName"), ObjectStore)?;
     let scope = scope(app, query, kind, params)?;

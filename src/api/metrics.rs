@@ -54,19 +54,10 @@ pub async fn list_metrics_service_metadata(
     query: Query,
 ) -> Result<Json<Vec<Descriptor>>> {
     let source = app.metric_source(query.text("metricsAccountName"))?;
-    let filter = query.text("filter").unwrap_or("").to_lowercase();
-    let names = match source.metric_names().await {
-        Ok(names) => names,
-        Err(error) => {
-            tracing::warn!(%error, "cannot list metric names");
-            return Ok(Json(Vec::new()));
-        }
-    };
-    Ok(Json(
-        names
-            .iter()
-            .filter(|metric| metric.name.to_lowercase().contains(&filter))
-            .cloned()
-            .collect(),
-    ))
+    let filter = query.text("filter").unwrap_or("");
+    let names = source.metric_names(filter).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot list metric names");
+        Vec::new()
+    });
+    Ok(Json(names))
 }

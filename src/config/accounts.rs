@@ -5,8 +5,11 @@
 pub mod datadog;
 pub mod file;
 pub mod google;
+pub mod graphite;
 pub mod http;
+pub mod influxdb;
 pub mod memory;
+pub mod newrelic;
 pub mod prometheus;
 pub mod s3;
 pub mod signalfx;
@@ -25,6 +28,9 @@ use super::{Error, Result, Storage};
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
 use google::{GcsAccount, Stackdriver, StackdriverAccount};
+use graphite::{Graphite, GraphiteAccount};
+use influxdb::{InfluxDb, InfluxDbAccount};
+use newrelic::{NewRelic, NewRelicAccount};
 use prometheus::{Prometheus, PrometheusAccount};
 use s3::S3Account;
 use signalfx::{SignalFx, SignalFxAccount};
@@ -38,10 +44,13 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 10] = [
     prometheus::KIND,
     datadog::KIND,
     signalfx::KIND,
+    newrelic::KIND,
+    graphite::KIND,
+    influxdb::KIND,
     s3::KIND,
     google::KIND,
     memory::KIND,
@@ -55,6 +64,9 @@ pub enum Source {
     Datadog(DatadogAccount),
     SignalFx(SignalFxAccount),
     Stackdriver(StackdriverAccount),
+    NewRelic(NewRelicAccount),
+    Graphite(GraphiteAccount),
+    InfluxDb(InfluxDbAccount),
 }
 
 /// Where documents may lie.
@@ -73,6 +85,9 @@ pub struct Sources {
     pub datadog: Datadog,
     pub signalfx: SignalFx,
     pub stackdriver: Stackdriver,
+    pub newrelic: NewRelic,
+    pub graphite: Graphite,
+    pub influxdb: InfluxDb,
 }
 
 /// What `/fetch/<kind>/query` assumes for parameters that are not given.
@@ -193,6 +208,9 @@ impl Source {
             Self::Datadog(_) => "datadog",
             Self::SignalFx(_) => "signalfx",
             Self::Stackdriver(_) => "stackdriver",
+            Self::NewRelic(_) => "newrelic",
+            Self::Graphite(_) => "graphite",
+            Self::InfluxDb(_) => "influxdb",
         }
     }
 }
@@ -219,6 +237,9 @@ impl Sources {
             "prometheus" => self.prometheus.test_controller_defaults.clone(),
             "datadog" => self.datadog.test_controller_defaults.clone(),
             "stackdriver" => self.stackdriver.test_controller_defaults.clone(),
+            "newrelic" => self.newrelic.test_controller_defaults.clone(),
+            "graphite" => self.graphite.test_controller_defaults.clone(),
+            "influxdb" => self.influxdb.test_controller_defaults.clone(),
             _ => TestControllerDefaults::default(),
         }
     }
@@ -227,7 +248,7 @@ impl Sources {
     pub const fn are_vital(&self, source: &Source) -> bool {
         match source {
             Source::Prometheus(_) => self.prometheus.health_enabled,
-            Source::Datadog(_) | Source::SignalFx(_) | Source::Stackdriver(_) => false,
+            _ => false,
         }
     }
 }

@@ -85,9 +85,6 @@ const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
     "azure",
     "blobs",
-    "newrelic",
-    "influxdb",
-    "graphite",
     "wavefront",
     "atlas",
     "configbin",

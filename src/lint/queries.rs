@@ -54,7 +54,13 @@ impl Asked<'_> {
         };
         for (member, text) in &written {
             let (path, draft) = (self.place(member), &self.draft);
-            found.extend(variables::check(&path, text, draft.metric, draft.scopes));
+            found.extend(variables::check(
+                &path,
+                text,
+                draft.language.fills_in(),
+                draft.metric,
+                draft.scopes,
+            ));
         }
         found.extend(self.told(self.draft.language.doubts(&self.draft)));
         // What is refused has no sides, nor has what only some requests can ask for.

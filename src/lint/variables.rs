@@ -8,15 +8,16 @@ use super::{Code, Found};
 use crate::canary::{CanaryMetricConfig, CanaryScope, Pair, Path};
 use crate::metrics::{IMPLICIT, Piece, Variable, is_of_word, pieces, variables};
 
-/// Of a template that stands at `path`.
+/// Of a template that stands at `path`; `own` are the variables that its language fills in itself.
 pub fn check(
     path: &Path,
     template: &str,
+    own: &[&str],
     metric: &CanaryMetricConfig,
     scopes: Option<&Pair<CanaryScope>>,
 ) -> Vec<Found> {
     let mut found = Vec::from_iter(foreign(path, template));
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<&str> = own.iter().copied().collect();
     for variable in variables(template).filter(|variable| seen.insert(variable.name)) {
         found.extend(match scopes {
             None => unknown(path, variable),

@@ -41,6 +41,11 @@ pub trait Service: Send + Sync + 'static {
 
     async fn metric_names(&self) -> Result<Vec<Descriptor>, FetchError>;
 
+    /// What it finds by a text itself; none where it lists all.
+    async fn found_names(&self, _filter: &str) -> Result<Option<Vec<Descriptor>>, FetchError> {
+        Ok(None)
+    }
+
     async fn health(&self) -> Result<(), FetchError>;
 }
 
@@ -156,13 +161,21 @@ impl<S: Service> MetricSource for Asking<S> {
         }
     }
 
-    async fn metric_names(&self) -> Result<Arc<Vec<Descriptor>>> {
+    async fn metric_names(&self, filter: &str) -> Result<Vec<Descriptor>> {
+        let found = self.service.found_names(filter).await;
+        if let Some(found) = found.map_err(|error| Error::Fetch(Box::new(error)))? {
+            return Ok(found);
+        }
         let names = self.names.try_get_with((), async {
             let names = self.service.metric_names().await?;
             Ok::<_, FetchError>(Arc::new(names))
         });
         let names = names.await;
-        names.map_err(|error| Error::Fetch(Box::new(FetchError::clone(&error))))
+        let names = names.map_err(|error| Error::Fetch(Box::new(FetchError::clone(&error))))?;
+        let filter = filter.to_lowercase();
+        let found = names.iter();
+        let found = found.filter(|metric| metric.name.to_lowercase().contains(&filter));
+        Ok(found.cloned().collect())
     }
 
     async fn health(&self) -> Result<()> {

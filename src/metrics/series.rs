@@ -208,6 +208,13 @@ pub fn too_many_series(limits: &Limits) -> String {
     )
 }
 
+pub fn too_many_tags(limits: &Limits) -> String {
+    format!(
+        "the answer holds a series with more than {} tags (limits.labels)",
+        limits.labels
+    )
+}
+
 pub fn too_many_samples(limits: &Limits) -> String {
     format!(
         "the answers to the query hold more than {} samples (limits.samples): a larger step, a shorter \
@@ -246,7 +253,7 @@ impl Sample {
         clippy::cast_possible_truncation,
         reason = "sources have milliseconds; finer digits are cut, as Kayenta does"
     )]
-    fn millis(self) -> i64 {
+    pub fn millis(self) -> i64 {
         (self.seconds * 1000.0) as i64
     }
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use super::asking::{Asking, Service};
 use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered, Wanted};
+use super::keyed::Keys;
 use super::range::Range;
 use super::series::Answered;
 use super::{Descriptor, Language, MetricRequest};
@@ -19,7 +20,7 @@ use crate::config::{Config, Limits, SignalFxAccount};
 use crate::error::{FetchError, Result};
 
 pub use program::SignalFlow;
-use program::{Asked, KIND, Keys};
+use program::{Asked, KIND, keys_of};
 
 /// Kept as long as the list of names, of which there is none here.
 const NAMES_KEPT: std::time::Duration = std::time::Duration::from_mins(1);
@@ -58,7 +59,7 @@ pub fn open(name: &str, account: &SignalFxAccount, config: &Config) -> Result<As
         )?,
         limits: config.limits,
         account: name.to_owned(),
-        keys: Keys::of(account),
+        keys: keys_of(account),
         app_url: account.app_url.clone(),
     };
     let at_once = account.http.max_concurrent_queries;

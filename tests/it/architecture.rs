@@ -91,18 +91,20 @@ const KEPT: [(&str, &[&str]); 6] = [
 ];
 
 /// Kinds of accounts, and the only places that tell one from another: all others ask the account.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "Source::Prometheus",
     "Source::Datadog",
     "Source::SignalFx",
     "Source::Stackdriver",
+    "Source::NewRelic",
     "Store::S3",
     "Store::Gcs",
     "Store::File",
     "Store::Memory",
 ];
-const WHO_KNOWS_KINDS: [&str; 7] = [
+const WHO_KNOWS_KINDS: [&str; 8] = [
     "src/metrics/signalfx/",
+    "src/metrics/newrelic/",
     "src/metrics/stackdriver/",
     "src/config/accounts.rs",
     "src/config/accounts/",
@@ -127,7 +129,15 @@ fn a_kind_of_account_is_known_to_its_own_file_and_to_who_opens_it() {
 
 /// Words of sources, and where they may stand: in their rooms, where people name a source, and among
 /// Kayenta's names.
-const WORDS: [&str; 5] = ["rometheus", "PromQL", "atadog", "ignalfx", "tackdriver"];
+const WORDS: [&str; 7] = [
+    "rometheus",
+    "PromQL",
+    "atadog",
+    "ignalfx",
+    "tackdriver",
+    "ewRelic",
+    "ew Relic",
+];
 const WHO_SAYS_WORDS: [&str; 10] = [
     "src/metrics.rs",
     "src/metrics/",

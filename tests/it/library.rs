@@ -110,7 +110,13 @@ fn the_command_lists_them_and_prints_one() {
         .partition(|line| line.starts_with("# "));
     assert_eq!(
         kinds,
-        ["# prometheus", "# datadog", "# signalfx", "# stackdriver"]
+        [
+            "# prometheus",
+            "# datadog",
+            "# signalfx",
+            "# stackdriver",
+            "# newrelic"
+        ]
     );
     assert_eq!(listed.len(), library::all().len());
     for name in ["serin:istio/latency", "istio/latency"] {

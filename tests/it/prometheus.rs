@@ -191,7 +191,7 @@ async fn prometheus_refuses_in_its_own_words() {
 async fn names_and_health_are_there() {
     let Some(source) = real() else { return };
     source.health().await.unwrap();
-    let names = source.metric_names().await.unwrap();
+    let names = source.metric_names("").await.unwrap();
     assert!(names.iter().any(|metric| metric.name == "cpu_usage"));
 }
 

@@ -384,7 +384,7 @@ async fn nothing_is_told_of_what_was_sent_with_a_request() {
             let error = Asking::up().fails(&source).await;
             assert!(error.message.contains('…'), "{}", error.message);
             assert!(!error.message.contains("s3c"), "{}", error.message);
-            let error = source.metric_names().await.unwrap_err().to_string();
+            let error = source.metric_names("").await.unwrap_err().to_string();
             assert!(!error.contains("s3c"), "{error}");
         }
         let warning = format!("{}{secret}", "x".repeat(1_020));
@@ -414,9 +414,9 @@ async fn metric_names_are_kept_for_a_while_and_one_account_does_not_hide_another
         ("mine", account(&prometheus.url)),
     ]);
     let sources = open(&config).unwrap();
-    assert!(sources["broken"].metric_names().await.is_err());
+    assert!(sources["broken"].metric_names("").await.is_err());
     for _ in 0..3 {
-        let names = sources["mine"].metric_names().await.unwrap();
+        let names = sources["mine"].metric_names("").await.unwrap();
         let names: Vec<&str> = names.iter().map(|metric| metric.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
     }
@@ -464,9 +464,9 @@ async fn what_cannot_be_asked_is_refused_before_it_is_sent() {
         ),
         (json!({"name": "m"}), json!({}), "metric 'm' has no query"),
         (
-            json!({"name": "m", "query": {"type": "newrelic"}}),
+            json!({"name": "m", "query": {"type": "dynatrace"}}),
             json!({"start": start, "end": end}),
-            "Unable to resolve canary scope factory for 'newrelic': metric 'm' cannot be fetched, as serin reads <kinds> only.",
+            "Unable to resolve canary scope factory for 'dynatrace': metric 'm' cannot be fetched, as serin reads <kinds> only.",
         ),
     ];
     for (metric, scope, expected) in cases {
@@ -479,7 +479,7 @@ async fn what_cannot_be_asked_is_refused_before_it_is_sent() {
         }
     }
     assert!(prometheus.asked().is_empty());
-    assert!(serin::metrics::supports("prometheus") && !serin::metrics::supports("newrelic"));
+    assert!(serin::metrics::supports("prometheus") && !serin::metrics::supports("dynatrace"));
 }
 
 #[test]

@@ -72,6 +72,38 @@ fn stackdriver(values: &[f64]) -> Value {
     )
 }
 
+fn nerdgraph(values: &[f64]) -> Value {
+    let rows = values.iter().zip(0_i64..);
+    let rows: Vec<Value> = rows
+        .map(|(value, at)| {
+            let begin = START + 60 * at;
+            json!({"beginTimeSeconds": begin, "endTimeSeconds": begin + 60, "average.duration": value})
+        })
+        .collect();
+    let answer = json!({"data": {"actor": {"account": {"nrql": {"results": rows}}}}});
+    reply("application/json", &answer.to_string())
+}
+
+fn graphite(values: &[f64]) -> Value {
+    let points = values.iter().zip(0_i64..);
+    let points: Vec<Value> = points
+        .map(|(value, at)| json!([value, START + 60 * at]))
+        .collect();
+    let answer =
+        json!([{"target": "stats.v1", "tags": {"name": "stats.v1"}, "datapoints": points}]);
+    reply("application/json", &answer.to_string())
+}
+
+fn influxdb(values: &[f64]) -> Value {
+    let rows = values.iter().zip(0_i64..);
+    let rows: Vec<Value> = rows
+        .map(|(value, at)| json!([iso_from_millis((START + 60 * at) * 1000), value]))
+        .collect();
+    let series = json!([{"name": "m", "columns": ["time", "mean"], "values": rows}]);
+    let answer = json!({"results": [{"statement_id": 0, "series": series}]});
+    reply("application/json", &answer.to_string())
+}
+
 /// An account of each kind, named as it, whose service is one stand-in.
 const ONE_OF_EACH: &str = "\
     datadog: {enabled: true, queryDeadline: <deadline>, accounts: [{name: datadog, apiKey: dd-api-key, \
@@ -80,10 +112,16 @@ const ONE_OF_EACH: &str = "\
       defaultScopeKey: version, endpoint: {baseUrl: '<url>'}}]}
   stackdriver: {enabled: true, queryDeadline: <deadline>}
   google: {enabled: true, accounts: [{name: stackdriver, project: p, \
-      supportedTypes: [METRICS_STORE], endpoint: {baseUrl: '<url>'}}]}";
+      supportedTypes: [METRICS_STORE], endpoint: {baseUrl: '<url>'}}]}
+  newrelic: {enabled: true, queryDeadline: <deadline>, accounts: [{name: newrelic, userKey: u, \
+      applicationKey: 1, defaultScopeKey: version, endpoint: {baseUrl: '<url>'}}]}
+  graphite: {enabled: true, queryDeadline: <deadline>, accounts: [{name: graphite, \
+      endpoint: {baseUrl: '<url>'}}]}
+  influxdb: {enabled: true, queryDeadline: <deadline>, accounts: [{name: influxdb, token: t, \
+      endpoint: {baseUrl: '<url>'}}]}";
 
 /// A query of each kind, and what its service answers.
-fn kinds() -> [(Value, Value); 3] {
+fn kinds() -> [(Value, Value); 6] {
     let values = values("v1");
     [
         (
@@ -98,12 +136,30 @@ fn kinds() -> [(Value, Value); 3] {
             json!({"type": "stackdriver", "metricType": "m", "resourceType": "global"}),
             stackdriver(&values),
         ),
+        (
+            json!({"type": "newrelic", "select": "average(duration) FROM Transaction"}),
+            nerdgraph(&values),
+        ),
+        (
+            json!({"type": "graphite", "metricName": "stats.$scope"}),
+            graphite(&values),
+        ),
+        (
+            json!({"type": "influxdb", "customInlineTemplate": "SELECT mean(m) FROM m WHERE ${timeFilter} AND ${scope}"}),
+            influxdb(&values),
+        ),
     ]
 }
 
 /// For an hour of one version.
 fn asking(query: &Value) -> Asking {
-    let scope = json!({"scope": "v1", "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
+    // InfluxDB is asked for a tag and its value.
+    let scope = if query["type"] == "influxdb" {
+        "version:v1"
+    } else {
+        "v1"
+    };
+    let scope = json!({"scope": scope, "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
     Asking::of(&json!({}), &json!({"name": "m", "query": query}), &scope)
 }
 

@@ -150,7 +150,7 @@ async fn a_config_is_explained_and_nothing_in_it_is_markup() {
     hostile["metrics"][0]["name"] = json!(HOSTILE);
     hostile["metrics"][0]["groups"] = json!([HOSTILE]);
     hostile["metrics"][0]["scopeName"] = json!(HOSTILE);
-    hostile["metrics"][0]["query"] = json!({"type": "newrelic", "metricName": HOSTILE});
+    hostile["metrics"][0]["query"] = json!({"type": "dynatrace", "metricName": HOSTILE});
     let id = store(&serin, &hostile).await;
     for page in ["", "/edit", "/copy", "/delete", "/try"] {
         let (status, text) = browser.page(&format!("/ui/configs/{id}{page}")).await;

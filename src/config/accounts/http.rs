@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexMap;
+use secrecy::SecretString;
+
 use crate::config::section::Section;
 use crate::config::{Result, scalar};
 
@@ -28,6 +31,39 @@ impl Http {
             compression: section.flag_or("compression", false)?,
         })
     }
+}
+
+/// Who asks, where a service has no way of its own to be told.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub username: Option<String>,
+    pub password: Option<SecretString>,
+    /// Wins over user and password.
+    pub bearer_token: Option<SecretString>,
+    /// Sent with every request, e.g. a tenant id.
+    pub headers: IndexMap<String, SecretString>,
+}
+
+impl Login {
+    pub fn read(section: &mut Section<'_>) -> Result<Self> {
+        Ok(Self {
+            username: section.text("username")?,
+            password: section.secret("password")?,
+            bearer_token: section.secret("bearerToken")?,
+            headers: section.secrets_by_name("headers")?,
+        })
+    }
+}
+
+/// `endpoint.baseUrl` of a service that has no usual one; without a trailing slash.
+pub fn base_url_of(section: &mut Section<'_>) -> Result<String> {
+    section.section("endpoint", |section| {
+        let address = section.parsed("baseUrl", scalar::without_credentials)?;
+        section
+            .effective
+            .insert("baseUrl".to_owned(), address.clone().into());
+        Ok(address)
+    })
 }
 
 /// `endpoint.baseUrl`, or what is usual where it is not given; without a trailing slash.

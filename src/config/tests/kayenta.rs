@@ -14,6 +14,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
     let variables = environment(&[
         ("PROMETHEUS_PASSWORD", "pa${ss"),
         ("DATADOG_API_KEY", "key"),
+        ("NEWRELIC_API_KEY", "key"),
         ("DATADOG_APPLICATION_KEY", "application"),
     ]);
     let loaded = load_from(&options, &variables).unwrap();
@@ -24,6 +25,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
             "production",
             "staging",
             "my-datadog",
+            "my-newrelic",
             "in-memory",
             "minio",
             "amazon"
@@ -46,7 +48,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
     );
     assert!(staging.bearer_token.is_none() && staging.username_password_file.is_none());
 
-    let minio = s3(&config.accounts[4]);
+    let minio = s3(&config.accounts[5]);
     assert_eq!(
         minio.endpoint.as_deref(),
         Some("https://minio.storage:9000")
@@ -54,13 +56,13 @@ fn a_kayenta_yml_is_read_as_it_is() {
     let credentials = minio.credentials.as_ref().unwrap();
     assert_eq!(credentials.access_key.expose_secret(), "minio");
     assert_eq!(credentials.secret_key.expose_secret(), "minio-secret");
-    let amazon = s3(&config.accounts[5]);
+    let amazon = s3(&config.accounts[6]);
     assert_eq!(amazon.root_folder, "canary/kayenta");
     assert_eq!(amazon.profile_name.as_deref(), Some("canary"));
     assert!(amazon.credentials.is_none() && amazon.endpoint.is_none());
     assert_eq!(amazon.timeout, Duration::from_secs(45));
     assert_eq!(
-        config.accounts[5].supported_types,
+        config.accounts[6].supported_types,
         [AccountType::ObjectStore]
     );
 
@@ -77,7 +79,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
         [
             "kayenta.aws.accounts[1].proxyHost is not served by serin and is ignored",
             "kayenta.aws.accounts[2].bucket is not given: the account 'no-bucket' is left out",
-            "kayenta.newrelic is not served by serin and is ignored; its accounts are not available: my-newrelic",
+            "kayenta.wavefront is not served by serin and is ignored; its accounts are not available: my-wavefront",
             "services is not served by serin and is ignored",
             "redis is not served by serin and is ignored",
             "keiko is not served by serin and is ignored",

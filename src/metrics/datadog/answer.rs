@@ -7,8 +7,9 @@ use crate::config::Limits;
 use crate::metrics::bounded::{at_most, if_any};
 use crate::metrics::grid::{Grid, Places};
 use crate::metrics::http::Wrong;
+use crate::metrics::number::Number;
 use crate::metrics::range::Range;
-use crate::metrics::series::{Answered, Labels, Series, Window, too_many_series};
+use crate::metrics::series::{Answered, Labels, Series, Window, too_many_series, too_many_tags};
 
 /// Read before the limits of the configuration are asked.
 const MOST_SERIES: usize = 20_000;
@@ -38,28 +39,6 @@ struct QueriedSeries {
     tag_set: Vec<String>,
     #[serde(default, deserialize_with = "if_any::<MOST_POINTS, _, _>")]
     pointlist: Option<Vec<(Number, Option<Number>)>>,
-}
-
-/// Also as a text, as `"NaN"`.
-#[derive(Clone, Copy)]
-struct Number(f64);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Number(f64),
-            Text(String),
-        }
-        match Written::deserialize(deserializer)? {
-            Written::Number(number) => Ok(Self(number)),
-            Written::Text(text) => text
-                .parse()
-                .map(Self)
-                .map_err(|_| serde::de::Error::custom(format!("'{text}' is not a number"))),
-        }
-    }
 }
 
 /// One series each; one of nothing where there are none.
@@ -238,10 +217,7 @@ fn nothing(range: &Range) -> Series {
 /// `"host:a"` is the label `host` with the value `a`.
 fn labels(tags: &[String], limits: &Limits) -> Result<Labels, String> {
     if limits.labels < tags.len() {
-        return Err(format!(
-            "the answer holds a series with more than {} tags (limits.labels)",
-            limits.labels
-        ));
+        return Err(too_many_tags(limits));
     }
     let tags = tags.iter().map(|tag| match tag.split_once(':') {
         Some((name, value)) => (name.to_owned(), value.to_owned()),

@@ -9,7 +9,7 @@ use reqwest::{Certificate, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::config::text;
+use crate::config::{Login, text};
 use crate::error::{Error, Result};
 use crate::google::{Failed, Tokens};
 use crate::http;
@@ -158,6 +158,20 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// A token wins over user and password.
+    pub fn of(login: &Login) -> Self {
+        if let Some(token) = &login.bearer_token {
+            return Self::Bearer(token.clone());
+        }
+        if login.username.is_none() && login.password.is_none() {
+            return Self::None;
+        }
+        Self::Basic {
+            username: login.username.clone().unwrap_or_default(),
+            password: login.password.clone().unwrap_or_default(),
+        }
+    }
+
     pub async fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, Failed> {
         Ok(match self {
             Self::None => request,

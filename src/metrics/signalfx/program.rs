@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::{Config, SignalFxAccount, Source};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::metrics::keyed::{self, Keyed, Keys};
 use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
@@ -38,9 +39,6 @@ const QUOTING: Quoting = Quoting {
     way_back: None,
 };
 
-/// Parameters of a scope that begin with it are no filters.
-const HIDDEN: char = '_';
-
 /// The language of SignalFx.
 pub struct SignalFlow;
 
@@ -66,15 +64,10 @@ impl Language for SignalFlow {
             .accounts
             .iter()
             .find_map(|account| match &account.source {
-                Some(Source::SignalFx(account)) => Some(Keys::of(account)),
+                Some(Source::SignalFx(account)) => Some(keys_of(account)),
                 _ => None,
             });
-        // Without an account, as where a config is only looked at, some property stands for the scope.
-        let some = || Keys {
-            scope: Some("scope".to_owned()),
-            location: None,
-        };
-        text(request, &keys.unwrap_or_else(some))
+        text(request, &keys.unwrap_or_else(Keys::some))
     }
 
     fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt> {
@@ -135,19 +128,10 @@ impl Language for SignalFlow {
     }
 }
 
-/// What a scope and a location are called; parameters of the scope win.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    scope: Option<String>,
-    location: Option<String>,
-}
-
-impl Keys {
-    pub fn of(account: &SignalFxAccount) -> Self {
-        Self {
-            scope: account.default_scope_key.clone(),
-            location: account.default_location_key.clone(),
-        }
+pub fn keys_of(account: &SignalFxAccount) -> Keys {
+    Keys {
+        scope: account.default_scope_key.clone(),
+        location: account.default_location_key.clone(),
     }
 }
 
@@ -191,50 +175,32 @@ pub fn text(request: &MetricRequest<'_>, keys: &Keys) -> Result<String> {
         quoted::check_template(request, &written, &QUOTING)?;
         return Ok(text);
     }
-    let scope = request.scope;
-    let none = indexmap::IndexMap::new();
-    let params = scope.extended_scope_params.as_ref().unwrap_or(&none);
-    let key = |name: &str, own: &Option<String>| params.get(name).cloned().or_else(|| own.clone());
-
     let Some(metric) = query.text("metricName").filter(|name| !name.is_empty()) else {
         return invalid(
             request,
             "'metricName' is missing, or a template with the whole program",
         );
     };
-    let Some(scope_key) = key("_scope_key", &keys.scope) else {
-        return invalid(
-            request,
-            "it is not said which property holds the scope: the parameter _scope_key of the scope, or \
-             defaultScopeKey of the account",
-        );
-    };
-    let Some(name) = &scope.scope else {
-        return invalid(
-            request,
-            &format!("the request has no scope for '{scope_key}'"),
-        );
-    };
+    let Keyed {
+        scope: (scope_key, scope),
+        location,
+        params,
+    } = keys.of(request, "property")?;
     let mut filters = Vec::new();
     for (key, value) in pairs(query) {
         filters.push(filter_of(request, &key, &value)?);
     }
-    filters.push(filter(request, &scope_key, name)?);
-    let location_key = key("_location_key", &keys.location);
-    if let Some(key) = &location_key {
-        let Some(location) = &scope.location else {
-            return invalid(request, &format!("the request has no location for '{key}'"));
-        };
+    filters.push(filter(request, &scope_key, scope)?);
+    if let Some((key, location)) = &location {
         filters.push(filter(request, key, location)?);
     }
-    let shown = params.iter().filter(|(name, _)| !name.starts_with(HIDDEN));
-    for (key, value) in shown.clone() {
+    for (key, value) in &params {
         filters.push(filter(request, key, value)?);
     }
-    let by = shown
-        .map(|(name, _)| name)
-        .chain(&location_key)
-        .chain([&scope_key]);
+    let by = params.iter().map(|(name, _)| *name);
+    let by = by
+        .chain(location.iter().map(|(key, _)| key.as_str()))
+        .chain([scope_key.as_str()]);
     let by: Vec<String> = by.map(|name| format!("'{name}'")).collect();
     let given = query.value("queryPairs");
     if given.is_some_and(|given| !given.is_array() && !given.is_null()) {
@@ -306,6 +272,5 @@ fn string(request: &MetricRequest<'_>, name: &str, value: &str) -> Result<String
 }
 
 fn invalid<T>(request: &MetricRequest<'_>, what: &str) -> Result<T> {
-    let name = request.metric.name.as_deref().unwrap_or_default();
-    Err(Error::Invalid(format!("metric '{name}': {what}")))
+    Err(keyed::invalid(request, what))
 }

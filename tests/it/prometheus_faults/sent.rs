@@ -181,7 +181,7 @@ async fn nothing_is_asked_for_compressed_unless_the_account_says_so() {
         let long = Asking::promql(&long, "2024-06-01T01:00:00Z", "2024-06-01T01:05:00Z", 60);
         Asking::up().fetch(&source).await.unwrap();
         long.fetch(&source).await.unwrap();
-        source.metric_names().await.unwrap();
+        source.metric_names("").await.unwrap();
         source.health().await.unwrap();
         let asked = prometheus.asked();
         assert_eq!(asked.len(), 4);

@@ -144,7 +144,7 @@ async fn lists_of_metrics_are_bounded_over_all_their_pages() {
         vec![page(&[name("a")], "two"), page(&[name("b")], "")],
     )
     .await;
-    let names = source.metric_names().await.unwrap();
+    let names = source.metric_names("").await.unwrap();
     assert_eq!(
         names.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
         ["a", "b"]
@@ -163,7 +163,7 @@ async fn lists_of_metrics_are_bounded_over_all_their_pages() {
     ];
     for (page, expected, times) in cases {
         let (source, stand_in) = answered("stackdriver", vec![page]).await;
-        let told = source.metric_names().await.unwrap_err().to_string();
+        let told = source.metric_names("").await.unwrap_err().to_string();
         assert!(told.contains(expected), "{expected}: {told}");
         assert_eq!(stand_in.asked().len(), times, "{told}");
     }

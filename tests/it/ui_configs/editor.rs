@@ -293,7 +293,7 @@ async fn a_new_config_begins_with_queries_of_a_kind_and_nothing_is_wrong_with_it
     // The only account answers it.
     assert_eq!(edited(&first), begun[2]);
 
-    let (status, page) = browser.page("/ui/configs/new?type=newrelic").await;
+    let (status, page) = browser.page("/ui/configs/new?type=dynatrace").await;
     assert_eq!(status, 400);
     has(&page, &["is no type of queries"]);
 }

@@ -105,7 +105,7 @@ async fn the_account_that_is_offered_first_answers_the_config() {
         (vec!["signalfx"], "s"),
         // Nobody answers the first.
         (vec!["stackdriver", "datadog"], "d"),
-        (vec!["newrelic"], "p"),
+        (vec!["dynatrace"], "p"),
         (vec![], "p"),
     ];
     for (at, (kinds, account)) in cases.into_iter().enumerate() {

@@ -1,0 +1,134 @@
+//! Series from InfluxDB: InfluxQL over `/query`, which InfluxDB 1, 2 and 3 answer.
+
+mod answer;
+mod query;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::asking::{Asking, Service};
+use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered, Wanted};
+use super::series::Answered;
+use super::{Descriptor, Language, MetricRequest};
+use crate::budget::{Held, Share};
+use crate::canary::Attributes;
+use crate::config::{Config, InfluxDbAccount, Limits};
+use crate::error::{FetchError, Result};
+
+pub use query::InfluxQl;
+use query::{Asked, KIND};
+
+/// Kept as long as the list of names, of which there is none here.
+const NAMES_KEPT: Duration = Duration::from_mins(1);
+
+pub struct InfluxDb {
+    client: Client,
+    limits: Limits,
+    database: Option<String>,
+    retention_policy: Option<String>,
+}
+
+/// A source for an account.
+///
+/// # Errors
+/// `Invalid` for an address, a header or a certificate that cannot be used.
+pub fn open(name: &str, account: &InfluxDbAccount, config: &Config) -> Result<Asking<InfluxDb>> {
+    let login = &account.login;
+    let token = account.token.as_ref().map(|token| {
+        let header = format!("Token {}", token.expose_secret());
+        ("authorization", SecretString::from(header))
+    });
+    let credentials = match token {
+        Some(_) => Credentials::None,
+        None => Credentials::of(login),
+    };
+    let headers = login.headers.iter();
+    let endpoint = Endpoint {
+        account: name,
+        base_url: &account.base_url,
+        headers: headers
+            .map(|(header, value)| (header.as_str(), value.clone()))
+            .chain(token)
+            .collect(),
+        credentials,
+        ca_file: account.http.ca_file.as_deref(),
+        compression: account.http.compression,
+    };
+    let deadline = config.sources.influxdb.query_deadline;
+    let service = InfluxDb {
+        client: Client::open(KIND, endpoint, deadline, config)?,
+        limits: config.limits,
+        database: account.database.clone(),
+        retention_policy: account.retention_policy.clone(),
+    };
+    let at_once = account.http.max_concurrent_queries;
+    let longest = config.limits.query_text;
+    Ok(Asking::new(service, at_once, longest, NAMES_KEPT))
+}
+
+#[async_trait]
+impl Service for InfluxDb {
+    type Asked = Asked;
+
+    fn language(&self) -> &'static dyn Language {
+        &InfluxQl
+    }
+
+    fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
+        query::text(request)
+    }
+
+    fn asked(&self, request: &MetricRequest<'_>) -> Result<Asked> {
+        query::asked(request, self.database.as_deref())
+    }
+
+    fn text(asked: &Asked) -> &str {
+        &asked.text
+    }
+
+    async fn answer(&self, asked: &Asked, share: &Arc<Share>) -> Result<Answered, Unanswered> {
+        let policy = self.retention_policy.clone();
+        let params = [
+            ("db", Some(asked.database.clone())),
+            ("rp", policy),
+            ("q", Some(asked.text.clone())),
+        ];
+        let params = params.into_iter();
+        let call = Call {
+            params: params
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+            sent: Sent::GetOrForm,
+            query: &asked.text,
+            ..Call::get("/query")
+        };
+        let (range, limits) = (asked.range, self.limits);
+        let read = move |answer, held: &mut Held| answer::series(answer, &range, &limits, held);
+        let deadline = self.client.deadline();
+        self.client.read(&call, deadline, share, read).await
+    }
+
+    fn attributes(&self, asked: &Asked, answer: &Answered) -> Attributes {
+        let own = [
+            ("database", asked.database.clone()),
+            ("query", asked.text.clone()),
+        ];
+        answer.told().chain(own).collect()
+    }
+
+    /// Kayenta lists none, and no form asks for them.
+    async fn metric_names(&self) -> Result<Vec<Descriptor>, FetchError> {
+        Ok(Vec::new())
+    }
+
+    async fn health(&self) -> Result<(), FetchError> {
+        let call = Call {
+            wanted: Wanted::Anything,
+            ..Call::get("/ping")
+        };
+        self.client.aside(&call).await.map(drop)
+    }
+}
