@@ -257,11 +257,11 @@ mod tests {
         ];
         let metric = CanaryMetricConfig::default();
         for (template, expected) in cases {
-            let found = check(&Path::default(), template, &metric, None);
+            let found = check(&Path::default(), template, &[], &metric, None);
             let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
             assert_eq!(codes, Vec::from_iter(expected), "{template}");
         }
-        let found = check(&Path::default(), "${projectId}", &metric, None);
+        let found = check(&Path::default(), "${projectId}", &[], &metric, None);
         let sentence = "${projectId} has a value only where extendedScopeParams of the request \
                         have it; did you mean ${project}?";
         assert_eq!(found[0].sentence, sentence);

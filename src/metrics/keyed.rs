@@ -57,13 +57,11 @@ impl Keys {
         };
         let location = match given("_location_key").or_else(|| self.location.clone()) {
             None => None,
-            Some(key) => match &scope.location {
-                Some(location) => Some((key, location.as_str())),
-                None => {
-                    let why = format!("the request has no location for '{key}'");
-                    return Err(invalid(request, &why));
-                }
-            },
+            Some(key) => {
+                let why = format!("the request has no location for '{key}'");
+                let location = scope.location.as_deref();
+                Some((key, location.ok_or_else(|| invalid(request, &why))?))
+            }
         };
         let shown = params.filter(|(name, _)| !name.starts_with(HIDDEN));
         Ok(Keyed {

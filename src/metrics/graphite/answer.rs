@@ -28,7 +28,8 @@ pub struct Rendered(#[serde(deserialize_with = "of_list")] Vec<Target>);
 
 #[derive(Deserialize)]
 struct Target {
-    target: Option<String>,
+    #[serde(rename = "target")]
+    name: Option<String>,
     #[serde(default)]
     tags: BTreeMap<String, serde_json::Value>,
     #[serde(default, deserialize_with = "at_most::<MOST_POINTS, _, _>")]
@@ -63,7 +64,7 @@ pub fn series(answer: Rendered, limits: &Limits, held: &mut Held) -> Result<Answ
             labels
                 .extend(tags.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))));
         } else if are_several {
-            labels.extend(target.target.map(|name| ("target".to_owned(), name)));
+            labels.extend(target.name.map(|name| ("target".to_owned(), name)));
         }
         if limits.labels < labels.len() {
             return Err(too_many_tags(limits).into());
