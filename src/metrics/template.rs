@@ -126,8 +126,8 @@ pub fn variables(template: &str) -> impl Iterator<Item = Variable<'_>> {
 /// What the variables of one query stand for, and how much of that may still be put in.
 pub struct Expansion<'a> {
     request: MetricRequest<'a>,
-    /// The type of the resource, where more than the query says it.
-    resource_type: Option<&'a str>,
+    /// What the language of the query gives itself; it comes before all others.
+    own: Vec<(&'static str, Cow<'a, str>)>,
     left: Left,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Expansion<'a> {
     pub fn of(request: &MetricRequest<'a>) -> Self {
         Self {
             request: *request,
-            resource_type: None,
+            own: Vec::new(),
             left: Left {
                 text: request.longest + promql::PREFIX.len(),
                 bytes: MAX_BYTES,
@@ -153,18 +153,16 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// That one comes before all others.
-    pub fn with_resource_type(self, resource_type: &'a str) -> Self {
-        Self {
-            resource_type: Some(resource_type),
-            ..self
-        }
+    /// With a value that comes before all others.
+    pub fn with(mut self, name: &'static str, value: impl Into<Cow<'a, str>>) -> Self {
+        self.own.push((name, value.into()));
+        self
     }
 
     pub fn value(&self, name: &str) -> Option<Cow<'a, str>> {
         let scope = self.request.scope;
-        if let ("resourceType", Some(resource_type)) = (name, self.resource_type) {
-            return Some(resource_type.into());
+        if let Some((_, value)) = self.own.iter().find(|(own, _)| *own == name) {
+            return Some(value.clone());
         }
         let params = scope.extended_scope_params.as_ref();
         if let Some(value) = params.and_then(|params| params.get(name)) {

@@ -1,7 +1,5 @@
 //! InfluxQL for one metric of one side.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use crate::canary::CanaryMetricSetQueryConfig;
@@ -10,7 +8,8 @@ use crate::error::Result;
 use crate::metrics::keyed::invalid;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind, template};
+use crate::metrics::template::{self, Expansion};
+use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind};
 
 pub const KIND: &str = "influxdb";
 
@@ -168,7 +167,7 @@ pub fn text(request: &MetricRequest<'_>) -> Result<String> {
     let time = format!("time >= '{}' AND time < '{}'", range.start, range.end);
     let filter = scope_filter(request)?;
     let inline = query.inline_template().map(|(_, text)| text);
-    let template = inline.map(|text| text.replace("$\\{", "${"));
+    let template = inline.map(|text| template::unescaped(&text));
     if let Some(template) = template.filter(|text| !text.is_empty()) {
         return of_template(request, &template, &time, filter.as_deref());
     }
@@ -209,19 +208,19 @@ fn of_template(
         let told = "the request has no scope: it is a tag and its value, as in 'version:v2'";
         return Err(invalid(request, told));
     };
-    quoted::check_template(request, template, &QUOTING)?;
-    let mut bindings = template::bindings(request);
-    bindings.insert(TIME.to_owned(), time.to_owned());
-    if let Some(step) = request.scope.step {
-        bindings.insert("step".to_owned(), format!("{step}s"));
-    }
     // The values of a scope stand in quotes of their own, where they can do nothing.
-    let with_scope = |text: &str, bindings: &mut HashMap<String, String>| {
-        bindings.insert(SCOPE.to_owned(), text.to_owned());
-        template::expand(template, bindings)
+    let with_scope = |scope: &str| {
+        let mut expansion = Expansion::of(request)
+            .with(TIME, time.to_owned())
+            .with(SCOPE, scope.to_owned());
+        if let Some(step) = request.scope.step {
+            expansion = expansion.with("step", format!("{step}s"));
+        }
+        expansion.expand(template)
     };
-    check(request, &with_scope("scope", &mut bindings)?)?;
-    with_scope(filter, &mut bindings)
+    check(request, &with_scope("scope")?)?;
+    quoted::check_template(request, template, &QUOTING)?;
+    with_scope(filter)
 }
 
 /// `server:app-v1` is `server = 'app-v1'`.

@@ -7,7 +7,8 @@ use crate::metrics::keyed::{self, Keyed, Keys};
 use crate::metrics::library::Template;
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
-use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind, template};
+use crate::metrics::template::{self, Expansion};
+use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind};
 
 pub const KIND: &str = "newrelic";
 
@@ -222,16 +223,17 @@ fn text_for(request: &MetricRequest<'_>, keys: &Keys, range: &Range) -> Result<S
     let written = template::of(request.config, request.metric)?.unwrap_or_default();
     let (start, end) = (seconds(range.start), seconds(range.end));
     if !written.is_empty() {
-        quoted::check_template(request, &written, &QUOTING)?;
-        let mut bindings = template::bindings(request);
-        if let Some(step) = range.step {
-            bindings
-                .entry("step".to_owned())
-                .or_insert_with(|| step.to_string());
+        let params = request.scope.extended_scope_params.as_ref();
+        let has_step = params.is_some_and(|params| params.contains_key("step"));
+        let mut expansion = Expansion::of(request)
+            .with("startEpochSeconds", start.to_string())
+            .with("endEpochSeconds", end.to_string());
+        if let Some(step) = range.step.filter(|_| !has_step) {
+            expansion = expansion.with("step", step.to_string());
         }
-        bindings.insert("startEpochSeconds".to_owned(), start.to_string());
-        bindings.insert("endEpochSeconds".to_owned(), end.to_string());
-        return template::expand(&written, &bindings);
+        let text = expansion.expand(&written)?;
+        quoted::check_template(request, &written, &QUOTING)?;
+        return Ok(text);
     }
     let conditions = conditions(request, query, keys)?;
     let timeseries = match range.step {

@@ -233,7 +233,7 @@ pub fn text(request: &MetricRequest<'_>, project: Option<&str>) -> Result<String
     let resource = plain(request, "resourceType", &resource)?;
     let mut filter = format!("metric.type=\"{metric}\" AND resource.type={resource}");
     if !written.is_empty() {
-        let mut expansion = template::Expansion::of(request).with_resource_type(resource);
+        let mut expansion = template::Expansion::of(request).with("resourceType", resource);
         let _ = write!(filter, " AND {}", expansion.expand(&written)?);
         quoted::check_template(request, &written, &QUOTING)?;
         return Ok(filter);
