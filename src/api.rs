@@ -4,6 +4,7 @@ mod actions;
 mod archive;
 mod bodies;
 mod by_hand;
+mod calibrations;
 mod canary;
 mod canary_config;
 mod charts;
@@ -71,6 +72,7 @@ use problem::Problem;
         (name = "canary", description = "Start an execution and read its result"),
         (name = "analysis", description = "Canaries over one window after the other"),
         (name = "judges", description = "Judge what has been fetched"),
+        (name = "calibration", description = "How often a config would stop a release in which nothing changed"),
         (name = "accounts", description = "Where series come from and documents lie"),
         (name = "documents", description = "Metric sets, their pairs, and archived results"),
         (name = "delivery", description = "Gates for Flagger, Argo Rollouts and scripts"),
@@ -156,6 +158,21 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
             .layer(large.clone()),
         )
         .routes(routes!(metric_sets::find_metric_set_pair).layer(large))
+        .routes(routes!(
+            calibrations::list_calibrations,
+            calibrations::start_calibration
+        ))
+        .routes(routes!(
+            calibrations::find_calibration,
+            calibrations::delete_calibration
+        ))
+        .routes(routes!(calibrations::cancel_calibration))
+        .routes(routes!(calibrations::list_learned))
+        .routes(routes!(
+            calibrations::find_learned,
+            calibrations::store_learned,
+            calibrations::delete_learned
+        ))
         .routes(routes!(judges::list_judges))
         .routes(routes!(judges::judge))
         .routes(routes!(judges::initiate_judge_comparison))

@@ -1,5 +1,6 @@
 //! Everything that is opened once, and the accounts by name.
 
+mod calibrations;
 mod health;
 mod heartbeat;
 
@@ -23,6 +24,8 @@ use crate::config::{Account, AccountType, Config};
 use crate::error::{Error, Result};
 use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
+use calibrations::Calibrations;
+pub use calibrations::Live;
 pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;
@@ -62,6 +65,7 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Set once no request is waited for any more.
     pub closing: CancellationToken,
+    pub calibrations: Calibrations,
     /// Of the loop that claims them.
     pub heartbeat: Heartbeat,
     /// Whether this process claims executions.
@@ -106,6 +110,7 @@ impl App {
             running: TaskTracker::new(),
             stopping: CancellationToken::new(),
             closing: CancellationToken::new(),
+            calibrations: Calibrations::default(),
             heartbeat: Heartbeat::default(),
             claiming: AtomicBool::new(true),
             last_checked: LastChecked::default(),

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod analysis;
 mod attributes;
 mod by_hand;
+pub mod calibration;
 pub mod config;
 mod document;
 mod event;
@@ -43,6 +44,7 @@ pub use analysis::{
 };
 pub use attributes::Attributes;
 pub use by_hand::{Acceptance, AcceptedByHand, Amendment};
+pub use calibration::{Calibration, CalibrationRequest, CalibrationSummary};
 pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,

@@ -1,5 +1,6 @@
 //! The doors for people: one file a subcommand.
 
+mod calibrate;
 mod canary_config;
 mod client;
 mod config;
@@ -37,6 +38,8 @@ pub enum Command {
     Serve(serve::Serve),
     /// Judge a canary in a pipeline: start it, wait for it, and exit by its verdict.
     Run(Box<run::Run>),
+    /// Tell how often a canary config would stop a release in which nothing changed.
+    Calibrate(Box<calibrate::Calibrate>),
     /// Keep canary configs as code: lint them, store them, list them.
     #[command(subcommand)]
     CanaryConfig(canary_config::CanaryConfigs),
@@ -136,6 +139,12 @@ impl Command {
                 let typed = matches.subcommand_matches("run");
                 Ok(exit::or_unavailable(wait(async {
                     Ok(run.run(typed).await)
+                })))
+            }
+            Self::Calibrate(calibrate) => {
+                let typed = matches.subcommand_matches("calibrate");
+                Ok(exit::or_unavailable(wait(async {
+                    Ok(calibrate.run(typed).await)
                 })))
             }
             Self::CanaryConfig(configs) => Ok(exit::or_unavailable(wait(async {

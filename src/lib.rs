@@ -11,6 +11,7 @@ pub mod actions;
 pub mod api;
 pub mod app;
 pub mod budget;
+pub mod calibration;
 pub mod canary;
 pub mod clock;
 pub mod command;

@@ -1,5 +1,6 @@
 //! What is wrong with a canary config, and what is doubtful, before anything is judged by it.
 
+mod calibration;
 mod code;
 mod faults;
 mod groups;
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::MetricSource;
 use crate::run::configs;
+pub use crate::run::learned::Calibrated;
 use text::Text;
 
 /// More are not read by anybody at once, and each is looked up in the whole text.
@@ -39,6 +41,8 @@ pub struct Given {
     pub thresholds: CanaryClassifierThresholdsConfig,
     /// Without them, templates are filled in with names that are made up.
     pub scopes: Option<Pair<CanaryScope>>,
+    /// Without it, nobody was asked.
+    pub calibrated: Option<Calibrated>,
 }
 
 impl Default for Given {
@@ -48,6 +52,7 @@ impl Default for Given {
             duration_minutes: None,
             thresholds: CanaryClassifierThresholdsConfig::default(),
             scopes: None,
+            calibrated: None,
         }
     }
 }
@@ -84,12 +89,20 @@ pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<F
 }
 
 /// What [`configs::examine`] does not tell of a text in JSON.
-pub fn doubts(own: &Config, json: &str) -> Vec<Finding> {
+pub fn doubts(own: &Config, json: &str, given: &Given) -> Vec<Finding> {
     let text = Text::config(json);
     match examined(own, &text) {
-        (Some(canary), _) => placed(&text, checks(own, &canary, &Given::default())),
+        (Some(canary), _) => placed(&text, checks(own, &canary, given)),
         (None, _) => Vec::new(),
     }
+}
+
+/// What is to be said of the margins of a config.
+pub fn of_margins(canary: &CanaryConfig, calibrated: Option<&Calibrated>) -> Vec<String> {
+    let found = calibration::check(canary, calibrated).into_iter();
+    found
+        .map(|found| format!("{}: {} — {}", found.path, found.sentence, found.fix))
+        .collect()
 }
 
 /// The config that is written there, as a client would send it; none where the lint says why, or
@@ -172,6 +185,7 @@ fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = members::check(canary);
     found.extend(policy::check(canary));
     found.extend(groups::check(canary, given));
+    found.extend(calibration::check(canary, given.calibrated.as_ref()));
     found.extend(queries::check(own, canary, given));
     found
 }

@@ -70,6 +70,8 @@ pub struct MetricRequest<'a> {
     pub scope: &'a CanaryScope,
     /// How many bytes its text may have.
     pub longest: usize,
+    /// What earlier answers told may be taken, and this one kept: others will ask for nearly the same.
+    pub is_reused: bool,
 }
 
 /// How a kind of source is asked. Pure: lint and pages need no source for it.

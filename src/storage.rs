@@ -16,6 +16,7 @@ mod acceptance;
 mod actions;
 mod amend;
 mod brief;
+mod calibrations;
 mod config_lock;
 mod configs;
 mod documents;
@@ -75,6 +76,8 @@ pub mod group {
     pub const METRIC_SETS: &str = "metrics";
     pub const METRIC_SET_PAIRS: &str = "metric_pairs";
     pub const PINS: &str = "pin";
+    pub const CALIBRATION: &str = "calibration";
+    pub const LEARNED: &str = "learned_margins";
 }
 
 /// How much finished documents may take in memory.

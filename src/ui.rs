@@ -4,6 +4,7 @@ mod accounts;
 mod analyses;
 mod assets;
 mod by_hand;
+mod calibrations;
 mod configs;
 mod filter;
 mod find;
@@ -31,6 +32,7 @@ pub fn routes(server: &Server) -> Router<App> {
         .merge(configs::routes(server))
         .merge(accounts::routes())
         .merge(by_hand::routes(server))
+        .merge(calibrations::routes(server))
         .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))

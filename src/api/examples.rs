@@ -143,6 +143,14 @@ pub fn metric_set_pairs() -> Value {
     }])
 }
 
+pub fn calibration_request() -> Value {
+    json!({
+        "canaryConfigId": "checkout", "control": {"scope": "checkout-1", "location": "eu"},
+        "against": [{"scope": "checkout-2", "location": "eu"}, {"scope": "checkout-3", "location": "eu"}],
+        "windowMins": 60, "intervalMins": 10, "windows": 200, "step": 60, "write": "checkout",
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde::de::DeserializeOwned;

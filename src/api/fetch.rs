@@ -143,6 +143,7 @@ async fn tried(
         metric: &metric,
         scope: &scope,
         longest: app.config.limits.query_text,
+        is_reused: true,
     };
     if query.is_true("dryRun") {
         return Ok(Json(json!({"query": source.query(&request)?})).into_response());

@@ -18,6 +18,7 @@ use crate::canary::{
 };
 use crate::error::{Error, Result};
 use crate::lint::{self, Finding, Format, Given, Severity};
+use crate::run::learned;
 
 /// A config, and what is known of the canaries that it is for. A bare config will do, too.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -59,6 +60,10 @@ pub async fn lint_canary_config(
     query: Query,
     body: LintBody,
 ) -> Result<Json<Linted>> {
+    let mut body = body;
+    if let Some(config) = lint::config(&body.text, body.format) {
+        body.given.calibrated = learned::look_up(&app, &config).await;
+    }
     let (text, format) = (&body.text, body.format);
     let findings = match query.text("metricsAccountName") {
         None => lint::lint(&app.config, text, format, &body.given),
@@ -159,6 +164,7 @@ impl LintBody {
                 duration_minutes: request.duration_minutes,
                 thresholds: request.thresholds,
                 scopes: request.scopes.and_then(both),
+                calibrated: None,
             },
         })
     }

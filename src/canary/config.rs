@@ -166,6 +166,16 @@ impl CanaryConfig {
         self.drop_nulls();
     }
 
+    /// The id of the margins that it is judged with, where it names some.
+    pub fn calibration(&self) -> Option<String> {
+        let settings = self.judge.as_ref()?.judge_configurations.as_ref()?;
+        match settings.get("calibration")? {
+            Value::Null => None,
+            Value::String(named) => Some(named.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
     /// Removes the explicit nulls of the members that are kept as they came.
     pub fn drop_nulls(&mut self) {
         let judge = self

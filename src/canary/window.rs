@@ -66,6 +66,14 @@ impl Window {
         }
     }
 
+    /// Tells it, whatever was told before.
+    pub fn tell_instead(self, attributes: &mut Attributes) {
+        for name in [START, END, STEP, ASKED_AT] {
+            attributes.remove(name);
+        }
+        self.tell(attributes);
+    }
+
     pub const fn length(self) -> i64 {
         self.end - self.start
     }

@@ -2,9 +2,9 @@
 
 mod ending;
 mod flags;
-mod here;
+pub mod here;
 mod own;
-mod plan;
+pub mod plan;
 mod reports;
 mod request;
 mod times;

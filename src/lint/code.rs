@@ -33,6 +33,7 @@ pub enum Code {
     BadPolicy,
     BadAction,
     UnknownJudge,
+    UnknownCalibration,
     MisspeltMember,
     MisspeltSource,
     UnknownValue,
@@ -53,6 +54,10 @@ pub enum Code {
     NotStorable,
     OtherSource,
     RandomJudge,
+    NotCalibrated,
+    OldCalibration,
+    ChangedQuery,
+    UnfitMetric,
     UnknownMember,
     UnknownVariable,
     UnusedTemplate,
@@ -94,6 +99,7 @@ impl Code {
             | Self::BadPolicy
             | Self::BadAction
             | Self::UnknownJudge
+            | Self::UnknownCalibration
             | Self::MisspeltMember
             | Self::MisspeltSource
             | Self::UnknownValue
@@ -114,6 +120,10 @@ impl Code {
             Self::NotStorable
             | Self::OtherSource
             | Self::RandomJudge
+            | Self::NotCalibrated
+            | Self::OldCalibration
+            | Self::ChangedQuery
+            | Self::UnfitMetric
             | Self::UnknownMember
             | Self::UnknownVariable
             | Self::UnusedTemplate

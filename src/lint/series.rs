@@ -55,6 +55,7 @@ async fn of_metric(
         metric,
         scope,
         longest: own.limits.query_text,
+        is_reused: true,
     });
     let fetched = try_join(
         source.fetch(&request.control, &share),

@@ -65,6 +65,7 @@ impl Draft<'_> {
             metric: self.metric,
             scope,
             longest: template::MAX_BYTES,
+            is_reused: true,
         }
     }
 }

@@ -131,7 +131,8 @@ impl Prometheus {
 
 #[async_trait]
 impl Service for Prometheus {
-    type Asked = (String, Range);
+    /// The last says whether earlier answers may be taken.
+    type Asked = (String, Range, bool);
 
     fn language(&self) -> &'static dyn Language {
         &PromQl
@@ -149,22 +150,22 @@ impl Service for Prometheus {
     fn asked(&self, request: &MetricRequest<'_>) -> Result<Self::Asked> {
         promql::query_of(request)?;
         let range = Range::of(request.scope)?;
-        Ok((self.query(request)?, range))
+        Ok((self.query(request)?, range, request.is_reused))
     }
 
-    fn text((query, _): &Self::Asked) -> &str {
+    fn text((query, ..): &Self::Asked) -> &str {
         query
     }
 
     async fn answer(
         &self,
-        (query, range): &Self::Asked,
+        (query, range, is_reused): &Self::Asked,
         share: &Arc<Share>,
     ) -> Result<Answered, Unanswered> {
-        self.fetching.answer(query, range, share).await
+        self.fetching.answer(query, range, *is_reused, share).await
     }
 
-    fn attributes(&self, (query, range): &Self::Asked, answer: &Answered) -> Attributes {
+    fn attributes(&self, (query, range, _): &Self::Asked, answer: &Answered) -> Attributes {
         let link = self.link(query, range);
         let link = (link.len() <= LONGEST_LINK).then_some(("link", link));
         let looks_back = lookback::longest(query).map(|millis| ("looksBack", millis.to_string()));

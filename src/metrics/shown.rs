@@ -21,6 +21,7 @@ pub fn shown_query(
         metric,
         scope: &CanaryScope::default(),
         longest: MAX_BYTES,
+        is_reused: true,
     };
     let kind = query_of(&request)?.kind();
     let language = language(kind).ok_or_else(|| of_other_source(&request, kind))?;

@@ -3,14 +3,14 @@
 use tokio::sync::OwnedSemaphorePermit;
 use ulid::Ulid;
 
-use super::sources;
 use super::stages::Stages;
+use super::{learned, sources};
 use crate::actions;
 use crate::app::App;
 use crate::canary::names::name_fault;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
-    ExecutionStatus, Fault, Id, Look, Path, iso_from_millis,
+    ExecutionStatus, Fault, Id, Learned, Look, Path, iso_from_millis,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -62,6 +62,7 @@ pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) ->
     let named = admission.metrics_account.as_deref();
     admission.metrics_account = Some(sources::account(app, named, &admission.config)?);
     check(&app.config, &admission.config, &admission.request)?;
+    let learned = learned::of(app, &admission.config).await?;
     check_names([
         ("application", &admission.application),
         (
@@ -70,7 +71,7 @@ pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) ->
         ),
     ])?;
     let key = admission.key.take();
-    let document = document(&id, app.clock.now_millis(), admission);
+    let document = document(&id, app.clock.now_millis(), admission, learned);
     actions::check(app, &document, 0)?;
     let place = app.free_place();
     let lease = place.as_ref().map(|_| app.config.executions.lease);
@@ -96,7 +97,8 @@ pub(super) async fn admit_for(
     admission: Admission,
 ) -> Result<()> {
     check(&app.config, &admission.config, &admission.request)?;
-    let document = document(id, app.clock.now_millis(), admission);
+    let learned = learned::of(app, &admission.config).await?;
+    let document = document(id, app.clock.now_millis(), admission, learned);
     let place = app.free_place();
     let lease = place.as_ref().map(|_| app.config.executions.lease);
     let claim = app.storage.begin_for(&document, analysis, lease).await?;
@@ -119,7 +121,12 @@ fn begin(
     }
 }
 
-fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusResponse {
+fn document(
+    id: &str,
+    now: i64,
+    admission: Admission,
+    learned: Option<Learned>,
+) -> CanaryExecutionStatusResponse {
     let mut config = admission.config;
     config.prepare();
     let mut stage_status = Stages::new(config.metrics.as_ref().map_or(0, Vec::len)).status();
@@ -143,6 +150,7 @@ fn document(id: &str, now: i64, admission: Admission) -> CanaryExecutionStatusRe
         warning: admission.warning,
         repeats: admission.repeats,
         look: admission.look,
+        learned,
         ..CanaryExecutionStatusResponse::default()
     }
 }

@@ -214,6 +214,7 @@ async fn fetch(
             metric,
             scope,
             longest: app.config.limits.query_text,
+            is_reused: true,
         };
         let window = Window::of(scope, app.clock.now_millis());
         let source = source_of(app, named, metric).map_err(|error| Failure { stage, error })?;

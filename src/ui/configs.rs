@@ -1,5 +1,6 @@
 //! Canary configs: list, view, edit, copy, delete, try, and what if.
 
+mod calibrate;
 mod delete;
 mod diff;
 mod edit;
@@ -31,6 +32,10 @@ pub fn routes(server: &Server) -> Router<App> {
         .route(
             "/ui/configs/{id}/delete",
             get(delete::ask).post(delete::delete),
+        )
+        .route(
+            "/ui/configs/{id}/calibrate",
+            get(calibrate::ask).post(calibrate::start),
         )
         .route("/ui/configs/{id}/try", get(trial::ask).post(trial::start))
         .route("/ui/replay", get(what_if::ask).post(what_if::judge))

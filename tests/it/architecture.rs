@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("budget", &[]),
     ("escape", &[]),
@@ -15,6 +15,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("config", &["canary", "error"]),
     ("secrets", &["config", "google", "http", "clock"]),
     ("judge", &["canary", "error"]),
+    ("calibration", &["metrics", "judge", "canary", "error"]),
     (
         "metrics",
         &[
@@ -46,8 +47,19 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     (
         "run",
         &[
-            "app", "actions", "notify", "storage", "metrics", "budget", "judge", "canary",
-            "config", "error", "http", "clock",
+            "app",
+            "actions",
+            "notify",
+            "storage",
+            "metrics",
+            "budget",
+            "calibration",
+            "judge",
+            "canary",
+            "config",
+            "error",
+            "http",
+            "clock",
         ],
     ),
     (
@@ -73,8 +85,25 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     (
         "command",
         &[
-            "app", "api", "lint", "run", "actions", "notify", "storage", "metrics", "report",
-            "budget", "judge", "canary", "config", "secrets", "error", "escape", "http", "clock",
+            "app",
+            "api",
+            "lint",
+            "run",
+            "actions",
+            "notify",
+            "storage",
+            "metrics",
+            "report",
+            "budget",
+            "calibration",
+            "judge",
+            "canary",
+            "config",
+            "secrets",
+            "error",
+            "escape",
+            "http",
+            "clock",
         ],
     ),
     ("main", &["command"]),

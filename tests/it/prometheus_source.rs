@@ -189,6 +189,7 @@ impl Asking {
             metric: &self.metric,
             scope: &self.scope,
             longest: limits().query_text,
+            is_reused: true,
         };
         let limits = limits();
         let budget = Budget::new(limits.memory, limits.execution);

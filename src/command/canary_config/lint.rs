@@ -140,6 +140,8 @@ impl Lint {
                 marginal: self.marginal,
             },
             scopes: self.scopes(),
+            // A server would know.
+            calibrated: None,
         }
     }
 

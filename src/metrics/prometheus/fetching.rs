@@ -27,10 +27,11 @@ impl Fetching {
         &self,
         query: &str,
         range: &Range,
+        is_reused: bool,
         share: &Arc<Share>,
     ) -> Result<Answered, Unanswered> {
         let known = self.known.as_ref();
-        let known = known.filter(|_| pointwise::is_pointwise(query));
+        let known = known.filter(|_| is_reused && pointwise::is_pointwise(query));
         let place = known.and_then(|known| known.place(self.client.account(), query, range));
 
         let started = Instant::now();

@@ -153,6 +153,7 @@ mod tests {
             metric: &metric,
             scope: &scope,
             longest: 1000,
+            is_reused: true,
         };
         build(&request, "instance").unwrap_or_else(|error| error.to_string())
     }
@@ -287,6 +288,7 @@ mod tests {
             metric: &metric,
             scope: &scope,
             longest: 1000,
+            is_reused: true,
         };
         check(&request).err().map(|error| error.to_string())
     }

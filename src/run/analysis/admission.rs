@@ -10,6 +10,7 @@ use crate::canary::{
 use crate::error::Result;
 use crate::run::admission::{self, Admitted};
 use crate::run::cancel;
+use crate::run::learned;
 use crate::run::plan::Plan;
 use crate::run::sources;
 use crate::storage::{Begun, FlaggerKey, IdempotencyKey};
@@ -62,6 +63,8 @@ pub async fn admit_analysis_as(
     app.check_open()?;
     let now = app.clock.now_millis();
     let plan = planned(app, &mut admission, now)?;
+    // Each of its canaries takes what there is when it begins.
+    learned::of(app, &admission.config).await?;
     let (flagger, key) = (admission.flagger.take(), admission.key.take());
     let document = document(&id, now, admission);
     actions::check(app, &document, plan.runs())?;

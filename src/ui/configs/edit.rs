@@ -15,6 +15,7 @@ use crate::canary::{CanaryConfig, Id};
 use crate::error::{Error, Result};
 use crate::lint;
 use crate::run::configs::{self, Finding, Severity};
+use crate::run::learned;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
 
@@ -89,9 +90,13 @@ impl From<lint::Finding> for Told {
 
 /// The config of a text, and what keeps it from being stored or judged by, then what else should be
 /// known of it.
-fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
+async fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
     let (config, refusals) = configs::examine(&app.config, text);
-    let doubts = lint::doubts(&app.config, text);
+    let mut given = lint::Given::default();
+    if let Some(config) = &config {
+        given.calibrated = learned::look_up(app, config).await;
+    }
+    let doubts = lint::doubts(&app.config, text, &given);
     let refusals = refusals.into_iter().map(Told::from);
     let findings = refusals.chain(doubts.into_iter().map(Told::from)).collect();
     (config, findings)
@@ -100,7 +105,7 @@ fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
 pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
     let store = Store::of(&app, &address)?;
     let text = example::of(&app, address.given("type"))?;
-    Ok(Page(Editor::new(&app, store, Task::New, text)))
+    Ok(Page(Editor::new(&app, store, Task::New, text).await))
 }
 
 pub async fn copy(
@@ -112,7 +117,7 @@ pub async fn copy(
     let mut config = app.storage.canary_config(&store.name, &id).await?;
     config.name = Some(format!("{}-copy", config.name.unwrap_or_default()));
     let text = editable(&config)?;
-    Ok(Page(Editor::new(&app, store, Task::Copy(id), text)))
+    Ok(Page(Editor::new(&app, store, Task::Copy(id), text).await))
 }
 
 pub async fn open(
@@ -122,7 +127,7 @@ pub async fn open(
 ) -> Result<Page<Editor>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
     let config = app.storage.canary_config(&store.name, &id).await?;
-    let mut editor = Editor::new(&app, store, Task::Edit(id), editable(&config)?);
+    let mut editor = Editor::new(&app, store, Task::Edit(id), editable(&config)?).await;
     editor.seen = config.updated_timestamp;
     Ok(Page(editor))
 }
@@ -151,11 +156,13 @@ pub async fn create(
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config");
     let Ok(config) = configs::read(&app.config, &text) else {
-        return Ok(Editor::new(&app, store, Task::New, text).come_back());
+        return Ok(Editor::new(&app, store, Task::New, text).await.come_back());
     };
     match configs::create(&app, &store.name, config).await {
         Ok(id) => Ok(Redirect::to(&store.address(id.as_str())).into_response()),
-        Err(error) => Editor::new(&app, store, Task::New, text).refuse(error, None),
+        Err(error) => Editor::new(&app, store, Task::New, text)
+            .await
+            .refuse(error, None),
     }
 }
 
@@ -170,7 +177,7 @@ pub async fn save(
     let seen = fields.given("overwrite").or(fields.given("seen"));
     let seen = seen.and_then(|millis| millis.parse().ok());
     let read = configs::read(&app.config, &text);
-    let mut editor = Editor::new(&app, store, Task::Edit(id.clone()), text);
+    let mut editor = Editor::new(&app, store, Task::Edit(id.clone()), text).await;
     editor.seen = seen;
     let Ok(mut config) = read else {
         return Ok(editor.come_back());
@@ -196,13 +203,13 @@ pub struct Checked {
 
 pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
     Json(Checked {
-        findings: examined(&app, &fields.lines("config")).1,
+        findings: examined(&app, &fields.lines("config")).await.1,
     })
 }
 
 impl Editor {
-    fn new(app: &App, store: Store, task: Task, text: String) -> Self {
-        let (config, findings) = examined(app, &text);
+    async fn new(app: &App, store: Store, task: Task, text: String) -> Self {
+        let (config, findings) = examined(app, &text).await;
         let metrics = config
             .iter()
             .flat_map(|config| config.metrics.iter().flatten());

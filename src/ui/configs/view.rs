@@ -8,9 +8,11 @@ use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Id};
 use crate::error::{Error, Result};
 use crate::judge::policy::{Direction, Effect, Measure, MetricPolicy, NanStrategy};
+use crate::lint;
 use crate::metrics::{shown_query, supports};
 use crate::report::view::Moment;
 use crate::run::configs;
+use crate::run::learned;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
 
@@ -24,6 +26,8 @@ pub struct View {
     groups: Vec<Group>,
     /// Why no canary could be judged by it.
     warnings: Vec<String>,
+    /// What is to be said of the margins that it is judged with.
+    margins: Vec<String>,
     judge_configurations: String,
     /// As it is stored.
     document: String,
@@ -75,7 +79,9 @@ pub async fn show(
     let judge_configurations = judge.and_then(|judge| judge.judge_configurations.as_ref());
     let judge_configurations = judge_configurations.filter(|members| !members.is_empty());
     let warnings = configs::examine(&app.config, &document).1.into_iter();
+    let calibrated = learned::look_up(&app, &config).await;
     Ok(Page(View {
+        margins: lint::of_margins(&config, calibrated.as_ref()),
         metrics: metrics(&app, &config)?,
         groups: groups(&config),
         warnings: warnings.map(|finding| finding.fault.message).collect(),

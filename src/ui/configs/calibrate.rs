@@ -1,0 +1,176 @@
+//! `/ui/configs/{id}/calibrate`: how often a config would stop a release in which nothing changed.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::{Store, accounts_for};
+use crate::app::App;
+use crate::canary::{CalibrationRequest, CanaryConfig, Id};
+use crate::config::AccountType::MetricsStore;
+use crate::error::{Error, Result};
+use crate::run::calibration::admit_calibration;
+use crate::ui::forms::{Field, Fields};
+use crate::ui::page::Page;
+
+const MINUTES_OF_A_DAY: u64 = 24 * 60;
+
+#[derive(Template)]
+#[template(path = "config_calibrate.html", config = "src/ui/askama.toml")]
+pub struct Calibrate {
+    store: Store,
+    id: Id,
+    config: CanaryConfig,
+    /// Why nothing was started.
+    problem: Option<String>,
+    metrics_accounts: Vec<String>,
+    metrics_account: Field,
+    control: Field,
+    against: Field,
+    shift: Field,
+    location: Field,
+    window: Field,
+    interval: Field,
+    windows: Field,
+    step: Field,
+    marginal: Field,
+    pass: Field,
+    write: Field,
+}
+
+pub async fn ask(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+) -> Result<Page<Calibrate>> {
+    Calibrate::of(&app, &id, &address).await.map(Page)
+}
+
+pub async fn start(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(address): Query<Fields>,
+    Form(fields): Form<Fields>,
+) -> Result<Response> {
+    let mut page = Calibrate::of(&app, &id, &address).await?;
+    page.fill(&fields);
+    let Some(request) = page.request() else {
+        page.problem = Some("see what is marked below".to_owned());
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
+    };
+    let account = Some(page.metrics_account.value.as_str()).filter(|name| !name.is_empty());
+    match admit_calibration(&app, request, account, Some(&page.store.name)).await {
+        Ok(id) => Ok(Redirect::to(&format!("/ui/calibrations/{id}")).into_response()),
+        Err(error @ Error::Internal(_)) => Err(error),
+        Err(error) => {
+            page.problem = Some(error.to_string());
+            let status = error.into_response().status();
+            Ok((status, Page(page)).into_response())
+        }
+    }
+}
+
+impl Calibrate {
+    async fn of(app: &App, id: &str, address: &Fields) -> Result<Self> {
+        let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
+        let config = app.storage.canary_config(&store.name, &id).await?;
+        let named = config.calibration().or_else(|| config.name.clone());
+        Ok(Self {
+            problem: None,
+            metrics_accounts: accounts_for(app, MetricsStore),
+            metrics_account: Field::new("metricsAccountName", ""),
+            control: Field::new("control", ""),
+            against: Field::new("against", ""),
+            shift: Field::new("shift", ""),
+            location: Field::new("location", ""),
+            window: Field::new("window", "60"),
+            interval: Field::new("interval", "10"),
+            windows: Field::new("windows", "200"),
+            step: Field::new("step", "60"),
+            marginal: Field::new("marginal", "75"),
+            pass: Field::new("pass", "95"),
+            write: Field::new("write", named.unwrap_or_default()),
+            store,
+            id,
+            config,
+        })
+    }
+
+    fn fields(&mut self) -> [&mut Field; 12] {
+        [
+            &mut self.metrics_account,
+            &mut self.control,
+            &mut self.against,
+            &mut self.shift,
+            &mut self.location,
+            &mut self.window,
+            &mut self.interval,
+            &mut self.windows,
+            &mut self.step,
+            &mut self.marginal,
+            &mut self.pass,
+            &mut self.write,
+        ]
+    }
+
+    fn fill(&mut self, fields: &Fields) {
+        for field in self.fields() {
+            field.fill(fields);
+        }
+    }
+
+    /// None where a field has a problem; it says which.
+    fn request(&mut self) -> Option<CalibrationRequest> {
+        let window = self.window.parsed(whole);
+        let interval = self.interval.parsed(optional);
+        let windows = self.windows.parsed(whole);
+        let step = self.step.parsed(whole);
+        let shift = self.shift.parsed(optional);
+        let marginal = self.marginal.parsed(score);
+        let pass = self.pass.parsed(score);
+        let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
+        let location = given(&self.location);
+        let scope = |name: &str| json!({"scope": name, "location": location});
+        let others = self.against.value.split([',', '\n']).map(str::trim);
+        let others: Vec<_> = others.filter(|name| !name.is_empty()).map(scope).collect();
+        let days = shift?.map(|days| days.saturating_mul(MINUTES_OF_A_DAY));
+        let request = json!({
+            "canaryConfigId": self.id.as_str(), "control": scope(&self.control.value), "against": others,
+            "shiftMins": days, "windowMins": window?, "intervalMins": interval?, "windows": windows?, "step": step?,
+            "thresholds": {"marginal": marginal?, "pass": pass?}, "write": given(&self.write),
+        });
+        match serde_json::from_value(request) {
+            Ok(request) => Some(request),
+            Err(cause) => {
+                self.window.problem = Some(cause.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..1_000_000).contains(number));
+    number.ok_or_else(|| format!("'{text}' is no whole number from 1"))
+}
+
+fn optional(text: &str) -> Result<Option<u64>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    whole(text).map(Some)
+}
+
+fn score(text: &str) -> Result<f64, String> {
+    let score = text
+        .parse()
+        .ok()
+        .filter(|score| (0.0..=100.0).contains(score));
+    score.ok_or_else(|| format!("'{text}' is no score; a number from 0 to 100 is wanted"))
+}
