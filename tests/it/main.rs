@@ -11,6 +11,7 @@ mod asked;
 mod bounds;
 mod buckets;
 mod by_hand;
+mod calibrating;
 mod canary_configs;
 mod ci_docs;
 mod command;
