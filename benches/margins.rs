@@ -21,7 +21,10 @@ const PAIRS: usize = 10;
 /// By server, then by metric, then in time.
 type Servers = Vec<Vec<Vec<f64>>>;
 
-#[expect(clippy::disallowed_methods, reason = "a bench is not configured by files")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench is not configured by files"
+)]
 fn main() {
     // `cargo test --benches` only asks whether it runs.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -81,7 +84,9 @@ fn line(servers: &Servers, metrics: &[String], until: usize, size: usize, false_
         stopped(&without, 0),
         stopped(&with, 1),
         metrics.len(),
-        found.get(found.len() / 2).map_or_else(String::new, |percent| format!("{percent:.0} %")),
+        found
+            .get(found.len() / 2)
+            .map_or_else(String::new, |percent| format!("{percent:.0} %")),
         begun.elapsed().as_secs_f64(),
     );
     eprintln!("{size} against {size}, {level}: {}", told(&margins));
@@ -97,15 +102,30 @@ fn told(margins: &Learned) -> String {
 
 /// Of all metrics together, at any look.
 fn of_windows(report: &Report, judge: usize) -> String {
-    let alarms = report.metrics.iter().map(|metric| metric.alarms[judge].at_any_look);
-    let (count, of) = alarms.fold((0, 0), |(count, of), rate| (count + rate.count, of + rate.of));
+    let alarms = report
+        .metrics
+        .iter()
+        .map(|metric| metric.alarms[judge].at_any_look);
+    let (count, of) = alarms.fold((0, 0), |(count, of), rate| {
+        (count + rate.count, of + rate.of)
+    });
     percent(f64::from(count) / f64::from(of))
 }
 
 fn stopped(report: &Report, judge: usize) -> String {
     let JudgeRates { stopped, .. } = &report.judges[judge];
-    let Rate { share, lower, upper, .. } = *stopped;
-    format!("{} ({} to {})", percent(share), percent(lower), percent(upper))
+    let Rate {
+        share,
+        lower,
+        upper,
+        ..
+    } = *stopped;
+    format!(
+        "{} ({} to {})",
+        percent(share),
+        percent(lower),
+        percent(upper)
+    )
 }
 
 fn percent(share: f64) -> String {
@@ -136,7 +156,9 @@ fn report(
         let one = |metric: usize| {
             let pairs = (0..PAIRS).flat_map(|pair| {
                 let of = group(pair, pod, size);
-                time.clone().take(windows / PAIRS * POINTS).map(move |at| mean(servers, &of, metric, at))
+                time.clone()
+                    .take(windows / PAIRS * POINTS)
+                    .map(move |at| mean(servers, &of, metric, at))
             });
             series(&metrics[metric], pairs.collect(), plan.start)
         };
@@ -156,7 +178,9 @@ fn report(
 fn group(pair: usize, pod: usize, size: usize) -> Vec<usize> {
     // Eleven is prime: each stride walks through all.
     let stride = pair % (SERVERS - 1) + 1;
-    (0..size).map(|at| (pair + (pod * size + at) * stride) % SERVERS).collect()
+    (0..size)
+        .map(|at| (pair + (pod * size + at) * stride) % SERVERS)
+        .collect()
 }
 
 fn mean(servers: &Servers, of: &[usize], metric: usize, at: usize) -> f64 {

@@ -1,7 +1,6 @@
 //! What a calibration reads off the result of a metric.
 
-use serde_json::Value;
-
+use crate::canary::sequential::Finding;
 use crate::canary::{CanaryAnalysisResult, Label};
 
 /// By the second judge; numbers where it has them.
@@ -23,22 +22,28 @@ impl Read {
     }
 
     pub fn of(result: &CanaryAnalysisResult) -> Self {
-        let told = serde_json::to_value(&result.explanation).unwrap_or_default();
-        let told = &told["sequential"];
-        let verdict = told["verdict"].as_str().unwrap_or_default();
-        let number = |path: &str| told.pointer(path).and_then(Value::as_f64);
-        Self {
+        let read = Self {
             is_measured: matches!(
                 result.classification,
                 Label::Pass | Label::High | Label::Low
             ),
-            is_equivalent: verdict == "Equivalent",
-            is_inconclusive: verdict == "Inconclusive",
-            independent: number("/samples/independent"),
-            autocorrelation: number("/samples/autocorrelation"),
-            spacing: number("/samples/spacing"),
-            minimum_detectable: number("/minimumDetectable/percent"),
-            change: number("/percent/estimate"),
+            ..Self::default()
+        };
+        let told = result.explanation.as_ref();
+        let Some(told) = told.and_then(|told| told.sequential.as_deref()) else {
+            return read;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "steps of a query's range")]
+        let spacing = told.samples.spacing as f64;
+        Self {
+            is_equivalent: told.verdict == Finding::Equivalent,
+            is_inconclusive: told.verdict == Finding::Inconclusive,
+            independent: told.samples.independent,
+            autocorrelation: told.samples.autocorrelation,
+            spacing: Some(spacing),
+            minimum_detectable: told.minimum_detectable.percent,
+            change: told.percent.estimate,
+            ..read
         }
     }
 }

@@ -205,3 +205,197 @@ fn the_same_series_give_the_same_report() {
     );
     assert_eq!(case.report(), case.report());
 }
+
+fn with_policy(mut case: Case, policy: &Value) -> Case {
+    for metric in case.config.metrics.iter_mut().flatten() {
+        let policies = metric.analysis_configurations.get_or_insert_default();
+        policies.insert("canary".to_owned(), policy.clone());
+    }
+    case
+}
+
+/// What the acceptance of the second judge measured on 100,000 runs, and the first judge's share beside it.
+#[test]
+fn the_rates_of_correlated_noise_are_those_that_are_known() {
+    let request = json!({"windows": 300, "intervalMins": 5});
+    let case = Case::new(request, &["latency"], |pod, _, points| {
+        Noise(40 + pod as u64).series(0.6, points)
+    });
+    let mut case = with_policy(
+        case,
+        &json!({"direction": "increase", "effectSize": {"allowedIncrease": 1.0}}),
+    );
+    let settings = json!({"name": SECOND_JUDGE, "judgeConfigurations": {"falseAlarm": 0.01}});
+    case.config.judge = serde_json::from_value(settings).unwrap();
+    let report = case.report();
+    let known = [(SECOND_JUDGE, 0.0073), (FIRST_JUDGE, 0.18)];
+    for (alarms, (judge, known)) in report.metrics[0].alarms.iter().zip(known) {
+        assert_eq!(alarms.judge, judge);
+        let rate = alarms.at_any_look;
+        assert!(
+            rate.lower < known && known < rate.upper,
+            "{judge}: {rate:?}"
+        );
+        assert!(alarms.at_one_look.count <= rate.count, "{alarms:?}");
+    }
+    let codes: Vec<&str> = report.metrics[0]
+        .advice
+        .iter()
+        .map(|advice| advice.code.as_str())
+        .collect();
+    assert!(codes.contains(&"zero"), "{codes:?}");
+    assert!(codes.contains(&"found"), "{codes:?}");
+}
+
+fn advice<'a>(report: &'a Report, code: &str) -> &'a str {
+    let advice = &report.metrics[0].advice;
+    let found = advice.iter().find(|advice| advice.code == code);
+    found.map_or_else(
+        || panic!("no {code} in {advice:#?}"),
+        |advice| &advice.sentence,
+    )
+}
+
+/// Each window has a level of its own.
+fn wandering(seed: u64, by: f64, points: usize) -> Vec<f64> {
+    let mut levels = Noise(seed);
+    let levels: Vec<f64> = (0..=points / 60)
+        .map(|_| (by * levels.normal()).exp())
+        .collect();
+    let noise = Noise(seed + 1000)
+        .series(0.0, points)
+        .into_iter()
+        .enumerate();
+    noise
+        .map(|(at, value)| 100.0 * levels[at / 60] * (1.0 + (value / 100.0 - 1.0) / 10.0))
+        .collect()
+}
+
+#[test]
+fn a_margin_is_learned_that_holds() {
+    let case = Case::new(json!({"windows": 200}), &["latency"], |pod, _, points| {
+        wandering(pod as u64, 0.05, points)
+    });
+    let report = case.report();
+    let before = stopped(&report, SECOND_JUDGE).count;
+    let margin = report.metrics[0].margin.unwrap();
+    assert!(0.1 <= margin && margin <= 0.2, "{margin}");
+    let after = report.suggested.as_ref().unwrap().stopped.count;
+    assert!(20 < before && after <= 10, "{before} {after}");
+    assert!(
+        advice(&report, "margin").contains("holds its share of the false alarms, where it is 5 %")
+    );
+    let learned = learned(&report, "checkout", 7);
+    assert_eq!(learned.of("latency").unwrap().margin, Some(margin));
+    assert_eq!(
+        (learned.made_millis, learned.from_millis),
+        (7, report.from_millis)
+    );
+}
+
+#[test]
+fn what_no_margin_holds_is_unfit() {
+    let case = Case::new(json!({"windows": 100}), &["latency"], |pod, _, points| {
+        wandering(pod as u64, 1.0, points)
+    });
+    let report = case.report();
+    assert!(report.metrics[0].unfit);
+    assert!(advice(&report, "unfit").contains("several pods a side"));
+    let learned = learned(&report, "checkout", 7);
+    assert_eq!(learned.of("latency").unwrap().margin, None);
+}
+
+#[test]
+fn pods_that_lie_apart_are_told_and_named() {
+    let offset = |pod: usize, points| {
+        let noise = Noise(pod as u64).series(0.0, points).into_iter();
+        let level = [1.0, 1.2, 1.0][pod];
+        noise
+            .map(move |value| level * (100.0 + (value - 100.0) / 10.0))
+            .collect::<Vec<_>>()
+    };
+    let two = Case::new(json!({"windows": 12}), &["latency"], |pod, _, points| {
+        offset(pod, points)
+    });
+    let report = two.report();
+    let told = advice(&report, "pods");
+    assert!(
+        told.starts_with("'b' lies 20 % above 'a' all the time"),
+        "{told}"
+    );
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|told| told.starts_with("'a' stands against 'b' in every window"))
+    );
+    let against = json!({"windows": 36, "against": [{"scope": "b"}, {"scope": "c"}]});
+    let three = Case::new(against, &["latency"], |pod, _, points| offset(pod, points)).report();
+    assert!(advice(&three, "pods").contains('b'));
+    assert!(
+        !three
+            .warnings
+            .iter()
+            .any(|told| told.contains("in every window")),
+        "{:?}",
+        three.warnings
+    );
+}
+
+#[test]
+fn days_of_different_level_are_told() {
+    let request = json!({"windows": 100, "against": [], "shiftMins": 1440});
+    let case = Case::new(request, &["latency"], |pod, _, points| {
+        wandering(pod as u64, 0.1, points)
+    });
+    let report = case.report();
+    let told = advice(&report, "days");
+    assert!(
+        told.contains("from that of 1 day earlier, more than the margin of 5 %"),
+        "{told}"
+    );
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|told| told.contains("upper bound"))
+    );
+}
+
+#[test]
+fn queries_that_look_back_are_told_how_much_is_lost() {
+    let mut case = Case::new(json!({"windows": 12}), &["latency"], |pod, _, points| {
+        Noise(pod as u64).series(0.0, points)
+    });
+    for set in case.series.iter_mut().flatten().flatten() {
+        set.attributes = Some(
+            [("query", "rate(a[5m])"), ("looksBack", "300000")]
+                .into_iter()
+                .collect(),
+        );
+    }
+    let report = case.report();
+    let told = advice(&report, "range");
+    assert!(
+        told.contains("because the query looks back over 5 steps"),
+        "{told}"
+    );
+}
+
+#[test]
+fn margins_that_the_config_has_are_not_in_the_way_of_learning() {
+    let case = Case::new(json!({"windows": 100}), &["latency"], |pod, _, points| {
+        wandering(pod as u64, 0.05, points)
+    });
+    let bare = case.report();
+    let mut own = with_policy(
+        case,
+        &json!({"direction": "either", "effectSize": {"allowedIncrease": 3.0, "allowedDecrease": 0.1}}),
+    );
+    let settings = json!({"name": SECOND_JUDGE, "judgeConfigurations": {"margin": 2}});
+    own.config.judge = serde_json::from_value(settings).unwrap();
+    let own = own.report();
+    assert_eq!(stopped(&own, SECOND_JUDGE).count, 0);
+    assert_eq!(own.metrics[0].margin, bare.metrics[0].margin);
+    assert_eq!(own.suggested, bare.suggested);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::cut::cut;
 use super::reading::Read;
@@ -23,6 +23,8 @@ pub struct Trials<'a> {
     first: CanaryConfig,
     second: CanaryConfig,
     with_margin: Vec<CanaryConfig>,
+    /// Without margins of its own.
+    bare: CanaryConfig,
 }
 
 /// The pairs of a window, as each look sees them.
@@ -60,6 +62,7 @@ impl<'a> Trials<'a> {
             first: judged_by(given.config, FIRST_JUDGE),
             second: judged_by(given.config, SECOND_JUDGE),
             with_margin: with_margin.into(),
+            bare: bare(given.config),
         }
     }
 
@@ -114,7 +117,7 @@ impl<'a> Trials<'a> {
 
     /// Whether the second judge would have stopped it with these margins.
     pub fn stopped_with(&self, looks: &Looks, learned: &Learned) -> Result<Stopped> {
-        Ok(self.judged(&self.second, Some(learned), looks)?.stopped)
+        Ok(self.judged(&self.bare, Some(learned), looks)?.stopped)
     }
 
     fn judged(
@@ -236,30 +239,43 @@ fn key(name: &str, tags: &indexmap::IndexMap<String, String>) -> Series {
 
 fn judged_by(config: &CanaryConfig, name: &str) -> CanaryConfig {
     let mut config = config.clone();
-    config.judge.get_or_insert_default().name = Some(name.to_owned());
+    let judge = config.judge.get_or_insert_default();
+    judge.name = Some(name.to_owned());
+    // A second opinion of the same judge would cost as much again.
+    if let Some(settings) = judge.judge_configurations.as_mut() {
+        settings.shift_remove("shadow");
+    }
     config.prepare();
     config
 }
 
 /// With that margin for all metrics, whatever they say themselves.
 fn tried(config: &CanaryConfig, margin: f64) -> CanaryConfig {
-    let mut config = judged_by(config, SECOND_JUDGE);
+    let mut config = bare(config);
     let judge = config.judge.get_or_insert_default();
     let settings = judge.judge_configurations.get_or_insert_default();
-    settings.shift_remove("calibration");
     settings.insert("margin".to_owned(), json!(margin));
+    config
+}
+
+/// Without any margin of its own.
+fn bare(config: &CanaryConfig) -> CanaryConfig {
+    let mut config = judged_by(config, SECOND_JUDGE);
+    let settings = config
+        .judge
+        .as_mut()
+        .and_then(|judge| judge.judge_configurations.as_mut());
+    if let Some(settings) = settings {
+        settings.shift_remove("calibration");
+        settings.shift_remove("margin");
+    }
     for metric in config.metrics.iter_mut().flatten() {
         let policy = metric.analysis_configurations.as_mut();
         let effect = policy.and_then(|policy| policy.get_mut("canary")?.get_mut("effectSize"));
         if let Some(effect) = effect.and_then(Value::as_object_mut) {
-            without_own(effect);
+            effect.shift_remove("allowedIncrease");
+            effect.shift_remove("allowedDecrease");
         }
     }
     config
-}
-
-fn without_own(effect: &mut Map<String, Value>) {
-    for member in ["allowedIncrease", "allowedDecrease"] {
-        effect.shift_remove(member);
-    }
 }

@@ -3,9 +3,9 @@
 use super::rates::median;
 use super::tally::{OfMetric, Tally};
 use super::{Given, MARGINS, SECOND_JUDGE, Twin};
+use crate::canary::CanaryMetricConfig;
 use crate::canary::calibration::{Advice, JudgeRates, MetricRates, Rate, Report, Typical};
 use crate::canary::number::number;
-use crate::canary::{CanaryMetricConfig, Learned};
 
 /// What a config says by itself where it says nothing.
 const USUAL_MARGIN: f64 = 0.05;
@@ -322,14 +322,13 @@ fn margin_now(given: &Given<'_>, metric: &CanaryMetricConfig) -> Option<f64> {
     }
     let judge = given.config.judge.as_ref();
     let settings = judge.and_then(|judge| judge.judge_configurations.as_ref());
+    if let Some(margin) = settings.and_then(|all| all.get("margin")?.as_f64()) {
+        return Some(margin);
+    }
     let name = metric.name.as_deref().unwrap_or_default();
-    match given.learned.and_then(|learned: &Learned| learned.of(name)) {
+    match given.learned.and_then(|learned| learned.of(name)) {
         Some(learned) => learned.margin,
-        None => Some(
-            settings
-                .and_then(|all| all.get("margin")?.as_f64())
-                .unwrap_or(USUAL_MARGIN),
-        ),
+        None => Some(USUAL_MARGIN),
     }
 }
 
