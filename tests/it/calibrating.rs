@@ -299,7 +299,8 @@ async fn a_canary_is_judged_with_the_margins_that_its_config_names() {
         "{refused}"
     );
 
-    let id = start(&serin.client, &request(&json!({"write": "checkout"}))).await;
+    let quiet = json!({"write": "checkout", "against": [{"scope": "c"}]});
+    let id = start(&serin.client, &request(&quiet)).await;
     let document = ended(&serin.client, &id).await;
     assert_eq!(document["learned"]["calibration"], "checkout", "{document}");
     let (status, learned) = serin.client.get("/learnedMargins/checkout").await;
@@ -308,20 +309,19 @@ async fn a_canary_is_judged_with_the_margins_that_its_config_names() {
     let id = serin.client.start_canary("/canary", &canary(&named)).await;
     let execution = serin.client.poll(&id).await;
     assert_eq!(execution["learned"], learned, "{execution}");
-    let results = &execution["result"]["judgeResult"]["results"];
-    let sentences: Vec<_> = results
+    let results = execution["result"]["judgeResult"]["results"]
         .as_array()
-        .unwrap()
-        .iter()
-        .map(|result| &result["explanation"]["sentence"])
-        .collect();
-    let told = sentences.iter().any(|sentence| {
-        sentence
-            .as_str()
-            .unwrap()
-            .contains("learned from 20 windows")
-    });
-    assert!(told, "{execution}");
+        .unwrap();
+    for (result, metric) in results.iter().zip(learned["metrics"].as_array().unwrap()) {
+        let margin = result["explanation"]["sequential"]["margin"]["upPercent"]
+            .as_f64()
+            .unwrap();
+        assert!(
+            (margin - 100.0 * metric["margin"].as_f64().unwrap()).abs() < 1e-9,
+            "{result}"
+        );
+        assert!(margin < 5.0, "{result}");
+    }
 
     let other =
         config(&json!({"name": "sequential-v1", "judgeConfigurations": {"calibration": "other"}}));
@@ -467,7 +467,11 @@ async fn the_command_tells_it_in_words_and_exits_by_the_rate() {
         ),
         (usual.clone(), 64, "where to calibrate?"),
         (
-            format!("{usual} --windows 0 --prometheus {}", url[1]),
+            format!(
+                "{} --prometheus {}",
+                usual.replace("windows 20", "windows 0"),
+                url[1]
+            ),
             64,
             "windows is 0",
         ),

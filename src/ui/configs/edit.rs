@@ -142,7 +142,7 @@ pub async fn propose(
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
     let stored = app.storage.canary_config(&store.name, &id).await?;
     let text = fields.lines("config").trim_end().to_owned();
-    let mut editor = Editor::new(&app, store, Task::Edit(id), text);
+    let mut editor = Editor::new(&app, store, Task::Edit(id), text).await;
     editor.seen = stored.updated_timestamp;
     editor.stored = Some(editable(&stored)?);
     Ok(Page(editor))
