@@ -158,21 +158,7 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
             .layer(large.clone()),
         )
         .routes(routes!(metric_sets::find_metric_set_pair).layer(large))
-        .routes(routes!(
-            calibrations::list_calibrations,
-            calibrations::start_calibration
-        ))
-        .routes(routes!(
-            calibrations::find_calibration,
-            calibrations::delete_calibration
-        ))
-        .routes(routes!(calibrations::cancel_calibration))
-        .routes(routes!(calibrations::list_learned))
-        .routes(routes!(
-            calibrations::find_learned,
-            calibrations::store_learned,
-            calibrations::delete_learned
-        ))
+        .merge(of_calibrations())
         .routes(routes!(judges::list_judges))
         .routes(routes!(judges::judge))
         .routes(routes!(judges::initiate_judge_comparison))
@@ -197,6 +183,25 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
         .routes(routes!(health::liveness))
         .routes(routes!(health::readiness))
         .routes(routes!(health::metrics))
+}
+
+fn of_calibrations() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            calibrations::list_calibrations,
+            calibrations::start_calibration
+        ))
+        .routes(routes!(
+            calibrations::find_calibration,
+            calibrations::delete_calibration
+        ))
+        .routes(routes!(calibrations::cancel_calibration))
+        .routes(routes!(calibrations::list_learned))
+        .routes(routes!(
+            calibrations::find_learned,
+            calibrations::store_learned,
+            calibrations::delete_learned
+        ))
 }
 
 /// The document alone, for `serin openapi` and the test that locks it.

@@ -1,6 +1,6 @@
 //! Which windows are judged, and who stands against whom in each.
 
-use crate::canary::{CalibrationRequest, CanaryClassifierThresholdsConfig};
+use crate::canary::{CalibrationRequest, CanaryClassifierThresholdsConfig, Instant};
 use crate::error::{Error, Result};
 
 const MINUTE: i64 = 60_000;
@@ -83,7 +83,7 @@ impl Plan {
                 "windowMins must be a multiple of intervalMins, so that the last look sees all",
             );
         }
-        let end = request.end.map_or(bounds.now, |end| end.as_millis());
+        let end = request.end.map_or(bounds.now, Instant::as_millis);
         if bounds.now < end {
             return invalid("'end' is still to come, and only what has been can be judged");
         }

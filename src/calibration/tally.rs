@@ -140,6 +140,7 @@ impl Tally {
             window_mins: u32::try_from(given.plan.window / 60_000).unwrap_or(u32::MAX),
             looks: given.plan.looks(),
             judges: [1, 0].map(|judge| self.rates(judge)).into(),
+            decides: named(given.config),
             metrics: self.of_metrics(given.config),
             ..Report::default()
         };
@@ -242,6 +243,14 @@ fn level(config: &CanaryConfig, metric: &CanaryMetricConfig, heard: u32) -> f64 
         return share.min(setting("criticalFalseAlarm", 0.01));
     }
     share
+}
+
+/// The judge of a config.
+fn named(config: &CanaryConfig) -> String {
+    let judge = config.judge.as_ref();
+    let name = judge.and_then(|judge| judge.name.clone());
+    let name = name.filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| FIRST_JUDGE.to_owned())
 }
 
 fn says(metric: &CanaryMetricConfig, flag: &str) -> bool {

@@ -341,7 +341,7 @@ fn counted(rate: Rate) -> String {
 
 /// With two digits, as shares are seldom known better.
 fn short(value: f64) -> String {
-    let decimals = if value.abs() < 9.95 { 1 } else { 0 };
+    let decimals = usize::from(value.abs() < 9.95);
     let text = format!("{value:.decimals$}");
     match text.strip_suffix(".0") {
         Some(whole) => whole.replace("-0", "0"),

@@ -169,8 +169,8 @@ impl Calibrate {
                 written.calibration
             ));
         }
-        let judge = self.options.judge(&made.request);
-        let stopped = report.judges.iter().find(|rates| rates.judge == judge);
+        let judge = &report.decides;
+        let stopped = report.judges.iter().find(|rates| rates.judge == *judge);
         let Some((most, stopped)) = self.max_false_alarm.zip(stopped) else {
             return Ok(Exit::Pass);
         };

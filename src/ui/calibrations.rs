@@ -104,16 +104,12 @@ impl One {
 
     fn against(&self) -> String {
         let request = &self.made.request;
-        match request.shift_mins {
-            Some(mins) => format!("itself, {mins} minutes before"),
-            None => {
-                let names = request
-                    .against
-                    .iter()
-                    .filter_map(|scope| scope.scope.as_deref());
-                names.collect::<Vec<_>>().join(", ")
-            }
+        if let Some(mins) = request.shift_mins {
+            return format!("itself, {mins} minutes before");
         }
+        let names = request.against.iter();
+        let names = names.filter_map(|scope| scope.scope.as_deref());
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// What the form proposes.

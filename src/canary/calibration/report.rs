@@ -19,6 +19,9 @@ pub struct Report {
     /// How often each is judged.
     pub looks: u32,
     pub judges: Vec<JudgeRates>,
+    /// That which the config names.
+    #[serde(default)]
+    pub decides: String,
     /// The second judge with the margins that are suggested; on the same windows, so that others may do worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggested: Option<JudgeRates>,

@@ -6,8 +6,6 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use crate::calibration::FIRST_JUDGE;
-use crate::canary::CalibrationRequest;
 use crate::command::client::path;
 use crate::command::exit::Usage;
 use crate::command::run::plan::{Plan, Side};
@@ -148,17 +146,6 @@ impl Options {
             query if query.is_empty() => query,
             query => format!("?{query}"),
         }
-    }
-
-    /// The judge that the config names, where it came with the request.
-    pub fn judge(&self, request: &CalibrationRequest) -> String {
-        let judge = request
-            .canary_config
-            .as_ref()
-            .and_then(|config| config.judge.as_ref());
-        let name = judge.and_then(|judge| judge.name.clone());
-        name.filter(|name| !name.is_empty())
-            .unwrap_or_else(|| FIRST_JUDGE.to_owned())
     }
 
     fn side(&self, scope: &str) -> anyhow::Result<Side> {
