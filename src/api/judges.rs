@@ -57,13 +57,14 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Response> {
         .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
         .await?;
     let (mut pairs, _room) = pairs.into_parts();
+    let learned = run::learned::of(&app, &asked.config).await?;
     metrics::tell_looks_back(&mut pairs);
     let question = Question {
         config: Arc::new(asked.config),
         thresholds: asked.thresholds,
         pairs: Arc::new(pairs),
         look: None,
-        learned: None,
+        learned: learned.map(Arc::new),
     };
     Ok(Json(run::judge(&app, question).await?).into_response())
 }

@@ -19,11 +19,11 @@ use serde_json::Value;
 use self::options::Options;
 use super::client::{Client, Remote, filled, path};
 use super::exit::{Exit, Usage, told};
-use super::run::here::{Here, Sources};
+use super::run::here::Here;
 use super::serve::stop_signal;
 use super::tell::{note, say};
 use crate::canary::{Calibration, ExecutionStatus};
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Shorthands};
 use crate::http::escaped;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -33,7 +33,7 @@ const CANCEL_WITHIN: Duration = Duration::from_secs(10);
 /// Judges windows of the past in which nothing changed, by both judges, and tells how often each would have
 /// stopped the release, and which margins would not.
 ///
-/// On a server, or with nothing but a Prometheus or Datadog. Exits with 0, with 1 where --max-false-alarm is
+/// On a server, or with nothing but a metric source. Exits with 0, with 1 where --max-false-alarm is
 /// exceeded, 64 when what was typed is wrong, 69 when something did not answer or could not work, 130 after Ctrl-C.
 #[derive(clap::Args)]
 pub struct Calibrate {
@@ -49,10 +49,15 @@ pub struct Calibrate {
         value_name = "URL"
     )]
     prometheus: Option<String>,
-    /// Calibrate in this process, with series from this site of Datadog; the keys are in `DD_API_KEY` and
-    /// `DD_APP_KEY`.
+    /// The same, from this site of Datadog; the keys are in `DD_API_KEY` and `DD_APP_KEY`.
     #[arg(long, env = "SERIN_DATADOG_SITE", value_name = "SITE")]
     datadog: Option<String>,
+    /// The same, from this realm of Splunk Observability; the token is in `SFX_AUTH_TOKEN`.
+    #[arg(long, env = "SERIN_SIGNALFX_REALM", value_name = "REALM")]
+    signalfx: Option<String>,
+    /// The same, of this project of Google Cloud; the credentials are those that Google's own tools find.
+    #[arg(long, env = "SERIN_GOOGLE_PROJECT", value_name = "PROJECT")]
+    google: Option<String>,
 
     /// Keep what is learned on the server under this id, which configs name as
     /// `judge.judgeConfigurations.calibration`.
@@ -77,37 +82,45 @@ impl Calibrate {
 
     /// What is typed takes the place of the variables that it excludes.
     fn prefer(&mut self, typed: &ArgMatches) {
-        let is_typed = |id: &str| typed.value_source(id) == Some(ValueSource::CommandLine);
-        if is_typed("server") {
-            if !is_typed("prometheus") {
-                self.prometheus = None;
-            }
-            if !is_typed("datadog") {
-                self.datadog = None;
-            }
-        } else if is_typed("prometheus") || is_typed("datadog") {
+        let is_from = |id: &str, source| typed.value_source(id) == Some(source);
+        let here = [
+            ("prometheus", &mut self.prometheus),
+            ("datadog", &mut self.datadog),
+            ("signalfx", &mut self.signalfx),
+            ("google", &mut self.google),
+        ];
+        let is_typed = |id: &str| is_from(id, ValueSource::CommandLine);
+        if here.iter().any(|(id, _)| is_typed(id)) && is_from("server", ValueSource::EnvVariable) {
             self.remote.server = None;
+        }
+        if is_typed("server") {
+            for (id, word) in here {
+                word.take_if(|_| is_from(id, ValueSource::EnvVariable));
+            }
         }
     }
 
     async fn calibrate(&self) -> anyhow::Result<Exit> {
         super::start_log("serin=warn", LogFormat::Text)?;
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let sources = Sources {
-            prometheus: given(&self.prometheus),
-            datadog: given(&self.datadog),
+        let server = self.remote.server.clone().filter(|text| !text.is_empty());
+        let sources = Shorthands {
+            prometheus: self.prometheus.clone(),
+            datadog: self.datadog.clone(),
+            signalfx: self.signalfx.clone(),
+            google: self.google.clone(),
         };
+        let sources = sources.filled();
         let config = self.options.config(sources.kind())?;
         let body = self.options.request(config, self.write.as_deref())?;
-        match given(&self.remote.server) {
+        match server {
             Some(_) if !sources.is_empty() => Err(Usage(
                 "a server and a metric source are named; the server has its own".to_owned(),
             )
             .into()),
             Some(_) => self.at(&self.remote.client()?, &body).await,
             None if sources.is_empty() => Err(Usage(
-                "where to calibrate? --server URL names a serin; without one, --prometheus URL or --datadog SITE is \
-                 enough"
+                "where to calibrate? --server URL names a serin; without one, --prometheus URL, --datadog SITE, \
+                 --signalfx REALM or --google PROJECT is enough"
                     .to_owned(),
             )
             .into()),

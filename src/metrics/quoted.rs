@@ -140,6 +140,7 @@ mod tests {
             metric: &CanaryMetricConfig::default(),
             scope: &scope,
             longest: 1000,
+            is_reused: true,
         };
         let checked = |times: usize| {
             let template = "v=\"${scope}\",".repeat(times);

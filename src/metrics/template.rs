@@ -289,6 +289,7 @@ mod tests {
             metric: &CanaryMetricConfig::default(),
             scope: &scope,
             longest: LONGEST,
+            is_reused: true,
         };
         Expansion::of(&request).expand(template)
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::admission::new_id;
 use super::judges::{Question, judge};
+use super::learned;
 use super::stages::{Failure, Stage};
 use crate::app::App;
 use crate::canary::{
@@ -85,6 +86,7 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
     };
     metrics::tell_looks_back(&mut pairs);
     let pairs = Arc::new(pairs);
+    let learned = learned::of(app, &comparison.config).await?.map(Arc::new);
     let asked = |name: &Option<String>| {
         let mut config = comparison.config.clone();
         if let (Some(name), Some(judge)) = (name, &mut config.judge) {
@@ -98,7 +100,7 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
             thresholds: comparison.thresholds,
             pairs: Arc::clone(&pairs),
             look: None,
-            learned: None,
+            learned: learned.clone(),
         };
         judge(app, question)
     };

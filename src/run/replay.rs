@@ -13,6 +13,7 @@ pub use told::{judged, not_judged, verdict};
 
 use super::judges::{self, Question};
 use super::kept::kept_pairs;
+use super::learned;
 use crate::app::App;
 use crate::budget::Share;
 use crate::canary::{
@@ -100,12 +101,16 @@ async fn change(app: &App, what_if: &WhatIf) -> Result<Change> {
     if let Some(name) = &what_if.judge {
         check_judge(app, name)?;
     }
+    let learned = match &config {
+        Some(config) => learned::of(app, config).await?,
+        None => None,
+    };
     let change = Change {
         config,
         judge: what_if.judge.clone(),
         margin: what_if.margin,
         thresholds: what_if.thresholds.unwrap_or_default(),
-        learned: None,
+        learned,
     };
     change.check()?;
     if let Some(config) = &change.config {

@@ -321,6 +321,11 @@ async fn a_canary_is_judged_with_the_margins_that_its_config_names() {
             "{result}"
         );
         assert!(margin < 5.0, "{result}");
+        let sentence = result["explanation"]["sentence"].as_str().unwrap();
+        assert!(
+            sentence.contains("learned from 20 windows between 31 May and 1 June"),
+            "{sentence}"
+        );
     }
 
     let other =

@@ -39,6 +39,7 @@ pub async fn all(app: &App, work: &Work, share: &Arc<Share>) -> Result<Vec<Vec<V
             config: &work.config,
             metric,
             scope,
+            longest: app.config.limits.query_text,
             // Nobody asks for so long a time again.
             is_reused: false,
         };
