@@ -289,7 +289,7 @@ mod tests {
         ];
         let metric = CanaryMetricConfig::default();
         for (template, expected) in cases {
-            let found = check(&Path::default(), template, &metric, Some(&scopes));
+            let found = check(&Path::default(), template, &[], &metric, Some(&scopes));
             let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
             assert_eq!(codes, Vec::from_iter(expected), "{template}");
         }
