@@ -18,7 +18,7 @@ use serin::judge::aca::mann_whitney::{QUANTILE, extremes, invert, search_range};
 use serin::judge::aca::rank_sum::plain_statistic;
 use serin::judge::noise::Noise;
 use serin::judge::policy::MetricPolicy;
-use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement};
+use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement, sequential};
 
 const SIZES: [usize; 3] = [60, 1_440, 10_000];
 
@@ -68,6 +68,9 @@ fn fifty_metrics(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(n), |bencher| {
             bencher.iter(|| request.judge());
         });
+        group.bench_function(BenchmarkId::new("sequential-v1", n), |bencher| {
+            bencher.iter(|| request.judge_sequentially());
+        });
     }
 }
 
@@ -101,13 +104,20 @@ fn table() {
         let requests: Vec<Request> = (0..(2_000 / n).max(1)).map(|_| Request::new(n)).collect();
         let metrics = metrics(n);
         let mut bench = Bench::default();
-        let mut times = [const { Vec::new() }; 2];
+        let mut times = [const { Vec::new() }; 3];
         for _ in 0..21 {
             times[0].push(50.0 * time_each(&metrics, |metric| bench.floor(metric)));
             times[1].push(time_each(&requests, Request::judge));
+            times[2].push(time_each(&requests, Request::judge_sequentially));
         }
-        let [floor, whole] = times.map(median);
-        println!("{n:>8} {:>10.3} ({:>5.2})", whole / 1000.0, whole / floor);
+        let [floor, whole, sequential] = times.map(median);
+        println!(
+            "{n:>8} {:>10.3} ({:>5.2})   sequential-v1 {:>10.3} ({:>5.2})",
+            whole / 1000.0,
+            whole / floor,
+            sequential / 1000.0,
+            sequential / floor
+        );
     }
 }
 
@@ -177,7 +187,16 @@ impl Request {
     }
 
     fn judge(&self) {
-        let judgement = Judgement {
+        black_box(judge_on_one_thread(&self.judgement()).expect("nothing in it is wrong"));
+    }
+
+    fn judge_sequentially(&self) {
+        let judged = sequential::judge_on_one_thread(&self.judgement());
+        black_box(judged.expect("nothing in it is wrong"));
+    }
+
+    fn judgement(&self) -> Judgement<'_> {
+        Judgement {
             config: &self.config,
             thresholds: CanaryClassifierThresholdsConfig {
                 pass: Some(95.0),
@@ -188,8 +207,7 @@ impl Request {
             doubting: Doubting::Tell,
             look: None,
             learned: None,
-        };
-        black_box(judge_on_one_thread(&judgement).expect("nothing in it is wrong"));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod groups;
 mod members;
 mod policy;
 mod queries;
+mod sequential;
 mod series;
 mod text;
 mod variables;
@@ -184,6 +185,7 @@ fn examined(own: &Config, text: &Text) -> (Option<CanaryConfig>, Vec<Found>) {
 fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = members::check(canary);
     found.extend(policy::check(canary));
+    found.extend(sequential::check(canary));
     found.extend(groups::check(canary, given));
     found.extend(calibration::check(canary, given.calibrated.as_ref()));
     found.extend(queries::check(own, canary, given));

@@ -55,11 +55,11 @@ pub use doubt::{Advice, Doubt, DoubtKind, Draft};
 pub use member::{Member, Shape};
 use prometheus::Known;
 pub use shown::shown_query;
-pub use told::looks_back as tell_looks_back;
 pub use strings::{Piece, is_of_word, pieces};
 pub use template::{
     IMPLICIT, Variable, custom_filter, least_length, of as template_of, too_long, variables,
 };
+pub use told::{divides, longest_range, tell_looks_back};
 
 /// One metric of one side.
 #[derive(Clone, Copy, Debug)]

@@ -81,7 +81,8 @@ impl JudgeFiles {
             bail!("--config and --metric-set-pairs are the same file; they hold different things");
         }
         let config: CanaryConfig = read(&self.config, "canary config")?;
-        let mut pairs: Vec<MetricSetPair> = read(&self.metric_set_pairs, "list of metric set pairs")?;
+        let mut pairs: Vec<MetricSetPair> =
+            read(&self.metric_set_pairs, "list of metric set pairs")?;
         metrics::tell_looks_back(&mut pairs);
         let named = config
             .judge

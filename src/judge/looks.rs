@@ -125,6 +125,13 @@ mod tests {
             (vec![(100.0, Fail), (100.0, Pass)], Growing, Pass),
             (vec![(100.0, Fail), (100.0, Pass)], Sliding, Fail),
             (vec![(100.0, Marginal)], Growing, Marginal),
+            // What was not measured keeps the score down, and cannot turn the verdict.
+            (vec![(85.0, Pass)], Growing, Pass),
+            (
+                vec![(100.0, Inconclusive), (85.0, Pass)],
+                Sliding,
+                Inconclusive,
+            ),
         ];
         for (looks, windows, expected) in cases {
             assert_eq!(of(&looks, windows), expected, "{looks:?} {windows:?}");

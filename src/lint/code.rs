@@ -81,6 +81,9 @@ pub enum Code {
     DoubtfulScopeName,
     NoSeries,
     UnpairedSeries,
+    UnreadPolicy,
+    WideShare,
+    FewIndependent,
 }
 
 impl Code {
@@ -146,7 +149,10 @@ impl Code {
             | Self::DoubtfulDirection
             | Self::DoubtfulScopeName
             | Self::NoSeries
-            | Self::UnpairedSeries => Severity::Warning,
+            | Self::UnpairedSeries
+            | Self::UnreadPolicy
+            | Self::WideShare
+            | Self::FewIndependent => Severity::Warning,
         }
     }
 

@@ -4,12 +4,13 @@ use serde_json::{Map, Value};
 use utoipa::PartialSchema;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::{Code, Found};
+use super::{Code, Found, sequential};
 use crate::canary::near::near;
 use crate::canary::{
     CanaryClassifierConfig, CanaryConfig, CanaryJudgeConfig, CanaryMetricConfig, Path,
 };
 use crate::judge::policy;
+use crate::judge::sequential::settings;
 use crate::metrics;
 
 /// Of every query, beside those of its language.
@@ -39,6 +40,7 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
         let path = Path::of("classifier");
         check(&path, &mut keys(&classifier.other), &texts(&known));
     }
+    let is_sequential = sequential::judges(canary);
     let known = members_of::<CanaryMetricConfig>();
     for (at, metric) in canary.metrics.iter().flatten().enumerate() {
         let path = Path::element("metrics", at);
@@ -66,7 +68,12 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
                     (path.clone().member(part), members)
                 }
             };
-            check(&path, &mut members.into_iter().flat_map(keys), known);
+            let own: &[&str] = match part {
+                "" if is_sequential => &settings::OF_METRIC,
+                _ => &[],
+            };
+            let known = [known, own].concat();
+            check(&path, &mut members.into_iter().flat_map(keys), &known);
         }
     }
     found

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Code, Found, Given, Severity, variables};
+use super::{Code, Found, Given, Severity, sequential, variables};
 use crate::canary::near::near;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
 use crate::config::Config;
@@ -29,7 +29,15 @@ pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
             step: given.step,
         };
         let path = path.member("query");
-        found.extend(Asked { draft, path }.check());
+        let minutes = given.duration_minutes;
+        found.extend(
+            Asked {
+                draft,
+                path,
+                minutes,
+            }
+            .check(),
+        );
     }
     found
 }
@@ -38,6 +46,8 @@ pub fn check(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
 struct Asked<'a> {
     draft: Draft<'a>,
     path: Path,
+    /// Of a window, where that is known.
+    minutes: Option<i64>,
 }
 
 impl Asked<'_> {
@@ -103,6 +113,12 @@ impl Asked<'_> {
             }
         };
         let mut found = self.told(self.draft.language.doubts_of_text(&self.draft, &control));
+        if sequential::judges(self.draft.config) {
+            // It reckons with what neighbours share.
+            found.retain(|found| found.code != Code::SharedData);
+            let (path, step) = (self.template_path(), self.draft.step);
+            found.extend(sequential::samples(&path, &control, step, self.minutes));
+        }
         if control == experiment {
             found.push(Found::new(
                 Code::EqualQueries,

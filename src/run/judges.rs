@@ -63,7 +63,12 @@ pub fn check(own: &Config, config: &CanaryConfig) -> Result<()> {
 pub fn refusals(own: &Config, config: &CanaryConfig) -> Vec<Fault> {
     let mut faults = of(own, config).map_or_else(|_| Vec::new(), |judge| judge.refusals(config));
     let of_shadow = shadow_refusals(config);
-    faults.extend(of_shadow.into_iter().filter(|fault| !faults.contains(fault)).collect::<Vec<_>>());
+    faults.extend(
+        of_shadow
+            .into_iter()
+            .filter(|fault| !faults.contains(fault))
+            .collect::<Vec<_>>(),
+    );
     faults
 }
 

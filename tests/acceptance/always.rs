@@ -48,7 +48,9 @@ fn start(random: &mut Random) -> Series {
     } else {
         1.0
     };
-    let mut control: Vec<f64> = (0..minutes).map(|_| random.poisson(rates.control)).collect();
+    let mut control: Vec<f64> = (0..minutes)
+        .map(|_| random.poisson(rates.control))
+        .collect();
     let mut at = 0;
     while control.iter().filter(|errors| **errors == 0.0).count() * 3 < minutes {
         control[at] = 0.0;

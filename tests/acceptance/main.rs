@@ -21,11 +21,17 @@ const KAYENTA_EVERY: u32 = 10;
 
 fn main() -> ExitCode {
     if cfg!(debug_assertions) {
-        println!("acceptance: not in a debug build, which takes an hour: cargo test --release --test acceptance");
+        println!(
+            "acceptance: not in a debug build, which takes an hour: cargo test --release --test acceptance"
+        );
         return ExitCode::SUCCESS;
     }
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|word| name.contains(word.as_str()));
+    let is_wanted = |name: &str| {
+        wanted
+            .as_ref()
+            .is_none_or(|word| name.contains(word.as_str()))
+    };
     let start = Instant::now();
     let mut missed = Vec::new();
     println!(
@@ -33,7 +39,10 @@ fn main() -> ExitCode {
         "scenario", "target", "measured", "expected", "stop"
     );
     let scenarios = table::all();
-    let wanted = scenarios.iter().zip(1_u64..).filter(|(scenario, _)| is_wanted(&scenario.name));
+    let wanted = scenarios
+        .iter()
+        .zip(1_u64..)
+        .filter(|(scenario, _)| is_wanted(&scenario.name));
     for (scenario, number) in wanted {
         missed.extend(measure(scenario, number));
     }
@@ -58,8 +67,12 @@ fn main() -> ExitCode {
 /// Prints a line of the table; what it misses.
 fn measure(scenario: &Scenario, number: u64) -> Option<String> {
     let found = scenario.run(0x5e71_0000 + number, KAYENTA_EVERY);
-    let stop = found.stop.map_or(String::new(), |stop| format!("{stop:.0}"));
-    let kayenta = found.kayenta.map_or(String::new(), |(any, last)| format!("{any:.1} ({last:.1})"));
+    let stop = found
+        .stop
+        .map_or(String::new(), |stop| format!("{stop:.0}"));
+    let kayenta = found
+        .kayenta
+        .map_or(String::new(), |(any, last)| format!("{any:.1} ({last:.1})"));
     println!(
         "{:<66} {:>7} {:>8.2} {:>8.2} {stop:>6}  {kayenta}",
         scenario.name,
@@ -73,7 +86,11 @@ fn measure(scenario: &Scenario, number: u64) -> Option<String> {
     let far = 3.5 * 100.0 * chance + 0.1;
     let name = &scenario.name;
     if !scenario.target.holds(found.rate) {
-        return Some(format!("{name}: {:.2} % is not {}", found.rate, scenario.target.told()));
+        return Some(format!(
+            "{name}: {:.2} % is not {}",
+            found.rate,
+            scenario.target.told()
+        ));
     }
     ((found.rate - scenario.reference).abs() > far).then(|| {
         format!(

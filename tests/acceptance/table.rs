@@ -103,7 +103,11 @@ fn both(
     level: impl Fn(f64) -> f64,
     times: f64,
 ) -> Series {
-    let control = noise.series(random, points).into_iter().map(&level).collect();
+    let control = noise
+        .series(random, points)
+        .into_iter()
+        .map(&level)
+        .collect();
     let experiment = noise.series(random, points).into_iter();
     Pair {
         control,
@@ -118,7 +122,15 @@ fn linear(points: usize, noise: Noise, times: f64) -> impl Fn(&mut Random) -> Se
 
 /// `100·exp(spread·noise)`
 fn log(points: usize, spread: f64, noise: Noise, times: f64) -> impl Fn(&mut Random) -> Series {
-    move |random| both(random, points, noise, |value| 100.0 * (spread * value).exp(), times)
+    move |random| {
+        both(
+            random,
+            points,
+            noise,
+            |value| 100.0 * (spread * value).exp(),
+            times,
+        )
+    }
 }
 
 /// Both sides follow one load that drifts and has a cycle.
@@ -134,7 +146,8 @@ fn shared_load(more: f64) -> impl Fn(&mut Random) -> Series {
         let mut side = |more: f64| {
             let own = White.series(random, 60);
             let load = load.iter().zip(own);
-            load.map(|(load, own)| 100.0 + 10.0 * (load + 0.5 * own) + more).collect()
+            load.map(|(load, own)| 100.0 + 10.0 * (load + 0.5 * own) + more)
+                .collect()
         };
         Pair {
             control: side(0.0),
@@ -213,14 +226,19 @@ fn counts(
 }
 
 fn errors(control: f64, experiment: f64) -> impl Fn(&mut Random) -> Series {
-    counts(move |random| random.poisson(control), move |random| random.poisson(experiment))
+    counts(
+        move |random| random.poisson(control),
+        move |random| random.poisson(experiment),
+    )
 }
 
 /// Errors of the last five minutes.
 fn rate_of_errors(control: f64, experiment: f64) -> impl Fn(&mut Random) -> Series {
     let side = |random: &mut Random, rate: f64| {
         let all: Vec<f64> = (0..64).map(|_| random.poisson(rate)).collect();
-        all.windows(5).map(|window| window.iter().sum::<f64>() / 5.0).collect()
+        all.windows(5)
+            .map(|window| window.iter().sum::<f64>() / 5.0)
+            .collect()
     };
     move |random| Pair {
         control: side(random, control),
@@ -245,13 +263,24 @@ fn no_change() -> Vec<Scenario> {
             side[20..23].fill(0.0);
         }
     };
-    let peak = by_minute(|minute| if minute < 5.0 { 1.0 + 9.0 * 0.5_f64.powf(minute) } else { 1.0 });
+    let peak = by_minute(|minute| {
+        if minute < 5.0 {
+            1.0 + 9.0 * 0.5_f64.powf(minute)
+        } else {
+            1.0
+        }
+    });
     vec![
         scenario("A1 100 + 10 N, 12 looks", noisy(), AtMost(1.0), 0.34),
         scenario("A2 the same, 6 looks", noisy(), AtMost(1.0), 0.29).looks(growing(60, 6)),
         scenario("A3 the same, one look", noisy(), AtMost(1.0), 0.48).looks(Looks::One),
         scenario("A4 log 0.5, N", log(60, 0.5, White, 1.0), AtMost(1.0), 0.36),
-        scenario("A5 log 0.2, Student 3", log(60, 0.2, Student, 1.0), AtMost(1.0), 0.35),
+        scenario(
+            "A5 log 0.2, Student 3",
+            log(60, 0.2, Student, 1.0),
+            AtMost(1.0),
+            0.35,
+        ),
         scenario("A6 shared load", shared_load(0.0), AtMost(1.0), 0.28),
         scenario("A7 day", day(1.0), AtMost(1.0), 0.30),
         scenario("A8 log 0.1, AR .3", ar(0.3), AtMost(1.0), 0.60),
@@ -260,8 +289,19 @@ fn no_change() -> Vec<Scenario> {
         scenario("A11 log 0.1, AR .8", ar(0.8), AtMost(2.0), 1.27),
         scenario("A12 log 0.1, AR .9", ar(0.9), AtMost(3.0), 2.44),
         scenario("A13 the same, 6 looks", ar(0.9), AtMost(3.0), 2.02).looks(growing(60, 6)),
-        scenario("A14 log 0.1, rate[5m], known by the query", rated(0.0), AtMost(1.0), 0.42).rated(),
-        scenario("A15 the same, hidden in a recording rule", rated(0.0), AtMost(1.0), 0.19),
+        scenario(
+            "A14 log 0.1, rate[5m], known by the query",
+            rated(0.0),
+            AtMost(1.0),
+            0.42,
+        )
+        .rated(),
+        scenario(
+            "A15 the same, hidden in a recording rule",
+            rated(0.0),
+            AtMost(1.0),
+            0.19,
+        ),
         scenario("A16 rate[5m] of AR .6", rated(0.6), AtMost(2.0), 1.07).rated(),
         scenario(
             "A17 both sides 0 for three minutes",
@@ -275,8 +315,13 @@ fn no_change() -> Vec<Scenario> {
             AtMost(1.0),
             0.39,
         ),
-        scenario("A19 start-up peak, warmupMins 5", then(noisy(), peak), AtMost(1.0), 0.38)
-            .judge_by("warmupMins", json!(5)),
+        scenario(
+            "A19 start-up peak, warmupMins 5",
+            then(noisy(), peak),
+            AtMost(1.0),
+            0.38,
+        )
+        .judge_by("warmupMins", json!(5)),
         scenario(
             "A20 hosts differ by 1 %, noise 2 %, margin 5 %",
             then(log(60, 0.02, White, 1.0), hosts_differ),
@@ -284,8 +329,19 @@ fn no_change() -> Vec<Scenario> {
             0.0,
         )
         .margin(),
-        scenario("A21 slow drift under noise: a limit", log(60, 0.1, Drift, 1.0), AtMost(15.0), 11.7),
-        scenario("A22 the same, margin 5 %", log(60, 0.1, Drift, 1.0), AtMost(3.0), 1.43).margin(),
+        scenario(
+            "A21 slow drift under noise: a limit",
+            log(60, 0.1, Drift, 1.0),
+            AtMost(15.0),
+            11.7,
+        ),
+        scenario(
+            "A22 the same, margin 5 %",
+            log(60, 0.1, Drift, 1.0),
+            AtMost(3.0),
+            1.43,
+        )
+        .margin(),
     ]
 }
 
@@ -320,8 +376,17 @@ fn no_change_of_counts() -> Vec<Scenario> {
         bursts(0.1, 5.0, 0.35),
         bursts(0.3, 10.0, 0.69),
         one("A26 sparse 0.3", Box::new(counts(sparse, sparse)), 0.69),
-        one("A27 rate[5m] of Poisson 0.1", Box::new(rate_of_errors(0.1, 0.1)), 0.05).rated(),
-        one("A28 share, a tenth of the traffic", Box::new(share(1.0)), 0.0),
+        one(
+            "A27 rate[5m] of Poisson 0.1",
+            Box::new(rate_of_errors(0.1, 0.1)),
+            0.05,
+        )
+        .rated(),
+        one(
+            "A28 share, a tenth of the traffic",
+            Box::new(share(1.0)),
+            0.0,
+        ),
     ]
 }
 
@@ -340,18 +405,36 @@ fn no_change_by_plan() -> Vec<Scenario> {
             None => scenario(name, linear(60, White, 1.06), AtMost(5.0), reference),
             Some(part) => scenario(name, ar(60, part, 1.06), AtMost(5.0), reference),
         };
-        found.margin().looks(growing(60, 6)).counts(Counts::Equivalent)
+        found
+            .margin()
+            .looks(growing(60, 6))
+            .counts(Counts::Equivalent)
     };
     let untold = || Looks::Untold(vec![10, 20, 30, 40, 50, 60]);
     vec![
-        scenario("A29 20 points, one look: N", linear(20, White, 1.0), AtMost(1.0), 0.29)
-            .looks(Looks::One),
-        scenario("A29 20 points, one look: AR .6", ar(20, 0.6, 1.0), AtMost(1.0), 0.82)
-            .looks(Looks::One),
-        scenario("A30 5 points: Inconclusive", linear(5, White, 1.0), AtMost(100.0), 100.0)
-            .looks(Looks::One)
-            .counts(Counts::Inconclusive)
-            .runs(RUNS_WITH_CHANGE),
+        scenario(
+            "A29 20 points, one look: N",
+            linear(20, White, 1.0),
+            AtMost(1.0),
+            0.29,
+        )
+        .looks(Looks::One),
+        scenario(
+            "A29 20 points, one look: AR .6",
+            ar(20, 0.6, 1.0),
+            AtMost(1.0),
+            0.82,
+        )
+        .looks(Looks::One),
+        scenario(
+            "A30 5 points: Inconclusive",
+            linear(5, White, 1.0),
+            AtMost(100.0),
+            100.0,
+        )
+        .looks(Looks::One)
+        .counts(Counts::Inconclusive)
+        .runs(RUNS_WITH_CHANGE),
         either("A31 either: N", None, 1.0, 0.33),
         either("A31 either: AR .6", Some(0.6), 1.3, 0.91),
         either("A31 either: AR .8", Some(0.8), 2.0, 1.68),
@@ -360,22 +443,61 @@ fn no_change_by_plan() -> Vec<Scenario> {
         margin("A32 margin 5 %, no change: AR .6", Some(0.6), 1.0, 0.02),
         margin("A32 margin 5 %, no change: AR .8", Some(0.8), 1.0, 0.29),
         margin("A32 margin 5 %, no change: AR .9", Some(0.9), 1.5, 0.99),
-        scenario("A33 margin 5 %, change of 5 %: N", linear(60, White, 1.05), AtMost(1.0), 0.34)
-            .margin(),
-        scenario("A33 margin 5 %, change of 5 %: day", day(1.05), AtMost(1.0), 0.30).margin(),
+        scenario(
+            "A33 margin 5 %, change of 5 %: N",
+            linear(60, White, 1.05),
+            AtMost(1.0),
+            0.34,
+        )
+        .margin(),
+        scenario(
+            "A33 margin 5 %, change of 5 %: day",
+            day(1.05),
+            AtMost(1.0),
+            0.30,
+        )
+        .margin(),
         wrongly("A34 wrongly Equivalent, +6 %, margin 5 %: N", None, 0.34),
-        wrongly("A34 wrongly Equivalent, +6 %, margin 5 %: AR .6", Some(0.6), 0.66),
-        wrongly("A34 wrongly Equivalent, +6 %, margin 5 %: AR .9", Some(0.9), 1.32),
-        scenario("A35 lifetimeMins and no plan: N", linear(60, White, 1.0), AtMost(1.0), 0.39)
-            .looks(untold())
-            .judge_by("lifetimeMins", json!(60)),
-        scenario("A35 lifetimeMins and no plan: AR .6", ar(60, 0.6, 1.0), AtMost(1.0), 0.61)
-            .looks(untold())
-            .judge_by("lifetimeMins", json!(60)),
-        scenario("A36 four sliding windows: N", linear(120, White, 1.0), AtMost(1.0), 0.37)
-            .looks(Looks::Sliding(30, 4)),
-        scenario("A36 four sliding windows: AR .6", ar(120, 0.6, 1.0), AtMost(1.5), 1.10)
-            .looks(Looks::Sliding(30, 4)),
+        wrongly(
+            "A34 wrongly Equivalent, +6 %, margin 5 %: AR .6",
+            Some(0.6),
+            0.66,
+        ),
+        wrongly(
+            "A34 wrongly Equivalent, +6 %, margin 5 %: AR .9",
+            Some(0.9),
+            1.32,
+        ),
+        scenario(
+            "A35 lifetimeMins and no plan: N",
+            linear(60, White, 1.0),
+            AtMost(1.0),
+            0.39,
+        )
+        .looks(untold())
+        .judge_by("lifetimeMins", json!(60)),
+        scenario(
+            "A35 lifetimeMins and no plan: AR .6",
+            ar(60, 0.6, 1.0),
+            AtMost(1.0),
+            0.61,
+        )
+        .looks(untold())
+        .judge_by("lifetimeMins", json!(60)),
+        scenario(
+            "A36 four sliding windows: N",
+            linear(120, White, 1.0),
+            AtMost(1.0),
+            0.37,
+        )
+        .looks(Looks::Sliding(30, 4)),
+        scenario(
+            "A36 four sliding windows: AR .6",
+            ar(120, 0.6, 1.0),
+            AtMost(1.5),
+            1.10,
+        )
+        .looks(Looks::Sliding(30, 4)),
         scenario(
             "A37 30 points of rate[5m], log 0.045, margin 5 %, one look",
             log(30, 0.045, Rate(5, 0.0), 1.0),
@@ -392,12 +514,18 @@ fn changes() -> Vec<Scenario> {
     let one_sd = |points| {
         move |random: &mut Random| {
             let mut series = linear(points, White, 1.0)(random);
-            series.experiment.iter_mut().for_each(|value| *value += 10.0);
+            series
+                .experiment
+                .iter_mut()
+                .for_each(|value| *value += 10.0);
             series
         }
     };
     let two_sd = then(linear(20, White, 1.0), |_, series| {
-        series.experiment.iter_mut().for_each(|value| *value += 20.0);
+        series
+            .experiment
+            .iter_mut()
+            .for_each(|value| *value += 20.0);
     });
     let ar = |shift: f64| log(120, 0.1, Ar(0.6), shift.exp());
     // Of a minute, whose spread the rate has made smaller.
@@ -406,38 +534,95 @@ fn changes() -> Vec<Scenario> {
     let quiet = |times| log(60, 0.005, White, times);
     let few = |times| log(30, 0.045, Rate(5, 0.0), times);
     vec![
-        scenario("B1 100 + 10 N, +1 sd, 12 looks", one_sd(60), AtLeast(95.0), 98.2),
+        scenario(
+            "B1 100 + 10 N, +1 sd, 12 looks",
+            one_sd(60),
+            AtLeast(95.0),
+            98.2,
+        ),
         scenario("B1 the same, 6 looks", one_sd(60), AtLeast(95.0), 98.0).looks(growing(60, 6)),
         scenario("B1 the same, one look", one_sd(60), AtLeast(95.0), 99.1).looks(Looks::One),
-        scenario("B2 shared load, +1 own sd (5 %)", shared_load(5.0), AtLeast(95.0), 98.1),
+        scenario(
+            "B2 shared load, +1 own sd (5 %)",
+            shared_load(5.0),
+            AtLeast(95.0),
+            98.1,
+        ),
         scenario("B3 day, +10 %, margin 5 %", day(1.1), AtLeast(90.0), 96.6).margin(),
-        scenario("B4 log 0.5, +50 %", log(60, 0.5, White, 1.5), AtLeast(85.0), 89.2),
-        scenario("B5 log 0.1, AR .6, 120 min, +1 sd", ar(0.1), AtLeast(62.0), 67.0)
-            .looks(growing(120, 12)),
-        scenario("B5 log 0.1, AR .6, 120 min, +2 sd", ar(0.2), AtLeast(98.0), 99.3)
-            .looks(growing(120, 12)),
-        scenario("B6 log 0.1, rate[5m], +1 sd of a minute, 60 min", rated(60), AtLeast(65.0), 69.0)
-            .rated(),
+        scenario(
+            "B4 log 0.5, +50 %",
+            log(60, 0.5, White, 1.5),
+            AtLeast(85.0),
+            89.2,
+        ),
+        scenario(
+            "B5 log 0.1, AR .6, 120 min, +1 sd",
+            ar(0.1),
+            AtLeast(62.0),
+            67.0,
+        )
+        .looks(growing(120, 12)),
+        scenario(
+            "B5 log 0.1, AR .6, 120 min, +2 sd",
+            ar(0.2),
+            AtLeast(98.0),
+            99.3,
+        )
+        .looks(growing(120, 12)),
+        scenario(
+            "B6 log 0.1, rate[5m], +1 sd of a minute, 60 min",
+            rated(60),
+            AtLeast(65.0),
+            69.0,
+        )
+        .rated(),
         scenario("B6 the same, 120 min", rated(120), AtLeast(97.0), 98.2)
             .looks(growing(120, 12))
             .rated(),
-        scenario("B13 noise 0.5 %, +1 %, margin 5 %", quiet(1.01), AtMost(1.0), 0.0)
-            .margin()
-            .runs(RUNS_WITH_CHANGE),
-        scenario("B13 noise 0.5 %, +3 %, margin 5 %", quiet(1.03), AtMost(1.0), 0.0)
-            .margin()
-            .runs(RUNS_WITH_CHANGE),
-        scenario("B13 the same is Equivalent", quiet(1.03), AtLeast(99.0), 100.0)
-            .margin()
-            .counts(Counts::Equivalent),
-        scenario("B14 noise 0.5 %, +8 %, margin 5 %", quiet(1.08), AtLeast(99.0), 100.0).margin(),
+        scenario(
+            "B13 noise 0.5 %, +1 %, margin 5 %",
+            quiet(1.01),
+            AtMost(1.0),
+            0.0,
+        )
+        .margin()
+        .runs(RUNS_WITH_CHANGE),
+        scenario(
+            "B13 noise 0.5 %, +3 %, margin 5 %",
+            quiet(1.03),
+            AtMost(1.0),
+            0.0,
+        )
+        .margin()
+        .runs(RUNS_WITH_CHANGE),
+        scenario(
+            "B13 the same is Equivalent",
+            quiet(1.03),
+            AtLeast(99.0),
+            100.0,
+        )
+        .margin()
+        .counts(Counts::Equivalent),
+        scenario(
+            "B14 noise 0.5 %, +8 %, margin 5 %",
+            quiet(1.08),
+            AtLeast(99.0),
+            100.0,
+        )
+        .margin(),
         scenario(
             "B17 30 % of the experiment's points missing, +1 sd",
             then(one_sd(60), third_missing),
             AtLeast(77.0),
             82.9,
         ),
-        scenario("B18 20 points, one look, +2 sd", two_sd, AtLeast(72.0), 77.3).looks(Looks::One),
+        scenario(
+            "B18 20 points, one look, +2 sd",
+            two_sd,
+            AtLeast(72.0),
+            77.3,
+        )
+        .looks(Looks::One),
         scenario("B19 A37 with +50 %", few(1.5), AtLeast(98.0), 99.8)
             .looks(Looks::One)
             .margin()
@@ -451,42 +636,109 @@ fn changes() -> Vec<Scenario> {
 
 fn changes_of_counts() -> Vec<Scenario> {
     vec![
-        scenario("B7 errors 0.1 to 1 a minute", errors(0.1, 1.0), AtLeast(99.0), 100.0),
-        scenario("B7 the same, a look every minute", errors(0.1, 1.0), AtLeast(99.0), 100.0)
-            .looks(growing(60, 60)),
-        scenario("B8 errors 0.05 to 0.5", errors(0.05, 0.5), AtLeast(95.0), 97.1),
-        scenario("B9 errors 0.5 to 1.5", errors(0.5, 1.5), AtLeast(95.0), 97.8),
+        scenario(
+            "B7 errors 0.1 to 1 a minute",
+            errors(0.1, 1.0),
+            AtLeast(99.0),
+            100.0,
+        ),
+        scenario(
+            "B7 the same, a look every minute",
+            errors(0.1, 1.0),
+            AtLeast(99.0),
+            100.0,
+        )
+        .looks(growing(60, 60)),
+        scenario(
+            "B8 errors 0.05 to 0.5",
+            errors(0.05, 0.5),
+            AtLeast(95.0),
+            97.1,
+        ),
+        scenario(
+            "B9 errors 0.5 to 1.5",
+            errors(0.5, 1.5),
+            AtLeast(95.0),
+            97.8,
+        ),
         scenario("B10 errors 1 to 2", errors(1.0, 2.0), AtLeast(72.0), 78.8),
-        scenario("B11 share x5 at a tenth of the traffic", share(5.0), AtLeast(43.0), 48.9),
-        scenario("B11 the same, trafficRatio 0.1", share(5.0), AtLeast(94.0), 96.6)
-            .canary("trafficRatio", json!(0.1)),
-        scenario("B12 rate[5m] of errors 0.1 to 1", rate_of_errors(0.1, 1.0), AtLeast(96.0), 98.9)
-            .rated(),
+        scenario(
+            "B11 share x5 at a tenth of the traffic",
+            share(5.0),
+            AtLeast(43.0),
+            48.9,
+        ),
+        scenario(
+            "B11 the same, trafficRatio 0.1",
+            share(5.0),
+            AtLeast(94.0),
+            96.6,
+        )
+        .canary("trafficRatio", json!(0.1)),
+        scenario(
+            "B12 rate[5m] of errors 0.1 to 1",
+            rate_of_errors(0.1, 1.0),
+            AtLeast(96.0),
+            98.9,
+        )
+        .rated(),
     ]
 }
 
 fn late_changes() -> Vec<Scenario> {
     let leak = |by: f64| by_minute(move |minute| 1.0 + by * minute / 60.0);
     let jump = |times: f64| by_minute(move |minute| if minute < 20.0 { 1.0 } else { times });
-    let late = |name: &str, spread, change: Box<dyn Fn(&mut Random, &mut Series)>, least, reference| {
-        let make = then(log(60, spread, White, 1.0), change);
-        scenario(name, make, AtLeast(least), reference).margin()
-    };
+    let late =
+        |name: &str, spread, change: Box<dyn Fn(&mut Random, &mut Series)>, least, reference| {
+            let make = then(log(60, spread, White, 1.0), change);
+            scenario(name, make, AtLeast(least), reference).margin()
+        };
     vec![
-        late("B15 leak to +30 % over the hour, margin 5 %", 0.05, Box::new(leak(0.3)), 99.0, 100.0),
-        late("B15 leak to sixfold over the hour", 0.05, Box::new(leak(5.0)), 99.0, 100.0),
-        late("B16 twice from minute 20 on, margin 5 %", 0.1, Box::new(jump(2.0)), 96.0, 99.0),
-        late("B16 elevenfold from minute 20 on", 0.1, Box::new(jump(11.0)), 99.0, 100.0),
+        late(
+            "B15 leak to +30 % over the hour, margin 5 %",
+            0.05,
+            Box::new(leak(0.3)),
+            99.0,
+            100.0,
+        ),
+        late(
+            "B15 leak to sixfold over the hour",
+            0.05,
+            Box::new(leak(5.0)),
+            99.0,
+            100.0,
+        ),
+        late(
+            "B16 twice from minute 20 on, margin 5 %",
+            0.1,
+            Box::new(jump(2.0)),
+            96.0,
+            99.0,
+        ),
+        late(
+            "B16 elevenfold from minute 20 on",
+            0.1,
+            Box::new(jump(11.0)),
+            99.0,
+            100.0,
+        ),
     ]
 }
 
 /// Metrics of a side that share half of their variance; some of the experiment's times something.
-fn metrics(random: &mut Random, noise: Noise, count: usize, changed: usize, times: f64) -> Vec<Series> {
+fn metrics(
+    random: &mut Random,
+    noise: Noise,
+    count: usize,
+    changed: usize,
+    times: f64,
+) -> Vec<Series> {
     let mut side = || {
         let shared = noise.series(random, 60);
         let one = |_| -> Vec<f64> {
             let own = noise.series(random, 60).into_iter().zip(&shared);
-            own.map(|(own, shared)| 100.0 * (0.1 * 0.5_f64.sqrt() * (own + shared)).exp()).collect()
+            own.map(|(own, shared)| 100.0 * (0.1 * 0.5_f64.sqrt() * (own + shared)).exp())
+                .collect()
         };
         (0..count).map(one).collect::<Vec<_>>()
     };
@@ -495,7 +747,12 @@ fn metrics(random: &mut Random, noise: Noise, count: usize, changed: usize, time
         series.iter_mut().for_each(|value| *value *= times);
     }
     let sides = control.into_iter().zip(experiment);
-    sides.map(|(control, experiment)| Pair { control, experiment }).collect()
+    sides
+        .map(|(control, experiment)| Pair {
+            control,
+            experiment,
+        })
+        .collect()
 }
 
 fn canaries() -> Vec<Scenario> {
@@ -510,7 +767,9 @@ fn canaries() -> Vec<Scenario> {
     };
     let hosts = |random: &mut Random| {
         let mut metrics = metrics(random, White, 10, 0, 1.0);
-        metrics.iter_mut().for_each(|series| hosts_differ(random, series));
+        metrics
+            .iter_mut()
+            .for_each(|series| hosts_differ(random, series));
         metrics
     };
     let twenty = |counts, target, reference| {
@@ -523,17 +782,55 @@ fn canaries() -> Vec<Scenario> {
         .counts(counts)
     };
     vec![
-        canary("C ten metrics: N", White, AtMost(5.0), 1.3, RUNS_WITH_CHANGE),
+        canary(
+            "C ten metrics: N",
+            White,
+            AtMost(5.0),
+            1.3,
+            RUNS_WITH_CHANGE,
+        ),
         canary("C ten metrics: AR .6", Ar(0.6), AtMost(5.0), 3.9, RUNS),
-        canary("C ten metrics: AR .8: a limit", Ar(0.8), AtMost(10.0), 7.6, RUNS),
-        canary("C ten metrics: AR .9: a limit", Ar(0.9), AtMost(17.0), 13.6, RUNS_WITH_CHANGE),
+        canary(
+            "C ten metrics: AR .8: a limit",
+            Ar(0.8),
+            AtMost(10.0),
+            7.6,
+            RUNS,
+        ),
+        canary(
+            "C ten metrics: AR .9: a limit",
+            Ar(0.9),
+            AtMost(17.0),
+            13.6,
+            RUNS_WITH_CHANGE,
+        ),
         canary("C margin 5 %: N", White, AtMost(5.0), 0.0, RUNS_WITH_CHANGE).margin(),
-        canary("C margin 5 %: AR .6", Ar(0.6), AtMost(5.0), 0.2, RUNS_WITH_CHANGE).margin(),
-        canary("C margin 5 %: AR .8", Ar(0.8), AtMost(5.0), 1.3, RUNS_WITH_CHANGE).margin(),
+        canary(
+            "C margin 5 %: AR .6",
+            Ar(0.6),
+            AtMost(5.0),
+            0.2,
+            RUNS_WITH_CHANGE,
+        )
+        .margin(),
+        canary(
+            "C margin 5 %: AR .8",
+            Ar(0.8),
+            AtMost(5.0),
+            1.3,
+            RUNS_WITH_CHANGE,
+        )
+        .margin(),
         canary("C margin 5 %: AR .9", Ar(0.9), AtMost(7.5), 5.9, RUNS).margin(),
         Scenario {
             make: Box::new(hosts),
-            ..canary("C hosts differ by 1 %, margin 5 %", White, AtMost(1.0), 0.0, RUNS_WITH_CHANGE)
+            ..canary(
+                "C hosts differ by 1 %, margin 5 %",
+                White,
+                AtMost(1.0),
+                0.0,
+                RUNS_WITH_CHANGE,
+            )
         }
         .margin(),
         twenty(Counts::WrongAlarms(5), AtMost(5.0), 0.13),

@@ -125,7 +125,9 @@ impl Scenario {
             Looks::Growing(ends) => {
                 let numbered = ends.iter().zip(1..);
                 let told = |number| Some(look(number, ends.len(), LookWindow::Growing));
-                numbered.map(|(end, number)| (0, *end, told(number))).collect()
+                numbered
+                    .map(|(end, number)| (0, *end, told(number)))
+                    .collect()
             }
             Looks::Untold(ends) => ends.iter().map(|end| (0, *end, None)).collect(),
             Looks::Sliding(window, count) => (0..*count as usize)
@@ -245,7 +247,12 @@ pub fn config(canary: &Value, judge: &Value, metrics: usize) -> CanaryConfig {
     .expect("a config")
 }
 
-fn pairs(series: &[Series], begin: usize, end: usize, look_back: Option<i64>) -> Vec<MetricSetPair> {
+fn pairs(
+    series: &[Series],
+    begin: usize,
+    end: usize,
+    look_back: Option<i64>,
+) -> Vec<MetricSetPair> {
     let scope = json!({"startTimeMillis": START, "stepMillis": MINUTE});
     let attributes = match look_back {
         Some(back) => json!({"looksBack": back.to_string()}),

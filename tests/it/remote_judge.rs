@@ -64,7 +64,7 @@ async fn a_remote_judge_is_asked_as_kayenta_asks_it() {
     let serin = Serin::start_with(&prometheus.url, &keys, None).await;
     let client = &serin.client;
     assert_eq!(
-        client.get("/judges").await.1[2],
+        client.get("/judges").await.1[3],
         json!({"name": "RemoteJudge-v1.0", "visible": true})
     );
 

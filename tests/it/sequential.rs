@@ -34,6 +34,30 @@ fn every_judgement_is_the_one_of_the_reference() {
     assert_eq!(played, 651);
 }
 
+#[test]
+fn the_order_of_the_metrics_changes_no_byte_of_any() {
+    for mut case in cases().filter(|case| text(&case["id"]).starts_with("canary")) {
+        let told = |judged: &Value| {
+            let results = judged["results"].as_array().unwrap().iter();
+            let mut told: Vec<String> = results.map(Value::to_string).collect();
+            told.sort();
+            (
+                told,
+                judged["score"]["score"].clone(),
+                judged["summary"]["outcome"].clone(),
+            )
+        };
+        let before = told(&judge(&case));
+        case["metricSetPairs"].as_array_mut().unwrap().reverse();
+        case["config"]["metrics"].as_array_mut().unwrap().reverse();
+        assert_eq!(told(&judge(&case)), before, "{}", case["id"]);
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
 fn cases() -> impl Iterator<Item = Value> {
     let compressed = &include_bytes!("../golden/sequential.jsonl.gz")[..];
     let lines = BufReader::new(GzDecoder::new(compressed)).lines();

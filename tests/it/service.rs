@@ -70,7 +70,7 @@ async fn paths_are_forgiving() {
         );
     }
     assert_eq!(
-        serin.client.get("/judges").await.1[1],
+        serin.client.get("/judges").await.1[2],
         json!({"name": "dredd-v1.0", "visible": false})
     );
     let (status, body) = serin.client.get("/nosuch").await;

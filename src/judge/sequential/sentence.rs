@@ -16,7 +16,7 @@ use crate::judge::policy::Direction;
 
 pub fn of(case: &Case<'_>, judged: &Judged<'_>, labeled: Labeled) -> String {
     let found = &judged.found;
-    let mut sentence = body(case, judged);
+    let mut sentence = body(case, judged).trim_end_matches(',').to_owned();
     let openness = Openness::of(found);
     let ending = match openness {
         Some(_) if !judged.stance.last => "; it is looked at again at the next interval",

@@ -112,9 +112,7 @@ impl Settings {
                 0.0 < minutes && minutes <= LONGEST
             })?,
             calibration: members.text("calibration", "the id of a calibration")?,
-            judges_unfit: members
-                .word("unfit", &[("judge", true), ("pass", false)])?
-                .unwrap_or(false),
+            judges_unfit: members.word("unfit", &[("judge", true)])?.unwrap_or(false),
         })
     }
 }
