@@ -5,6 +5,7 @@
 
 mod always;
 mod noise;
+mod series;
 mod table;
 mod trial;
 

@@ -1,12 +1,15 @@
 //! The scenarios, with what is promised of them and what the reference measured.
 
-use std::f64::consts::PI;
+mod changes;
 
 use serde_json::{Value, json};
-use serin::canary::Pair;
 
-use crate::noise::Noise::{self, Ar, Drift, Rate, Student, White};
+use crate::noise::Noise::{Ar, Drift, Rate, Student, White};
 use crate::noise::{Random, burst};
+use crate::series::{
+    by_minute, counts, day, errors, hosts_differ, linear, log, rate_of_errors, share, shared_load,
+    then, third_missing,
+};
 use crate::trial::Target::{AtLeast, AtMost};
 use crate::trial::{Counts, Looks, MINUTE, Scenario, Series, Target, growing};
 
@@ -14,17 +17,22 @@ use crate::trial::{Counts, Looks, MINUTE, Scenario, Series, Target, growing};
 const RUNS: u32 = 10_000;
 const RUNS_WITH_CHANGE: u32 = 2_000;
 
+/// What is done to a series.
+type Change = Box<dyn Fn(&mut Random, &mut Series)>;
+
 /// A range of 5 minutes.
 const RATE: i64 = 5 * MINUTE;
 
 pub fn all() -> Vec<Scenario> {
     let mut all = no_change();
     all.extend(no_change_of_counts());
+    all.extend(no_change_by_direction_and_margin());
     all.extend(no_change_by_plan());
-    all.extend(changes());
-    all.extend(changes_of_counts());
-    all.extend(late_changes());
-    all.extend(canaries());
+    all.extend(changes::changes());
+    all.extend(changes::changes_of_few_and_quiet());
+    all.extend(changes::changes_of_counts());
+    all.extend(changes::late_changes());
+    all.extend(changes::canaries());
     all
 }
 
@@ -93,165 +101,6 @@ impl Scenario {
         self.counts = counts;
         self
     }
-}
-
-/// Both sides alike, the experiment times something.
-fn both(
-    random: &mut Random,
-    points: usize,
-    noise: Noise,
-    level: impl Fn(f64) -> f64,
-    times: f64,
-) -> Series {
-    let control = noise
-        .series(random, points)
-        .into_iter()
-        .map(&level)
-        .collect();
-    let experiment = noise.series(random, points).into_iter();
-    Pair {
-        control,
-        experiment: experiment.map(|value| level(value) * times).collect(),
-    }
-}
-
-/// `100 + 10·noise`
-fn linear(points: usize, noise: Noise, times: f64) -> impl Fn(&mut Random) -> Series {
-    move |random| both(random, points, noise, |value| 100.0 + 10.0 * value, times)
-}
-
-/// `100·exp(spread·noise)`
-fn log(points: usize, spread: f64, noise: Noise, times: f64) -> impl Fn(&mut Random) -> Series {
-    move |random| {
-        both(
-            random,
-            points,
-            noise,
-            |value| 100.0 * (spread * value).exp(),
-            times,
-        )
-    }
-}
-
-/// Both sides follow one load that drifts and has a cycle.
-fn shared_load(more: f64) -> impl Fn(&mut Random) -> Series {
-    move |random| {
-        let phase = random.uniform();
-        let load: Vec<f64> = Ar(0.9)
-            .series(random, 60)
-            .into_iter()
-            .zip(minutes())
-            .map(|(drift, minute)| drift + 1.5 * (2.0 * PI * (minute / 60.0 + phase)).sin())
-            .collect();
-        let mut side = |more: f64| {
-            let own = White.series(random, 60);
-            let load = load.iter().zip(own);
-            load.map(|(load, own)| 100.0 + 10.0 * (load + 0.5 * own) + more)
-                .collect()
-        };
-        Pair {
-            control: side(0.0),
-            experiment: side(more),
-        }
-    }
-}
-
-/// One cycle in the window.
-fn day(times: f64) -> impl Fn(&mut Random) -> Series {
-    move |random| {
-        let phase = random.uniform();
-        let cycle = |minute: f64| 0.55 * (2.0 * PI * (minute / 60.0 + phase)).sin();
-        let mut side = |times: f64| {
-            let own = White.series(random, 60).into_iter().zip(minutes());
-            own.map(|(own, minute)| 100.0 * cycle(minute).exp() * (0.05 * own).exp() * times)
-                .collect()
-        };
-        Pair {
-            control: side(1.0),
-            experiment: side(times),
-        }
-    }
-}
-
-fn minutes() -> impl Iterator<Item = f64> {
-    (0_u32..).map(f64::from)
-}
-
-/// What is added to a series that is made.
-fn then(
-    make: impl Fn(&mut Random) -> Series,
-    change: impl Fn(&mut Random, &mut Series),
-) -> impl Fn(&mut Random) -> Series {
-    move |random| {
-        let mut series = make(random);
-        change(random, &mut series);
-        series
-    }
-}
-
-fn third_missing(random: &mut Random, series: &mut Series) {
-    for value in &mut series.experiment {
-        if random.uniform() < 0.3 {
-            *value = f64::NAN;
-        }
-    }
-}
-
-/// Each host has a level of its own.
-fn hosts_differ(random: &mut Random, series: &mut Series) {
-    for side in [&mut series.control, &mut series.experiment] {
-        let level = (0.01 * random.normal()).exp();
-        side.iter_mut().for_each(|value| *value *= level);
-    }
-}
-
-/// The experiment by its minute.
-fn by_minute(change: impl Fn(f64) -> f64) -> impl Fn(&mut Random, &mut Series) {
-    move |_, series| {
-        for (value, minute) in series.experiment.iter_mut().zip(minutes()) {
-            *value *= change(minute);
-        }
-    }
-}
-
-/// Events of a minute on both sides.
-fn counts(
-    control: impl Fn(&mut Random) -> f64,
-    experiment: impl Fn(&mut Random) -> f64,
-) -> impl Fn(&mut Random) -> Series {
-    move |random| Pair {
-        control: (0..60).map(|_| control(random)).collect(),
-        experiment: (0..60).map(|_| experiment(random)).collect(),
-    }
-}
-
-fn errors(control: f64, experiment: f64) -> impl Fn(&mut Random) -> Series {
-    counts(
-        move |random| random.poisson(control),
-        move |random| random.poisson(experiment),
-    )
-}
-
-/// Errors of the last five minutes.
-fn rate_of_errors(control: f64, experiment: f64) -> impl Fn(&mut Random) -> Series {
-    let side = |random: &mut Random, rate: f64| {
-        let all: Vec<f64> = (0..64).map(|_| random.poisson(rate)).collect();
-        all.windows(5)
-            .map(|window| window.iter().sum::<f64>() / 5.0)
-            .collect()
-    };
-    move |random| Pair {
-        control: side(random, control),
-        experiment: side(random, experiment),
-    }
-}
-
-/// Errors by requests, where the experiment has a tenth of them.
-fn share(times: f64) -> impl Fn(&mut Random) -> Series {
-    counts(
-        |random| random.poisson(1.0) / 1000.0,
-        move |random| random.poisson(0.1 * times) / 100.0,
-    )
 }
 
 fn no_change() -> Vec<Scenario> {
@@ -390,7 +239,7 @@ fn no_change_of_counts() -> Vec<Scenario> {
     ]
 }
 
-fn no_change_by_plan() -> Vec<Scenario> {
+fn no_change_by_direction_and_margin() -> Vec<Scenario> {
     let ar = |points, part, times| log(points, 0.1, Ar(part), times);
     let either = |name: &str, part: Option<f64>, limit, reference| match part {
         None => scenario(name, linear(60, White, 1.0), AtMost(limit), reference).either(),
@@ -400,17 +249,6 @@ fn no_change_by_plan() -> Vec<Scenario> {
         None => scenario(name, linear(60, White, 1.0), AtMost(limit), reference).margin(),
         Some(part) => scenario(name, ar(60, part, 1.0), AtMost(limit), reference).margin(),
     };
-    let wrongly = |name: &str, part: Option<f64>, reference| {
-        let found = match part {
-            None => scenario(name, linear(60, White, 1.06), AtMost(5.0), reference),
-            Some(part) => scenario(name, ar(60, part, 1.06), AtMost(5.0), reference),
-        };
-        found
-            .margin()
-            .looks(growing(60, 6))
-            .counts(Counts::Equivalent)
-    };
-    let untold = || Looks::Untold(vec![10, 20, 30, 40, 50, 60]);
     vec![
         scenario(
             "A29 20 points, one look: N",
@@ -457,6 +295,23 @@ fn no_change_by_plan() -> Vec<Scenario> {
             0.30,
         )
         .margin(),
+    ]
+}
+
+fn no_change_by_plan() -> Vec<Scenario> {
+    let ar = |points, part, times| log(points, 0.1, Ar(part), times);
+    let wrongly = |name: &str, part: Option<f64>, reference| {
+        let found = match part {
+            None => scenario(name, linear(60, White, 1.06), AtMost(5.0), reference),
+            Some(part) => scenario(name, ar(60, part, 1.06), AtMost(5.0), reference),
+        };
+        found
+            .margin()
+            .looks(growing(60, 6))
+            .counts(Counts::Equivalent)
+    };
+    let untold = || Looks::Untold(vec![10, 20, 30, 40, 50, 60]);
+    vec![
         wrongly("A34 wrongly Equivalent, +6 %, margin 5 %: N", None, 0.34),
         wrongly(
             "A34 wrongly Equivalent, +6 %, margin 5 %: AR .6",
@@ -507,333 +362,5 @@ fn no_change_by_plan() -> Vec<Scenario> {
         .looks(Looks::One)
         .margin()
         .rated(),
-    ]
-}
-
-fn changes() -> Vec<Scenario> {
-    let one_sd = |points| {
-        move |random: &mut Random| {
-            let mut series = linear(points, White, 1.0)(random);
-            series
-                .experiment
-                .iter_mut()
-                .for_each(|value| *value += 10.0);
-            series
-        }
-    };
-    let two_sd = then(linear(20, White, 1.0), |_, series| {
-        series
-            .experiment
-            .iter_mut()
-            .for_each(|value| *value += 20.0);
-    });
-    let ar = |shift: f64| log(120, 0.1, Ar(0.6), shift.exp());
-    // Of a minute, whose spread the rate has made smaller.
-    let minute = 0.1 * 5.0_f64.sqrt();
-    let rated = |points| log(points, 0.1, Rate(5, 0.0), minute.exp());
-    let quiet = |times| log(60, 0.005, White, times);
-    let few = |times| log(30, 0.045, Rate(5, 0.0), times);
-    vec![
-        scenario(
-            "B1 100 + 10 N, +1 sd, 12 looks",
-            one_sd(60),
-            AtLeast(95.0),
-            98.2,
-        ),
-        scenario("B1 the same, 6 looks", one_sd(60), AtLeast(95.0), 98.0).looks(growing(60, 6)),
-        scenario("B1 the same, one look", one_sd(60), AtLeast(95.0), 99.1).looks(Looks::One),
-        scenario(
-            "B2 shared load, +1 own sd (5 %)",
-            shared_load(5.0),
-            AtLeast(95.0),
-            98.1,
-        ),
-        scenario("B3 day, +10 %, margin 5 %", day(1.1), AtLeast(90.0), 96.6).margin(),
-        scenario(
-            "B4 log 0.5, +50 %",
-            log(60, 0.5, White, 1.5),
-            AtLeast(85.0),
-            89.2,
-        ),
-        scenario(
-            "B5 log 0.1, AR .6, 120 min, +1 sd",
-            ar(0.1),
-            AtLeast(62.0),
-            67.0,
-        )
-        .looks(growing(120, 12)),
-        scenario(
-            "B5 log 0.1, AR .6, 120 min, +2 sd",
-            ar(0.2),
-            AtLeast(98.0),
-            99.3,
-        )
-        .looks(growing(120, 12)),
-        scenario(
-            "B6 log 0.1, rate[5m], +1 sd of a minute, 60 min",
-            rated(60),
-            AtLeast(65.0),
-            69.0,
-        )
-        .rated(),
-        scenario("B6 the same, 120 min", rated(120), AtLeast(97.0), 98.2)
-            .looks(growing(120, 12))
-            .rated(),
-        scenario(
-            "B13 noise 0.5 %, +1 %, margin 5 %",
-            quiet(1.01),
-            AtMost(1.0),
-            0.0,
-        )
-        .margin()
-        .runs(RUNS_WITH_CHANGE),
-        scenario(
-            "B13 noise 0.5 %, +3 %, margin 5 %",
-            quiet(1.03),
-            AtMost(1.0),
-            0.0,
-        )
-        .margin()
-        .runs(RUNS_WITH_CHANGE),
-        scenario(
-            "B13 the same is Equivalent",
-            quiet(1.03),
-            AtLeast(99.0),
-            100.0,
-        )
-        .margin()
-        .counts(Counts::Equivalent),
-        scenario(
-            "B14 noise 0.5 %, +8 %, margin 5 %",
-            quiet(1.08),
-            AtLeast(99.0),
-            100.0,
-        )
-        .margin(),
-        scenario(
-            "B17 30 % of the experiment's points missing, +1 sd",
-            then(one_sd(60), third_missing),
-            AtLeast(77.0),
-            82.9,
-        ),
-        scenario(
-            "B18 20 points, one look, +2 sd",
-            two_sd,
-            AtLeast(72.0),
-            77.3,
-        )
-        .looks(Looks::One),
-        scenario("B19 A37 with +50 %", few(1.5), AtLeast(98.0), 99.8)
-            .looks(Looks::One)
-            .margin()
-            .rated(),
-        scenario("B19 A37 with +100 %", few(2.0), AtLeast(98.0), 100.0)
-            .looks(Looks::One)
-            .margin()
-            .rated(),
-    ]
-}
-
-fn changes_of_counts() -> Vec<Scenario> {
-    vec![
-        scenario(
-            "B7 errors 0.1 to 1 a minute",
-            errors(0.1, 1.0),
-            AtLeast(99.0),
-            100.0,
-        ),
-        scenario(
-            "B7 the same, a look every minute",
-            errors(0.1, 1.0),
-            AtLeast(99.0),
-            100.0,
-        )
-        .looks(growing(60, 60)),
-        scenario(
-            "B8 errors 0.05 to 0.5",
-            errors(0.05, 0.5),
-            AtLeast(95.0),
-            97.1,
-        ),
-        scenario(
-            "B9 errors 0.5 to 1.5",
-            errors(0.5, 1.5),
-            AtLeast(95.0),
-            97.8,
-        ),
-        scenario("B10 errors 1 to 2", errors(1.0, 2.0), AtLeast(72.0), 78.8),
-        scenario(
-            "B11 share x5 at a tenth of the traffic",
-            share(5.0),
-            AtLeast(43.0),
-            48.9,
-        ),
-        scenario(
-            "B11 the same, trafficRatio 0.1",
-            share(5.0),
-            AtLeast(94.0),
-            96.6,
-        )
-        .canary("trafficRatio", json!(0.1)),
-        scenario(
-            "B12 rate[5m] of errors 0.1 to 1",
-            rate_of_errors(0.1, 1.0),
-            AtLeast(96.0),
-            98.9,
-        )
-        .rated(),
-    ]
-}
-
-fn late_changes() -> Vec<Scenario> {
-    let leak = |by: f64| by_minute(move |minute| 1.0 + by * minute / 60.0);
-    let jump = |times: f64| by_minute(move |minute| if minute < 20.0 { 1.0 } else { times });
-    let late =
-        |name: &str, spread, change: Box<dyn Fn(&mut Random, &mut Series)>, least, reference| {
-            let make = then(log(60, spread, White, 1.0), change);
-            scenario(name, make, AtLeast(least), reference).margin()
-        };
-    vec![
-        late(
-            "B15 leak to +30 % over the hour, margin 5 %",
-            0.05,
-            Box::new(leak(0.3)),
-            99.0,
-            100.0,
-        ),
-        late(
-            "B15 leak to sixfold over the hour",
-            0.05,
-            Box::new(leak(5.0)),
-            99.0,
-            100.0,
-        ),
-        late(
-            "B16 twice from minute 20 on, margin 5 %",
-            0.1,
-            Box::new(jump(2.0)),
-            96.0,
-            99.0,
-        ),
-        late(
-            "B16 elevenfold from minute 20 on",
-            0.1,
-            Box::new(jump(11.0)),
-            99.0,
-            100.0,
-        ),
-    ]
-}
-
-/// Metrics of a side that share half of their variance; some of the experiment's times something.
-fn metrics(
-    random: &mut Random,
-    noise: Noise,
-    count: usize,
-    changed: usize,
-    times: f64,
-) -> Vec<Series> {
-    let mut side = || {
-        let shared = noise.series(random, 60);
-        let one = |_| -> Vec<f64> {
-            let own = noise.series(random, 60).into_iter().zip(&shared);
-            own.map(|(own, shared)| 100.0 * (0.1 * 0.5_f64.sqrt() * (own + shared)).exp())
-                .collect()
-        };
-        (0..count).map(one).collect::<Vec<_>>()
-    };
-    let (control, mut experiment) = (side(), side());
-    for series in &mut experiment[..changed] {
-        series.iter_mut().for_each(|value| *value *= times);
-    }
-    let sides = control.into_iter().zip(experiment);
-    sides
-        .map(|(control, experiment)| Pair {
-            control,
-            experiment,
-        })
-        .collect()
-}
-
-fn canaries() -> Vec<Scenario> {
-    let canary = |name: &str, noise: Noise, target, reference, runs| {
-        let one = scenario(name, linear(60, White, 1.0), target, reference);
-        Scenario {
-            make: Box::new(move |random| metrics(random, noise, 10, 0, 1.0)),
-            judge: json!({"falseAlarm": 0.05}),
-            ..one
-        }
-        .runs(runs)
-    };
-    let hosts = |random: &mut Random| {
-        let mut metrics = metrics(random, White, 10, 0, 1.0);
-        metrics
-            .iter_mut()
-            .for_each(|series| hosts_differ(random, series));
-        metrics
-    };
-    let twenty = |counts, target, reference| {
-        let name = "C 20 metrics, 5 of them +1.5 sd";
-        let one = canary(name, White, target, reference, 1_000);
-        Scenario {
-            make: Box::new(move |random| metrics(random, White, 20, 5, 0.15_f64.exp())),
-            ..one
-        }
-        .counts(counts)
-    };
-    vec![
-        canary(
-            "C ten metrics: N",
-            White,
-            AtMost(5.0),
-            1.3,
-            RUNS_WITH_CHANGE,
-        ),
-        canary("C ten metrics: AR .6", Ar(0.6), AtMost(5.0), 3.9, RUNS),
-        canary(
-            "C ten metrics: AR .8: a limit",
-            Ar(0.8),
-            AtMost(10.0),
-            7.6,
-            RUNS,
-        ),
-        canary(
-            "C ten metrics: AR .9: a limit",
-            Ar(0.9),
-            AtMost(17.0),
-            13.6,
-            RUNS_WITH_CHANGE,
-        ),
-        canary("C margin 5 %: N", White, AtMost(5.0), 0.0, RUNS_WITH_CHANGE).margin(),
-        canary(
-            "C margin 5 %: AR .6",
-            Ar(0.6),
-            AtMost(5.0),
-            0.2,
-            RUNS_WITH_CHANGE,
-        )
-        .margin(),
-        canary(
-            "C margin 5 %: AR .8",
-            Ar(0.8),
-            AtMost(5.0),
-            1.3,
-            RUNS_WITH_CHANGE,
-        )
-        .margin(),
-        canary("C margin 5 %: AR .9", Ar(0.9), AtMost(7.5), 5.9, RUNS).margin(),
-        Scenario {
-            make: Box::new(hosts),
-            ..canary(
-                "C hosts differ by 1 %, margin 5 %",
-                White,
-                AtMost(1.0),
-                0.0,
-                RUNS_WITH_CHANGE,
-            )
-        }
-        .margin(),
-        twenty(Counts::WrongAlarms(5), AtMost(5.0), 0.13),
-        twenty(Counts::Found(5), AtLeast(80.0), 100.0),
     ]
 }

@@ -16,6 +16,9 @@ const START: i64 = 1_790_000_000_000;
 /// Both sides, a point a minute.
 pub type Series = Pair<Vec<f64>>;
 
+/// The series of all metrics.
+pub type Make = Box<dyn Fn(&mut Random) -> Vec<Series>>;
+
 /// At which lengths it is looked.
 #[derive(Clone)]
 pub enum Looks {
@@ -34,7 +37,7 @@ pub fn growing(points: usize, looks: usize) -> Looks {
 
 pub struct Scenario {
     pub name: String,
-    pub make: Box<dyn Fn(&mut Random) -> Vec<Series>>,
+    pub make: Make,
     pub looks: Looks,
     pub canary: Value,
     pub judge: Value,

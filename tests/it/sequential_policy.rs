@@ -87,8 +87,20 @@ fn minutes() -> Vec<i64> {
     (0..60).map(|minute| START + minute * 60_000).collect()
 }
 
+/// How one metric counts, and what the canary comes to.
+fn holds(one: &One, label: &str, score: f64, outcome: &str) {
+    let told = one.told();
+    let found = (
+        text(&told["results"][0]["classification"]),
+        told["score"]["score"].as_f64().unwrap(),
+        text(&told["summary"]["outcome"]),
+    );
+    let (judge, canary) = (&one.judge, &one.canary);
+    assert_eq!(found, (label, score, outcome), "{judge} {canary}: {told:#}");
+}
+
 #[test]
-fn what_is_open_becomes_what_the_config_says_and_the_unmeasured_never_passes() {
+fn what_is_unclear_becomes_what_the_config_says() {
     let noisy = |level: f64, seed: u32| -> Vec<f64> {
         let mixed = |minute: u32| (minute + 60 * seed).wrapping_mul(2_654_435_761) >> 7;
         let vary = |minute: u32| {
@@ -99,113 +111,59 @@ fn what_is_open_becomes_what_the_config_says_and_the_unmeasured_never_passes() {
             .map(|minute| level * (1.0 + 0.8 * vary(minute)))
             .collect()
     };
-    let unclear = || One::new(noisy(100.0, 1), noisy(105.0, 4));
-    let unmeasured = || One::new(vec![5.0; 60], vec![6.0; 60]);
+    let failed = "NodataFailMetric";
     let cases = [
-        // what is judged, judge, metric; label, score, outcome
-        (unclear(), json!({}), json!({}), "Pass", 100.0, "pass"),
+        (json!({}), "Pass", 100.0, "pass"),
+        (json!({"inconclusive": "pass"}), "Pass", 100.0, "pass"),
         (
-            unclear(),
-            json!({"inconclusive": "pass"}),
-            json!({}),
-            "Pass",
-            100.0,
-            "pass",
-        ),
-        (
-            unclear(),
             json!({"inconclusive": "marginal"}),
-            json!({}),
             "Pass",
             85.0,
             "marginal",
         ),
+        (json!({"inconclusive": "fail"}), failed, 0.0, "fail"),
+        // It is no matter of doubt.
+        (json!({"doubt": "fail"}), "Pass", 100.0, "pass"),
+    ];
+    for (judge, label, score, outcome) in cases {
+        let one = One {
+            judge,
+            ..One::new(noisy(100.0, 1), noisy(105.0, 4))
+        };
+        holds(&one, label, score, outcome);
+    }
+}
+
+#[test]
+fn what_was_not_measured_never_passes() {
+    let failed = "NodataFailMetric";
+    let cases = [
+        (json!({}), json!({}), "Nodata", "inconclusive"),
+        (json!({"doubt": "fail"}), json!({}), failed, "fail"),
+        (json!({"inconclusive": "fail"}), json!({}), failed, "fail"),
+        // Its own word counts first.
         (
-            unclear(),
-            json!({"inconclusive": "fail"}),
-            json!({}),
-            "NodataFailMetric",
-            0.0,
-            "fail",
-        ),
-        // What is unclear is no matter of doubt.
-        (
-            unclear(),
-            json!({"doubt": "fail"}),
-            json!({}),
-            "Pass",
-            100.0,
-            "pass",
-        ),
-        (
-            unmeasured(),
-            json!({}),
-            json!({}),
-            "Nodata",
-            0.0,
-            "inconclusive",
-        ),
-        (
-            unmeasured(),
-            json!({"doubt": "fail"}),
-            json!({}),
-            "NodataFailMetric",
-            0.0,
-            "fail",
-        ),
-        (
-            unmeasured(),
-            json!({"inconclusive": "fail"}),
-            json!({}),
-            "NodataFailMetric",
-            0.0,
-            "fail",
-        ),
-        // By the word for the unmeasured, where there is one.
-        (
-            unmeasured(),
             json!({"inconclusive": "fail", "doubt": "tell"}),
             json!({}),
             "Nodata",
-            0.0,
             "inconclusive",
         ),
-        (
-            unmeasured(),
-            json!({}),
-            json!({"mustHaveData": true}),
-            "NodataFailMetric",
-            0.0,
-            "fail",
-        ),
+        (json!({}), json!({"mustHaveData": true}), failed, "fail"),
         // Nothing that counts was measured.
         (
-            unmeasured(),
             json!({"inconclusive": "pass"}),
             json!({}),
             "Nodata",
-            0.0,
             "inconclusive",
         ),
     ];
-    for (mut one, judge, metric, label, score, outcome) in cases {
-        one.judge = judge;
-        for (name, value) in metric.as_object().unwrap() {
-            one.canary[name] = value.clone();
-        }
-        let told = one.told();
-        let found = (
-            text(&told["results"][0]["classification"]).to_owned(),
-            told["score"]["score"].as_f64().unwrap(),
-            text(&told["summary"]["outcome"]).to_owned(),
-        );
-        assert_eq!(
-            found,
-            (label.to_owned(), score, outcome.to_owned()),
-            "{} {}: {told:#}",
-            one.judge,
-            one.canary
-        );
+    for (judge, canary, label, outcome) in cases {
+        let one = One {
+            canary,
+            judge,
+            ..One::new(vec![5.0; 60], vec![6.0; 60])
+        };
+        holds(&one, label, 0.0, outcome);
     }
 }
 
@@ -316,7 +274,7 @@ fn a_calibration_that_does_not_fit_is_told() {
     one.learned = of(&one, |_| {});
     assert_eq!(codes(&one), Vec::<String>::new());
     one.learned = of(&one, |learned| {
-        learned.metrics[0].metric = "other".to_owned()
+        learned.metrics[0].metric = "other".to_owned();
     });
     assert_eq!(codes(&one), ["notCalibrated"]);
     one.learned = of(&one, |learned| learned.metrics[0].query = "0".to_owned());
@@ -411,8 +369,8 @@ fn wrong_members_are_faults_with_their_places() {
     ];
     for (judge, canary, path) in cases {
         let one = One {
-            judge,
             canary,
+            judge,
             ..One::new(json!([]), json!([]))
         };
         let found = sequential::SequentialJudge.refusals(&one.config());
