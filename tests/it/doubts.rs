@@ -14,8 +14,8 @@ use serin::judge::noise::Noise;
 use serin::judge::{DEFAULT_NOISE_SEED, Doubting, Judgement, resolve};
 
 use DoubtCause::{
-    Counter, Coverage, Dropped, Infinite, NoData, NotTested, OneSided, Partial, RatioOfMeans,
-    TooFew,
+    ConstantDifference, Counter, Coverage, Dropped, Infinite, Misaligned, NoData, NotTested,
+    OneSided, Partial, RatioOfMeans, TooFew,
 };
 use Outcome::{Fail, Inconclusive, Marginal, Pass};
 
@@ -488,6 +488,8 @@ fn every_cause_stands_in_the_table() {
         RatioOfMeans,
         NoData,
         NotTested,
+        Misaligned,
+        ConstantDifference,
     ];
     for cause in causes {
         assert_eq!(json!(cause), cause.as_str());
