@@ -5,7 +5,7 @@ use serin::canary::Pair;
 use serin::canary::sequential::{Finding, Sequential};
 
 use crate::noise::Random;
-use crate::trial::{Series, config, find};
+use crate::trial::{Series, config, find, frame};
 
 const ADDED: u32 = 5;
 
@@ -17,9 +17,10 @@ pub fn more_errors_are_never_less_alarming(steps: u32) -> Result<(), String> {
         &json!({"falseAlarm": 0.01}),
         1,
     );
+    let frame = frame(None);
     for _ in 0..steps / ADDED {
         let mut series = start(&mut random);
-        let mut before = find(&config, &series);
+        let mut before = find(&config, &frame, &series);
         for _ in 0..ADDED {
             for _ in 0..=random.below(3) {
                 let at = random.below(series.experiment.len());
@@ -28,7 +29,7 @@ pub fn more_errors_are_never_less_alarming(steps: u32) -> Result<(), String> {
                     series.experiment[at] += 1.0;
                 }
             }
-            let after = find(&config, &series);
+            let after = find(&config, &frame, &series);
             compare(&before, &after).map_err(|why| format!("{why}: {series:?}"))?;
             before = after;
         }

@@ -98,6 +98,7 @@ impl Scenario {
     pub fn run(&self, seed: u64, kayenta_every: u32) -> Measured {
         let mut random = Random::new(seed);
         let config = config(&self.canary, &self.judge, 1);
+        let frame = frame(self.look_back);
         let mut tally = Tally::default();
         let mut config_of_many = None;
         for run in 0..self.runs {
@@ -108,9 +109,9 @@ impl Scenario {
                 config_of_many
                     .get_or_insert_with(|| self::config(&self.canary, &self.judge, series.len()))
             };
-            self.judge(config, &series, &mut tally);
+            self.judge(config, &frame, &series, &mut tally);
             if kayenta_every != 0 && run % kayenta_every == 0 {
-                self.judge_by_kayenta(config, &series, &mut tally);
+                self.judge_by_kayenta(config, &frame, &series, &mut tally);
             }
         }
         tally.measured()
@@ -142,13 +143,19 @@ impl Scenario {
         }
     }
 
-    fn judge(&self, config: &CanaryConfig, series: &[Series], tally: &mut Tally) {
+    fn judge(
+        &self,
+        config: &CanaryConfig,
+        frame: &MetricSetPair,
+        series: &[Series],
+        tally: &mut Tally,
+    ) {
         tally.runs += 1;
         let windows = self.windows(series[0].control.len());
         let last = windows.len() - 1;
         let mut alarmed = vec![false; series.len()];
         for (at, (begin, end, look)) in windows.into_iter().enumerate() {
-            let pairs = pairs(series, begin, end, self.look_back);
+            let pairs = pairs(frame, series, begin, end);
             let found = findings(config, &pairs, look);
             for (alarmed, (_, found)) in alarmed.iter_mut().zip(&found) {
                 *alarmed |= found.verdict == Finding::Regressed;
@@ -182,13 +189,19 @@ impl Scenario {
         }
     }
 
-    fn judge_by_kayenta(&self, config: &CanaryConfig, series: &[Series], tally: &mut Tally) {
+    fn judge_by_kayenta(
+        &self,
+        config: &CanaryConfig,
+        frame: &MetricSetPair,
+        series: &[Series],
+        tally: &mut Tally,
+    ) {
         tally.kayenta_runs += 1;
         let windows = self.windows(series[0].control.len());
         let last = windows.len() - 1;
         let mut any = false;
         for (at, (begin, end, look)) in windows.into_iter().enumerate() {
-            let pairs = pairs(series, begin, end, self.look_back);
+            let pairs = pairs(frame, series, begin, end);
             let judgement = judgement(config, &pairs, look);
             let judged = aca::judge_on_one_thread(&judgement).expect("nothing in it is wrong");
             let is_alarm = if series.len() == 1 {
@@ -250,23 +263,22 @@ pub fn config(canary: &Value, judge: &Value, metrics: usize) -> CanaryConfig {
     .expect("a config")
 }
 
-fn pairs(
-    series: &[Series],
-    begin: usize,
-    end: usize,
-    look_back: Option<i64>,
-) -> Vec<MetricSetPair> {
+/// A pair without its values.
+pub fn frame(look_back: Option<i64>) -> MetricSetPair {
     let scope = json!({"startTimeMillis": START, "stepMillis": MINUTE});
     let attributes = match look_back {
         Some(back) => json!({"looksBack": back.to_string()}),
         None => json!({}),
     };
-    let frame: MetricSetPair = serde_json::from_value(json!({
+    serde_json::from_value(json!({
         "name": "", "values": {"control": [], "experiment": []},
         "scopes": {"control": scope, "experiment": scope},
         "attributes": {"control": attributes, "experiment": attributes},
     }))
-    .expect("a pair");
+    .expect("a pair")
+}
+
+fn pairs(frame: &MetricSetPair, series: &[Series], begin: usize, end: usize) -> Vec<MetricSetPair> {
     let of = |(at, series): (usize, &Series)| MetricSetPair {
         name: format!("m{at}"),
         id: format!("{at}"),
@@ -305,9 +317,9 @@ fn findings(
 }
 
 /// What is found of one pair of series.
-pub fn find(config: &CanaryConfig, series: &Series) -> Sequential {
+pub fn find(config: &CanaryConfig, frame: &MetricSetPair, series: &Series) -> Sequential {
     let whole = series.control.len();
-    let pairs = pairs(std::slice::from_ref(series), 0, whole, None);
+    let pairs = pairs(frame, std::slice::from_ref(series), 0, whole);
     let (_, found) = findings(config, &pairs, None).remove(0);
     found
 }

@@ -26,10 +26,10 @@ fn more(points: usize, by: f64) -> impl Fn(&mut Random) -> Series {
 }
 
 pub fn changes() -> Vec<Scenario> {
-    let ar = |shift: f64| log(120, 0.1, Ar(0.6), shift.exp());
-    // Of a minute, whose spread the rate has made smaller.
+    let ar = |shift: f64| log(120, 0.1, Ar(0.6), 1.0 + shift);
+    // Of a minute: the rate has made its spread smaller.
     let minute = 0.1 * 5.0_f64.sqrt();
-    let rated = |points| log(points, 0.1, Rate(5, 0.0), minute.exp());
+    let rated = |points| log(points, 0.1, Rate(5, 0.0), 1.0 + minute);
     vec![
         scenario(
             "B1 100 + 10 N, +1 sd, 12 looks",
@@ -249,7 +249,7 @@ pub fn canaries() -> Vec<Scenario> {
         let name = "C 20 metrics, 5 of them +1.5 sd";
         let one = canary(name, White, target, reference, 1_000);
         Scenario {
-            make: Box::new(move |random| metrics(random, 0.1, White, 20, 5, 0.15_f64.exp())),
+            make: Box::new(move |random| metrics(random, 0.1, White, 20, 5, 1.15)),
             ..one
         }
         .counts(counts)
