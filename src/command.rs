@@ -49,7 +49,7 @@ pub enum Command {
     Judge(judge::JudgeFiles),
     /// Judge once more what was judged, with another config, judge, margin or thresholds; nothing is queried.
     Replay(Box<replay::ReplayRuns>),
-    /// Judge three made-up releases from start to end, with nothing installed.
+    /// Judge four made-up releases from start to end, with nothing installed.
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),

@@ -2,6 +2,8 @@
 
 pub mod analysis;
 pub mod chart;
+pub mod closing;
+pub mod forest;
 pub mod interval;
 pub mod series;
 pub mod sparkline;

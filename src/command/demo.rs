@@ -19,7 +19,7 @@ use super::{start_log, tell};
 use crate::config::{Config, LoadOptions, LogFormat, Shorthands};
 use scenario::{CONFIG_ID, RELEASES};
 
-/// Starts serin on a free port, serves the series of three made-up releases, and judges them
+/// Starts serin on a free port, serves the series of four made-up releases, and judges them
 /// through the REST API, as a client would.
 #[derive(clap::Args)]
 pub struct Demo {

@@ -31,9 +31,26 @@ pub fn of(run: &RunView) -> String {
     }
     let mut text = table.to_string();
     for metric in &run.metrics {
-        if metric.class != "pass" {
+        if metric.class != "pass" || metric.is_open {
             let told = format!("{}: {}", metric.name, metric.sentence);
             let _ = write!(text, "\n  {}", line(&told));
+        }
+    }
+    if let Some(shadow) = &run.shadow {
+        let _ = write!(text, "\n  beside it, {}", line(&shadow.sentence()));
+        for metric in &shadow.metrics {
+            let (own, other) = (metric.own, metric.other);
+            let told = format!(
+                "{}: {other} instead of {own}: {}",
+                metric.name, metric.sentence
+            );
+            let _ = write!(text, "\n    {}", line(&told));
+        }
+    }
+    if let Some(forest) = &run.forest {
+        let _ = write!(text, "\n  against the margins: {}", line(&forest.counts));
+        if let Some(needed) = &forest.needed {
+            let _ = write!(text, "\n  {}", line(needed));
         }
     }
     for (warning, metrics) in warnings(run) {

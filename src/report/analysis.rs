@@ -1,5 +1,7 @@
 //! One standalone analysis as it is shown: its judgements on a line of time.
 
+use super::closing::{self, Closing};
+use super::forest;
 use super::view::{self, Fact, FailureView, Moment, Thresholds};
 use crate::canary::number::{number, score};
 use crate::canary::{
@@ -44,6 +46,10 @@ pub struct AnalysisView {
     /// The scores as a line; a dot is a line of no length.
     pub line: String,
     pub now: Option<String>,
+    /// Where `sequential-v1` judges: each metric over the judgements.
+    pub closings: Vec<Closing>,
+    /// While it runs: what would settle it.
+    pub needed: Option<String>,
     pub facts: Vec<Fact>,
 }
 
@@ -79,6 +85,10 @@ pub fn analysis(
 ) -> AnalysisView {
     let told = analysis.told();
     let limits = told.thresholds;
+    let mut seen: Vec<&CanaryExecutionStatusResponse> = canaries.iter().collect();
+    seen.sort_by_key(|canary| canary.look.map(|look| look.number));
+    let last = seen.last().and_then(|canary| closing::judged(canary));
+    let needed = last.filter(|_| !told.outcome.is_final());
     let looks = told.looks.iter();
     let (begun, to_come): (Vec<_>, Vec<_>) = looks.partition(|look| look.run.is_some());
     let known = begun.into_iter().map(|look| known(look, canaries));
@@ -110,6 +120,8 @@ pub fn analysis(
         from: frame.and_then(|(from, _)| Moment::of_millis(from)),
         until: frame.and_then(|(_, until)| Moment::of_millis(until)),
         judgements,
+        closings: closing::draw(&seen, told.looks.len()),
+        needed: needed.and_then(forest::needed),
         now: told.stage.map(str::to_owned),
         facts: facts(analysis, &told),
     }

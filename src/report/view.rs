@@ -3,11 +3,13 @@
 mod by_hand;
 mod groups;
 mod metric;
-mod words;
+mod shadow;
+pub mod words;
 
 pub use by_hand::{ByHandView, by_hand};
 pub use groups::{GroupView, Segment};
 pub use metric::{MetricView, QueryView, Row, pair_of};
+pub use shadow::ShadowView;
 pub use words::{Fact, Moment, duration};
 
 use self::groups::{bar, bar_note, group, groups};
@@ -18,6 +20,8 @@ use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryExecutionStatusResponse, CanaryJudgeResult,
     CanaryScope, Execution, MetricSetPair, Outcome, StageException, Summary,
 };
+
+use crate::report::forest::{self, Forest};
 
 /// All that is told of one run.
 #[derive(Clone, Debug)]
@@ -48,6 +52,10 @@ pub struct RunView {
     /// What the groups add up to is not the score.
     pub bar_note: Option<String>,
     pub metrics: Vec<MetricView>,
+    /// Where `sequential-v1` judged, or stands beside the judge that decides.
+    pub forest: Option<Forest>,
+    /// What another judge says beside the one that decides.
+    pub shadow: Option<ShadowView>,
     pub steps: Vec<StepView>,
     /// The series are there, to be drawn and downloaded.
     pub has_series: bool,
@@ -102,6 +110,8 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
     let told = canary.told();
     let judged = told.judged;
     let summary = judged.and_then(|judged| judged.summary.as_ref());
+    let shadow = canary.result.as_ref();
+    let shadow = shadow.and_then(|result| result.shadow.as_deref());
     let groups = judged
         .map(|judged| groups(canary, judged))
         .unwrap_or_default();
@@ -139,6 +149,13 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         metrics: judged
             .map(|judged| metrics(judged, pairs))
             .unwrap_or_default(),
+        forest: judged.and_then(forest::draw).or_else(|| {
+            let beside = shadow?.judge_result.as_ref()?;
+            forest::draw(beside)
+        }),
+        shadow: judged
+            .zip(shadow)
+            .map(|(judged, shadow)| shadow::shadow(judged, shadow)),
         steps: steps(canary),
         has_series: pairs.is_some(),
     }

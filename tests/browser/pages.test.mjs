@@ -33,6 +33,8 @@ const RUNS = {
   marginal: config('marginal', [metric('latency', {}, 'good'), metric('errors', {}, 'bad')], QUARTERS),
   'half without data': config('half', [metric('latency'), metric('silent')]),
   'without any data': config('none', [metric('silent', { mustHaveData: true })]),
+  'by sequential-v1': config('sequential', METRICS, { judge: { name: 'sequential-v1', judgeConfigurations: {} } }),
+  'by two judges': config('beside', METRICS, { judge: { name: 'NetflixACAJudge-v1.0', judgeConfigurations: { shadow: 'sequential-v1' } } }),
   terminal: config('broken', [{ name: 'broken', query: 'sum(' }]),
 };
 
@@ -53,9 +55,10 @@ before(async () => {
   }
   runs['long names'] = await serin.start(`/canary?application=${LONG}&metricsAccountName=made`, { canaryConfig: LONG_NAMES, executionRequest: request() });
   other.config = await serin.store(config('stored', METRICS));
+  runs['by a stored config'] = await serin.start(`/canary/${other.config}?application=checkout&metricsAccountName=made`, request());
   other.long = await serin.store(LONG_NAMES);
-  const analysis = (scopes) => serin.startAnalysis('?application=checkout&metricsAccountName=made', {
-    canaryConfig: RUNS.fail,
+  const analysis = (scopes, canaryConfig = RUNS.fail) => serin.startAnalysis('?application=checkout&metricsAccountName=made', {
+    canaryConfig,
     executionRequest: {
       scopes: [{ controlScope: scopes[0], experimentScope: scopes[1], step: 60, startTimeIso: '2024-06-01T01:00:00Z', endTimeIso: '2024-06-01T02:00:00Z' }],
       thresholds: { pass: 95, marginal: 50 },
@@ -64,7 +67,8 @@ before(async () => {
   });
   other.failing = await analysis(['prod', 'canary']);
   other.passing = await analysis(['prod', 'prod']);
-  await Promise.all([...Object.values(runs).map(serin.run), serin.analysis(other.failing), serin.analysis(other.passing)]);
+  other.closing = await analysis(['prod', 'prod'], RUNS['by sequential-v1']);
+  await Promise.all([...Object.values(runs).map(serin.run), serin.analysis(other.failing), serin.analysis(other.passing), serin.analysis(other.closing)]);
 });
 after(async () => {
   prometheus.stop();
@@ -95,6 +99,12 @@ const openFirst = async (page) => {
   await page.locator('.metric canvas').waitFor();
 };
 
+const anotherJudge = async (page) => {
+  await page.getByLabel('The judge were').selectOption('sequential-v1');
+  await page.getByRole('button', { name: 'Judge them once more' }).click();
+  await page.getByRole('heading', { name: 'What came of it' }).waitFor();
+};
+
 describe('in every look, and with nothing from elsewhere,', () => {
   const PAGES = [
     ['the runs', () => '/ui/'],
@@ -107,6 +117,14 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['the analyses', () => '/ui/analyses'],
     ['an analysis that failed', () => `/ui/analyses/${other.failing}`],
     ['an analysis that passed', () => `/ui/analyses/${other.passing}`],
+    ['an analysis by sequential-v1', () => `/ui/analyses/${other.closing}`, async (page) => page.locator('.closing svg').first().waitFor()],
+    ['what if', () => `/ui/replay?runs=${runs.fail}`],
+    ['what if it were another judge', () => '/ui/replay?application=checkout', anotherJudge],
+    ['what would be taken over', () => `/ui/replay?runs=${runs['by a stored config']}`, async (page) => {
+      await anotherJudge(page);
+      await page.getByRole('button', { name: 'Take it over into stored' }).click();
+      await page.locator('ins', { hasText: 'sequential-v1' }).waitFor();
+    }],
     ['the configs', () => '/ui/configs'],
     ['a config', () => `/ui/configs/${other.config}`],
     ['the editor', () => `/ui/configs/${other.config}/edit`],

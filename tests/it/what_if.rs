@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use serin::canary::Instant;
 
+use crate::analysis::retrospective;
 use crate::command;
 use crate::executions::adhoc;
 use crate::harness::Serin;
@@ -34,6 +36,8 @@ fn of_all_kinds(asked: &Asked) -> Reply {
     };
     let kind = kind % 13;
     let mut state = hash(query);
+    let second = |name: &str| Instant::parse(&asked.params[name]).unwrap().as_millis() / 1000;
+    let window = second("start")..=second("end");
     let values = (0..60_u32).filter_map(|minute| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -48,7 +52,8 @@ fn of_all_kinds(asked: &Asked) -> Reply {
             5 => (if minute % 4 == 0 { noise } else { 0.0 }).to_string(),
             _ => (worse * (1.0 + noise / 3.0)).to_string(),
         };
-        Some(json!([1_717_203_600 + 60 * minute, value]))
+        let time = 1_717_203_600 + 60 * i64::from(minute);
+        window.contains(&time).then(|| json!([time, value]))
     });
     let values: Vec<Value> = values.collect();
     Reply::matrix(&json!([{"metric": {}, "values": values}]))
@@ -59,6 +64,8 @@ fn canary(number: usize) -> Value {
     let mut body = adhoc(&["latency", "errors", "cpu"]);
     let config = &mut body["canaryConfig"];
     config["name"] = json!("shop");
+    let judge = ["NetflixACAJudge-v1.0", "sequential-v1"][number % 2];
+    config["judge"] = json!({"name": judge, "judgeConfigurations": {"margin": 0.1}});
     config["metrics"][1]["analysisConfigurations"] = json!({"canary": {
         "direction": "increase", "critical": number.is_multiple_of(5),
         "effectSize": {"allowedIncrease": 1.1, "criticalIncrease": 1.3},
@@ -155,6 +162,15 @@ async fn a_hundred_of_a_hundred_runs_are_judged_to_the_same_bytes_without_a_quer
         .map(|run| run["id"].as_str().unwrap())
         .collect();
     assert!(newest.iter().eq(ids.iter().rev()), "{newest:?}");
+    // What is five times as much still lies within a margin of 500 %, of which the other judge knows nothing.
+    let wide = json!({"application": "shop", "last": 100, "whatIf": {"margin": 5}});
+    let wide = replay(&serin, &wide).await;
+    let agreement = &wide["tally"]["agreement"];
+    let agree = agreement["agree"].as_u64().unwrap();
+    assert!(0 < agree && agree < 100, "{agreement}");
+    let differ = agreement["differ"].as_array().unwrap().iter();
+    let differ: u64 = differ.map(|pair| pair["runs"].as_u64().unwrap()).sum();
+    assert_eq!(agree + differ, agreement["runs"].as_u64().unwrap());
     assert_eq!(prometheus.asked().len(), queries, "a replay asks nothing");
 }
 
@@ -197,6 +213,15 @@ async fn what_changes_a_verdict_is_told_with_the_reason() {
     );
     assert_eq!(lower.get("metrics"), None);
 
+    // Twice as many errors lie beyond a margin of 5 %, and within one of 300 %.
+    let strict = one(json!({"judge": "sequential-v1"})).await;
+    assert_eq!(strict["after"]["outcome"], "fail", "{strict}");
+    assert_eq!(strict["after"]["judge"], "sequential-v1");
+    let wide = one(json!({"judge": "sequential-v1", "margin": 3})).await;
+    assert_eq!(wide["after"]["outcome"], "pass", "{wide}");
+    let why = wide["why"].as_str().unwrap();
+    assert!(why.contains("which lies within the margin"), "{why}");
+
     let mut config = adhoc(&["latency", "errors"])["canaryConfig"].clone();
     config["metrics"][1]["analysisConfigurations"] =
         json!({"canary": {"effectSize": {"allowedIncrease": 3.0}}});
@@ -234,9 +259,17 @@ async fn two_judges_are_compared_over_the_newest_runs() {
     let prometheus = ScriptedPrometheus::start(of_all_kinds).await;
     let serin = Serin::start(&prometheus.url).await;
     for number in 0..12 {
-        run(&serin, "shop", &canary(number)).await;
+        run(&serin, "shop", &canary(2 * number)).await;
     }
     run(&serin, "other", &canary(0)).await;
+    let both = replay(&serin, &json!({"application": "shop"})).await;
+    let agreement = &both["tally"]["agreement"];
+    assert_eq!(
+        agreement["judges"],
+        json!(["NetflixACAJudge-v1.0", "sequential-v1"])
+    );
+    assert_eq!(agreement["runs"], 12);
+
     let asked = json!({"application": "shop", "config": "shop", "last": 10, "whatIf": {"judge": "dredd-v1.0"}});
     let told = replay(&serin, &asked).await;
     let runs = told["runs"].as_array().unwrap();
@@ -266,11 +299,60 @@ async fn two_judges_are_compared_over_the_newest_runs() {
 }
 
 #[tokio::test]
+async fn canaries_of_an_analysis_are_judged_as_the_looks_that_they_were() {
+    let prometheus = ScriptedPrometheus::start(of_all_kinds).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let mut body = retrospective(60);
+    body["canaryConfig"] = canary(1)["canaryConfig"].clone();
+    let request = &mut body["executionRequest"];
+    request["analysisIntervalMins"] = json!(20);
+    request["beginAfterMins"] = json!(0);
+    // Whatever the first look finds, there is a second one.
+    request["thresholds"] = json!({"pass": 1, "marginal": 0});
+    request["scopes"][0]["controlScope"] = json!("c1");
+    request["scopes"][0]["experimentScope"] = json!("e1");
+    let path = "/standalone_canary_analysis";
+    let (_, answer) = serin
+        .client
+        .post(&format!("{path}?application=looks"), &body)
+        .await;
+    let id = answer["canaryAnalysisExecutionId"].as_str().unwrap();
+    let (_, done) = serin.client.get(&format!("{path}/{id}?wait=20s")).await;
+    assert_eq!(done["complete"], true, "{done}");
+    let told = replay(&serin, &json!({"application": "looks"})).await;
+    let runs = told["runs"].as_array().unwrap();
+    let looks: Vec<&Value> = runs.iter().map(|run| &run["look"]["number"]).collect();
+    assert!(1 < looks.len(), "{told}");
+    assert!(looks.iter().all(|look| look.is_u64()), "{looks:?}");
+    assert_eq!(told["tally"]["identical"], json!(runs.len()), "{told}");
+
+    let (status, page) = page(&serin, &format!("/ui/analyses/{id}")).await;
+    assert!(
+        status == 200 && page.contains("How the intervals close"),
+        "{page}"
+    );
+    let marks = page.matches("<path class=\"at\"").count();
+    assert!(
+        2 * 2 <= marks,
+        "{marks} of three metrics at two looks at least: {page}"
+    );
+    let (_, run) = crate::ui::page(
+        &serin,
+        &format!("/ui/runs/{}", runs[0]["id"].as_str().unwrap()),
+    )
+    .await;
+    assert!(
+        run.contains("Against the margins") && run.contains("class=\"range\""),
+        "{run}"
+    );
+}
+
+#[tokio::test]
 async fn a_run_that_cannot_be_judged_once_more_is_told_and_not_passed_over() {
     let prometheus = ScriptedPrometheus::start(of_all_kinds).await;
     let serin = Serin::start(&prometheus.url).await;
     let client = &serin.client;
-    let kept = run(&serin, "shop", &canary(1)).await;
+    let kept = run(&serin, "shop", &canary(6)).await;
     let mut broken = adhoc(&["latency"]);
     broken["executionRequest"]["scopes"]["default"]["experimentScope"]["scope"] = json!("broken");
     let broken = run(&serin, "shop", &broken).await;

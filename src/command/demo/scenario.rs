@@ -1,4 +1,4 @@
-//! What the demo judges: one canary config, and three releases beside one control.
+//! What the demo judges: one canary config, and four releases beside one control.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,13 +9,16 @@ pub const CONFIG_ID: &str = "checkout";
 /// The version that serves all traffic today.
 pub const CONTROL: &str = "v1";
 
+/// The release of which two judges think differently.
+pub const DISPUTED: &str = "v2-tide";
+
 /// A version that gets a little traffic beside the control.
 pub struct Release {
     pub version: &'static str,
     pub what: &'static str,
 }
 
-pub const RELEASES: [Release; 3] = [
+pub const RELEASES: [Release; 4] = [
     Release {
         version: "v2-good",
         what: "a good one",
@@ -27,6 +30,10 @@ pub const RELEASES: [Release; 3] = [
     Release {
         version: "v2-silent",
         what: "one without data",
+    },
+    Release {
+        version: DISPUTED,
+        what: "one like v1, whose errors come and go",
     },
 ];
 
@@ -63,7 +70,7 @@ pub fn canary_config() -> Value {
         "name": "checkout",
         "description": "Errors, latency and load of the checkout service",
         "applications": ["checkout"],
-        "judge": {"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {}},
+        "judge": {"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {"shadow": "sequential-v1"}},
         "templates": {"version": "version=\"${scope}\""},
         "metrics": [
             metric("error rate", "checkout_errors_per_second", "Errors",

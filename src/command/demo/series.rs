@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::scenario::DISPUTED;
+
 /// Answers range queries until the process ends.
 pub struct Server {
     pub url: String,
@@ -57,7 +59,12 @@ fn values(range: &Range) -> Option<Vec<Value>> {
     let times = (start..=end).step_by(usize::try_from(range.step).ok().filter(|step| *step > 0)?);
     Some(
         times
-            .map(|time| json!([time, format!("{:.6}", shape.at(time, noise.next()))]))
+            .map(|time| {
+                json!([
+                    time,
+                    format!("{:.6}", shape.at(time, noise.next(shape.memory)))
+                ])
+            })
             .collect(),
     )
 }
@@ -73,6 +80,8 @@ fn selected(query: &str) -> Option<(&str, &str)> {
 struct Shape {
     level: f64,
     spread: f64,
+    /// How much of the noise stays from minute to minute.
+    memory: f64,
 }
 
 impl Shape {
@@ -95,17 +104,26 @@ fn shape(metric: &str, version: &str) -> Option<Shape> {
     let factor = match (version, metric) {
         ("v2-errors", "checkout_errors_per_second") => 2.6,
         ("v2-errors", "checkout_latency_p99_seconds") => 1.25,
-        ("v1" | "v2-good" | "v2-errors", _) => 1.0,
+        ("v1" | "v2-good" | "v2-errors" | DISPUTED, _) => 1.0,
         _ => return None,
+    };
+    let memory = match (version, metric) {
+        (DISPUTED, "checkout_errors_per_second") => 0.95,
+        _ => 0.0,
     };
     Some(Shape {
         level: level * factor,
         spread,
+        memory,
     })
 }
 
 /// Numbers from −1 to 1 that are the same in every run: splitmix64 seeded from the names.
-struct Noise(u64);
+struct Noise {
+    state: u64,
+    /// The last one.
+    last: f64,
+}
 
 impl Noise {
     fn new(metric: &str, version: &str) -> Self {
@@ -115,13 +133,22 @@ impl Noise {
             .fold(17_u64, |seed, byte| {
                 seed.wrapping_mul(31).wrapping_add(u64::from(byte))
             });
-        Self(seed)
+        Self {
+            state: seed,
+            last: 0.0,
+        }
+    }
+
+    /// As widely spread with any memory.
+    fn next(&mut self, memory: f64) -> f64 {
+        self.last = memory * self.last + (1.0 - memory * memory).sqrt() * self.fresh();
+        self.last
     }
 
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
+    fn fresh(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^= bits >> 31;

@@ -7,12 +7,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::canary::{
-    CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Kind,
+    AnalysisRun, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
+    ExecutionStatus, Kind,
 };
 use crate::command::client::{Client, Failure};
 use crate::command::tell::note;
 use crate::escape::line;
-use crate::report::view;
+use crate::report::{closing, forest, view};
 
 /// The document of the execution, once it is complete.
 pub async fn until_end(
@@ -23,13 +24,49 @@ pub async fn until_end(
 ) -> Result<Value, Failure> {
     let progress = Progress::new();
     let path = format!("{}/{id}", kind.path());
+    let mut needed = Needed::default();
     loop {
         let document = client.get(&path).await?;
         if document["complete"] == Value::Bool(true) {
             return Ok(document);
         }
-        progress.tell(&how_far(kind, &document));
+        let mut text = how_far(kind, &document);
+        if let Some(more) = needed.of(client, kind, &document).await {
+            text = format!("{text}; {more}");
+        }
+        progress.tell(&text);
         tokio::time::sleep(every).await;
+    }
+}
+
+/// What would settle an analysis, by its last judgement.
+#[derive(Default)]
+struct Needed {
+    run: String,
+    told: Option<String>,
+}
+
+impl Needed {
+    async fn of(&mut self, client: &Client, kind: Kind, document: &Value) -> Option<String> {
+        if kind != Kind::Analysis {
+            return None;
+        }
+        let analysis: CanaryAnalysisExecutionStatusResponse =
+            serde_json::from_value(document.clone()).ok()?;
+        let told = analysis.told();
+        let done = |look: &&AnalysisRun<'_>| look.status == ExecutionStatus::Succeeded;
+        let last = told.looks.iter().rfind(done)?.run?;
+        if self.run != last {
+            // It is told beside the progress: without an answer it is left out.
+            let found = client
+                .get(&format!("{}/{last}", Kind::Canary.path()))
+                .await
+                .ok()?;
+            let canary: CanaryExecutionStatusResponse = serde_json::from_value(found).ok()?;
+            last.clone_into(&mut self.run);
+            self.told = closing::judged(&canary).and_then(forest::needed);
+        }
+        self.told.clone()
     }
 }
 

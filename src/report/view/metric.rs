@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::words::{Fact, duration, fact};
 use crate::canary::explanation::{EffectMeasure, Points, TestNumbers};
 use crate::canary::number::{number, percent};
+use crate::canary::sequential::{Finding, Sequential};
 use crate::canary::{
     CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeStats, Label, MetricSetPair, Pair, reason,
 };
+use crate::report::forest::{self, Place};
 use crate::report::interval::{self, Interval};
 use crate::report::series::{self, Series};
 use crate::report::sparkline::{self, Sparkline};
@@ -38,6 +40,10 @@ pub struct MetricView {
     pub shift_note: Option<String>,
     pub numbers: Vec<Row>,
     pub test: Vec<Fact>,
+    /// What the facts of the test are of.
+    pub test_name: &'static str,
+    /// `sequential-v1` could not settle it.
+    pub is_open: bool,
     pub warnings: Vec<String>,
     pub queries: Vec<QueryView>,
 }
@@ -117,6 +123,7 @@ fn rank(result: &CanaryAnalysisResult) -> (bool, u8, Reverse<bool>) {
 fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPair>) -> MetricView {
     let told = result.explanation.as_ref();
     let test = told.and_then(|told| told.test.as_ref());
+    let sequential = forest::found(result);
     let sides = pair.map(series::of);
     let (label, class) = label(result.classification);
     let stats = Pair {
@@ -154,14 +161,35 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
             (None, Some(reason)) if !reason.is_empty() => reason.clone(),
             (None, _) => compared(stats),
         },
-        change: change(result, stats, test),
-        interval: test.and_then(interval::draw),
-        interval_text: test.map(|test| format!("{} to {}", number(test.lower), number(test.upper))),
+        change: match sequential {
+            Some(found) => found.change.estimate.map(|_| forest::change(found)),
+            None => change(result, stats, test),
+        },
+        interval: match sequential {
+            Some(found) => interval::against_margin(found),
+            None => test.and_then(interval::draw),
+        },
+        interval_text: match sequential {
+            Some(found) => Some(format!(
+                "{}: {}",
+                forest::change(found),
+                Place::of(found).word()
+            )),
+            None => test.map(|test| format!("{} to {}", number(test.lower), number(test.upper))),
+        },
         sparkline: sides.as_ref().and_then(sparkline::draw),
         spread: sides.as_ref().and_then(spread::draw),
         shift_note: sides.as_ref().and_then(shift_note),
         numbers: numbers(stats, told.map(|told| told.points)),
-        test: test.map(test_facts).unwrap_or_default(),
+        test: match sequential {
+            Some(found) => sequential_facts(found),
+            None => test.map(test_facts).unwrap_or_default(),
+        },
+        test_name: match sequential {
+            Some(_) => "Against the margin",
+            None => "Mann-Whitney test",
+        },
+        is_open: sequential.is_some_and(|found| found.verdict == Finding::Inconclusive),
         warnings: told
             .map(|told| {
                 told.warnings
@@ -186,7 +214,7 @@ fn is_web_address(link: &str) -> bool {
     link.starts_with("http://") || link.starts_with("https://")
 }
 
-const fn label(label: Label) -> (&'static str, &'static str) {
+pub const fn label(label: Label) -> (&'static str, &'static str) {
     match label {
         Label::Pass => ("Pass", "pass"),
         Label::High => ("High", "fail"),
@@ -317,4 +345,43 @@ fn test_facts(test: &TestNumbers) -> Vec<Fact> {
         ));
     }
     facts
+}
+
+fn sequential_facts(found: &Sequential) -> Vec<Fact> {
+    let percent = |share: f64| format!("{} %", number(share * 100.0));
+    let samples = &found.samples;
+    let counted = |name: &str, value: Option<f64>| value.map(|value| fact(name, &number(value)));
+    let detectable = &found.minimum_detectable;
+    let detectable = match (detectable.percent, detectable.change) {
+        (Some(change), _) => Some(format!("{} %", signed(change))),
+        (None, change) => change.map(signed),
+    };
+    let facts = [
+        Some(fact("Change, with its interval", &forest::change(found))),
+        Some(fact("No change counts from", &forest::margin(found))),
+        Some(fact("So it lies", Place::of(found).word())),
+        Some(fact(
+            "Minutes on both sides",
+            &found.pairs.paired.to_string(),
+        )),
+        counted("Worth independent samples", samples.independent),
+        counted("Correlation of neighbours", samples.autocorrelation),
+        detectable.map(|change| fact("A change that would be found", &change)),
+        found
+            .minutes_needed
+            .map(|needed| fact("Settled by, about", &forest::minutes(needed))),
+        Some(fact(
+            "False alarms, at most",
+            &percent(found.levels.false_alarm),
+        )),
+    ];
+    let events = found.events.iter().map(|events| {
+        let counted = format!(
+            "{} on the control, {} on the experiment",
+            number(events.control),
+            number(events.experiment)
+        );
+        fact("Events", &counted)
+    });
+    facts.into_iter().flatten().chain(events).collect()
 }

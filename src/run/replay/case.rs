@@ -9,6 +9,7 @@ use crate::canary::{
 };
 use crate::canary::{Execution, ReplayedVerdict};
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::run::judges::Question;
 
 /// What is to be otherwise, with the config at hand.
@@ -99,6 +100,8 @@ impl Case {
         if before.is_none() && thresholds == CanaryClassifierThresholdsConfig::default() {
             return Err(lacks("thresholds"));
         }
+        // Of runs of an older version, which did not say.
+        metrics::tell_looks_back(&mut pairs);
         let config = change.of_config(own);
         let mut notes = Vec::new();
         if change.config.is_some() {
@@ -111,7 +114,12 @@ impl Case {
         }
         let learned = match &change.config {
             None => run.learned.clone(),
-            Some(_) => change.learned.clone(),
+            // What is learned anew under a name is another margin.
+            Some(_) => change.learned.clone().or_else(|| {
+                let own = run.learned.as_ref();
+                let own = own.filter(|own| config.calibration().as_ref() == Some(&own.calibration));
+                own.cloned()
+            }),
         };
         Ok(Self {
             question: Question {
@@ -147,9 +155,9 @@ pub fn lack(run: &CanaryExecutionStatusResponse) -> Option<NotReplayed> {
         return None;
     }
     let sentence = match told.outcome {
+        _ if told.received => "it was posted to the archive, without its series".to_owned(),
         Outcome::Error => format!("it ended in an error, without series: {}", told.reason()),
         Outcome::Canceled => "it was canceled before it had all series".to_owned(),
-        _ if told.received => "it was posted to the archive, without its series".to_owned(),
         _ => "its document names no series".to_owned(),
     };
     Some(not_replayed(NotReplayedCause::NoSeries, sentence))
@@ -314,6 +322,26 @@ mod tests {
     }
 
     #[test]
+    fn learned_margins_go_with_the_config_that_names_them() {
+        let learned = |calibration: Value| {
+            let mut config = config(&[("a", "q")]);
+            let judge = json!({"name": "j", "judgeConfigurations": {"calibration": calibration}});
+            config.judge = serde_json::from_value(judge).unwrap();
+            let change = Change {
+                config: Some(config),
+                ..Change::default()
+            };
+            let case = Case::of(&run(), pairs(&["a"]), &change).unwrap();
+            case.question
+                .learned
+                .map(|learned| learned.calibration.clone())
+        };
+        assert_eq!(learned(json!("k")).as_deref(), Some("k"));
+        assert_eq!(learned(json!("another")), None);
+        assert_eq!(learned(Value::Null), None);
+    }
+
+    #[test]
     fn a_run_without_series_says_why() {
         let with = |member: &str, value: Value| {
             let mut run = serde_json::to_value(run()).unwrap();
@@ -332,7 +360,7 @@ mod tests {
                 "it ended in an error, without series",
             ),
             ("status", json!("canceled"), "it was canceled"),
-            ("received", json!(true), "its series"),
+            ("received", json!(true), "it was posted to the archive"),
         ];
         for (member, value, expected) in cases {
             let told = lack(&with(member, value)).unwrap().sentence;

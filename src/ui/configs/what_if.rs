@@ -135,7 +135,9 @@ impl WhatIfPage {
             &mut self.pass,
             &mut self.marginal,
         ];
-        own.into_iter().for_each(|field| field.fill(fields));
+        for field in own {
+            field.fill(fields);
+        }
         self
     }
 
@@ -183,9 +185,10 @@ impl WhatIfPage {
         else {
             return Err("see what is marked below".to_owned());
         };
-        let canary_config = match self.by_text {
-            false => None,
-            true => Some(self.written(app)?),
+        let canary_config = if self.by_text {
+            Some(self.written(app)?)
+        } else {
+            None
         };
         let runs = self.runs.value.split_whitespace();
         let runs: Vec<String> = runs.map(str::to_owned).collect();
