@@ -213,7 +213,10 @@ mod tests {
     fn every_kind_has_each_golden_signal_and_every_name_is_there_once() {
         let names: BTreeSet<String> = all().into_iter().map(|template| template.name).collect();
         assert_eq!(names.len(), all().len());
-        for language in LANGUAGES {
+        // Their queries name no template.
+        let without = ["graphite", "influxdb"];
+        let naming = LANGUAGES.into_iter();
+        for language in naming.filter(|language| !without.contains(&language.kind())) {
             let signals = [Signal::Errors, Signal::Latency, Signal::Saturation];
             for signal in signals {
                 let mut templates = language.templates().into_iter();

@@ -47,14 +47,14 @@ pub struct NewRelic {
 /// # Errors
 /// `Invalid` for an address, a key or a certificate that cannot be used.
 pub fn open(name: &str, account: &NewRelicAccount, config: &Config) -> Result<Asking<NewRelic>> {
-    let (header, is_nerdgraph) = match &account.key {
-        NewRelicKey::Query(key) => (("x-query-key", key.clone()), false),
-        NewRelicKey::User(key) => (("api-key", key.clone()), true),
-    };
+    let header = account.key.as_ref().map(|key| match key {
+        NewRelicKey::Query(key) => ("x-query-key", key.clone()),
+        NewRelicKey::User(key) => ("api-key", key.clone()),
+    });
     let endpoint = Endpoint {
         account: name,
         base_url: &account.base_url,
-        headers: vec![header],
+        headers: header.into_iter().collect(),
         credentials: Credentials::None,
         ca_file: account.http.ca_file.as_deref(),
         compression: account.http.compression,
@@ -64,7 +64,7 @@ pub fn open(name: &str, account: &NewRelicAccount, config: &Config) -> Result<As
         client: Client::open(KIND, endpoint, deadline, config)?,
         limits: config.limits,
         account_id: account.account_id,
-        is_nerdgraph,
+        is_nerdgraph: matches!(account.key, Some(NewRelicKey::User(_))),
         keys: keys_of(account),
         app_url: account.app_url.clone(),
     };

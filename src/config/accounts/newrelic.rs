@@ -9,7 +9,7 @@ use super::{
     Account, Face, Kind, Source, Sources, TestControllerDefaults, enabled, list, name, source,
 };
 use crate::config::section::Section;
-use crate::config::{Error, Result};
+use crate::config::Result;
 
 pub const KIND: Kind = Kind {
     section: "newrelic",
@@ -30,7 +30,8 @@ pub struct NewRelicAccount {
     pub base_url: String,
     /// Where people look at charts; none of a server that is not New Relic's own.
     pub app_url: Option<String>,
-    pub key: NewRelicKey,
+    /// Without one nothing is sent, as in Kayenta.
+    pub key: Option<NewRelicKey>,
     /// Of New Relic: a number.
     pub account_id: u64,
     /// The attribute that a scope is the value of, unless a request says another.
@@ -76,23 +77,10 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
     })?;
     let eu = if is_european == Some(true) { "eu." } else { "" };
     let (query, user) = (section.secret("apiKey")?, section.secret("userKey")?);
-    let (key, usual) = match (query, user) {
-        (_, Some(key)) => (
-            NewRelicKey::User(key),
-            format!("https://api.{eu}newrelic.com"),
-        ),
-        (Some(key), None) => (
-            NewRelicKey::Query(key),
-            format!("https://insights-api.{eu}newrelic.com"),
-        ),
-        (None, None) => {
-            let (path, user) = (section.path_of("apiKey"), section.path_of("userKey"));
-            return Err(Error(format!(
-                "{path} is missing: a query key, which the Insights query API takes, or {user}, a user key, \
-                 which NerdGraph takes"
-            )));
-        }
-    };
+    let api = if user.is_some() { "api" } else { "insights-api" };
+    let usual = format!("https://{api}.{eu}newrelic.com");
+    let user = user.map(NewRelicKey::User);
+    let key = user.or_else(|| query.map(NewRelicKey::Query));
     let base_url = base_url(section, &usual)?;
     let account = NewRelicAccount {
         app_url: (base_url == usual).then(|| format!("https://one.{eu}newrelic.com")),
