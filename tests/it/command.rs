@@ -203,7 +203,11 @@ fn demo_judges_four_releases_and_shows_where_two_judges_differ() {
         // The fourth is as good as the first: by the one judge it fails, by the other it is not settled.
         assert_eq!(table.matches("✗ Fail").count(), 2);
         let (_, waves) = table.split_once("v2-tide").unwrap();
-        for part in ["✗ Fail", "beside it, sequential-v1 says: Pass", "error rate: Pass instead of High"] {
+        for part in [
+            "✗ Fail",
+            "beside it, sequential-v1 says: Pass",
+            "error rate: Pass instead of High",
+        ] {
             assert!(waves.contains(part), "{part} in {waves}");
         }
     }

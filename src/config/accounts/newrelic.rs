@@ -8,8 +8,8 @@ use super::http::{Http, base_url};
 use super::{
     Account, Face, Kind, Source, Sources, TestControllerDefaults, enabled, list, name, source,
 };
-use crate::config::section::Section;
 use crate::config::Result;
+use crate::config::section::Section;
 
 pub const KIND: Kind = Kind {
     section: "newrelic",
@@ -77,7 +77,11 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
     })?;
     let eu = if is_european == Some(true) { "eu." } else { "" };
     let (query, user) = (section.secret("apiKey")?, section.secret("userKey")?);
-    let api = if user.is_some() { "api" } else { "insights-api" };
+    let api = if user.is_some() {
+        "api"
+    } else {
+        "insights-api"
+    };
     let usual = format!("https://{api}.{eu}newrelic.com");
     let user = user.map(NewRelicKey::User);
     let key = user.or_else(|| query.map(NewRelicKey::Query));
