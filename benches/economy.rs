@@ -106,6 +106,7 @@ async fn fetch(source: &Arc<dyn MetricSource>, budget: &Budget, index: usize, en
         metric: &metric,
         scope: &scope,
         longest: 16 << 10,
+        is_reused: true,
     };
     let sets = source
         .fetch(&request, &budget.share())

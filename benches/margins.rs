@@ -152,7 +152,7 @@ fn report(
         metrics: metrics.len(),
     };
     let plan = Plan::of(&request, bounds).expect("a plan");
-    let side = |pod: usize| {
+    let of_pod = |pod: usize| {
         let one = |metric: usize| {
             let pairs = (0..PAIRS).flat_map(|pair| {
                 let of = group(pair, pod, size);
@@ -168,13 +168,13 @@ fn report(
         config,
         learned,
         plan: &plan,
-        series: &[side(0), side(1)],
+        series: &[of_pod(0), of_pod(1)],
         names: &["a".to_owned(), "b".to_owned()],
     };
     calibrate(&given, &|_| true).expect("a report")
 }
 
-/// The servers of a side: no server is on both.
+/// The servers of a of_pod: no server is on both.
 fn group(pair: usize, pod: usize, size: usize) -> Vec<usize> {
     // Eleven is prime: each stride walks through all.
     let stride = pair % (SERVERS - 1) + 1;

@@ -57,6 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "rounded to a tenth")]
     fn the_interval_is_that_of_the_examples() {
         let told = |count, of| {
             let Rate {

@@ -69,8 +69,9 @@ impl Case {
         let points = usize::try_from((plan.end() - plan.start) / plan.step).unwrap();
         let set = |pod, name: &str, values: Vec<f64>| MetricSet {
             name: name.to_owned(),
-            timestamps: (0..points as i64)
-                .map(|at| plan.start_of(pod) + at * plan.step)
+            timestamps: (0..)
+                .take(points)
+                .map(|at: i64| plan.start_of(pod) + at * plan.step)
                 .collect(),
             values,
             ..MetricSet::default()
@@ -279,7 +280,7 @@ fn a_margin_is_learned_that_holds() {
     let report = case.report();
     let before = stopped(&report, SECOND_JUDGE).count;
     let margin = report.metrics[0].margin.unwrap();
-    assert!(0.1 <= margin && margin <= 0.2, "{margin}");
+    assert!((0.1..=0.2).contains(&margin), "{margin}");
     let after = report.suggested.as_ref().unwrap().stopped.count;
     assert!(20 < before && after <= 10, "{before} {after}");
     assert!(

@@ -139,9 +139,10 @@ pub mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "edges are drawn exactly")]
     fn what_has_no_end_reaches_the_edge_and_what_has_no_interval_is_a_point() {
         let open = drawn(found("Inconclusive", [4.0, 1.0, 7.0]), |found| {
-            found.change.upper = None
+            found.change.upper = None;
         });
         let open = open.unwrap();
         assert_eq!(open.left + open.width, WIDTH);
@@ -150,7 +151,7 @@ pub mod tests {
         });
         assert_eq!(same.unwrap().width, 2.0);
         let none = drawn(found("Inconclusive", [0.0; 3]), |found| {
-            found.change.estimate = None
+            found.change.estimate = None;
         });
         assert_eq!(none, None);
     }

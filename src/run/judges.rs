@@ -224,15 +224,13 @@ fn shadow_refusals(config: &CanaryConfig) -> Vec<Fault> {
         return Vec::new();
     };
     let known = judge::all();
-    match known.iter().find(|judge| named == judge.name()) {
-        Some(judge) => judge.refusals(config),
-        None => {
-            let names: Vec<&str> = known.iter().map(|judge| judge.name()).collect();
-            let message = format!("shadow is {named}, one of {} is wanted", names.join(", "));
-            let path = Path::of("judge.judgeConfigurations.shadow");
-            vec![Fault::new(path, message)]
-        }
+    if let Some(judge) = known.iter().find(|judge| named == judge.name()) {
+        return judge.refusals(config);
     }
+    let all: Vec<&str> = known.iter().map(|judge| judge.name()).collect();
+    let message = format!("shadow is {named}, one of {} is wanted", all.join(", "));
+    let path = Path::of("judge.judgeConfigurations.shadow");
+    vec![Fault::new(path, message)]
 }
 
 fn doubting(app: &App) -> Doubting {

@@ -268,11 +268,10 @@ fn first_of_java(members: &Map<String, Value>) -> Option<&Value> {
 
 /// Between the first two entries that begin at different times.
 fn told_step(samples: &[Sample]) -> i64 {
-    let Some(first) = samples.first() else {
+    let begins = samples.iter().map(|sample| sample.millis());
+    let Some(first) = begins.clone().next() else {
         return 0;
     };
-    let later = samples
-        .iter()
-        .find(|sample| sample.seconds != first.seconds);
-    later.map_or(0, |later| later.millis() - first.millis())
+    let mut later = begins.filter(|begin| *begin != first);
+    later.next().map_or(0, |later| later - first)
 }

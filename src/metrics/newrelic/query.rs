@@ -198,7 +198,7 @@ pub fn asked(request: &MetricRequest<'_>, keys: &Keys) -> Result<Asked> {
         pieces.push(text_for(request, keys, &part)?);
         from = to;
     }
-    if pieces.iter().any(|piece| *piece == text) {
+    if pieces.contains(&text) {
         return Err(keyed::invalid(
             request,
             &format!(

@@ -317,8 +317,7 @@ mod tests {
             ]
         );
         let nothing = Case::of(&run(), pairs(&["a"]), &change);
-        let cause = nothing.err().unwrap().cause;
-        assert_eq!(cause, NotReplayedCause::NoSeries);
+        assert_eq!(nothing.err().unwrap().cause, NotReplayedCause::NoSeries);
     }
 
     #[test]
