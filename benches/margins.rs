@@ -174,7 +174,7 @@ fn report(
     calibrate(&given, &|_| true).expect("a report")
 }
 
-/// The servers of a of_pod: no server is on both.
+/// The servers of a side: no server is on both.
 fn group(pair: usize, pod: usize, size: usize) -> Vec<usize> {
     // Eleven is prime: each stride walks through all.
     let stride = pair % (SERVERS - 1) + 1;
