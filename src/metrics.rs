@@ -110,6 +110,11 @@ pub trait Language: Send + Sync {
         Vec::new()
     }
 
+    /// What a new config begins with.
+    fn examples(&self) -> Vec<library::Template> {
+        self.templates()
+    }
+
     /// Whether a query with the old member `customFilter` is refused, as Kayenta does.
     fn refuses_custom_filter(&self) -> bool {
         false

@@ -41,6 +41,26 @@ pub enum Signal {
 }
 
 impl Template {
+    /// A metric to begin with, which is no part of the library.
+    pub fn example(
+        kind: &'static str,
+        signal: Signal,
+        name: &str,
+        members: &'static [(&'static str, &'static str)],
+        text: String,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            signal,
+            says: String::new(),
+            needs: "",
+            text,
+            members,
+            meanings: &[],
+        }
+    }
+
     /// Each once, in the order of the query.
     pub fn variables(&self) -> Vec<Variable<'_>> {
         let mut all: Vec<Variable<'_>> = Vec::new();
@@ -70,7 +90,9 @@ impl Template {
         for (member, text) in self.members {
             query.insert((*member).to_owned(), (*text).into());
         }
-        query.insert("customInlineTemplate".to_owned(), self.text.clone().into());
+        if !self.text.is_empty() {
+            query.insert("customInlineTemplate".to_owned(), self.text.clone().into());
+        }
         let (group, canary) = match self.signal {
             // Where nothing failed, most sources have no series of failures.
             Signal::Errors => (

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::keyed::invalid;
+use crate::metrics::library::{Signal, Template};
 use crate::metrics::range::Range;
 use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind};
 
@@ -30,6 +31,37 @@ impl Language for GraphiteTarget {
 
     fn template(&self) -> &'static str {
         "nothing that is read: Graphite's target is the metricName"
+    }
+
+    fn examples(&self) -> Vec<Template> {
+        const TARGETS: [(Signal, &str, &[(&str, &str)]); 3] = [
+            (
+                Signal::Errors,
+                "errors",
+                &[(
+                    "metricName",
+                    "divideSeries(sumSeries(stats.$location.$scope.*.errors),sumSeries(stats.$location.$scope.*.requests))",
+                )],
+            ),
+            (
+                Signal::Latency,
+                "latency",
+                &[(
+                    "metricName",
+                    "averageSeries(stats.$location.$scope.*.latency.p99)",
+                )],
+            ),
+            (
+                Signal::Saturation,
+                "cpu",
+                &[("metricName", "averageSeries(stats.$location.$scope.*.cpu)")],
+            ),
+        ];
+        let examples = TARGETS.into_iter();
+        let examples = examples.map(|(signal, name, members)| {
+            Template::example(KIND, signal, name, members, String::new())
+        });
+        examples.collect()
     }
 
     fn text(&self, _: &Config, request: &MetricRequest<'_>) -> Result<String> {

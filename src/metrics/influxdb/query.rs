@@ -6,6 +6,7 @@ use crate::canary::CanaryMetricSetQueryConfig;
 use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::keyed::invalid;
+use crate::metrics::library::{Signal, Template};
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
 use crate::metrics::template::{self, Expansion};
@@ -74,6 +75,29 @@ impl Language for InfluxQl {
 
     fn fills_in(&self) -> &'static [&'static str] {
         &[TIME, "step"]
+    }
+
+    fn examples(&self) -> Vec<Template> {
+        let examples = [
+            (
+                Signal::Errors,
+                "errors",
+                "sum(errors) / sum(requests) FROM http",
+            ),
+            (
+                Signal::Latency,
+                "latency",
+                "percentile(latency, 99) FROM http",
+            ),
+            (Signal::Saturation, "cpu", "mean(usage_user) FROM cpu"),
+        ];
+        let examples = examples.into_iter().map(|(signal, name, selected)| {
+            let text = format!(
+                "SELECT {selected} WHERE ${{timeFilter}} AND ${{scope}} GROUP BY time(${{step}}) fill(null)"
+            );
+            Template::example(KIND, signal, name, &[], text)
+        });
+        examples.collect()
     }
 
     /// Where a config is only looked at, there is no time yet, and a scope without a tag.

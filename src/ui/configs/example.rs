@@ -38,9 +38,9 @@ pub fn of(app: &App, kind: Option<&str>) -> Result<String> {
     text.map_err(|cause| Error::storage("a canary config cannot be written", cause))
 }
 
-/// The first template of each signal.
+/// The first example of each signal.
 fn made(language: &dyn Language) -> Value {
-    let templates = language.templates();
+    let templates = language.examples();
     let of_signal = |signal| templates.iter().find(|template| template.signal == signal);
     let metrics = WEIGHTS.iter().filter_map(|(signal, _)| of_signal(*signal));
     let metrics: Vec<Value> = metrics.map(Template::metric).collect();
