@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{admission, judges, learned, sources};
@@ -240,6 +241,14 @@ fn as_canary(
 async fn make(app: App, work: Work) {
     let (mut calibration, store) = (work.calibration.clone(), work.store.clone());
     let limit = app.config.executions.deadline;
+    let over = CancellationToken::new();
+    let beating = tokio::spawn(beat(
+        app.clone(),
+        calibration.clone(),
+        store.clone(),
+        Arc::clone(&work.live),
+        over.clone(),
+    ));
     let made = {
         let making = tokio::time::timeout(limit, report(&app, &work));
         tokio::select! {
@@ -248,9 +257,11 @@ async fn make(app: App, work: Work) {
             )))).map_err(Ended::Failed),
             () = work.live.canceled.cancelled() => Err(Ended::Canceled),
             () = app.stopping.cancelled() => Err(Ended::Stopped),
-            () = beat(&app, &work) => Err(Ended::Canceled),
         }
     };
+    // What says that it is being made is written before what says how it ended.
+    over.cancel();
+    let _ = beating.await;
     // A judgement that is under way ends, too.
     work.live.canceled.cancel();
     let (fetched, judged) = work.live.so_far();
@@ -364,22 +375,33 @@ fn names(request: &CalibrationRequest, plan: &Plan) -> Vec<String> {
     }
 }
 
-/// Says that it is being made until somebody asks that it be not.
-async fn beat(app: &App, work: &Work) {
-    let mut shown = work.calibration.clone();
+/// Says that it is being made until it is over, and stops it when somebody asks for that.
+async fn beat(
+    app: App,
+    mut shown: Calibration,
+    store: String,
+    live: Arc<Live>,
+    over: CancellationToken,
+) {
     shown.status = ExecutionStatus::Running;
     let Ok(id) = Id::parse(&shown.id) else {
         return;
     };
-    loop {
+    while !over.is_cancelled() {
         shown.heard_millis = app.clock.now_millis();
-        (shown.progress.fetched, shown.progress.judged) = work.live.so_far();
-        if let Err(error) = app.storage.put_calibration(&work.store, &shown).await {
+        (shown.progress.fetched, shown.progress.judged) = live.so_far();
+        if let Err(error) = app.storage.put_calibration(&store, &shown).await {
             tracing::warn!(%error, "cannot write the progress");
         }
-        tokio::time::sleep(BEAT).await;
-        match app.storage.is_calibration_to_stop(&work.store, &id).await {
-            Ok(true) => return,
+        if over
+            .run_until_cancelled(tokio::time::sleep(BEAT))
+            .await
+            .is_none()
+        {
+            return;
+        }
+        match app.storage.is_calibration_to_stop(&store, &id).await {
+            Ok(true) => live.canceled.cancel(),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "cannot see whether it is to stop"),
         }

@@ -12,8 +12,13 @@ pub const KIND: &str = "graphite";
 /// What a target has where scope and location go.
 pub const PLACEHOLDERS: [&str; 2] = ["$scope", "$location"];
 
+const NAME: &str = "metricName";
+
+/// Of an example.
+type Targets = &'static [(&'static str, &'static str)];
+
 const MEMBERS: &[Member] = &[Member::text(
-    "metricName",
+    NAME,
     "the target, with $scope and $location in it, as in averageSeries(stats.$location.$scope.*.latency)",
 )];
 
@@ -34,30 +39,18 @@ impl Language for GraphiteTarget {
     }
 
     fn examples(&self) -> Vec<Template> {
-        const TARGETS: [(Signal, &str, &[(&str, &str)]); 3] = [
-            (
-                Signal::Errors,
-                "errors",
-                &[(
-                    "metricName",
-                    "divideSeries(sumSeries(stats.$location.$scope.*.errors),sumSeries(stats.$location.$scope.*.requests))",
-                )],
-            ),
-            (
-                Signal::Latency,
-                "latency",
-                &[(
-                    "metricName",
-                    "averageSeries(stats.$location.$scope.*.latency.p99)",
-                )],
-            ),
-            (
-                Signal::Saturation,
-                "cpu",
-                &[("metricName", "averageSeries(stats.$location.$scope.*.cpu)")],
-            ),
+        const ERRORS: Targets = &[(
+            NAME,
+            "divideSeries(sumSeries(stats.$location.$scope.*.errors),sumSeries(stats.$location.$scope.*.requests))",
+        )];
+        const LATENCY: Targets = &[(NAME, "averageSeries(stats.$location.$scope.*.latency.p99)")];
+        const CPU: Targets = &[(NAME, "averageSeries(stats.$location.$scope.*.cpu)")];
+        let examples = [
+            (Signal::Errors, "errors", ERRORS),
+            (Signal::Latency, "latency", LATENCY),
+            (Signal::Saturation, "cpu", CPU),
         ];
-        let examples = TARGETS.into_iter();
+        let examples = examples.into_iter();
         let examples = examples.map(|(signal, name, members)| {
             Template::example(KIND, signal, name, members, String::new())
         });
