@@ -84,6 +84,13 @@ pub struct MetricSetPair {
     pub attributes: IndexMap<String, Attributes>,
 }
 
+impl MetricSetPair {
+    /// How many values there are on both sides.
+    pub const fn points(&self) -> usize {
+        self.values.control.len() + self.values.experiment.len()
+    }
+}
+
 /// A pair as it is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -44,7 +44,7 @@ impl Judge for NetflixAcaJudge {
     }
 
     fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult> {
-        let points: usize = judgement.pairs.iter().map(points).sum();
+        let points: usize = judgement.pairs.iter().map(MetricSetPair::points).sum();
         if points < WORTH_THREADS {
             return judge_on_one_thread(judgement);
         }
@@ -192,8 +192,4 @@ pub fn reason(name: &str, label: Label, critical: bool, is_identical: bool) -> O
             Some(format!("{name} was classified as {label:?}"))
         }
     }
-}
-
-fn points(pair: &MetricSetPair) -> usize {
-    pair.values.control.len() + pair.values.experiment.len()
 }

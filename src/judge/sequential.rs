@@ -61,9 +61,8 @@ impl Judge for SequentialJudge {
     }
 
     fn judge(&self, judgement: &Judgement<'_>) -> Result<CanaryJudgeResult> {
-        let values = judgement.pairs.iter().map(|pair| &pair.values);
-        let points = values.map(|values| values.control.len() + values.experiment.len());
-        if points.sum::<usize>() < WORTH_THREADS {
+        let points: usize = judgement.pairs.iter().map(MetricSetPair::points).sum();
+        if points < WORTH_THREADS {
             return judge_on_one_thread(judgement);
         }
         let (settings, cases) = cases(judgement)?;

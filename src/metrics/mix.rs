@@ -304,10 +304,7 @@ mod tests {
         let matched = matched(&config(&["m"]), sets)?;
         let (fetched, padding) = (held(&matched[0].sets), matched[0].padding());
         let pairs = mix(matched, || ids.next().unwrap().to_string());
-        let values = pairs.iter().map(|pair| &pair.values);
-        let values: usize = values
-            .map(|values| values.control.len() + values.experiment.len())
-            .sum();
+        let values: usize = pairs.iter().map(MetricSetPair::points).sum();
         assert!(
             values <= fetched + padding,
             "{values} > {fetched} + {padding}"

@@ -149,7 +149,8 @@ async fn judge_here(
     question: Question,
     doubting: Doubting,
 ) -> Result<CanaryJudgeResult> {
-    let is_small = points(&question.pairs) <= POINTS_AT_ONCE;
+    let points: usize = question.pairs.iter().map(MetricSetPair::points).sum();
+    let is_small = points <= POINTS_AT_ONCE;
     let judge = move || judge.judge(&question.judgement(doubting));
     let judged = if is_small {
         catch_unwind(AssertUnwindSafe(judge)).map_err(|_| "it panicked".to_owned())
@@ -239,14 +240,6 @@ fn doubting(app: &App) -> Doubting {
     } else {
         Doubting::Tell
     }
-}
-
-/// Of both sides of all pairs.
-fn points(pairs: &[MetricSetPair]) -> usize {
-    let values = pairs.iter().map(|pair| &pair.values);
-    values
-        .map(|values| values.control.len() + values.experiment.len())
-        .sum()
 }
 
 impl Question {

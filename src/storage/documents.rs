@@ -307,8 +307,7 @@ impl Storage {
 
 /// About as many bytes as a pair takes, so that they are not moved as they grow.
 fn written_length(pair: &MetricSetPair) -> usize {
-    let points = pair.values.control.len() + pair.values.experiment.len();
-    2_048 + points * 36
+    2_048 + pair.points() * 36
 }
 
 /// Characters.
