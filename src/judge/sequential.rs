@@ -174,7 +174,11 @@ impl<'a> Case<'a> {
         });
         let stats = describe(finite.as_ref().map(Vec::as_slice));
         let mut traits = Traits::of(Some(policy), &sides);
-        traits.doubt = Some(doubting);
+        // What fails by its doubts fails at the last look, which a lifetime may tell too.
+        traits.doubt = Some(match doubting {
+            Doubting::Fail if !is_last => Doubting::Tell,
+            doubting => doubting,
+        });
         traits.cap = labeled.cap;
         let is_identical = judged.found.rule == Rule::Identical;
         let result = CanaryAnalysisResult {

@@ -191,6 +191,22 @@ fn before_the_last_look_what_was_not_measured_stops_nothing() {
     assert_eq!(told["summary"]["notSettled"], 1);
 }
 
+#[test]
+fn before_the_end_of_a_lifetime_what_was_not_measured_stops_nothing() {
+    let cases = [
+        // minutes, label, score, outcome
+        (120, "Pass", 100.0, "inconclusive"),
+        (60, "NodataFailMetric", 0.0, "fail"),
+    ];
+    for (minutes, label, score, outcome) in cases {
+        for policy in ["doubt", "inconclusive"] {
+            let mut one = One::new(around(100.0, 1), vec!["NaN"; 60]);
+            one.judge = json!({"lifetimeMins": minutes, policy: "fail"});
+            holds(&one, label, score, outcome);
+        }
+    }
+}
+
 fn learned(one: &One, margin: Option<f64>) -> Learned {
     let config = one.config();
     let metric = &config.metrics.as_ref().unwrap()[0];
