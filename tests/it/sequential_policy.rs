@@ -63,13 +63,17 @@ impl One {
             "timestamps": {"control": minutes(), "experiment": minutes()},
         }]))
         .unwrap();
+        self.judged_on(&pairs)
+    }
+
+    fn judged_on(&self, pairs: &[MetricSetPair]) -> CanaryJudgeResult {
         let judgement = Judgement {
             config: &self.config(),
             thresholds: CanaryClassifierThresholdsConfig {
                 pass: Some(95.0),
                 marginal: Some(75.0),
             },
-            pairs: &pairs,
+            pairs,
             noise_seed: DEFAULT_NOISE_SEED,
             doubting: Doubting::Tell,
             look: self.look,
@@ -435,25 +439,39 @@ fn nothing_that_a_client_sends_makes_it_panic() {
                         "trafficRatio": 1e6, "effectSize": {"allowedIncrease": 1e308}}),
                     ..One::new(json!([]), json!([]))
                 };
-                let judgement = Judgement {
-                    config: &one.config(),
-                    thresholds: CanaryClassifierThresholdsConfig {
-                        pass: Some(95.0),
-                        marginal: Some(75.0),
-                    },
-                    pairs: &[pair],
-                    noise_seed: 0,
-                    doubting: Doubting::Tell,
-                    look: None,
-                    learned: None,
-                };
-                let judged = sequential::SequentialJudge.judge(&judgement).unwrap();
+                let judged = one.judged_on(&[pair]);
                 let written = serde_json::to_string(&judged).unwrap();
                 let read: CanaryJudgeResult = serde_json::from_str(&written).unwrap();
                 assert_eq!(serde_json::to_string(&read).unwrap(), written);
             }
         }
     }
+}
+
+#[test]
+fn a_long_window_of_a_few_values_is_not_filled() {
+    let rule = |values: usize, apart: usize| {
+        let times = (START..).step_by(apart * 60_000).take(values);
+        let times: Vec<i64> = times.collect();
+        let scope = json!({"startTimeMillis": START, "stepMillis": 60_000});
+        let (control, experiment) = (vec![1.0; values], vec![2.0; values]);
+        let pairs: Vec<MetricSetPair> = serde_json::from_value(json!([{
+            "name": "m", "values": {"control": control, "experiment": experiment},
+            "timestamps": {"control": times, "experiment": times},
+            "scopes": {"control": scope, "experiment": scope},
+        }]))
+        .unwrap();
+        let mut one = One::new(json!([]), json!([]));
+        one.canary = json!({"direction": "increase", "nanStrategy": "replace"});
+        let told = serde_json::to_value(one.judged_on(&pairs)).unwrap();
+        let explained = &told["results"][0]["explanation"];
+        let expected = explained["sequential"]["pairs"]["expected"].as_u64();
+        (text(&explained["rule"]) == "gaps", expected.unwrap())
+    };
+    assert_eq!(rule(2, 10_000), (false, 10_001));
+    assert_eq!(rule(2, 2_000_000), (true, 2_000_001));
+    // A value in every tenth place.
+    assert_eq!(rule(4_000, 10), (false, 39_991));
 }
 
 fn text(value: &Value) -> &str {

@@ -7,8 +7,11 @@ use crate::judge::side::Side;
 /// The step of series that tell none.
 const MINUTE: i64 = 60_000;
 
-/// Missing points are replaced up to so many places; a window beyond them has gaps.
-const MOST_PLACES: i64 = 1 << 22;
+/// Missing points are replaced in a window of so many places, and in a longer one of so many for
+/// each value that is there; else it has gaps. Two points that lie far apart are a long window in a
+/// small document.
+const ALWAYS_REPLACED: i64 = 1 << 14;
+const REPLACED_BY_VALUE: i64 = 16;
 
 /// Both sides at one place of the window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,7 +80,7 @@ impl Aligned {
         }
         let counts = placed.as_ref().map(|side| side.len() as u64);
         let has_any = 0 < counts.control + counts.experiment;
-        if how.replaces && has_any && expected <= MOST_PLACES {
+        if how.replaces && has_any && expected <= most_replaced(pair.points()) {
             placed = placed.map(|side| filled(&side, expected));
         }
         let both = matched(&placed);
@@ -163,6 +166,13 @@ fn warmup_places(minutes: f64, step: i64) -> i64 {
     )]
     let places = (minutes * as_double(MINUTE) / as_double(step)).ceil() as i64;
     places.max(0)
+}
+
+fn most_replaced(values: usize) -> i64 {
+    let values = i64::try_from(values).unwrap_or(i64::MAX);
+    values
+        .saturating_mul(REPLACED_BY_VALUE)
+        .max(ALWAYS_REPLACED)
 }
 
 fn filled(placed: &Placed, length: i64) -> Placed {
