@@ -39,7 +39,7 @@ use crate::error::Result;
 pub const NAME: &str = "sequential-v1";
 
 /// Below this many points of all series together, threads cost more than they save.
-const WORTH_THREADS: usize = 40_000;
+pub const WORTH_THREADS: usize = 40_000;
 
 pub struct SequentialJudge;
 

@@ -54,6 +54,46 @@ fn the_order_of_the_metrics_changes_no_byte_of_any() {
     }
 }
 
+#[test]
+fn judging_in_parallel_changes_nothing() {
+    // All judgements of the reference as one, which is large enough for threads.
+    let mut metrics = Vec::new();
+    let mut pairs: Vec<MetricSetPair> = Vec::new();
+    for (number, case) in cases().enumerate() {
+        let name = format!("m{number}");
+        let mut metric = case["config"]["metrics"][0].clone();
+        let mut pair: MetricSetPair =
+            serde_json::from_value(case["metricSetPairs"][0].clone()).unwrap();
+        metric["name"] = json!(name);
+        pair.name = name;
+        metrics.push(metric);
+        pairs.push(pair);
+    }
+    let points: usize = pairs.iter().map(MetricSetPair::points).sum();
+    assert!(sequential::WORTH_THREADS <= points, "{points}");
+    let config: CanaryConfig =
+        serde_json::from_value(json!({"metrics": metrics, "classifier": {}})).unwrap();
+    let judgement = Judgement {
+        config: &config,
+        thresholds: CanaryClassifierThresholdsConfig {
+            pass: Some(95.0),
+            marginal: Some(75.0),
+        },
+        pairs: &pairs,
+        noise_seed: DEFAULT_NOISE_SEED,
+        doubting: Doubting::Tell,
+        look: None,
+        learned: None,
+    };
+    let together = resolve(Some("sequential-v1")).unwrap();
+    let together = together.judge(&judgement).unwrap();
+    let alone = sequential::judge_on_one_thread(&judgement).unwrap();
+    assert_eq!(
+        serde_json::to_string(&together).unwrap(),
+        serde_json::to_string(&alone).unwrap()
+    );
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
@@ -89,14 +129,7 @@ fn judge(case: &Value) -> Value {
         learned: None,
     };
     let judge = resolve(Some("sequential-v1")).unwrap();
-    let judged = judge.judge(&judgement).unwrap();
-    let alone = sequential::judge_on_one_thread(&judgement).unwrap();
-    assert_eq!(
-        serde_json::to_string(&judged).unwrap(),
-        serde_json::to_string(&alone).unwrap(),
-        "threads change nothing"
-    );
-    serde_json::to_value(judged).unwrap()
+    serde_json::to_value(judge.judge(&judgement).unwrap()).unwrap()
 }
 
 fn look(case: &Value) -> Option<Look> {
