@@ -14,6 +14,9 @@ mod stance;
 mod tell;
 mod values;
 
+pub use align::spacing;
+pub use values::FEWEST;
+
 use rayon::prelude::*;
 
 use align::{Aligned, Aligning};

@@ -7,11 +7,8 @@ use crate::canary::near::near;
 use crate::canary::number::duration;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
 use crate::judge::policy::{Direction, Measure, MetricPolicy};
-use crate::judge::sequential::{NAME, settings};
+use crate::judge::sequential::{FEWEST, NAME, settings, spacing};
 use crate::metrics;
-
-/// A judgement takes so many independent samples.
-const FEWEST: i64 = 8;
 
 /// Words in the names of shares that are nearly whole.
 const SUCCESSES: &str = "success successes successful availability apdex uptime";
@@ -124,14 +121,9 @@ pub fn samples(path: &Path, query: &str, step: i64, minutes: Option<i64>) -> Vec
     let Some(step) = step.checked_mul(1000).filter(|step| 0 < *step) else {
         return Vec::new();
     };
-    let spacing = if step < back {
-        back.unsigned_abs().div_ceil(step.unsigned_abs())
-    } else {
-        1
-    };
-    let spacing = i64::try_from(spacing).unwrap_or(i64::MAX);
+    let spacing = spacing(back, step);
     let length = minutes.and_then(|minutes| minutes.checked_mul(60_000));
-    let points = length.map(|length| length / step);
+    let points = length.and_then(|length| u64::try_from(length / step).ok());
     let held = points.map(|points| points / spacing);
     let range = format!("[{}s]", step / 1000);
     let mut found = Vec::new();
@@ -157,7 +149,8 @@ pub fn samples(path: &Path, query: &str, step: i64, minutes: Option<i64>) -> Vec
     if let (Some(length), Some(held)) = (length, held)
         && held < FEWEST
     {
-        let wanted = step.saturating_mul(spacing).saturating_mul(FEWEST);
+        let wanted = i64::try_from(spacing.saturating_mul(FEWEST)).unwrap_or(i64::MAX);
+        let wanted = step.saturating_mul(wanted);
         found.push(Found::new(
             Code::FewIndependent,
             path.clone(),

@@ -84,6 +84,7 @@ impl Aligned {
             placed = placed.map(|side| filled(&side, expected));
         }
         let both = matched(&placed);
+        let back = sides.as_ref().map(|side| side.told.looks_back.unwrap_or(0));
         Self {
             step,
             whole,
@@ -93,7 +94,7 @@ impl Aligned {
                 experiment: counts.experiment,
                 paired: both.len() as u64,
             },
-            spacing: spacing(sides, step),
+            spacing: spacing(back.control.max(back.experiment), step),
             both,
         }
     }
@@ -204,9 +205,8 @@ fn matched(placed: &Pair<Placed>) -> Vec<Both> {
     both
 }
 
-fn spacing(sides: &Pair<Side<'_>>, step: i64) -> u64 {
-    let back = sides.as_ref().map(|side| side.told.looks_back.unwrap_or(0));
-    let back = back.control.max(back.experiment);
+/// Every how many points share no data, where each is asked for so far back.
+pub fn spacing(back: i64, step: i64) -> u64 {
     if back <= step {
         return 1;
     }
