@@ -9,8 +9,9 @@ use crate::judge::explain::warnings;
 use crate::judge::policy::Direction;
 use crate::judge::side::Side;
 
-/// A calibration older than this is old.
 const DAY: i64 = 86_400_000;
+
+/// A calibration older than this is old.
 const OLD: i64 = 90 * DAY;
 
 /// Sides that begin so many steps apart are of different times.
