@@ -68,8 +68,7 @@ pub async fn list_calibrations(
     query: Query,
 ) -> Result<Json<Vec<CalibrationSummary>>> {
     let limit = query.number("limit")?.unwrap_or(20);
-    let found = calibration::calibrations(&app, limit).await?;
-    Ok(Json(found.iter().map(Calibration::summary).collect()))
+    calibration::calibrations(&app, limit).await.map(Json)
 }
 
 /// Find a calibration

@@ -15,8 +15,8 @@ use crate::app::{App, Live};
 use crate::calibration::{self, Bounds, Given, Plan, Twin};
 use crate::canary::calibration::{Progress, Report};
 use crate::canary::{
-    Calibration, CalibrationRequest, CanaryConfig, CanaryExecutionRequest, CanaryScope,
-    CanaryScopePair, ExecutionStatus, Id, Learned, iso_from_millis,
+    Calibration, CalibrationRequest, CalibrationSummary, CanaryConfig, CanaryExecutionRequest,
+    CanaryScope, CanaryScopePair, ExecutionStatus, Id, Learned, iso_from_millis,
 };
 use crate::config::AccountType::ConfigurationStore;
 use crate::error::{Error, Result};
@@ -123,15 +123,11 @@ pub async fn calibration(app: &App, id: &Id) -> Result<Calibration> {
 }
 
 /// Newest first.
-pub async fn calibrations(app: &App, most: usize) -> Result<Vec<Calibration>> {
-    let found = app
-        .storage
-        .calibrations(store(app)?, most.min(MOST_LISTED))
-        .await?;
-    Ok(found
-        .into_iter()
-        .map(|one| as_it_stands(app, one))
-        .collect())
+pub async fn calibrations(app: &App, most: usize) -> Result<Vec<CalibrationSummary>> {
+    let told = |one| as_it_stands(app, one).summary();
+    app.storage
+        .calibrations(store(app)?, most.min(MOST_LISTED), told)
+        .await
 }
 
 /// Stops one, whichever process makes it. Without effect on one that has ended.

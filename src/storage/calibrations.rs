@@ -5,7 +5,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Storage, group, to_bytes};
+use super::objects::ObjectEntry;
+use super::{Storage, group, large, to_bytes};
 use crate::canary::{Calibration, Id, Learned};
 use crate::error::{Error, Result};
 
@@ -49,16 +50,37 @@ impl Storage {
         found.ok_or_else(|| Error::NotFound(format!("there is no calibration '{id}'")))
     }
 
-    /// The newest, newest first.
-    pub async fn calibrations(&self, account: &str, most: usize) -> Result<Vec<Calibration>> {
-        let mut ids = self.ids(account, group::CALIBRATION).await?;
-        ids.truncate(most);
-        let found = ids.into_iter().map(|id| async move {
-            self.found(account, group::CALIBRATION, &id, CALIBRATION)
-                .await
+    /// What is `told` of the newest, newest first. Each is held until then, as it has its config in it. One that
+    /// cannot be read, as another version may have written it, does not hide the others.
+    pub async fn calibrations<T>(
+        &self,
+        account: &str,
+        most: usize,
+        told: impl Fn(Calibration) -> T,
+    ) -> Result<Vec<T>> {
+        let entries = self
+            .objects(account)?
+            .list(&format!("{}/", group::CALIBRATION))
+            .await?;
+        let is_calibration = |entry: &ObjectEntry| entry.key.split('/').nth(2) == Some(CALIBRATION);
+        let mut entries: Vec<ObjectEntry> = entries.into_iter().filter(is_calibration).collect();
+        entries.sort_unstable_by(|one, other| other.key.cmp(&one.key));
+        entries.truncate(most);
+        let told = &told;
+        let found = entries.into_iter().map(|entry| async move {
+            let _room = self.reading.room(entry.bytes).await?;
+            let Some(body) = self.objects(account)?.get(&entry.key).await? else {
+                return Ok::<_, Error>(None);
+            };
+            match large::parse(body).await {
+                Ok(found) => Ok(Some(told(found))),
+                Err(error) => {
+                    tracing::warn!(%error, key = entry.key, "cannot read a calibration");
+                    Ok(None)
+                }
+            }
         });
-        let found: Vec<Option<Calibration>> =
-            stream::iter(found).buffered(AT_ONCE).try_collect().await?;
+        let found: Vec<Option<T>> = stream::iter(found).buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 

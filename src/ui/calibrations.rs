@@ -44,8 +44,7 @@ pub struct One {
 }
 
 async fn list(State(app): State<App>) -> Result<Page<List>> {
-    let found = calibration::calibrations(&app, LINES).await?;
-    let lines: Vec<_> = found.iter().map(Calibration::summary).collect();
+    let lines = calibration::calibrations(&app, LINES).await?;
     Ok(Page(List {
         is_live: lines.iter().any(|line| !line.complete),
         lines,
