@@ -27,6 +27,14 @@ impl Storage {
     pub async fn begin_calibration(&self, account: &str, calibration: &Calibration) -> Result<()> {
         self.check_room(account).await?;
         self.put_calibration(account, calibration).await?;
+        // It has begun, whatever becomes of the others; another replica may let them go, too.
+        if let Err(error) = self.drop_old_calibrations(account).await {
+            tracing::warn!(%error, "cannot let old calibrations go");
+        }
+        Ok(())
+    }
+
+    async fn drop_old_calibrations(&self, account: &str) -> Result<()> {
         let ids = self.ids(account, group::CALIBRATION).await?;
         for id in ids.iter().skip(KEPT) {
             self.delete(account, group::CALIBRATION, id).await?;
