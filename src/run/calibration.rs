@@ -16,7 +16,7 @@ use crate::calibration::{self, Bounds, Given, Plan, Twin};
 use crate::canary::calibration::{Progress, Report};
 use crate::canary::{
     Calibration, CalibrationRequest, CalibrationSummary, CanaryConfig, CanaryExecutionRequest,
-    CanaryScope, CanaryScopePair, ExecutionStatus, Id, Learned, iso_from_millis,
+    CanaryScope, CanaryScopePair, ExecutionStatus, Id, Learned, MetricSet, iso_from_millis,
 };
 use crate::config::AccountType::ConfigurationStore;
 use crate::error::{Error, Result};
@@ -328,7 +328,9 @@ async fn report(app: &App, work: &Work) -> Result<Report> {
     let plan = &work.plan;
     let points = usize::try_from(plan.window / plan.step).unwrap_or(usize::MAX);
     let looks = usize::try_from(plan.looks()).unwrap_or(usize::MAX);
-    let at_once = points.saturating_mul(looks).saturating_mul(series[0].len());
+    let of_pod = |metrics: &Vec<Vec<MetricSet>>| metrics.iter().map(Vec::len).sum();
+    let sets: usize = series.iter().map(of_pod).max().unwrap_or_default();
+    let at_once = points.saturating_mul(looks).saturating_mul(sets);
     let taken = share
         .take_in_turn(at_once.saturating_mul(2 * JUDGED_POINT_BYTES))
         .await;
