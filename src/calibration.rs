@@ -50,9 +50,7 @@ pub fn calibrate(given: &Given<'_>, go_on: &dyn Fn(u32) -> bool) -> Result<Repor
     let trials = Trials::new(given);
     let mut tally = Tally::new(given);
     for at in 0..given.plan.windows {
-        if !go_on(at) {
-            return Err(Error::Invalid("it was canceled".to_owned()));
-        }
+        wanted(go_on, at)?;
         match trials.window(at)? {
             Some(looks) => {
                 let seen = trials.judge(&looks);
@@ -69,7 +67,7 @@ pub fn calibrate(given: &Given<'_>, go_on: &dyn Fn(u32) -> bool) -> Result<Repor
         )));
     }
     let mut report = tally.report(given);
-    report.suggested = suggested(given, &trials, &report)?;
+    report.suggested = suggested(given, &trials, &report, go_on)?;
     words::tell(given, &tally, &mut report);
     Ok(report)
 }
@@ -79,6 +77,7 @@ fn suggested(
     given: &Given<'_>,
     trials: &Trials<'_>,
     report: &Report,
+    go_on: &dyn Fn(u32) -> bool,
 ) -> Result<Option<JudgeRates>> {
     if !report
         .judges
@@ -90,6 +89,7 @@ fn suggested(
     let learned = learned(report, "", 0);
     let (mut any, mut one) = (0, 0);
     for at in 0..given.plan.windows {
+        wanted(go_on, given.plan.windows)?;
         if let Some(looks) = trials.window(at)? {
             let stopped = trials.stopped_with(&looks, &learned)?;
             any += u32::from(stopped.at_any_look);
@@ -102,6 +102,15 @@ fn suggested(
         at_one_look: wilson(one, report.windows),
         error: None,
     }))
+}
+
+/// # Errors
+/// `Invalid` when nobody waits any more.
+fn wanted(go_on: &dyn Fn(u32) -> bool, judged: u32) -> Result<()> {
+    if go_on(judged) {
+        return Ok(());
+    }
+    Err(Error::Invalid("it was canceled".to_owned()))
 }
 
 /// What a report covers.
