@@ -23,7 +23,7 @@ use tally::Tally;
 use trial::Trials;
 
 /// The judge whose margins are learned.
-pub const SECOND_JUDGE: &str = "sequential-v1";
+pub const SECOND_JUDGE: &str = crate::judge::sequential::NAME;
 /// The other one, which a calibration is told beside it.
 pub const FIRST_JUDGE: &str = "NetflixACAJudge-v1.0";
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
-use serde_json::Value;
 
 use super::rates::{median, quantile, wilson};
 use super::reading::Read;
@@ -11,6 +10,8 @@ use super::trial::{Judged, Seen, Series, Stopped};
 use super::{FIRST_JUDGE, Given, MARGINS, Pod, SECOND_JUDGE, time_of};
 use crate::canary::calibration::{JudgeRates, MetricAlarms, MetricRates, Report, Typical};
 use crate::canary::{CanaryConfig, CanaryMetricConfig, fingerprint};
+use crate::judge::policy::MetricPolicy;
+use crate::judge::sequential::settings::Settings;
 
 #[derive(Default)]
 pub struct Tally {
@@ -20,7 +21,9 @@ pub struct Tally {
     pub metrics: IndexMap<String, OfMetric>,
     muted: BTreeSet<String>,
     /// Metric set pairs that count, in the window that had most.
-    heard: u32,
+    heard: usize,
+    /// Of the second judge; none where it cannot read them.
+    settings: Option<Settings>,
 }
 
 #[derive(Default)]
@@ -56,10 +59,11 @@ impl Tally {
         let names = metrics
             .clone()
             .map(|metric| metric.name.clone().unwrap_or_default());
-        let muted = metrics.filter(|metric| says(metric, "muted"));
+        let muted = metrics.filter(|metric| policy(metric).is_some_and(|policy| policy.muted));
         Self {
             muted: muted.filter_map(|metric| metric.name.clone()).collect(),
             metrics: names.map(|name| (name, OfMetric::default())).collect(),
+            settings: Settings::of(given.config).ok(),
             ..Self::default()
         }
     }
@@ -70,9 +74,7 @@ impl Tally {
             .series
             .iter()
             .filter(|(name, _)| !self.muted.contains(name));
-        self.heard = self
-            .heard
-            .max(u32::try_from(heard.count()).unwrap_or(u32::MAX));
+        self.heard = self.heard.max(heard.count());
         for (name, _) in &seen.series {
             if let Some(metric) = self.metrics.get_mut(name) {
                 metric.trials += 1;
@@ -162,18 +164,15 @@ impl Tally {
         let metrics = config.metrics.iter().flatten();
         let told = metrics.filter_map(|metric| {
             let of = self.metrics.get(metric.name.as_deref()?)?;
-            Some(self.of_metric(config, metric, of))
+            Some(self.of_metric(metric, of))
         });
         told.collect()
     }
 
-    fn of_metric(
-        &self,
-        config: &CanaryConfig,
-        metric: &CanaryMetricConfig,
-        of: &OfMetric,
-    ) -> MetricRates {
-        let level = level(config, metric, self.heard);
+    fn of_metric(&self, metric: &CanaryMetricConfig, of: &OfMetric) -> MetricRates {
+        let is_critical = policy(metric).is_some_and(|policy| policy.critical);
+        let level = self.settings.as_ref();
+        let level = level.map_or(0.0, |settings| settings.level(self.heard, is_critical));
         let is_learned = self.judges[1].error.is_none() && of.unmeasured < of.trials;
         let margin = is_learned.then(|| of.margin(level)).flatten();
         let alarms = [1, 0].map(|judge| MetricAlarms {
@@ -227,24 +226,6 @@ impl OfMetric {
     }
 }
 
-/// The share of the false alarms of a canary that a metric has.
-fn level(config: &CanaryConfig, metric: &CanaryMetricConfig, heard: u32) -> f64 {
-    let settings = config
-        .judge
-        .as_ref()
-        .and_then(|judge| judge.judge_configurations.as_ref());
-    let setting = |name: &str, usual: f64| {
-        settings
-            .and_then(|all| all.get(name)?.as_f64())
-            .unwrap_or(usual)
-    };
-    let share = setting("falseAlarm", 0.05) / f64::from(heard.max(1));
-    if says(metric, "critical") {
-        return share.min(setting("criticalFalseAlarm", 0.01));
-    }
-    share
-}
-
 /// The judge of a config.
 fn named(config: &CanaryConfig) -> String {
     let judge = config.judge.as_ref();
@@ -253,7 +234,7 @@ fn named(config: &CanaryConfig) -> String {
     name.unwrap_or_else(|| FIRST_JUDGE.to_owned())
 }
 
-fn says(metric: &CanaryMetricConfig, flag: &str) -> bool {
-    let policy = metric.analysis_configurations.as_ref();
-    policy.and_then(|policy| policy.get("canary")?.get(flag)) == Some(&Value::Bool(true))
+/// What the judges read of a metric; none where they cannot.
+fn policy(metric: &CanaryMetricConfig) -> Option<MetricPolicy> {
+    MetricPolicy::of(metric).ok()
 }

@@ -297,6 +297,19 @@ fn a_margin_is_learned_that_holds() {
     );
 }
 
+/// A chance of 0.7 is no change of 70 %.
+#[test]
+fn the_margin_by_now_is_that_of_the_judge() {
+    let case = Case::new(json!({"windows": 100}), &["latency"], |pod, _, points| {
+        wandering(pod as u64, 0.05, points)
+    });
+    let policy = json!({"direction": "either",
+        "effectSize": {"measure": "cles", "allowedIncrease": 0.7, "allowedDecrease": 0.3}});
+    let report = with_policy(case, &policy).report();
+    let told = advice(&report, "margin");
+    assert!(told.ends_with("where it is 5 %"), "{told}");
+}
+
 #[test]
 fn what_no_margin_holds_is_unfit() {
     let case = Case::new(json!({"windows": 100}), &["latency"], |pod, _, points| {

@@ -3,12 +3,10 @@
 use super::rates::median;
 use super::tally::{OfMetric, Tally};
 use super::{Given, MARGINS, SECOND_JUDGE, Twin};
-use crate::canary::CanaryMetricConfig;
 use crate::canary::calibration::{Advice, JudgeRates, MetricRates, Rate, Report, Typical};
 use crate::canary::number::number;
+use crate::judge::sequential;
 
-/// What a config says by itself where it says nothing.
-const USUAL_MARGIN: f64 = 0.05;
 /// With fewer windows, shares of one percent cannot be seen.
 const ENOUGH_WINDOWS: u32 = 100;
 /// Below, a window holds too little to judge by, and above, much of it repeats itself.
@@ -301,34 +299,11 @@ impl OneMetric<'_> {
         })
     }
 
+    /// What the second judge takes by now; none where the metric is unfit.
     fn margin_now(&self) -> Option<f64> {
         let metrics = self.given.config.metrics.iter().flatten();
         let mut named = metrics.filter(|metric| metric.name.as_deref() == Some(&self.rates.metric));
-        margin_now(self.given, named.next()?)
-    }
-}
-
-/// What the second judge takes by now; none where the metric has no single one.
-fn margin_now(given: &Given<'_>, metric: &CanaryMetricConfig) -> Option<f64> {
-    let policy = metric.analysis_configurations.as_ref();
-    let effect = policy.and_then(|policy| policy.get("canary")?.get("effectSize"));
-    let allowed = |member: &str| effect.and_then(|effect| effect.get(member)?.as_f64());
-    let own = [
-        allowed("allowedIncrease").map(|up| up - 1.0),
-        allowed("allowedDecrease").map(|down| 1.0 - down),
-    ];
-    if let Some(own) = own.into_iter().flatten().reduce(f64::max) {
-        return Some(own);
-    }
-    let judge = given.config.judge.as_ref();
-    let settings = judge.and_then(|judge| judge.judge_configurations.as_ref());
-    if let Some(margin) = settings.and_then(|all| all.get("margin")?.as_f64()) {
-        return Some(margin);
-    }
-    let name = metric.name.as_deref().unwrap_or_default();
-    match given.learned.and_then(|learned| learned.of(name)) {
-        Some(learned) => learned.margin,
-        None => Some(USUAL_MARGIN),
+        sequential::margin(self.given.config, named.next()?, self.given.learned)
     }
 }
 

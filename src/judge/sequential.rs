@@ -34,8 +34,8 @@ use crate::canary::explanation::Rule;
 use crate::canary::result::{ResultMetadata, SideMetadata};
 use crate::canary::sequential::{EventCounts, Finding};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, Fault, MetricSetPair, Pair, Sequential,
-    Window,
+    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, CanaryMetricConfig, Fault, Learned,
+    MetricSetPair, Pair, Sequential, Window,
 };
 use crate::error::Result;
 
@@ -91,6 +91,25 @@ pub fn findings(judgement: &Judgement<'_>) -> Result<Vec<(Rule, Sequential)>> {
     Ok(found.collect())
 }
 
+/// The change of a metric that does not matter, the greater one where either direction counts; none where it is
+/// unfit, or cannot be judged.
+pub fn margin(
+    config: &CanaryConfig,
+    metric: &CanaryMetricConfig,
+    learned: Option<&Learned>,
+) -> Option<f64> {
+    let settings = Settings::of(config).ok()?;
+    let of_metric = MetricSettings::of(metric, &settings).ok()?;
+    let name = metric.name.as_deref().unwrap_or_default();
+    let (margins, origin) = margins::of(name, &settings, &of_metric, learned);
+    let margin = match of_metric.policy.direction {
+        Direction::Increase => margins.up,
+        Direction::Decrease => margins.down,
+        Direction::Either => margins.up.max(margins.down),
+    };
+    (!matches!(origin, margins::Origin::Unfit(_))).then_some(margin)
+}
+
 fn finish(
     judgement: &Judgement<'_>,
     settings: &Settings,
@@ -138,13 +157,9 @@ fn cases<'a>(judgement: &Judgement<'a>) -> Result<(Settings, Vec<Case<'a>>)> {
         });
     }
     let heard = cases.iter().filter(|case| !case.metric.policy.muted);
-    let share = settings.false_alarm / align::count(heard.count().max(1) as u64);
+    let heard = heard.count();
     for case in &mut cases {
-        case.rates.false_alarm = if case.metric.policy.critical {
-            share.min(settings.critical_false_alarm)
-        } else {
-            share
-        };
+        case.rates.false_alarm = settings.level(heard, case.metric.policy.critical);
     }
     Ok((settings, cases))
 }

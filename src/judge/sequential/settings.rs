@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::align;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Fault, Path};
 use crate::judge::policy::{self, Measure, MetricPolicy};
 
@@ -114,6 +115,15 @@ impl Settings {
             calibration: members.text("calibration", "the id of a calibration")?,
             judges_unfit: members.word("unfit", &[("judge", true)])?.unwrap_or(false),
         })
+    }
+
+    /// The share of the false alarms of a canary that one of so many metrics has, muted ones not counted.
+    pub fn level(&self, heard: usize, is_critical: bool) -> f64 {
+        let share = self.false_alarm / align::count(heard.max(1) as u64);
+        if is_critical {
+            return share.min(self.critical_false_alarm);
+        }
+        share
     }
 }
 
