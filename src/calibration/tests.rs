@@ -348,7 +348,7 @@ fn pods_that_lie_apart_are_told_and_named() {
     );
     let against = json!({"windows": 36, "against": [{"scope": "b"}, {"scope": "c"}]});
     let three = Case::new(against, &["latency"], |pod, _, points| offset(pod, points)).report();
-    assert!(advice(&three, "pods").contains('b'));
+    assert!(advice(&three, "pods").contains("'b'"));
     assert!(
         !three
             .warnings

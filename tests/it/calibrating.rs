@@ -319,6 +319,7 @@ async fn a_canary_is_judged_with_the_margins_that_its_config_names() {
     let results = execution["result"]["judgeResult"]["results"]
         .as_array()
         .unwrap();
+    assert_eq!(results.len(), 2);
     for (result, metric) in results.iter().zip(learned["metrics"].as_array().unwrap()) {
         let margin = result["explanation"]["sequential"]["margin"]["upPercent"]
             .as_f64()
