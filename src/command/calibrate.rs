@@ -182,15 +182,20 @@ impl Calibrate {
                 written.calibration
             ));
         }
-        let judge = &report.decides;
-        let stopped = report.judges.iter().find(|rates| rates.judge == *judge);
-        let Some((most, stopped)) = self.max_false_alarm.zip(stopped) else {
+        let Some(most) = self.max_false_alarm else {
             return Ok(Exit::Pass);
         };
-        if most < stopped.stopped.share {
+        let judge = &report.decides;
+        let mut judged = report.judges.iter().filter(|rates| 0 < rates.stopped.of);
+        let decides = judged.find(|rates| rates.judge == *judge);
+        let share = decides.map(|rates| rates.stopped.share);
+        let share = share.with_context(|| {
+            format!("--max-false-alarm cannot be held: no window was judged by '{judge}', the judge of the config")
+        })?;
+        if most < share {
             note(&format!(
                 "{judge} would have stopped {:.1} % of the windows, more than {:.1} % (--max-false-alarm)",
-                stopped.stopped.share * 100.0,
+                share * 100.0,
                 most * 100.0
             ));
             return Ok(Exit::Fail);

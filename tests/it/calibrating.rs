@@ -446,6 +446,10 @@ async fn the_command_tells_it_in_words_and_exits_by_the_rate() {
     let file = folder.path().join("config.json");
     let judge = json!({"name": "NetflixACAJudge-v1.0", "judgeConfigurations": {}});
     std::fs::write(&file, config(&judge).to_string()).unwrap();
+    let third = folder.path().join("third.json");
+    let judge = json!({"name": "dredd-v1.0", "judgeConfigurations": {}});
+    std::fs::write(&third, config(&judge).to_string()).unwrap();
+    let third = third.display().to_string();
     let written = folder.path().join("calibration.json");
     let (file, written) = (file.display().to_string(), written.display().to_string());
     let url = [service.client.url.clone(), prometheus.url.clone()];
@@ -472,6 +476,15 @@ async fn the_command_tells_it_in_words_and_exits_by_the_rate() {
             format!("{usual} --prometheus {} --max-false-alarm 0.09", url[1]),
             1,
             "more than 9.0 %",
+        ),
+        (
+            format!(
+                "{} --prometheus {} --max-false-alarm 10%",
+                usual.replace(&file, &third),
+                url[1]
+            ),
+            69,
+            "no window was judged by 'dredd-v1.0'",
         ),
         (
             format!("{usual} --prometheus {} --write checkout", url[1]),
