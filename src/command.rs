@@ -15,6 +15,7 @@ mod openapi;
 mod replay;
 mod run;
 mod serve;
+mod sources;
 mod table;
 mod tell;
 mod templates;

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
-use clap::parser::ValueSource;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::Value;
@@ -21,9 +20,10 @@ use super::client::{Client, Remote, filled, path};
 use super::exit::{Exit, Usage, told};
 use super::run::here::Here;
 use super::serve::stop_signal;
+use super::sources::Sources;
 use super::tell::{note, say};
 use crate::canary::{Calibration, ExecutionStatus};
-use crate::config::{LogFormat, Shorthands};
+use crate::config::LogFormat;
 use crate::http::escaped;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,23 +41,8 @@ pub struct Calibrate {
     options: Options,
     #[command(flatten)]
     remote: Remote,
-    /// Calibrate in this process, with series straight from this Prometheus.
-    #[arg(
-        long,
-        env = "SERIN_PROMETHEUS_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    prometheus: Option<String>,
-    /// The same, from this site of Datadog; the keys are in `DD_API_KEY` and `DD_APP_KEY`.
-    #[arg(long, env = "SERIN_DATADOG_SITE", value_name = "SITE")]
-    datadog: Option<String>,
-    /// The same, from this realm of Splunk Observability; the token is in `SFX_AUTH_TOKEN`.
-    #[arg(long, env = "SERIN_SIGNALFX_REALM", value_name = "REALM")]
-    signalfx: Option<String>,
-    /// The same, of this project of Google Cloud; the credentials are those that Google's own tools find.
-    #[arg(long, env = "SERIN_GOOGLE_PROJECT", value_name = "PROJECT")]
-    google: Option<String>,
+    #[command(flatten)]
+    sources: Sources,
 
     /// Keep what is learned on the server under this id, which configs name as
     /// `judge.judgeConfigurations.calibration`.
@@ -75,41 +60,15 @@ impl Calibrate {
     /// `typed` tells what was typed, and what is a variable.
     pub async fn run(mut self, typed: Option<&ArgMatches>) -> ExitCode {
         if let Some(typed) = typed {
-            self.prefer(typed);
+            self.sources.prefer(&mut self.remote, typed);
         }
         told(self.calibrate().await)
-    }
-
-    /// What is typed takes the place of the variables that it excludes.
-    fn prefer(&mut self, typed: &ArgMatches) {
-        let is_from = |id: &str, source| typed.value_source(id) == Some(source);
-        let here = [
-            ("prometheus", &mut self.prometheus),
-            ("datadog", &mut self.datadog),
-            ("signalfx", &mut self.signalfx),
-            ("google", &mut self.google),
-        ];
-        let is_typed = |id: &str| is_from(id, ValueSource::CommandLine);
-        if here.iter().any(|(id, _)| is_typed(id)) && is_from("server", ValueSource::EnvVariable) {
-            self.remote.server = None;
-        }
-        if is_typed("server") {
-            for (id, word) in here {
-                word.take_if(|_| is_from(id, ValueSource::EnvVariable));
-            }
-        }
     }
 
     async fn calibrate(&self) -> anyhow::Result<Exit> {
         super::start_log("serin=warn", LogFormat::Text)?;
         let server = self.remote.server.clone().filter(|text| !text.is_empty());
-        let sources = Shorthands {
-            prometheus: self.prometheus.clone(),
-            datadog: self.datadog.clone(),
-            signalfx: self.signalfx.clone(),
-            google: self.google.clone(),
-        };
-        let sources = sources.filled();
+        let sources = self.sources.shorthands();
         let config = self.options.config(sources.kind())?;
         let body = self.options.request(config, self.write.as_deref())?;
         match server {

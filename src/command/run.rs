@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ArgMatches;
-use clap::parser::ValueSource;
 use serde_json::Value;
 
 use self::ending::Ending;
@@ -29,6 +28,7 @@ use self::request::Start;
 use super::client::{Client, Remote, filled, path};
 use super::exit::{Exit, Usage, told};
 use super::serve::stop_signal;
+use super::sources::Sources;
 use super::table;
 use super::tell::{failed, note, say};
 use crate::canary::Kind;
@@ -51,26 +51,8 @@ pub struct Run {
     file: Option<PathBuf>,
     #[command(flatten)]
     remote: Remote,
-    /// Judge in this process, with series straight from this Prometheus.
-    #[arg(
-        long,
-        env = "SERIN_PROMETHEUS_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    prometheus: Option<String>,
-    /// Judge in this process, with series from this site of Datadog, as `datadoghq.eu`; the keys are in
-    /// `DD_API_KEY` and `DD_APP_KEY`.
-    #[arg(long, env = "SERIN_DATADOG_SITE", value_name = "SITE")]
-    datadog: Option<String>,
-    /// Judge in this process, with series from this realm of Splunk Observability, as `eu0`; the token is
-    /// in `SFX_AUTH_TOKEN`.
-    #[arg(long, env = "SERIN_SIGNALFX_REALM", value_name = "REALM")]
-    signalfx: Option<String>,
-    /// Judge in this process, with series of this project of Google Cloud; the credentials are those that
-    /// Google's own tools find.
-    #[arg(long, env = "SERIN_GOOGLE_PROJECT", value_name = "PROJECT")]
-    google: Option<String>,
+    #[command(flatten)]
+    sources: Sources,
 
     #[command(flatten)]
     flags: Flags,
@@ -88,33 +70,10 @@ impl Run {
     /// `typed` tells what was typed, and what is a variable.
     pub async fn run(mut self, typed: Option<&ArgMatches>) -> ExitCode {
         if let Some(typed) = typed {
-            self.prefer(typed);
+            self.sources.prefer(&mut self.remote, typed);
+            self.flags.prefer(typed);
         }
         told(self.judge().await)
-    }
-
-    /// What is typed takes the place of the variables that it excludes.
-    fn prefer(&mut self, typed: &ArgMatches) {
-        let is_from = |id: &str, source| typed.value_source(id) == Some(source);
-        let here = [
-            ("prometheus", &mut self.prometheus),
-            ("datadog", &mut self.datadog),
-            ("signalfx", &mut self.signalfx),
-            ("google", &mut self.google),
-        ];
-        if here
-            .iter()
-            .any(|(id, _)| is_from(id, ValueSource::CommandLine))
-            && is_from("server", ValueSource::EnvVariable)
-        {
-            self.remote.server = None;
-        }
-        if is_from("server", ValueSource::CommandLine) {
-            for (id, word) in here {
-                word.take_if(|_| is_from(id, ValueSource::EnvVariable));
-            }
-        }
-        self.flags.prefer(typed);
     }
 
     async fn judge(&self) -> anyhow::Result<Exit> {
@@ -133,13 +92,7 @@ impl Run {
     fn named(&self, plan: &Plan) -> (Option<String>, Shorthands) {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let server = given(&self.remote.server);
-        let sources = Shorthands {
-            prometheus: self.prometheus.clone(),
-            datadog: self.datadog.clone(),
-            signalfx: self.signalfx.clone(),
-            google: self.google.clone(),
-        };
-        let sources = sources.filled();
+        let sources = self.sources.shorthands();
         if server.is_none() && sources.is_empty() {
             return (given(&plan.server), plan.shorthands().filled());
         }
