@@ -151,15 +151,26 @@ async fn judge_here(
 ) -> Result<CanaryJudgeResult> {
     let points: usize = question.pairs.iter().map(MetricSetPair::points).sum();
     let is_small = points <= POINTS_AT_ONCE;
-    let judge = move || judge.judge(&question.judgement(doubting));
+    let judge = move || judge_now(judge, &question, doubting);
     let judged = if is_small {
         catch_unwind(AssertUnwindSafe(judge)).map_err(|_| "it panicked".to_owned())
     } else {
         let judged = tokio::task::spawn_blocking(judge).await;
         judged.map_err(|error| error.to_string())
     };
-    let judged = judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")));
-    let mut judged = judged??;
+    judged.map_err(|why| Error::Internal(format!("the judge did not answer: {why}")))?
+}
+
+/// On this thread, to the bytes that are stored.
+///
+/// # Errors
+/// `Invalid` when what it was given cannot be judged.
+pub fn judge_now(
+    judge: &dyn Judge,
+    question: &Question,
+    doubting: Doubting,
+) -> Result<CanaryJudgeResult> {
+    let mut judged = judge.judge(&question.judgement(doubting))?;
     tell_long_queries_once(&mut judged);
     Ok(judged)
 }
@@ -243,7 +254,7 @@ fn doubting(app: &App) -> Doubting {
 }
 
 impl Question {
-    pub fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
+    fn judgement(&self, doubting: Doubting) -> Judgement<'_> {
         Judgement {
             config: &self.config,
             thresholds: self.thresholds,

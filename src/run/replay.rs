@@ -188,7 +188,7 @@ pub fn here(
         if let Some(fault) = faults.into_iter().next().filter(|_| !change.is_none()) {
             return Err(fault.into());
         }
-        judge.judge(&question.judgement(Doubting::Tell))
+        judges::judge_now(judge, question, Doubting::Tell)
     };
     let after = judge(&case.question).map_err(|error: Error| refused(&error))?;
     let both = both(change);
@@ -307,4 +307,33 @@ fn refused(error: &Error) -> NotReplayed {
 fn unreadable(id: &str, error: &Error) -> NotReplayed {
     tracing::warn!(execution.id = id, %error, "a run cannot be judged once more");
     not_replayed(NotReplayedCause::Unreadable, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn without_a_service_a_long_query_is_told_as_often_as_with_one() {
+        let query = json!({"query": "x".repeat(8 << 10)});
+        let pair = |series: &str| {
+            json!({"id": series, "name": "a", "tags": {"series": series},
+                "values": {"control": [1.0, 2.0], "experiment": [1.0, 2.0]},
+                "attributes": {"control": query, "experiment": query}})
+        };
+        let pairs = serde_json::from_value(json!([pair("one"), pair("two")])).unwrap();
+        let run = serde_json::from_value(json!({
+            "config": {"name": "c", "metrics": [{"name": "a", "groups": ["a"], "query": {"type": "prometheus"}}],
+                "classifier": {"groupWeights": {"a": 100}}},
+            "canaryExecutionRequest": {"thresholds": {"pass": 95, "marginal": 75}},
+        }));
+        let told = here(&run.unwrap(), pairs, &Change::default()).unwrap();
+        let results = told.result.unwrap().results;
+        let told = results
+            .iter()
+            .map(|result| result.explanation.as_ref().unwrap().queries.is_some());
+        assert_eq!(told.collect::<Vec<_>>(), [true, false]);
+    }
 }
