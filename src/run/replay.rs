@@ -6,7 +6,7 @@ mod told;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 pub use case::{Case, Change, lack, not_replayed};
 pub use told::{judged, not_judged, verdict};
@@ -47,16 +47,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `Invalid` when the request names no runs or too many, or no judge could answer it; `NotFound` when the
 /// stored config is not there; `Unavailable` when too many ask at once.
 pub async fn replay(app: &App, request: &ReplayRequest) -> Result<Replay> {
+    // The rest is for the answer.
+    let until = Instant::now() + app.config.server.request_timeout / 4 * 3;
     let change = change(app, &request.what_if).await?;
     let ids = ids(app, request).await?;
-    let turn = timeout(PATIENCE, app.replays.acquire()).await;
+    let patience = until.min(Instant::now() + PATIENCE);
+    let turn = timeout_at(patience, app.replays.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let told =
             "too many runs are judged once more just now; the same call may go through later";
         return Err(Error::Unavailable(told.to_owned()));
     };
-    // The rest is for the answer.
-    let until = Instant::now() + app.config.server.request_timeout / 4 * 3;
     let both = both(&change);
     let judging = ids.into_iter().map(|id| {
         let (change, both) = (&change, &both);

@@ -458,6 +458,31 @@ async fn a_replay_that_cannot_be_meant_is_refused() {
     assert_eq!(status, 404, "{problem}");
 }
 
+#[tokio::test]
+async fn who_waits_for_others_is_answered_in_the_time_of_a_request() {
+    // Takes connections, and never answers.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    let prometheus = ScriptedPrometheus::start(twice_the_errors).await;
+    let keys = [
+        ("server.requestTimeout", "2s"),
+        ("kayenta.remote-judge.enabled", "true"),
+        ("kayenta.remote-judge.endpoint.baseUrl", &url),
+    ];
+    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
+    let id = failed(&serin).await;
+    let body = json!({"runs": [id], "whatIf": {"judge": "RemoteJudge-v1.0"}});
+    let asked = (0..3).map(|_| serin.client.post("/replay", &body));
+    // Two are answered at once, so one waits.
+    for (status, told) in futures::future::join_all(asked).await {
+        let is_told = match status {
+            200 => told["notReached"] == json!([id]),
+            status => status == 503,
+        };
+        assert!(is_told, "{status} {told}");
+    }
+}
+
 async fn form(serin: &Serin, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
     let url = format!("{}{path}", serin.client.url);
     let body = url::form_urlencoded::Serializer::new(String::new())
