@@ -66,16 +66,18 @@ pub async fn replay(app: &App, request: &ReplayRequest) -> Result<Replay> {
             judged.map_err(|_| id)
         }
     });
+    // Whole results of many are more than there is memory for.
+    let is_whole = request.runs.len() == 1;
     let mut replay = Replay::default();
     let mut judging = stream::iter(judging).buffered(AT_ONCE);
     while let Some(judged) = judging.next().await {
         match judged {
-            Ok(run) => replay.runs.push(run),
+            Ok(run) => replay.runs.push(ReplayedRun {
+                result: run.result.filter(|_| is_whole),
+                ..run
+            }),
             Err(id) => replay.not_reached.push(id),
         }
-    }
-    if request.runs.len() != 1 {
-        replay.runs.iter_mut().for_each(|run| run.result = None);
     }
     replay.tally = ReplayTally::of(&replay.runs);
     Ok(replay)
