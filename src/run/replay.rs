@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 pub use case::{Case, Change, lack, not_replayed};
 pub use told::{judged, not_judged, verdict};
 
+use super::admission;
 use super::judges::{self, Question};
 use super::kept::kept_pairs;
 use super::learned;
@@ -118,10 +119,9 @@ async fn change(app: &App, what_if: &WhatIf) -> Result<Change> {
     change.check()?;
     if let Some(config) = &change.config {
         // Whatever the runs were judged by, by this one none could be.
-        if let Some(fault) = judges::unusable(&app.config, &change.of_config(config))
-            .into_iter()
-            .next()
-        {
+        let unusable = || judges::unusable(&app.config, &change.of_config(config));
+        let too_many = admission::too_many_metrics(&app.config, config);
+        if let Some(fault) = too_many.or_else(|| unusable().into_iter().next()) {
             return Err(fault.into());
         }
     }

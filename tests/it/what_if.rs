@@ -415,6 +415,7 @@ async fn a_run_that_cannot_be_judged_once_more_is_told_and_not_passed_over() {
 async fn a_replay_that_cannot_be_meant_is_refused() {
     let serin = Serin::start("").await;
     let many: Vec<String> = (0..101).map(|number| number.to_string()).collect();
+    let metrics = vec![json!({"name": "m"}); 1_001];
     let cases = [
         (json!({}), "which runs?"),
         (json!({"runs": ["a"], "application": "b"}), "not both"),
@@ -443,6 +444,10 @@ async fn a_replay_that_cannot_be_meant_is_refused() {
         (
             json!({"runs": ["a"], "whatIf": {"canaryConfigId": "a", "canaryConfig": {}}}),
             "one of both is wanted",
+        ),
+        (
+            json!({"runs": ["a"], "whatIf": {"canaryConfig": {"metrics": metrics}}}),
+            "has 1001 metrics; 1000 are the most",
         ),
     ];
     for (body, expected) in cases {
