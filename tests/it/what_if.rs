@@ -1,13 +1,15 @@
 //! Stored runs judged once more: alike where nothing is otherwise, and told why where something is.
 
+mod command;
+mod pages;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use serin::canary::Instant;
 
 use crate::analysis::retrospective;
-use crate::command;
-use crate::executions::adhoc;
+use crate::executions::{adhoc, series};
 use crate::harness::Serin;
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 use crate::ui::page;
@@ -188,7 +190,7 @@ fn twice_the_errors(asked: &Asked) -> Reply {
     } else {
         1.0
     };
-    crate::executions::series(level)
+    series(level)
 }
 
 #[tokio::test]
@@ -486,200 +488,4 @@ async fn who_waits_for_others_is_answered_in_the_time_of_a_request() {
         };
         assert!(is_told, "{status} {told}");
     }
-}
-
-async fn form(serin: &Serin, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-    let url = format!("{}{path}", serin.client.url);
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish();
-    let sent = serin.client.http.post(url).body(body);
-    let sent = sent.header("content-type", "application/x-www-form-urlencoded");
-    let answer = sent.send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
-
-#[tokio::test]
-async fn a_page_shows_what_would_change_and_leads_to_the_editor() {
-    let prometheus = ScriptedPrometheus::start(twice_the_errors).await;
-    let serin = Serin::start(&prometheus.url).await;
-    let client = &serin.client;
-    let mut config = adhoc(&["latency", "errors"])["canaryConfig"].clone();
-    for (member, value) in [
-        ("id", json!("shop")),
-        ("name", json!("shop")),
-        ("applications", json!(["shop"])),
-    ] {
-        config[member] = value;
-    }
-    let (status, answer) = client.post("/canaryConfig", &config).await;
-    assert_eq!(status, 200, "{answer}");
-    let request = &adhoc(&[])["executionRequest"];
-    let id = client
-        .start_canary("/canary/shop?application=shop", request)
-        .await;
-    client.poll(&id).await;
-
-    let (_, run) = page(&serin, &format!("/ui/runs/{id}")).await;
-    assert!(run.contains(&format!("/ui/replay?runs={id}")), "{run}");
-    let (_, shown) = page(&serin, "/ui/configs/shop").await;
-    assert!(shown.contains("/ui/replay?config=shop"), "{shown}");
-    for path in [
-        format!("/ui/replay?runs={id}"),
-        "/ui/replay?config=shop".to_owned(),
-    ] {
-        let (status, asked) = page(&serin, &path).await;
-        assert!(
-            status == 200 && asked.contains("customInlineTemplate"),
-            "{asked}"
-        );
-    }
-
-    let (status, told) = form(
-        &serin,
-        "/ui/replay",
-        &[("config", "shop"), ("pass", "50"), ("marginal", "40")],
-    )
-    .await;
-    assert_eq!(status, 200, "{told}");
-    for part in [
-        "1 run judged once more: 1 with another verdict",
-        "pass instead of fail: 1 run",
-        "50 is held against",
-        "stand in no config",
-    ] {
-        assert!(told.contains(part), "no '{part}' in {told}");
-    }
-    assert!(!told.contains("/propose"), "thresholds stand in no config");
-
-    config["metrics"][1]["analysisConfigurations"] =
-        json!({"canary": {"effectSize": {"allowedIncrease": 3.0}}});
-    let text = serde_json::to_string_pretty(&config).unwrap();
-    let fields = [("runs", id.as_str()), ("by", "text"), ("text", &text)];
-    let (status, told) = form(&serin, "/ui/replay", &fields).await;
-    assert_eq!(status, 200, "{told}");
-    assert!(told.contains("errors is Pass instead of High"), "{told}");
-    assert!(told.contains("/ui/configs/shop/propose"), "{told}");
-
-    let (status, editor) = form(&serin, "/ui/configs/shop/propose", &[("config", &text)]).await;
-    assert_eq!(status, 200, "{editor}");
-    assert!(
-        editor.contains("<ins>+ ") && editor.contains("allowedIncrease"),
-        "{editor}"
-    );
-    assert!(editor.contains("name=\"seen\""), "{editor}");
-    let (_, stored) = client.get("/canaryConfig/shop").await;
-    assert_eq!(
-        stored["metrics"][1].get("analysisConfigurations"),
-        None,
-        "a proposal stores nothing"
-    );
-
-    for (fields, expected) in [
-        (vec![], "which runs?"),
-        (vec![("config", "shop"), ("margin", "much")], "is no number"),
-        (
-            vec![("config", "shop"), ("by", "text"), ("text", "{")],
-            "cannot be read",
-        ),
-    ] {
-        let (status, told) = form(&serin, "/ui/replay", &fields).await;
-        assert!(
-            (400..500).contains(&status) && told.contains(expected),
-            "{status} {told}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_command_judges_on_a_server_and_from_a_folder_alike() {
-    let prometheus = ScriptedPrometheus::start(twice_the_errors).await;
-    let serin = Serin::start(&prometheus.url).await;
-    let id = failed(&serin).await;
-    let typed = async |arguments: Vec<String>| {
-        let typed = tokio::task::spawn_blocking(move || {
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            command::serin(&arguments, "")
-        });
-        typed.await.unwrap()
-    };
-    let folder = serin.data().join("kayenta");
-    let places = [
-        vec!["--server".to_owned(), serin.client.url.clone()],
-        vec!["--folder".to_owned(), folder.display().to_string()],
-    ];
-    let mut told = Vec::new();
-    for place in places {
-        let with = |arguments: &[&str]| {
-            let own = arguments.iter().map(|argument| (*argument).to_owned());
-            ["replay".to_owned()]
-                .into_iter()
-                .chain(own)
-                .chain(place.clone())
-                .collect::<Vec<_>>()
-        };
-        let same = typed(with(&[&id, "--exit-code"])).await;
-        let text = command::text(&same.stdout);
-        assert_eq!(
-            same.status.code(),
-            Some(0),
-            "{text}{}",
-            command::text(&same.stderr)
-        );
-        assert!(
-            text.contains("the same results, to the last byte"),
-            "{text}"
-        );
-
-        let other = ["--application", "shop", "--pass", "50", "--marginal", "40"];
-        let text = typed(with(&other)).await;
-        assert_eq!(text.status.code(), Some(0));
-        let text = command::text(&text.stdout);
-        assert!(
-            text.contains("50 is held against pass 50") && text.contains("another verdict"),
-            "{text}"
-        );
-        let json = typed(with(
-            &[&other[..], &["--format", "json", "--exit-code"]].concat(),
-        ))
-        .await;
-        assert_eq!(json.status.code(), Some(1));
-        let mut json: Value = serde_json::from_slice(&json.stdout).unwrap();
-        json["runs"][0].as_object_mut().unwrap().remove("result");
-        told.push(json);
-
-        let absent = typed(with(&["nobody", "--exit-code"])).await;
-        assert_ne!(absent.status.code(), Some(0));
-        let wrong = typed(with(&["--application", "shop", "--margin", "-1"])).await;
-        assert_eq!(
-            wrong.status.code(),
-            Some(64),
-            "{}",
-            command::text(&wrong.stderr)
-        );
-    }
-    assert_eq!(told[0], told[1]);
-
-    let alone = folder.join("canary_archive").join(&id);
-    let pairs = std::fs::read_dir(folder.join("metric_pairs"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    std::fs::copy(
-        pairs.path().join("metric_set_pairs.json"),
-        alone.join("metric_set_pairs.json"),
-    )
-    .unwrap();
-    let one = typed(vec![
-        "replay".to_owned(),
-        "--folder".to_owned(),
-        alone.display().to_string(),
-    ])
-    .await;
-    assert!(
-        command::text(&one.stdout).contains("the same results"),
-        "{}",
-        command::text(&one.stderr)
-    );
 }
