@@ -1,5 +1,6 @@
 //! Runs that lie in a folder, judged here.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use anyhow::Context;
 use serde::de::DeserializeOwned;
 
 use crate::canary::{
-    CanaryExecutionStatusResponse, Execution, MetricSetPair, NotReplayedCause, Replay,
+    CanaryExecutionStatusResponse, Execution, Id, MetricSetPair, NotReplayedCause, Replay,
     ReplayRequest, ReplayTally, ReplayedRun,
 };
 use crate::command::exit::Usage;
@@ -19,18 +20,13 @@ const PAIRS: &str = "metric_set_pairs.json";
 
 /// Where the documents of one run are.
 struct Place {
-    build_time: i64,
     document: PathBuf,
     /// The folder of all pairs; of one run alone, its pairs lie beside it.
     pairs: Option<PathBuf>,
 }
 
 pub fn replay(folder: &Path, request: &ReplayRequest, change: &Change) -> anyhow::Result<Replay> {
-    let mut places = places(folder, request)?;
-    if request.runs.is_empty() {
-        places.sort_by_key(|place| std::cmp::Reverse(place.build_time));
-        places.truncate(request.last.unwrap_or(RUNS));
-    }
+    let places = places(folder, request)?;
     let is_one = places.len() == 1;
     let mut runs = Vec::new();
     for place in &places {
@@ -49,56 +45,61 @@ fn places(folder: &Path, request: &ReplayRequest) -> anyhow::Result<Vec<Place>> 
     let alone = folder.join(DOCUMENT);
     if alone.is_file() {
         return Ok(vec![Place {
-            build_time: 0,
             document: alone,
             pairs: None,
         }]);
     }
     let archives = folder.join("canary_archive");
-    let entries = fs::read_dir(&archives).map_err(|cause| {
+    let documents = if request.runs.is_empty() {
+        newest(folder, &archives, request)?
+    } else {
+        named(&archives, &request.runs)?
+    };
+    let place = |document| Place {
+        document,
+        pairs: Some(folder.join("metric_pairs")),
+    };
+    Ok(documents.into_iter().map(place).collect())
+}
+
+/// In the order in which they are named.
+fn named(archives: &Path, runs: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let document = |run: &String| {
+        let id = Id::parse(run).ok();
+        let document = id.map(|id| archives.join(id.as_str()).join(DOCUMENT));
+        let unknown = || Usage(format!("no run '{run}' in '{}'", archives.display()));
+        let document = document.filter(|document| document.is_file());
+        Ok(document.ok_or_else(unknown)?)
+    };
+    runs.iter().map(document).collect()
+}
+
+fn newest(folder: &Path, archives: &Path, request: &ReplayRequest) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(archives).map_err(|cause| {
         Usage(format!(
             "'{}' holds no runs: neither '{DOCUMENT}' nor a folder 'canary_archive' that can be read ({cause})",
             folder.display()
         ))
     })?;
-    let place = |document: PathBuf| Place {
-        build_time: 0,
-        document,
-        pairs: Some(folder.join("metric_pairs")),
-    };
-    let mut places = Vec::new();
+    let mut found = Vec::new();
     for entry in entries {
-        let document = entry
-            .context("a folder cannot be listed")?
-            .path()
-            .join(DOCUMENT);
+        let entry = entry.context("a folder cannot be listed")?;
+        let document = entry.path().join(DOCUMENT);
         if !document.is_file() {
             continue;
         }
         let run: CanaryExecutionStatusResponse = read(&document, "canary execution")?;
         if is_wanted(&run, request) {
-            places.push(Place {
-                build_time: run.build_time_millis.unwrap_or_default(),
-                ..place(document)
-            });
+            found.push((run.build_time_millis, document));
         }
     }
-    let known = |id: &String| {
-        places
-            .iter()
-            .any(|place| place.document.ends_with(Path::new(id).join(DOCUMENT)))
-    };
-    if let Some(id) = request.runs.iter().find(|id| !known(id)) {
-        return Err(Usage(format!("no run '{id}' in '{}'", archives.display())).into());
-    }
-    Ok(places)
+    found.sort_by_key(|(built, _)| Reverse(*built));
+    found.truncate(request.last.unwrap_or(RUNS));
+    Ok(found.into_iter().map(|(_, document)| document).collect())
 }
 
 fn is_wanted(run: &CanaryExecutionStatusResponse, request: &ReplayRequest) -> bool {
     let told = run.told();
-    if !request.runs.is_empty() {
-        return request.runs.iter().any(|id| id == told.id);
-    }
     let is = |wanted: &Option<String>, own: &[&str]| {
         wanted.as_deref().is_none_or(|wanted| own.contains(&wanted))
     };

@@ -99,3 +99,39 @@ async fn the_command_judges_on_a_server_and_from_a_folder_alike() {
         command::text(&one.stderr)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_a_folder_come_as_they_are_named_whatever_lies_beside_them() {
+    let prometheus = ScriptedPrometheus::start(twice_the_errors).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let ids = [
+        failed(&serin).await,
+        failed(&serin).await,
+        failed(&serin).await,
+    ];
+    for id in &ids {
+        let archive = format!("/canaryResultArchive/{id}");
+        while serin.client.get(&archive).await.0 != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    let folder = serin.data().join("kayenta");
+    let beside = folder.join("canary_archive/beside");
+    std::fs::create_dir(&beside).unwrap();
+    std::fs::write(beside.join("canary_archive.json"), "{").unwrap();
+    for order in [[0, 1, 2], [2, 0, 1]] {
+        let named = order.map(|at| ids[at].clone());
+        let folder = folder.display().to_string();
+        let arguments = named.clone();
+        let typed = tokio::task::spawn_blocking(move || {
+            let [one, two, three] = &arguments;
+            let typed: [&str; 7] = ["replay", one, two, three, "--format", "json", "--folder"];
+            command::serin(&[&typed[..], &[&folder]].concat(), "")
+        });
+        let typed = typed.await.unwrap();
+        let told: Value = serde_json::from_slice(&typed.stdout).unwrap();
+        let runs = told["runs"].as_array().unwrap();
+        let judged: Vec<&str> = runs.iter().filter_map(|run| run["id"].as_str()).collect();
+        assert_eq!(judged, named);
+    }
+}
