@@ -187,7 +187,7 @@ impl Tally {
             unmeasured: of.unmeasured,
             margin,
             unfit: is_learned && margin.is_none(),
-            query: fingerprint(metric),
+            query: fingerprint(config, metric),
             typical: of.typical(),
             advice: Vec::new(),
         }

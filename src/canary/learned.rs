@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::CanaryMetricConfig;
+use super::{CanaryConfig, CanaryMetricConfig};
 
 /// What a calibration says of the metrics of a config. It stands in the canary's execution, so that what was
 /// stored is judged alike again.
@@ -52,13 +52,27 @@ impl Learned {
     }
 }
 
-/// Of the query of a metric as it is written, in 16 hexadecimal digits: another query has another one.
-pub fn fingerprint(metric: &CanaryMetricConfig) -> String {
+/// Of the query of a metric as it is written, with the template of the config that it names, in 16 hexadecimal
+/// digits: another query has another one.
+pub fn fingerprint(config: &CanaryConfig, metric: &CanaryMetricConfig) -> String {
     let mut query = serde_json::to_value(&metric.query).unwrap_or(Value::Null);
     query.sort_all_objects();
-    let digest = Sha256::digest(query.to_string());
+    let mut text = query.to_string();
+    text.extend(named_template(config, metric));
+    let digest = Sha256::digest(text);
     let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
     digits.collect()
+}
+
+/// None where the query holds a template itself, which is taken before one that it names.
+fn named_template<'a>(config: &'a CanaryConfig, metric: &CanaryMetricConfig) -> Option<&'a str> {
+    let query = metric.query.as_ref()?;
+    if query.inline_template().is_some() {
+        return None;
+    }
+    let name = query.text("customFilterTemplate")?;
+    let template = config.templates.as_ref()?.get(&name)?;
+    Some(template.as_str())
 }
 
 /// Days as they are told: `3 and 24 November`, `28 December 2025 and 24 January 2026`.
@@ -87,7 +101,36 @@ fn between(from_millis: i64, to_millis: i64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn another_query_has_another_fingerprint() {
+        let of = |query: Value, templates: Value| {
+            let config =
+                json!({"metrics": [{"name": "a", "query": query}], "templates": templates});
+            let config: CanaryConfig = serde_json::from_value(config).unwrap();
+            fingerprint(&config, &config.metrics.as_ref().unwrap()[0])
+        };
+        let named = || json!({"type": "x", "customFilterTemplate": "t"});
+        let inline =
+            || json!({"type": "x", "customFilterTemplate": "t", "customInlineTemplate": "i"});
+        let all = [
+            of(named(), json!({"t": "one"})),
+            of(named(), json!({"t": "two"})),
+            of(named(), Value::Null),
+            of(inline(), json!({"t": "one"})),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[at + 1..].contains(one), "{all:?}");
+        }
+        // What the query does not say changes nothing, nor does the order of its members.
+        assert_eq!(of(named(), json!({"u": "three", "t": "one"})), all[0]);
+        assert_eq!(of(inline(), json!({"t": "two"})), all[3]);
+        let turned = json!({"customFilterTemplate": "t", "type": "x"});
+        assert_eq!(of(turned, json!({"t": "one"})), all[0]);
+    }
 
     #[test]
     fn days_are_told_as_shortly_as_they_are_clear() {

@@ -27,7 +27,7 @@ pub fn check(canary: &CanaryConfig, calibrated: Option<&Calibrated>) -> Vec<Foun
                 let of_metrics = metrics.filter_map(|(at, metric)| {
                     let name = metric.name.as_deref()?;
                     let path = Path::element("metrics", at);
-                    of_metric(path, learned.of(name), &fingerprint(metric))
+                    of_metric(path, learned.of(name), &fingerprint(canary, metric))
                 });
                 old(learned, *now).into_iter().chain(of_metrics).collect()
             }
@@ -148,7 +148,10 @@ mod tests {
     fn margins_that_are_of_something_else_are_told() {
         let canary = canary(Some("c"));
         let metrics = canary.metrics.as_deref().unwrap();
-        let (a, b) = (fingerprint(&metrics[0]), fingerprint(&metrics[1]));
+        let (a, b) = (
+            fingerprint(&canary, &metrics[0]),
+            fingerprint(&canary, &metrics[1]),
+        );
         let cases = [
             (
                 learned(90, &[("a", Some(0.1), &a), ("b", Some(0.1), &b)]),

@@ -217,7 +217,7 @@ fn learned(one: &One, margin: Option<f64>) -> Learned {
     serde_json::from_value(json!({
         "calibration": "c", "madeMillis": START, "fromMillis": 1_762_128_000_000_i64,
         "toMillis": 1_763_942_400_000_i64,
-        "metrics": [{"metric": "m", "margin": margin, "windows": 200, "query": fingerprint(metric)}],
+        "metrics": [{"metric": "m", "margin": margin, "windows": 200, "query": fingerprint(&config, metric)}],
     }))
     .unwrap()
 }

@@ -106,7 +106,8 @@ fn calibration(case: &Case<'_>, sides: &Pair<Side<'_>>, judged: &Judged<'_>) -> 
         (Origin::Learned(of) | Origin::Unfit(of), Some(learned)) => (learned, of),
     };
     let metric = case.judgement.metric_of(case.pair).ok();
-    let is_other = metric.is_some_and(|metric| fingerprint(metric) != of.query);
+    let config = case.judgement.config;
+    let is_other = metric.is_some_and(|metric| fingerprint(config, metric) != of.query);
     let other = is_other.then(|| {
         warning(
             WarningCode::OtherQuery,

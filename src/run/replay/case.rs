@@ -215,13 +215,10 @@ fn leave_out(pairs: &mut Vec<MetricSetPair>, config: &CanaryConfig, notes: &mut 
 /// Metrics whose series came by a query that the config does not ask any more.
 fn tell_queries(own: &CanaryConfig, config: &CanaryConfig, notes: &mut Vec<String>) {
     let before = own.metrics.as_deref().unwrap_or_default();
-    let is_other = |name: &str, query: &str| {
-        let mut same = before.iter().filter(|it| it.name.as_deref() == Some(name));
-        same.next().is_some_and(|it| fingerprint(it) != query)
-    };
     let metrics = config.metrics.iter().flatten().filter_map(|metric| {
         let name = metric.name.as_deref()?;
-        is_other(name, &fingerprint(metric)).then_some(name)
+        let before = before.iter().find(|it| it.name.as_deref() == Some(name))?;
+        (fingerprint(own, before) != fingerprint(config, metric)).then_some(name)
     });
     let metrics: Vec<&str> = metrics.collect();
     if !metrics.is_empty() {
