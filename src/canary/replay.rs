@@ -235,9 +235,7 @@ impl ReplayTally {
             agreement: Agreement::of(runs),
         }
     }
-}
 
-impl ReplayTally {
     /// What came of it, in words.
     pub fn sentences(&self) -> Vec<String> {
         let runs = |count: usize| match count {

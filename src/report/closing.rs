@@ -48,7 +48,8 @@ pub struct Bar {
 /// Its name and its labels.
 type Metric<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-/// The metrics that `sequential-v1` judged, those that are not settled first; the canaries in their order.
+/// The metrics that `sequential-v1` judged: those that are beyond their margin, those that are not settled, the rest;
+/// the canaries in their order.
 /// `planned` is how many judgements there will be.
 pub fn draw(canaries: &[&CanaryExecutionStatusResponse], planned: usize) -> Vec<Closing> {
     let mut metrics: IndexMap<Metric<'_>, Vec<(usize, &Sequential)>> = IndexMap::new();
@@ -68,11 +69,11 @@ pub fn draw(canaries: &[&CanaryExecutionStatusResponse], planned: usize) -> Vec<
             }
         }
     }
-    let last = canaries
+    let told = canaries
         .iter()
         .filter_map(|canary| canary.look)
         .map(|look| look.planned);
-    let planned = last
+    let planned = told
         .max()
         .and_then(|planned| usize::try_from(planned).ok())
         .unwrap_or(planned);
@@ -203,7 +204,7 @@ mod tests {
         ];
         let canaries: Vec<&CanaryExecutionStatusResponse> = canaries.iter().collect();
         let drawn = draw(&canaries, 0);
-        // What is not settled stands first.
+        // What is not settled stands before what is within its margin.
         let names: Vec<&str> = drawn.iter().map(|closing| closing.name.as_str()).collect();
         assert_eq!(names, ["b", "a"]);
         let bars = &drawn[1].bars;

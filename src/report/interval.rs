@@ -62,7 +62,7 @@ pub fn against_margin(found: &Sequential) -> Option<Interval> {
 }
 
 /// Where a change lies, from 0 to the width of the drawing.
-pub fn scale(found: &Sequential) -> Option<impl Fn(f64) -> f64 + use<>> {
+fn scale(found: &Sequential) -> Option<impl Fn(f64) -> f64 + use<>> {
     let margin = &found.margin;
     let size = |margin: Option<f64>| margin.map(f64::abs).filter(|size| 0.0 < *size);
     let (up, down) = (size(margin.up), size(margin.down));

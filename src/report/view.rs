@@ -20,7 +20,6 @@ use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryExecutionStatusResponse, CanaryJudgeResult,
     CanaryScope, Execution, MetricSetPair, Outcome, StageException, Summary,
 };
-
 use crate::report::forest::{self, Forest};
 
 /// All that is told of one run.
