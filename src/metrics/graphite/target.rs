@@ -1,10 +1,11 @@
 //! The target for one metric of one side.
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::keyed::invalid;
 use crate::metrics::library::{Signal, Template};
 use crate::metrics::range::Range;
+use crate::metrics::template;
 use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind};
 
 pub const KIND: &str = "graphite";
@@ -147,46 +148,54 @@ pub fn text(request: &MetricRequest<'_>) -> Result<String> {
     Ok(text)
 }
 
-/// Refuses a value that could end the path or the string that it stands in.
+/// Refuses a value that could end the path or the string that it stands in, and what becomes too long: a value
+/// is put in as often as its name is there.
 fn filled(request: &MetricRequest<'_>, text: &str, name: &str, value: &str) -> Result<String> {
-    let mut filled = String::with_capacity(text.len() + value.len());
-    let mut rest = text;
+    let mut filled = String::new();
+    let mut push = |part: &str| {
+        if request.longest < filled.len() + part.len() {
+            return Err(Error::Invalid(template::too_long(request.longest)));
+        }
+        filled.push_str(part);
+        Ok(())
+    };
+    let (mut rest, mut quote) = (text, None);
     while let Some((before, after)) = rest.split_once(name) {
-        filled.push_str(before);
-        let end = match quote_of(&filled) {
-            Some(quote) => value
-                .chars()
-                .find(|letter| *letter == quote || *letter == '\\' || letter.is_control()),
-            None => end_of_path(value),
+        push(before)?;
+        // No value that is taken opens or closes one.
+        quote = quote_after(quote, before);
+        let (place, end) = match quote {
+            Some(quote) => ("string", end_of_string(value, quote)),
+            None => ("path", end_of_path(value)),
         };
         if let Some(end) = end {
-            let place = if quote_of(&filled).is_some() {
-                "string"
-            } else {
-                "path"
-            };
             let told = format!(
-                "the value of {} holds {:?}, which could end the {place} that it stands in",
-                name.trim_start_matches('$'),
-                end
+                "the value of {} holds {end:?}, which could end the {place} that it stands in",
+                name.trim_start_matches('$')
             );
             return Err(invalid(request, &told));
         }
-        filled.push_str(value);
+        push(value)?;
         rest = after;
     }
-    filled.push_str(rest);
+    push(rest)?;
     Ok(filled)
 }
 
-/// The quote that is open at the end of a text.
-fn quote_of(text: &str) -> Option<char> {
+/// The quote that is open after a text, before which that one was.
+fn quote_after(open: Option<char>, text: &str) -> Option<char> {
     text.chars()
-        .fold(None, |open, letter| match (open, letter) {
+        .fold(open, |open, letter| match (open, letter) {
             (None, '"' | '\'') => Some(letter),
             (Some(quote), letter) if quote == letter => None,
             (open, _) => open,
         })
+}
+
+fn end_of_string(value: &str, quote: char) -> Option<char> {
+    value
+        .chars()
+        .find(|letter| *letter == quote || *letter == '\\' || letter.is_control())
 }
 
 /// Braces may hold a comma: they are a part of a glob.
@@ -205,7 +214,10 @@ fn end_of_path(value: &str) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::canary::{CanaryConfig, CanaryScope};
 
     #[test]
     fn what_could_end_a_path_is_found() {
@@ -223,7 +235,32 @@ mod tests {
         for (value, end) in cases {
             assert_eq!(end_of_path(value), end, "{value}");
         }
+        let quote_of = |text| quote_after(None, text);
         assert_eq!(quote_of("seriesByTag('name=cpu','version="), Some('\''));
         assert_eq!(quote_of("alias(a.b, \"it's\")"), None);
+        assert_eq!(quote_after(Some('"'), "it's\", '"), Some('\''));
+    }
+
+    #[test]
+    fn values_make_no_target_that_is_longer_than_may_be() {
+        let scope = CanaryScope {
+            scope: Some("$location$location".to_owned()),
+            location: Some("x".repeat(50)),
+            ..CanaryScope::default()
+        };
+        let made = |times: usize| {
+            let query = json!({"type": KIND, "metricName": "$scope".repeat(times)});
+            let metric = serde_json::from_value(json!({"name": "m", "query": query}));
+            let request = MetricRequest {
+                config: &CanaryConfig::default(),
+                metric: &metric.unwrap(),
+                scope: &scope,
+                longest: 1000,
+                is_reused: true,
+            };
+            text(&request).map_err(|error| error.to_string())
+        };
+        assert_eq!(made(10), Ok("x".repeat(1000)));
+        assert_eq!(made(11), Err(template::too_long(1000)));
     }
 }
