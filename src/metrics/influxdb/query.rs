@@ -232,11 +232,12 @@ fn of_template(
         let told = "the request has no scope: it is a tag and its value, as in 'version:v2'";
         return Err(invalid(request, told));
     };
-    // The values of a scope stand in quotes of their own, where they can do nothing.
+    // The value of a scope stands in quotes of its own, where it can do nothing: variables in it are none, as
+    // theirs would not be escaped.
     let with_scope = |scope: &str| {
         let mut expansion = Expansion::of(request)
             .with(TIME, time.to_owned())
-            .with(SCOPE, scope.to_owned());
+            .with(SCOPE, scope.replace("${", "$${"));
         if let Some(step) = request.scope.step {
             expansion = expansion.with("step", format!("{step}s"));
         }
@@ -323,11 +324,49 @@ fn check(request: &MetricRequest<'_>, statement: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::canary::CanaryConfig;
 
     #[test]
     fn quotes_are_escaped() {
         assert_eq!(escaped(r"o'brien\", '\''), r"o\'brien\\");
         assert_eq!(escaped("a\"b'c", '"'), "a\\\"b'c");
+    }
+
+    #[test]
+    fn a_scope_puts_in_one_value_and_nothing_else() {
+        let template = "SELECT mean(v) FROM m WHERE ${timeFilter} AND ${scope}";
+        let with_template = json!({"type": KIND, "customInlineTemplate": template});
+        let without = json!({"type": KIND, "metricName": "m", "fields": ["mean(v)"]});
+        let cases = [
+            ("v2", "'v2'"),
+            ("it's; DROP", r"'it\'s; DROP'"),
+            ("${p}", "'${p}'"),
+            ("$${p}", "'$${p}'"),
+            ("${scope}", "'${scope}'"),
+        ];
+        for query in [with_template, without] {
+            for (value, expected) in cases {
+                let scope = json!({"scope": format!("version:{value}"), "start": "2024-06-01T00:00:00Z",
+                    "end": "2024-06-01T01:00:00Z", "extendedScopeParams": {"p": "' OR ''='"}});
+                let metric = serde_json::from_value(json!({"name": "m", "query": query}));
+                let request = MetricRequest {
+                    config: &CanaryConfig::default(),
+                    metric: &metric.unwrap(),
+                    scope: &serde_json::from_value(scope).unwrap(),
+                    longest: 1000,
+                    is_reused: true,
+                };
+                let asked = "SELECT mean(v) FROM m WHERE time >= '2024-06-01T00:00:00Z' AND \
+                             time < '2024-06-01T01:00:00Z' AND version = ";
+                assert_eq!(
+                    text(&request).unwrap(),
+                    format!("{asked}{expected}"),
+                    "{value}"
+                );
+            }
+        }
     }
 }
