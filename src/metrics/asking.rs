@@ -33,6 +33,11 @@ pub trait Service: Send + Sync + 'static {
 
     fn text(asked: &Self::Asked) -> &str;
 
+    /// Bytes of all texts that it keeps, where that is more than one.
+    fn length(asked: &Self::Asked) -> usize {
+        Self::text(asked).len()
+    }
+
     async fn answer(&self, asked: &Self::Asked, share: &Arc<Share>)
     -> Result<Answered, Unanswered>;
 
@@ -63,7 +68,7 @@ pub struct Asking<S: Service> {
 /// both would wait for ever.
 type Flight<S> = (<S as Service>::Asked, bool);
 
-/// What a query takes while it is asked: its text, as it is sent, and in the answers.
+/// What a query takes while it is asked: its texts, as they are sent, and in the answers.
 const QUERY_COPIES: usize = 4;
 
 impl<S: Service> Asking<S> {
@@ -116,9 +121,8 @@ impl<S: Service> MetricSource for Asking<S> {
                 }
             };
             let asked = self.service.asked(request)?;
-            let text = S::text(&asked);
-            self.check_length(text)?;
-            if let Err(refused) = held.resize(text.len() * QUERY_COPIES) {
+            self.check_length(S::text(&asked))?;
+            if let Err(refused) = held.resize(S::length(&asked) * QUERY_COPIES) {
                 drop((asked, held));
                 or_never(refused, share).await?;
                 continue;

@@ -144,6 +144,11 @@ impl Service for NewRelic {
         &asked.text
     }
 
+    fn length(asked: &Asked) -> usize {
+        let pieces = asked.pieces.iter().map(String::len);
+        asked.text.len() + pieces.sum::<usize>()
+    }
+
     async fn answer(&self, asked: &Asked, share: &Arc<Share>) -> Result<Answered, Unanswered> {
         self.client.counted(self.parts(asked, share)).await
     }

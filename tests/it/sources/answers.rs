@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use serin::metrics::MetricSource;
+use serin::budget::Budget;
+use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope};
+use serin::metrics::{MetricRequest, MetricSource};
 
 use super::{ONE_OF_EACH, START, asking, open, reply};
 use crate::stand_in::{Asked, StandIn};
@@ -100,6 +102,83 @@ async fn each_group_of_datadog_has_its_tags() {
             json!({})
         ]
     );
+}
+
+/// An hour, every so many seconds.
+fn of_new_relic(select: &str, step: i64) -> (CanaryMetricConfig, CanaryScope) {
+    let query = json!({"type": "newrelic", "select": select});
+    let scope = json!({"scope": "v1", "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": step});
+    let metric = serde_json::from_value(json!({"name": "m", "query": query}));
+    (metric.unwrap(), serde_json::from_value(scope).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_window_of_new_relic_is_asked_for_in_parts() {
+    let part = |begins: &[i64]| {
+        let rows = begins.iter().map(
+            |begin| json!({"beginTimeSeconds": START + begin, "endTimeSeconds": START + begin + 5, "count": begin}),
+        );
+        let rows: Vec<Value> = rows.collect();
+        of_json(&json!({"data": {"actor": {"account": {"nrql": {"results": rows}}}}}))
+    };
+    let wrong = json!({"data": null, "errors": [{"message": "NRQL Syntax Error"}, {}]});
+    let replies = vec![part(&[0, 5]), part(&[1830]), part(&[0]), of_json(&wrong)];
+    let (source, stand_in) = answered("newrelic", replies).await;
+    let (metric, scope) = of_new_relic("count(*) FROM Transaction", 5);
+    let budget = Budget::new(None, 160 << 20);
+    let request = MetricRequest {
+        config: &CanaryConfig::default(),
+        metric: &metric,
+        scope: &scope,
+        longest: 16 << 10,
+        is_reused: true,
+    };
+    let sets = source.fetch(&request, &budget.share()).await.unwrap();
+    let [set] = &sets[..] else {
+        panic!("one function is one series: {sets:?}");
+    };
+    let set = serde_json::to_value(set).unwrap();
+    assert_eq!(set["values"], json!([0.0, 5.0, 1830.0]));
+    let times = ["startTimeMillis", "endTimeMillis", "stepMillis"].map(|name| &set[name]);
+    assert_eq!(
+        times,
+        [START * 1000, (START + 3600) * 1000, 5_000]
+            .map(|millis| json!(millis))
+            .each_ref()
+    );
+    // 366 entries are the most that are answered.
+    let asked = stand_in.asked();
+    for (at, since, until) in [(0, 0, 1830), (1, 1830, 3600)] {
+        let times = format!("SINCE {} UNTIL {} ", START + since, START + until);
+        assert!(asked[at].body.contains(&times), "{}", asked[at].body);
+    }
+    assert_eq!(asked.len(), 2);
+
+    let told = source.fetch(&request, &budget.share()).await.unwrap_err();
+    let told = told.to_string();
+    assert!(
+        told.contains("NRQL Syntax Error; an error without a message"),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parts_of_a_long_query_are_paid_for() {
+    let (source, stand_in) = answered("newrelic", Vec::new()).await;
+    let select = format!("SELECT count(*) FROM Transaction{}", " ".repeat(8 << 10));
+    let (metric, scope) = of_new_relic(&select, 1);
+    // As little as an execution can have: enough for the text, not for ten of them.
+    let budget = Budget::new(Some(1 << 20), 0);
+    let request = MetricRequest {
+        config: &CanaryConfig::default(),
+        metric: &metric,
+        scope: &scope,
+        longest: 16 << 10,
+        is_reused: true,
+    };
+    let told = source.fetch(&request, &budget.share()).await.unwrap_err();
+    assert!(told.to_string().contains("limits.execution"), "{told}");
+    assert!(stand_in.asked().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
