@@ -30,10 +30,9 @@ pub struct Rendered(#[serde(deserialize_with = "of_list")] Vec<Target>);
 struct Target {
     #[serde(rename = "target")]
     name: Option<String>,
-    #[serde(default)]
-    tags: BTreeMap<String, serde_json::Value>,
+    tags: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(default, deserialize_with = "at_most::<MOST_POINTS, _, _>")]
-    datapoints: Vec<(Option<Number>, f64)>,
+    datapoints: Vec<(Option<Number>, Number)>,
 }
 
 /// `null` is none.
@@ -51,7 +50,10 @@ pub fn series(answer: Rendered, limits: &Limits, held: &mut Held) -> Result<Answ
     let mut answered = Answered::default();
     let mut left = limits.samples;
     let are_several = 1 < targets.len();
-    let have_tags = targets.iter().all(|target| !target.tags.is_empty());
+    let have_tags = targets.iter().all(|target| {
+        let tags = target.tags.as_ref();
+        tags.is_some_and(|tags| !tags.is_empty())
+    });
     for target in targets {
         let points = target.datapoints.len();
         left = left
@@ -60,7 +62,7 @@ pub fn series(answer: Rendered, limits: &Limits, held: &mut Held) -> Result<Answ
         held.grow(cost::read(points))?;
         let mut labels = Labels::new();
         if are_several && have_tags {
-            let tags = target.tags.into_iter();
+            let tags = target.tags.into_iter().flatten();
             labels
                 .extend(tags.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))));
         } else if are_several {
@@ -71,7 +73,7 @@ pub fn series(answer: Rendered, limits: &Limits, held: &mut Held) -> Result<Answ
         }
         let points = target.datapoints.into_iter();
         let mut points: Vec<(f64, f64)> = points
-            .map(|(value, seconds)| (seconds, value.map_or(f64::NAN, |value| value.0)))
+            .map(|(value, seconds)| (seconds.0, value.map_or(f64::NAN, |value| value.0)))
             .collect();
         points.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         answered.series.extend(of_points(labels, &points));

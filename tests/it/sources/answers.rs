@@ -104,6 +104,23 @@ async fn each_group_of_datadog_has_its_tags() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn graphite_may_write_times_as_texts_and_no_tags_as_null() {
+    let points = json!([["1.5", START.to_string()], [null, (START + 60).to_string()]]);
+    let targets =
+        ["a", "b"].map(|name| json!({"target": name, "tags": null, "datapoints": points}));
+    let (source, _) = answered("graphite", vec![of_json(&json!(targets))]).await;
+    let query = json!({"type": "graphite", "metricName": "stats.$scope"});
+    let sets = asking(&query).fetch(&source).await.unwrap();
+    let sets = serde_json::to_value(sets).unwrap();
+    for (at, name) in ["a", "b"].into_iter().enumerate() {
+        assert_eq!(sets[at]["tags"], json!({"target": name}));
+        assert_eq!(sets[at]["values"], json!([1.5, "NaN"]));
+        assert_eq!(sets[at]["startTimeMillis"], json!(START * 1000));
+        assert_eq!(sets[at]["stepMillis"], json!(60_000));
+    }
+}
+
 /// An hour, every so many seconds.
 fn of_new_relic(select: &str, step: i64) -> (CanaryMetricConfig, CanaryScope) {
     let query = json!({"type": "newrelic", "select": select});
