@@ -123,8 +123,14 @@ impl Language for InfluxQl {
         })
     }
 
+    /// Of templates only those in the query are read, as in Kayenta.
+    fn written(&self, request: &MetricRequest<'_>) -> Result<Vec<(&'static str, String)>> {
+        let template = template_of(query_of_kind(request, KIND)?);
+        Ok(template.map(|text| ("", text)).into_iter().collect())
+    }
+
     fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt> {
-        let template = draft.template().unwrap_or_default();
+        let template = template_of(draft.query).unwrap_or_default();
         let mut doubts = Vec::new();
         if template.is_empty() {
             let fields = fields(draft.query);
@@ -135,11 +141,18 @@ impl Language for InfluxQl {
                     "name the one that is meant",
                 ));
             }
-            doubts.push(Doubt::doubtful(
-                "metricName",
-                "without a template raw points are asked for, at whatever times they were written",
-                "write a customInlineTemplate with GROUP BY time(${step}) fill(null)",
-            ));
+            doubts.push(match draft.text("customFilterTemplate") {
+                Some(_) => Doubt::doubtful(
+                    "customFilterTemplate",
+                    "templates with a name are not read where InfluxDB is asked",
+                    "write the statement as customInlineTemplate",
+                ),
+                None => Doubt::doubtful(
+                    "metricName",
+                    "without a template raw points are asked for, at whatever times they were written",
+                    "write a customInlineTemplate with GROUP BY time(${step}) fill(null)",
+                ),
+            });
         } else if !template.to_uppercase().contains("GROUP BY TIME") {
             doubts.push(Doubt::doubtful(
                 "",
@@ -190,9 +203,7 @@ pub fn text(request: &MetricRequest<'_>) -> Result<String> {
     let range = Range::of(request.scope)?;
     let time = format!("time >= '{}' AND time < '{}'", range.start, range.end);
     let filter = scope_filter(request)?;
-    let inline = query.inline_template().map(|(_, text)| text);
-    let template = inline.map(|text| template::unescaped(&text));
-    if let Some(template) = template.filter(|text| !text.is_empty()) {
+    if let Some(template) = template_of(query) {
         return of_template(request, &template, &time, filter.as_deref());
     }
     let Some(measurement) = query.text("metricName").filter(|name| !name.is_empty()) else {
@@ -211,6 +222,12 @@ pub fn text(request: &MetricRequest<'_>) -> Result<String> {
         Some(filter) => format!("{statement} AND {filter}"),
         None => statement,
     })
+}
+
+/// None, too, of one that is empty.
+fn template_of(query: &CanaryMetricSetQueryConfig) -> Option<String> {
+    let (_, text) = query.inline_template()?;
+    Some(template::unescaped(&text)).filter(|text| !text.is_empty())
 }
 
 fn of_template(

@@ -67,6 +67,12 @@ fn what_is_wrong_with_a_query_is_told_at_its_member() {
             "without a name",
         ),
         (
+            json!({"type": "influxdb", "metricName": "m", "fields": ["v"], "customFilterTemplate": "nosuch"}),
+            Code::DoubtfulQuery,
+            "customFilterTemplate",
+            "are not read where InfluxDB is asked",
+        ),
+        (
             json!({"type": "signalfx", "customFilterTemplate": "serin:splunk-apm/latncy"}),
             Code::UnknownTemplate,
             "customFilterTemplate",
