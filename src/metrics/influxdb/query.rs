@@ -186,10 +186,6 @@ pub fn asked(request: &MetricRequest<'_>, database: Option<&str>) -> Result<Aske
     let query = query_of_kind(request, KIND)?;
     let own = query.text("database").filter(|name| !name.is_empty());
     let own = own.or_else(|| database.map(str::to_owned));
-    if request.scope.step.is_none_or(|step| step <= 0) {
-        let told = "the scope has no 'step', which is the seconds between two points";
-        return Err(invalid(request, told));
-    }
     Ok(Asked {
         text: text(request)?,
         // As Kayenta does, for want of another.
@@ -260,6 +256,10 @@ fn of_template(
         }
         expansion.expand(template)
     };
+    if template.contains("${step}") && request.scope.step.is_none_or(|step| step <= 0) {
+        let told = "the scope has no 'step', which is what ${step} is in the template";
+        return Err(invalid(request, told));
+    }
     check(request, &with_scope("scope")?)?;
     quoted::check_template(request, template, &QUOTING)?;
     with_scope(filter)
@@ -352,6 +352,38 @@ mod tests {
         assert_eq!(escaped("a\"b'c", '"'), "a\\\"b'c");
     }
 
+    /// Asked for the hour of a scope that has no step.
+    fn made(query: &Value, scope: &str, params: &Value) -> Result<String> {
+        let scope = json!({"scope": scope, "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z",
+            "extendedScopeParams": params});
+        let metric = serde_json::from_value(json!({"name": "m", "query": query}));
+        let request = MetricRequest {
+            config: &CanaryConfig::default(),
+            metric: &metric.unwrap(),
+            scope: &serde_json::from_value(scope).unwrap(),
+            longest: 1000,
+            is_reused: true,
+        };
+        asked(&request, None).map(|asked| asked.text)
+    }
+
+    #[test]
+    fn a_step_is_wanted_where_it_is_written() {
+        let of_template = |end: &str| {
+            let template = format!("SELECT v FROM m WHERE ${{timeFilter}} AND ${{scope}} {end}");
+            json!({"type": KIND, "customInlineTemplate": template})
+        };
+        let cases = [
+            (json!({"type": KIND, "metricName": "m"}), true),
+            (of_template("GROUP BY time(1m)"), true),
+            (of_template("GROUP BY time(${step})"), false),
+        ];
+        for (query, is_made) in cases {
+            let made = made(&query, "version:v2", &json!({}));
+            assert_eq!(made.is_ok(), is_made, "{query}: {made:?}");
+        }
+    }
+
     #[test]
     fn a_scope_puts_in_one_value_and_nothing_else() {
         let template = "SELECT mean(v) FROM m WHERE ${timeFilter} AND ${scope}";
@@ -366,23 +398,11 @@ mod tests {
         ];
         for query in [with_template, without] {
             for (value, expected) in cases {
-                let scope = json!({"scope": format!("version:{value}"), "start": "2024-06-01T00:00:00Z",
-                    "end": "2024-06-01T01:00:00Z", "extendedScopeParams": {"p": "' OR ''='"}});
-                let metric = serde_json::from_value(json!({"name": "m", "query": query}));
-                let request = MetricRequest {
-                    config: &CanaryConfig::default(),
-                    metric: &metric.unwrap(),
-                    scope: &serde_json::from_value(scope).unwrap(),
-                    longest: 1000,
-                    is_reused: true,
-                };
+                let params = json!({"p": "' OR ''='"});
+                let made = made(&query, &format!("version:{value}"), &params);
                 let asked = "SELECT mean(v) FROM m WHERE time >= '2024-06-01T00:00:00Z' AND \
                              time < '2024-06-01T01:00:00Z' AND version = ";
-                assert_eq!(
-                    text(&request).unwrap(),
-                    format!("{asked}{expected}"),
-                    "{value}"
-                );
+                assert_eq!(made.unwrap(), format!("{asked}{expected}"), "{value}");
             }
         }
     }
