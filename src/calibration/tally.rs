@@ -164,12 +164,17 @@ impl Tally {
         let metrics = config.metrics.iter().flatten();
         let told = metrics.filter_map(|metric| {
             let of = self.metrics.get(metric.name.as_deref()?)?;
-            Some(self.of_metric(metric, of))
+            Some(self.of_metric(config, metric, of))
         });
         told.collect()
     }
 
-    fn of_metric(&self, metric: &CanaryMetricConfig, of: &OfMetric) -> MetricRates {
+    fn of_metric(
+        &self,
+        config: &CanaryConfig,
+        metric: &CanaryMetricConfig,
+        of: &OfMetric,
+    ) -> MetricRates {
         let is_critical = policy(metric).is_some_and(|policy| policy.critical);
         let level = self.settings.as_ref();
         let level = level.map_or(0.0, |settings| settings.level(self.heard, is_critical));
