@@ -120,6 +120,11 @@ pub trait Language: Send + Sync {
         false
     }
 
+    /// Parameters without which Kayenta answers no `POST /fetch/<kind>/query`.
+    fn needed_to_fetch(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What the lint is to tell of a query as it is written.
     fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt>;
 

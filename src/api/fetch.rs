@@ -42,8 +42,6 @@ const PARAMS: [&str; 2] = ["project", "resourceType"];
     ),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
 pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Response> {
-    query.required("step")?;
-    query.required("metricName")?;
     let language = of_kind("prometheus")?;
     let metric = metric(&query, language)?;
     tried(&app, &query, language, metric, Params::default()).await
@@ -160,6 +158,9 @@ async fn tried(
 }
 
 fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> {
+    for parameter in language.needed_to_fetch() {
+        query.required(parameter)?;
+    }
     let mut members = Map::new();
     for member in language.members() {
         let name = member.name;

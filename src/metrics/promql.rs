@@ -57,6 +57,10 @@ impl Language for PromQl {
         library::templates()
     }
 
+    fn needed_to_fetch(&self) -> &'static [&'static str] {
+        &["step", "metricName"]
+    }
+
     fn refuses_custom_filter(&self) -> bool {
         true
     }

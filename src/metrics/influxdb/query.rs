@@ -77,6 +77,10 @@ impl Language for InfluxQl {
         &[TIME, "step"]
     }
 
+    fn needed_to_fetch(&self) -> &'static [&'static str] {
+        &["step"]
+    }
+
     fn examples(&self) -> Vec<Template> {
         let examples = [
             (
