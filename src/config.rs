@@ -27,6 +27,7 @@ mod shorthands;
 mod tests;
 pub mod text;
 
+pub use accounts::atlas::AtlasAccount;
 pub use accounts::datadog::DatadogAccount;
 pub use accounts::file::FileAccount;
 pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};
@@ -37,6 +38,7 @@ pub use accounts::newrelic::{NewRelicAccount, NewRelicKey};
 pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse};
 pub use accounts::s3::{S3Account, S3Credentials};
 pub use accounts::signalfx::SignalFxAccount;
+pub use accounts::wavefront::WavefrontAccount;
 pub use accounts::{Account, AccountType, Face, Source, Sources, Store, TestControllerDefaults};
 pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load_with, print};

@@ -1,6 +1,7 @@
 //! Where series come from: metric sources, addressed by the name of a metrics account.
 
 mod asking;
+mod atlas;
 mod bounded;
 mod cost;
 mod counts;
@@ -31,6 +32,7 @@ mod strings;
 mod template;
 mod told;
 mod turns;
+mod wavefront;
 
 use std::sync::Arc;
 
@@ -115,6 +117,21 @@ pub trait Language: Send + Sync {
         self.templates()
     }
 
+    /// Parameters of a scope that may stand by themselves where one query is tried.
+    fn scope_params(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What its members are there where they are not given.
+    fn assumed(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The seconds of a step that is written as its service does.
+    fn step(&self, _text: &str) -> Option<i64> {
+        None
+    }
+
     /// Whether a query with the old member `customFilter` is refused, as Kayenta does.
     fn refuses_custom_filter(&self) -> bool {
         false
@@ -159,7 +176,7 @@ impl Descriptor {
 }
 
 /// Every language that there is a kind of source for.
-pub const LANGUAGES: [&dyn Language; 7] = [
+pub const LANGUAGES: [&dyn Language; 9] = [
     &promql::PromQl,
     &datadog::DatadogQuery,
     &signalfx::SignalFlow,
@@ -167,6 +184,8 @@ pub const LANGUAGES: [&dyn Language; 7] = [
     &newrelic::Nrql,
     &graphite::GraphiteTarget,
     &influxdb::InfluxQl,
+    &wavefront::WavefrontQuery,
+    &atlas::AtlasStack,
 ];
 
 /// That of queries of a type.
@@ -196,6 +215,11 @@ pub trait MetricSource: Send + Sync {
     async fn metric_names(&self, filter: &str) -> Result<Vec<Descriptor>>;
 
     async fn health(&self) -> Result<()>;
+
+    /// One cheap read, with all that a query needs: who answers may refuse that.
+    async fn probe(&self) -> Result<()> {
+        self.health().await
+    }
 }
 
 /// The metric sources of the configuration by account name, in its order.
@@ -232,6 +256,14 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
             }
             Some(Source::InfluxDb(influxdb)) => {
                 let source = influxdb::open(&account.name, influxdb, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::Wavefront(wavefront)) => {
+                let source = wavefront::open(&account.name, wavefront, config, clock.clone())?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::Atlas(atlas)) => {
+                let source = atlas::open(&account.name, atlas, config)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             None => {}

@@ -135,7 +135,7 @@ async fn tried(
     let kind = language.kind();
     let source = app.metric_source_of(query.text("metricsAccountName"), kind)?;
     let store = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let scope = scope(app, query, kind, params)?;
+    let scope = scope(app, query, language, params)?;
     let request = MetricRequest {
         config: &CanaryConfig::default(),
         metric: &metric,
@@ -174,6 +174,9 @@ fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> 
             members.insert(name.to_owned(), value);
         }
     }
+    for (name, usual) in language.assumed() {
+        members.entry(*name).or_insert_with(|| (*usual).into());
+    }
     if let Some(template) = query.text("customFilter") {
         members.insert("customInlineTemplate".to_owned(), template.into());
     }
@@ -192,14 +195,24 @@ fn json_of(member: &str, text: &str) -> Result<Value> {
     })
 }
 
-fn scope(app: &App, query: &Query, kind: &str, mut params: Params) -> Result<CanaryScope> {
+fn scope(
+    app: &App,
+    query: &Query,
+    language: &dyn Language,
+    mut params: Params,
+) -> Result<CanaryScope> {
     let now = app.clock.now_millis();
-    let defaults = app.config.sources.defaults(kind);
+    let defaults = app.config.sources.defaults(language.kind());
     let or = |names: &[&str], default: &Option<String>| {
         let given = names.iter().find_map(|name| query.text(name));
         given.map(str::to_owned).or_else(|| default.clone())
     };
     let usual = [&defaults.project, &defaults.resource_type];
+    for name in language.scope_params() {
+        if let Some(value) = query.text(name) {
+            params.insert((*name).to_owned(), value.to_owned());
+        }
+    }
     for (name, usual) in PARAMS.into_iter().zip(usual) {
         if let Some(value) = or(&[name], usual) {
             params.insert(name.to_owned(), value);
@@ -214,7 +227,10 @@ fn scope(app: &App, query: &Query, kind: &str, mut params: Params) -> Result<Can
             now,
         )?,
         end: instant("end", or(&["end", "endTimeIso"], &defaults.end), now)?,
-        step: query.number("step")?,
+        step: match query.text("step").and_then(|text| language.step(text)) {
+            Some(step) => Some(step),
+            None => query.number("step")?,
+        },
         extended_scope_params: Some(params.into_iter().collect()),
     })
 }

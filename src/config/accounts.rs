@@ -2,6 +2,7 @@
 //!
 //! A kind of account is one file here (its settings, its reading, its face) and one line of `KINDS`.
 
+pub mod atlas;
 pub mod datadog;
 pub mod file;
 pub mod google;
@@ -13,6 +14,7 @@ pub mod newrelic;
 pub mod prometheus;
 pub mod s3;
 pub mod signalfx;
+pub mod wavefront;
 
 use std::mem::take;
 use std::path::Path;
@@ -25,6 +27,7 @@ use super::scalar::relax;
 use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{Error, Result, Storage};
+use atlas::{Atlas, AtlasAccount};
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
 use google::{GcsAccount, Stackdriver, StackdriverAccount};
@@ -34,6 +37,7 @@ use newrelic::{NewRelic, NewRelicAccount};
 use prometheus::{Prometheus, PrometheusAccount};
 use s3::S3Account;
 use signalfx::{SignalFx, SignalFxAccount};
+use wavefront::{Wavefront, WavefrontAccount};
 
 /// A kind of account, as the configuration has it.
 pub struct Kind {
@@ -44,13 +48,15 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     prometheus::KIND,
     datadog::KIND,
     signalfx::KIND,
     newrelic::KIND,
     graphite::KIND,
     influxdb::KIND,
+    wavefront::KIND,
+    atlas::KIND,
     s3::KIND,
     google::KIND,
     memory::KIND,
@@ -67,6 +73,8 @@ pub enum Source {
     NewRelic(NewRelicAccount),
     Graphite(GraphiteAccount),
     InfluxDb(InfluxDbAccount),
+    Wavefront(WavefrontAccount),
+    Atlas(AtlasAccount),
 }
 
 /// Where documents may lie.
@@ -88,6 +96,8 @@ pub struct Sources {
     pub newrelic: NewRelic,
     pub graphite: Graphite,
     pub influxdb: InfluxDb,
+    pub wavefront: Wavefront,
+    pub atlas: Atlas,
 }
 
 /// What `/fetch/<kind>/query` assumes for parameters that are not given.
@@ -211,6 +221,8 @@ impl Source {
             Self::NewRelic(_) => "newrelic",
             Self::Graphite(_) => "graphite",
             Self::InfluxDb(_) => "influxdb",
+            Self::Wavefront(_) => "wavefront",
+            Self::Atlas(_) => "atlas",
         }
     }
 }
@@ -240,6 +252,8 @@ impl Sources {
             "newrelic" => self.newrelic.test_controller_defaults.clone(),
             "graphite" => self.graphite.test_controller_defaults.clone(),
             "influxdb" => self.influxdb.test_controller_defaults.clone(),
+            "wavefront" => self.wavefront.test_controller_defaults.clone(),
+            "atlas" => self.atlas.test_controller_defaults.clone(),
             _ => TestControllerDefaults::default(),
         }
     }

@@ -85,8 +85,6 @@ const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
     "azure",
     "blobs",
-    "wavefront",
-    "atlas",
     "configbin",
     "sql",
     "data-migration",

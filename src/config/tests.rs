@@ -141,6 +141,8 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
             "my-newrelic",
             "my-graphite",
             "my-influxdb",
+            "my-wavefront",
+            "my-atlas",
             "my-s3",
             "my-google",
             "my-memory",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, histogram};
 
+#[derive(Clone)]
 pub struct Counts {
     succeeded: Queries,
     failed: Queries,
@@ -15,6 +16,7 @@ pub struct Counts {
     pub bytes: Counter,
 }
 
+#[derive(Clone)]
 struct Queries {
     count: Counter,
     duration: Histogram,

@@ -50,6 +50,7 @@ const TOLD_BYTES: usize = 4 << 10;
 const REASON_BYTES: usize = 200;
 const FORM: &str = "application/x-www-form-urlencoded";
 
+#[derive(Clone)]
 pub struct Client {
     kind: &'static str,
     account: Arc<str>,
@@ -110,6 +111,15 @@ impl Client {
             retry: config.retry.clone(),
             query_deadline: deadline,
         })
+    }
+
+    /// The same, asked at another address.
+    #[must_use]
+    pub fn at(&self, base: Url) -> Self {
+        Self {
+            base,
+            ..self.clone()
+        }
     }
 
     pub fn account(&self) -> &Arc<str> {

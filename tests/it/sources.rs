@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod answers;
+mod atlas;
 mod faults;
 mod fetching;
 mod mixed;
@@ -104,6 +105,16 @@ fn influxdb(values: &[f64]) -> Value {
     reply("application/json", &answer.to_string())
 }
 
+fn wavefront(values: &[f64]) -> Value {
+    let points = values.iter().zip(0_i64..);
+    let points: Vec<Value> = points
+        .map(|(value, at)| json!([START + 60 * at, value]))
+        .collect();
+    let series = json!([{"label": "m", "host": "h", "tags": {}, "data": points}]);
+    let answer = json!({"timeseries": series, "granularity": 60});
+    reply("application/json", &answer.to_string())
+}
+
 /// An account of each kind, named as it, whose service is one stand-in.
 const ONE_OF_EACH: &str = "\
     datadog: {enabled: true, queryDeadline: <deadline>, accounts: [{name: datadog, apiKey: dd-api-key, \
@@ -118,10 +129,12 @@ const ONE_OF_EACH: &str = "\
   graphite: {enabled: true, queryDeadline: <deadline>, accounts: [{name: graphite, \
       endpoint: {baseUrl: '<url>'}}]}
   influxdb: {enabled: true, queryDeadline: <deadline>, accounts: [{name: influxdb, token: t, \
+      endpoint: {baseUrl: '<url>'}}]}
+  wavefront: {enabled: true, queryDeadline: <deadline>, accounts: [{name: wavefront, apiToken: t, \
       endpoint: {baseUrl: '<url>'}}]}";
 
 /// A query of each kind, and what its service answers.
-fn kinds() -> [(Value, Value); 6] {
+fn kinds() -> [(Value, Value); 7] {
     let values = values("v1");
     [
         (
@@ -147,6 +160,10 @@ fn kinds() -> [(Value, Value); 6] {
         (
             json!({"type": "influxdb", "customInlineTemplate": "SELECT mean(m) FROM m WHERE ${timeFilter} AND ${scope}"}),
             influxdb(&values),
+        ),
+        (
+            json!({"type": "wavefront", "metricName": "m", "aggregate": "avg"}),
+            wavefront(&values),
         ),
     ]
 }

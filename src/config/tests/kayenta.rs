@@ -16,6 +16,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
         ("DATADOG_API_KEY", "key"),
         ("NEWRELIC_API_KEY", "key"),
         ("DATADOG_APPLICATION_KEY", "application"),
+        ("WAVEFRONT_API_TOKEN", "token"),
     ]);
     let loaded = load_from(&options, &variables).unwrap();
     let config = &loaded.config;
@@ -26,6 +27,8 @@ fn a_kayenta_yml_is_read_as_it_is() {
             "staging",
             "my-datadog",
             "my-newrelic",
+            "my-wavefront",
+            "my-atlas",
             "in-memory",
             "minio",
             "amazon"
@@ -48,7 +51,7 @@ fn a_kayenta_yml_is_read_as_it_is() {
     );
     assert!(staging.bearer_token.is_none() && staging.username_password_file.is_none());
 
-    let minio = s3(&config.accounts[5]);
+    let minio = s3(&config.accounts[7]);
     assert_eq!(
         minio.endpoint.as_deref(),
         Some("https://minio.storage:9000")
@@ -56,13 +59,13 @@ fn a_kayenta_yml_is_read_as_it_is() {
     let credentials = minio.credentials.as_ref().unwrap();
     assert_eq!(credentials.access_key.expose_secret(), "minio");
     assert_eq!(credentials.secret_key.expose_secret(), "minio-secret");
-    let amazon = s3(&config.accounts[6]);
+    let amazon = s3(&config.accounts[8]);
     assert_eq!(amazon.root_folder, "canary/kayenta");
     assert_eq!(amazon.profile_name.as_deref(), Some("canary"));
     assert!(amazon.credentials.is_none() && amazon.endpoint.is_none());
     assert_eq!(amazon.timeout, Duration::from_secs(45));
     assert_eq!(
-        config.accounts[6].supported_types,
+        config.accounts[8].supported_types,
         [AccountType::ObjectStore]
     );
 
@@ -79,7 +82,6 @@ fn a_kayenta_yml_is_read_as_it_is() {
         [
             "kayenta.aws.accounts[1].proxyHost is not served by serin and is ignored",
             "kayenta.aws.accounts[2].bucket is not given: the account 'no-bucket' is left out",
-            "kayenta.wavefront is not served by serin and is ignored; its accounts are not available: my-wavefront",
             "services is not served by serin and is ignored",
             "redis is not served by serin and is ignored",
             "keiko is not served by serin and is ignored",

@@ -145,6 +145,7 @@ pub fn redirected_to(response: &Response) -> Option<String> {
 }
 
 /// Sent with every request, unasked.
+#[derive(Clone)]
 pub enum Credentials {
     None,
     Basic {

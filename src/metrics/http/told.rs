@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// In the service's own words, whichever of the common forms it has: `{"errorType", "error"}`,
-/// `{"errors": […]}`, `{"error": {"message", "status"}}`, `{"message"}`.
+/// `{"errors": […]}`, `{"error": {"message", "status"}}`, `{"message"}`, `{"errorType", "errorMessage"}`,
+/// `{"status": {"message"}}`.
 pub fn error_text(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Told {
@@ -13,6 +14,8 @@ pub fn error_text(body: &[u8]) -> Option<String> {
         error: Option<Value>,
         errors: Option<Vec<Value>>,
         message: Option<Value>,
+        #[serde(rename = "errorMessage")]
+        error_message: Option<Value>,
         status: Option<Value>,
     }
     let told: Told = serde_json::from_slice(body).ok()?;
@@ -20,6 +23,11 @@ pub fn error_text(body: &[u8]) -> Option<String> {
         Value::String(text) if !text.trim().is_empty() => Some(text),
         _ => None,
     };
+    if let (None, Some(status @ Value::Object(_))) = (&told.error, &told.status)
+        && let Some(text) = error_text(status.to_string().as_bytes())
+    {
+        return Some(text);
+    }
     if let Some(error @ Value::Object(_)) = &told.error {
         return error_text(error.to_string().as_bytes());
     }
@@ -30,7 +38,9 @@ pub fn error_text(body: &[u8]) -> Option<String> {
     });
     let errors: Vec<String> = errors.collect();
     let errors = (!errors.is_empty()).then(|| errors.join("; "));
-    let said = text(told.error).or(errors);
+    let said = text(told.error)
+        .or(errors)
+        .or_else(|| text(told.error_message));
     let kind = text(told.kind);
     match (kind, said.or_else(|| text(told.message))) {
         (Some(kind), Some(said)) => Some(format!("{kind}: {said}")),
@@ -73,6 +83,15 @@ mod tests {
                 Some("Unauthorized"),
             ),
             (r#"{"errorType":"timeout"}"#, Some("timeout")),
+            (
+                r#"{"errorType":"QuerySyntaxError","errorMessage":"bad"}"#,
+                Some("QuerySyntaxError: bad"),
+            ),
+            (
+                r#"{"status":{"result":"ERROR","message":"no such token","code":403}}"#,
+                Some("no such token"),
+            ),
+            (r#"{"status":{"status":{"message":"deep"}}}"#, Some("deep")),
             (r#"{"errors":[{"detail":1}],"error":""}"#, None),
             (r#"{"data":[]}"#, None),
             ("[1]", None),

@@ -40,6 +40,12 @@ async fn members_of_queries_that_are_no_texts_are_sent_as_json() {
             "'queryPairs' is to be JSON",
         ),
         (
+            "wavefront",
+            vec![of("metricName", "m"), of("aggregate", "avg")],
+            200,
+            "avg(ts(m, v1))",
+        ),
+        (
             "signalfx",
             vec![of("metricName", "m"), of("queryPairs", "{}")],
             400,

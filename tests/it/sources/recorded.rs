@@ -27,6 +27,8 @@ const COMPARED: [&str; 5] = [
 ];
 /// Names of metrics are asked for anew by each case.
 const ONCE: &str = "metadataCachingIntervalMS: 1";
+/// Where Atlas was as it was recorded.
+const ATLAS: &str = "https://localhost:9417";
 const STORE: &str = "memory: {enabled: true, accounts: [{name: in-memory-account, \
      supportedTypes: [OBJECT_STORE, CONFIGURATION_STORE]}]}";
 
@@ -82,10 +84,26 @@ async fn influxdb_is_asked_and_read_as_kayenta_does_or_as_documented() {
     play("influxdb", "### InfluxDB", accounts, 50).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn wavefront_is_asked_and_read_as_kayenta_does_or_as_documented() {
+    let accounts = "wavefront: {enabled: true, queryDeadline: 20s, accounts: [{name: my-wavefront, \
+         apiToken: wf-api-token, endpoint: {baseUrl: '<url>'}}]}";
+    play("wavefront", "### Wavefront", accounts, 34).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn atlas_is_asked_and_read_as_kayenta_does_or_as_documented() {
+    let accounts = "atlas: {enabled: true, queryDeadline: 20s, accounts: [{name: my-atlas, \
+         fetchId: my-fetch-id, backendsJsonBaseUrl: '<directory>'}]}";
+    play("atlas", "### Atlas", accounts, 24).await;
+}
+
 /// Every case of a service: queries by the library, the rest by the API. What differs must stand in the table
 /// below that heading, with what serin says or does.
 async fn play(service: &str, heading: &str, accounts: &str, least: usize) {
     let stand_in = StandIn::start().await;
+    let directory = super::atlas::directory(&stand_in.url).await;
+    let accounts = accounts.replace("<directory>", &directory.url);
     let accounts = accounts.replace("<url>", &stand_in.url);
     let sources = open(&accounts);
     let retry = "metrics: {retry: {attempts: 3, backoffPeriodMultiplierMs: 5}}";
@@ -94,6 +112,9 @@ async fn play(service: &str, heading: &str, accounts: &str, least: usize) {
     let mut documented = Documented::below(heading);
     let (mut same, mut unexplained) = (0, Vec::new());
     for case in golden_lines(&format!("sources/{service}.jsonl.gz")) {
+        // Atlas tells itself where it is.
+        let case = case.to_string().replace(ATLAS, &stand_in.url);
+        let case: Value = serde_json::from_str(&case).unwrap();
         let id = case["id"].as_str().unwrap();
         let source = &sources[case["account"].as_str().unwrap()];
         let differences = match case["kind"].as_str().unwrap() {
@@ -278,7 +299,10 @@ fn compared(asked: &Asked) -> Value {
     let headers: BTreeMap<_, _> = headers.collect();
     let query = asked.query.iter().map(|(name, value)| {
         let is_an_hour_ago = asked.path == "/api/v1/metrics" && name == "from";
-        let value = if is_an_hour_ago {
+        let is_drawn = name == "kayentaQueryUUID" && uuid::Uuid::parse_str(value).is_ok();
+        let value = if is_drawn {
+            "<uuid>"
+        } else if is_an_hour_ago {
             an_hour_ago(value)
         } else {
             value
