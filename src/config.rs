@@ -28,6 +28,7 @@ mod tests;
 pub mod text;
 
 pub use accounts::atlas::AtlasAccount;
+pub use accounts::aws::{AwsIdentity, AwsRole};
 pub use accounts::datadog::DatadogAccount;
 pub use accounts::file::FileAccount;
 pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};
@@ -35,7 +36,7 @@ pub use accounts::graphite::GraphiteAccount;
 pub use accounts::http::{Http, Login};
 pub use accounts::influxdb::InfluxDbAccount;
 pub use accounts::newrelic::{NewRelicAccount, NewRelicKey};
-pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse};
+pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, SigV4};
 pub use accounts::s3::{S3Account, S3Credentials};
 pub use accounts::signalfx::SignalFxAccount;
 pub use accounts::wavefront::WavefrontAccount;

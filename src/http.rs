@@ -2,6 +2,7 @@
 
 mod again;
 mod body;
+mod failed;
 mod secrets;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use reqwest::{Certificate, ClientBuilder};
 
 pub use again::{Again, retry_after};
 pub use body::{Unread, beginning, read, read_paid};
+pub use failed::Failed;
 pub use secrets::Secrets;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@
 pub mod actions;
 pub mod api;
 pub mod app;
+pub mod aws;
 pub mod budget;
 pub mod calibration;
 pub mod canary;

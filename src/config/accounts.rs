@@ -3,6 +3,7 @@
 //! A kind of account is one file here (its settings, its reading, its face) and one line of `KINDS`.
 
 pub mod atlas;
+pub mod aws;
 pub mod datadog;
 pub mod file;
 pub mod google;

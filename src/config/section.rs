@@ -329,6 +329,21 @@ impl<'a> Section<'a> {
         Ok(result)
     }
 
+    /// A mapping below, if there is one.
+    pub fn section_if_given<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'a>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let given = self.given.get(&relax(key));
+        if given.is_some_and(|(_, value)| !matches!(value.kind, ValueKind::Nil)) {
+            return self.section(key, read).map(Some);
+        }
+        self.take(key);
+        self.effective.insert(key.to_owned(), Json::Null);
+        Ok(None)
+    }
+
     /// A list of mappings; what is read as `None` is left out.
     pub fn list<T>(
         &mut self,

@@ -1,6 +1,5 @@
 //! One request to Google, its answer, and what is said when there is none.
 
-use std::fmt;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -10,6 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+pub use crate::http::Failed;
 use crate::http::{self, Again, Secrets, Unread};
 
 /// All attempts of one request, the first included.
@@ -30,29 +30,6 @@ pub const LONGEST: Duration = Duration::from_hours(24);
 pub struct Token {
     pub bearer: SecretString,
     pub lasts: Duration,
-}
-
-/// Why Google does not do what it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
-    pub why: String,
-    /// Whether it may do so later.
-    pub may_pass: bool,
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
-    }
-}
-
-impl Failed {
-    pub fn for_good(why: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            may_pass: false,
-        }
-    }
 }
 
 /// One attempt that did not work, and when there may be another one.

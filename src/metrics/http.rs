@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::Retryable;
-use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -33,6 +33,7 @@ pub use body::{Body, Exchange, Read, Room, document};
 use call::is_long;
 pub use call::{Call, Sent, Wanted};
 use came::Came;
+use connect::Heard;
 pub use connect::{Credentials, Endpoint};
 pub use told::error_text;
 pub use wrong::Wrong;
@@ -312,6 +313,10 @@ impl Client {
                 }
                 None => self.http.get(url),
             };
+            let headers = call.headers.iter();
+            let request = headers.fold(request, |request, (name, value)| {
+                request.header(*name, *value)
+            });
             let request = self.credentials.authorize(request).await;
             let request = request.map_err(|failed| {
                 let again = if failed.may_pass {
@@ -339,12 +344,7 @@ impl Client {
             self.credentials.forget(&sent);
         }
         if !status.is_success() {
-            let again = again_after(&response, &self.retry);
-            let redirect = connect::redirected_to(&response);
-            let bytes = beginning(&mut response).await;
-            let bytes = self.readable(&sent, &bytes);
-            let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
-            return Err(failure(Some(status.as_u16()), message, again));
+            return Err(self.failed(call, response, &sent).await);
         }
         let (bytes, held) = match body::read(&mut response, room).await {
             Ok(read) => read,
@@ -379,6 +379,26 @@ impl Client {
             exchange: Exchange { sent, came },
             held,
         })
+    }
+
+    /// What an answer says that is an error.
+    async fn failed(&self, call: &Call<'_>, mut response: Response, sent: &HeaderMap) -> Failure {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let redirect = connect::redirected_to(&response);
+        let bytes = beginning(&mut response).await;
+        let again = match self.credentials.heard(&headers, &bytes, sent) {
+            Some(Heard::Renewed) => Again::Later,
+            Some(Heard::TooSoon) => {
+                again_after(StatusCode::TOO_MANY_REQUESTS, &headers, &self.retry)
+            }
+            None => again_after(status, &headers, &self.retry),
+        };
+        let bytes = self.readable(sent, &bytes);
+        let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
+        Failure {
+            why: self.error(call, Some(status.as_u16()), message).into(),
+            again,
+        }
     }
 
     /// What is wrong with an answer: in the words of its server, else with what came instead.

@@ -20,6 +20,7 @@ use super::promql::{self, PromQl, lookback, query};
 use super::range::Range;
 use super::series::Answered;
 use super::{Descriptor, Language, MetricRequest, tokens};
+use crate::aws::Signer;
 use crate::budget::Share;
 use crate::canary::{Attributes, iso_from_millis};
 use crate::clock::Clock;
@@ -35,7 +36,8 @@ pub struct Prometheus {
     /// Whether values may end the quotes that they stand in.
     raw_values: bool,
     public_url: String,
-    is_google: bool,
+    /// Clouds have no page of Prometheus's own for that.
+    asks_for_health: bool,
 }
 
 /// A link that is longer is refused by most servers, and opened by nobody.
@@ -64,7 +66,7 @@ pub fn open(
         scope_label: config.sources.prometheus.scope_label.clone(),
         raw_values: config.sources.prometheus.raw_values,
         public_url: account.public_url.clone(),
-        is_google: account.google.is_some(),
+        asks_for_health: account.google.is_some() || account.sigv4.is_some(),
     };
     let (at_once, longest) = (
         account.http.max_concurrent_queries,
@@ -80,13 +82,18 @@ fn endpoint<'a>(name: &'a str, account: &'a PrometheusAccount) -> Result<Endpoin
         Some(google) => tokens(name, google, &account.base_url)?,
         None => None,
     };
+    let signer = account.sigv4.as_ref().map(|sigv4| {
+        let signer = Signer::new(sigv4.identity.clone(), &sigv4.service);
+        Credentials::Aws(Arc::new(signer))
+    });
+    let tokens = tokens.map(Credentials::Google);
     Ok(Endpoint {
         account: name,
         base_url: &account.base_url,
         headers: headers
             .map(|(header, value)| (header.as_str(), value.clone()))
             .collect(),
-        credentials: tokens.map_or_else(|| credentials(account), Credentials::Google),
+        credentials: signer.or(tokens).unwrap_or_else(|| credentials(account)),
         ca_file: account.http.ca_file.as_deref(),
         compression: account.http.compression,
     })
@@ -200,13 +207,14 @@ impl Service for Prometheus {
     }
 
     async fn health(&self) -> Result<(), FetchError> {
-        // Google's has no page of its own for that.
-        let path = if self.is_google {
+        let path = if self.asks_for_health {
             "/api/v1/query"
         } else {
             "/-/healthy"
         };
-        let query = self.is_google.then(|| ("query", "vector(1)".to_owned()));
+        let query = self
+            .asks_for_health
+            .then(|| ("query", "vector(1)".to_owned()));
         let call = Call {
             params: query.into_iter().collect(),
             wanted: Wanted::Anything,

@@ -1,26 +1,19 @@
 //! S3 and Secrets Manager, with the credentials that the SDK finds.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use serde_json::{Value, json};
 
 use super::{decoded, refusal};
-use crate::clock::Clock;
-use crate::http::in_words;
-use crate::{config, http};
+use crate::aws::{self, Signer, shared};
+use crate::config::{self, AwsIdentity};
+use crate::http::{self, in_words};
 
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 pub async fn object(region: &str, bucket: &str, file: &str) -> Result<Vec<u8>, String> {
-    let shared = shared(region).await;
+    let shared = Box::pin(shared(&AwsIdentity::of_region(region))).await;
     let mut settings = aws_sdk_s3::config::Builder::from(&shared);
     if let Some(endpoint) = endpoint("S3") {
         settings = settings.endpoint_url(endpoint).force_path_style(true);
@@ -38,46 +31,23 @@ pub async fn object(region: &str, bucket: &str, file: &str) -> Result<Vec<u8>, S
 
 /// One request: the SDK's own client would weigh more than the rest of serin's AWS together.
 pub async fn secret(region: &str, secret: &str) -> Result<Vec<u8>, String> {
-    let shared = shared(region).await;
-    let provider = shared.credentials_provider();
-    let provider = provider.ok_or("no credentials are given")?;
-    let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|cause| in_words(&cause))?;
-    let url = endpoint("SECRETS_MANAGER").unwrap_or_else(|| service_of(region));
+    let url = endpoint("SECRETS_MANAGER");
+    let url = url.unwrap_or_else(|| aws::address("secretsmanager", region));
     let url = format!("{}/", url.trim_end_matches('/'));
-    let body = json!({"SecretId": secret}).to_string();
-    let headers = [
-        ("content-type", "application/x-amz-json-1.1"),
-        ("x-amz-target", "secretsmanager.GetSecretValue"),
-    ];
-
-    let identity = credentials.into();
-    let now = u64::try_from(Clock::System.now_millis()).unwrap_or(0);
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("secretsmanager")
-        .time(UNIX_EPOCH + Duration::from_millis(now))
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|cause| in_words(&cause))?
-        .into();
-    let signable = SignableRequest::new(
-        "POST",
-        url.as_str(),
-        headers.into_iter(),
-        SignableBody::Bytes(body.as_bytes()),
-    );
-    let signed = signable.and_then(|signable| sign(signable, &parameters));
-    let (signature, _) = signed.map_err(|cause| in_words(&cause))?.into_parts();
-
     let client = http::client().timeout(ATTEMPT).build();
     let client = client.map_err(|cause| in_words(&cause))?;
-    let mut request = client.post(&url).body(body);
-    for (name, value) in headers.into_iter().chain(signature.headers()) {
-        request = request.header(name, value);
-    }
-    let answer = request.send().await.map_err(|cause| in_words(&cause))?;
+    let request = client
+        .post(url)
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "secretsmanager.GetSecretValue")
+        .body(json!({"SecretId": secret}).to_string())
+        .build();
+    let mut request = request.map_err(|cause| in_words(&cause))?;
+    let signer = Signer::new(AwsIdentity::of_region(region), "secretsmanager");
+    let done = signer.sign(&mut request).await;
+    done.map_err(|failed| failed.why)?;
+    let answer = client.execute(request).await;
+    let answer = answer.map_err(|cause| in_words(&cause))?;
     let status = answer.status();
     let told = answer.bytes().await.map_err(|cause| in_words(&cause))?;
     let told: Value = serde_json::from_slice(&told).unwrap_or_default();
@@ -96,26 +66,10 @@ pub async fn secret(region: &str, secret: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-async fn shared(region: &str) -> SdkConfig {
-    let http = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .region(Region::new(region.to_owned()))
-        .load()
-        .await
-}
-
 /// A service of one's own, as the SDK is told of it.
 fn endpoint(service: &str) -> Option<String> {
     let environment = config::environment();
     let of_service = environment.get(&format!("AWS_ENDPOINT_URL_{service}"));
     let endpoint = of_service.or_else(|| environment.get("AWS_ENDPOINT_URL"));
     endpoint.filter(|url| !url.is_empty()).cloned()
-}
-
-fn service_of(region: &str) -> String {
-    let china = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://secretsmanager.{region}.amazonaws.com{china}")
 }

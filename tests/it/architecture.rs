@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 24] = [
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("error", &[]),
     ("budget", &[]),
     ("escape", &[]),
     ("http", &[]),
     ("clock", &[]),
     ("google", &["http", "clock"]),
+    ("aws", &["config", "http", "clock"]),
     ("canary", &["error"]),
     ("config", &["canary", "error"]),
-    ("secrets", &["config", "google", "http", "clock"]),
+    ("secrets", &["aws", "config", "google", "http", "clock"]),
     ("judge", &["canary", "error"]),
     ("calibration", &["metrics", "judge", "canary", "error"]),
     (
         "metrics",
         &[
-            "budget", "canary", "config", "error", "google", "http", "clock",
+            "aws", "budget", "canary", "config", "error", "google", "http", "clock",
         ],
     ),
     (

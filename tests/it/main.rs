@@ -8,6 +8,7 @@ mod admission;
 mod analysis;
 mod architecture;
 mod asked;
+mod aws;
 mod bounds;
 mod buckets;
 mod by_hand;

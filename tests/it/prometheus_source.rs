@@ -27,6 +27,7 @@ pub fn account(base_url: &str) -> PrometheusAccount {
         username_password_file: None,
         bearer_token: None,
         google: None,
+        sigv4: None,
         headers: IndexMap::new(),
         http: Http {
             ca_file: None,

@@ -32,6 +32,8 @@ struct Desk {
 pub struct Asked {
     pub method: String,
     pub path: String,
+    /// As it came.
+    pub target: String,
     /// Sorted.
     pub query: Vec<(String, String)>,
     pub headers: BTreeMap<String, String>,
@@ -78,8 +80,8 @@ async fn serve(connection: TcpStream, desk: &Mutex<Desk>) -> std::io::Result<()>
     let mut line = String::new();
     connection.read_line(&mut line).await?;
     let mut first = line.split_whitespace();
-    let (method, target) = (first.next().unwrap_or(""), first.next().unwrap_or(""));
-    let target = url::Url::parse(&format!("http://h{target}")).unwrap();
+    let (method, came) = (first.next().unwrap_or(""), first.next().unwrap_or(""));
+    let target = url::Url::parse(&format!("http://h{came}")).unwrap();
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -101,6 +103,7 @@ async fn serve(connection: TcpStream, desk: &Mutex<Desk>) -> std::io::Result<()>
         desk.asked.push(Asked {
             method: method.to_owned(),
             path: target.path().to_owned(),
+            target: came.to_owned(),
             query,
             headers,
             body: String::from_utf8(body).unwrap(),

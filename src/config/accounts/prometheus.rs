@@ -7,14 +7,15 @@ use ::config::{Map as Table, Value, ValueKind};
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
+use super::aws::AwsIdentity;
 use super::google::GoogleAccount;
 use super::http::Http;
 use super::{
     Account, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list, name, source,
 };
-use crate::config::Result;
 use crate::config::scalar::{self, MASK};
 use crate::config::section::Section;
+use crate::config::{Error, Result};
 
 pub const KIND: Kind = Kind {
     section: "prometheus",
@@ -28,6 +29,9 @@ const FACE: Face = Face {
     title: "Prometheus",
     ..Face::NONE
 };
+
+/// What Amazon Managed Service for Prometheus is called in a signature.
+const SERVICE: &str = "aps";
 
 #[derive(Clone, Debug)]
 pub struct PrometheusAccount {
@@ -43,9 +47,19 @@ pub struct PrometheusAccount {
     pub bearer_token: Option<SecretString>,
     /// Tokens of Google's are sent instead of all these.
     pub google: Option<GoogleAccount>,
+    /// Requests are signed for AWS instead of all these.
+    pub sigv4: Option<Box<SigV4>>,
     /// Sent with every request, e.g. a tenant id.
     pub headers: IndexMap<String, SecretString>,
     pub http: Http,
+}
+
+/// How requests are signed for AWS.
+#[derive(Clone, Debug)]
+pub struct SigV4 {
+    pub identity: AwsIdentity,
+    /// What the service is called in a signature.
+    pub service: String,
 }
 
 /// What holds for all Prometheus accounts.
@@ -140,9 +154,16 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),
         bearer_token: section.secret("bearerToken")?,
         google: google(section, &base_url)?,
+        sigv4: sigv4(section, &base_url)?,
         headers: section.secrets_by_name("headers")?,
         http: Http::read(section)?,
     };
+    if account.google.is_some() && account.sigv4.is_some() {
+        let path = section.path_of("sigv4");
+        return Err(Error(format!(
+            "{path} is given beside auth: a request has the token of one or the signature of the other"
+        )));
+    }
     let face = Face {
         base_url: Some(account.base_url.clone()),
         ..FACE
@@ -162,6 +183,20 @@ fn google(section: &mut Section<'_>, base_url: &str) -> Result<Option<GoogleAcco
         json_path,
         endpoint: Some(base_url.to_owned()),
     }))
+}
+
+/// For Amazon Managed Service for Prometheus, or what is asked as it is.
+fn sigv4(section: &mut Section<'_>, base_url: &str) -> Result<Option<Box<SigV4>>> {
+    let host = base_url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let is_of_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+    let region = host.split('.').nth(1).filter(|_| is_of_aws);
+    section.section_if_given("sigv4", |section| {
+        Ok(Box::new(SigV4 {
+            service: section.text_or("service", SERVICE)?,
+            identity: AwsIdentity::read(section, region)?,
+        }))
+    })
 }
 
 /// The account `prometheus` of `--prometheus`.

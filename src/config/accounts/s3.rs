@@ -117,7 +117,7 @@ fn account(section: &mut Section<'_>) -> Result<Option<Account>> {
 }
 
 /// Kayenta's spelling, or Halyard's flat one.
-fn credentials(section: &mut Section<'_>) -> Result<Option<S3Credentials>> {
+pub fn credentials(section: &mut Section<'_>) -> Result<Option<S3Credentials>> {
     let path = section.path_of("explicitCredentials");
     let (access_key, secret_key, session_token) =
         section.section("explicitCredentials", |section| {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use reqwest::header::{HeaderName, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 
 use crate::config::Retry;
 use crate::http::Again;
@@ -14,14 +14,14 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// What the configuration says of an answer that is an error.
-pub fn again_after(response: &Response, retry: &Retry) -> Again {
-    let status = response.status().as_u16();
+pub fn again_after(status: StatusCode, headers: &HeaderMap, retry: &Retry) -> Again {
+    let limited = status == StatusCode::TOO_MANY_REQUESTS;
+    let status = status.as_u16();
     if !retry.statuses.contains(&status) && !retry.series.contains(&(status / 100)) {
         return Again::Never;
     }
-    let headers = response.headers();
     let again = Again::after(headers);
-    if headers.contains_key(RETRY_AFTER) || response.status() != StatusCode::TOO_MANY_REQUESTS {
+    if headers.contains_key(RETRY_AFTER) || !limited {
         return again;
     }
     // Where a limit was met, Datadog says in how many seconds it is as it was.

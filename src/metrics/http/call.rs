@@ -12,6 +12,7 @@ pub struct Call<'a> {
     /// Below the base URL.
     pub path: Cow<'a, str>,
     pub params: Vec<(&'static str, String)>,
+    pub headers: &'static [(&'static str, &'static str)],
     pub sent: Sent,
     /// What is told of it.
     pub query: &'a str,
@@ -44,6 +45,7 @@ impl<'a> Call<'a> {
         Self {
             path: path.into(),
             params: Vec::new(),
+            headers: &[],
             sent: Sent::Get,
             query: "",
             wanted: Wanted::Json,

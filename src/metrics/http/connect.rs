@@ -9,10 +9,11 @@ use reqwest::{Certificate, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::aws::{self, Signer};
 use crate::config::{Login, text};
 use crate::error::{Error, Result};
-use crate::google::{Failed, Tokens};
-use crate::http;
+use crate::google::Tokens;
+use crate::http::{self, Failed};
 
 pub const MAX_REDIRECTS: usize = 5;
 
@@ -156,6 +157,8 @@ pub enum Credentials {
     /// `user:password`, read for every request: it may change at any time.
     File(PathBuf),
     Google(Arc<Tokens>),
+    /// A signature of what is sent.
+    Aws(Arc<Signer>),
 }
 
 impl Credentials {
@@ -200,11 +203,36 @@ impl Credentials {
                 let token = tokens.bearer().await?;
                 request.bearer_auth(token.expose_secret())
             }
+            Self::Aws(signer) => {
+                let (client, request) = request.build_split();
+                let request = request.map_err(|cause| http::in_words(&cause.without_url()));
+                let mut request = request.map_err(Failed::for_good)?;
+                signer.sign(&mut request).await?;
+                RequestBuilder::from_parts(client, request)
+            }
         })
     }
 }
 
+/// What an answer that is an error says, whatever its status.
+pub enum Heard {
+    /// The request came too soon.
+    TooSoon,
+    /// The credentials are not taken any more, and others will be sent.
+    Renewed,
+}
+
 impl Credentials {
+    pub fn heard(&self, answer: &HeaderMap, body: &[u8], sent: &HeaderMap) -> Option<Heard> {
+        let Self::Aws(signer) = self else { return None };
+        let code = aws::code(answer, body)?;
+        if aws::is_throttled(&code) {
+            return Some(Heard::TooSoon);
+        }
+        let is_renewed = aws::is_of_credentials(&code) && signer.forget(sent);
+        is_renewed.then_some(Heard::Renewed)
+    }
+
     /// What was sent is not taken any more: a token may end before its time.
     pub fn forget(&self, sent: &HeaderMap) {
         let Self::Google(tokens) = self else { return };

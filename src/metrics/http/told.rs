@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::aws;
+
 /// In the service's own words, whichever of the common forms it has: `{"errorType", "error"}`,
 /// `{"errors": […]}`, `{"error": {"message", "status"}}`, `{"message"}`, `{"errorType", "errorMessage"}`,
 /// `{"status": {"message"}}`.
@@ -17,6 +19,10 @@ pub fn error_text(body: &[u8]) -> Option<String> {
         #[serde(rename = "errorMessage")]
         error_message: Option<Value>,
         status: Option<Value>,
+        #[serde(rename = "__type")]
+        code: Option<Value>,
+        #[serde(rename = "Message")]
+        of_aws: Option<Value>,
     }
     let told: Told = serde_json::from_slice(body).ok()?;
     let text = |value: Option<Value>| match value? {
@@ -41,8 +47,11 @@ pub fn error_text(body: &[u8]) -> Option<String> {
     let said = text(told.error)
         .or(errors)
         .or_else(|| text(told.error_message));
-    let kind = text(told.kind);
-    match (kind, said.or_else(|| text(told.message))) {
+    // AWS's, as com.amazon.coral#ThrottlingException.
+    let code = text(told.code).and_then(|code| aws::name(&code));
+    let kind = text(told.kind).or(code);
+    let message = text(told.message).or_else(|| text(told.of_aws));
+    match (kind, said.or(message)) {
         (Some(kind), Some(said)) => Some(format!("{kind}: {said}")),
         (None, Some(said)) => Some(match text(told.status) {
             // Google's, as PERMISSION_DENIED.
@@ -92,6 +101,10 @@ mod tests {
                 Some("no such token"),
             ),
             (r#"{"status":{"status":{"message":"deep"}}}"#, Some("deep")),
+            (
+                r#"{"__type":"com.amazon#ThrottlingException","Message":"Rate exceeded"}"#,
+                Some("ThrottlingException: Rate exceeded"),
+            ),
             (r#"{"errors":[{"detail":1}],"error":""}"#, None),
             (r#"{"data":[]}"#, None),
             ("[1]", None),
