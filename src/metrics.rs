@@ -3,6 +3,7 @@
 mod asking;
 mod atlas;
 mod bounded;
+mod cloudwatch;
 mod cost;
 mod counts;
 mod datadog;
@@ -176,7 +177,7 @@ impl Descriptor {
 }
 
 /// Every language that there is a kind of source for.
-pub const LANGUAGES: [&dyn Language; 9] = [
+pub const LANGUAGES: [&dyn Language; 10] = [
     &promql::PromQl,
     &datadog::DatadogQuery,
     &signalfx::SignalFlow,
@@ -184,6 +185,7 @@ pub const LANGUAGES: [&dyn Language; 9] = [
     &newrelic::Nrql,
     &graphite::GraphiteTarget,
     &influxdb::InfluxQl,
+    &cloudwatch::CloudWatchQuery,
     &wavefront::WavefrontQuery,
     &atlas::AtlasStack,
 ];
@@ -264,6 +266,11 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
             }
             Some(Source::Atlas(atlas)) => {
                 let source = atlas::open(&account.name, atlas, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::CloudWatch(cloudwatch)) => {
+                let clock = clock.clone();
+                let source = cloudwatch::open(&account.name, cloudwatch, config, clock)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             None => {}

@@ -4,6 +4,7 @@
 
 pub mod atlas;
 pub mod aws;
+pub mod cloudwatch;
 pub mod datadog;
 pub mod file;
 pub mod google;
@@ -29,6 +30,7 @@ use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{Error, Result, Storage};
 use atlas::{Atlas, AtlasAccount};
+use cloudwatch::{CloudWatch, CloudWatchAccount};
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
 use google::{GcsAccount, Stackdriver, StackdriverAccount};
@@ -49,7 +51,7 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     prometheus::KIND,
     datadog::KIND,
     signalfx::KIND,
@@ -58,6 +60,7 @@ const KINDS: [Kind; 12] = [
     influxdb::KIND,
     wavefront::KIND,
     atlas::KIND,
+    cloudwatch::KIND,
     s3::KIND,
     google::KIND,
     memory::KIND,
@@ -74,6 +77,7 @@ pub enum Source {
     NewRelic(NewRelicAccount),
     Graphite(GraphiteAccount),
     InfluxDb(InfluxDbAccount),
+    CloudWatch(CloudWatchAccount),
     Wavefront(WavefrontAccount),
     Atlas(AtlasAccount),
 }
@@ -97,6 +101,7 @@ pub struct Sources {
     pub newrelic: NewRelic,
     pub graphite: Graphite,
     pub influxdb: InfluxDb,
+    pub cloudwatch: CloudWatch,
     pub wavefront: Wavefront,
     pub atlas: Atlas,
 }
@@ -222,6 +227,7 @@ impl Source {
             Self::NewRelic(_) => "newrelic",
             Self::Graphite(_) => "graphite",
             Self::InfluxDb(_) => "influxdb",
+            Self::CloudWatch(_) => "cloudwatch",
             Self::Wavefront(_) => "wavefront",
             Self::Atlas(_) => "atlas",
         }
@@ -253,6 +259,7 @@ impl Sources {
             "newrelic" => self.newrelic.test_controller_defaults.clone(),
             "graphite" => self.graphite.test_controller_defaults.clone(),
             "influxdb" => self.influxdb.test_controller_defaults.clone(),
+            "cloudwatch" => self.cloudwatch.test_controller_defaults.clone(),
             "wavefront" => self.wavefront.test_controller_defaults.clone(),
             "atlas" => self.atlas.test_controller_defaults.clone(),
             _ => TestControllerDefaults::default(),

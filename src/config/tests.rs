@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod aws;
 mod kayenta;
 mod mistakes;
 mod secrets;
@@ -143,6 +144,7 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
             "my-influxdb",
             "my-wavefront",
             "my-atlas",
+            "my-cloudwatch",
             "my-s3",
             "my-google",
             "my-memory",

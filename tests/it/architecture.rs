@@ -121,12 +121,13 @@ const KEPT: [(&str, &[&str]); 6] = [
 ];
 
 /// Kinds of accounts, and the only places that tell one from another: all others ask the account.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "Source::Prometheus",
     "Source::Datadog",
     "Source::SignalFx",
     "Source::Stackdriver",
     "Source::NewRelic",
+    "Source::CloudWatch",
     "Store::S3",
     "Store::Gcs",
     "Store::File",
@@ -159,7 +160,7 @@ fn a_kind_of_account_is_known_to_its_own_file_and_to_who_opens_it() {
 
 /// Words of sources, and where they may stand: in their rooms, where people name a source, and among
 /// Kayenta's names.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 8] = [
     "rometheus",
     "PromQL",
     "atadog",
@@ -167,6 +168,7 @@ const WORDS: [&str; 7] = [
     "tackdriver",
     "ewRelic",
     "ew Relic",
+    "loudWatch",
 ];
 const WHO_SAYS_WORDS: [&str; 10] = [
     "src/metrics.rs",

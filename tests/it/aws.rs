@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod chain;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;

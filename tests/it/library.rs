@@ -115,7 +115,8 @@ fn the_command_lists_them_and_prints_one() {
             "# datadog",
             "# signalfx",
             "# stackdriver",
-            "# newrelic"
+            "# newrelic",
+            "# cloudwatch"
         ]
     );
     assert_eq!(listed.len(), library::all().len());

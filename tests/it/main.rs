@@ -15,6 +15,7 @@ mod by_hand;
 mod calibrating;
 mod canary_configs;
 mod ci_docs;
+mod cloudwatch;
 mod command;
 mod contract;
 mod crash;

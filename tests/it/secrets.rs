@@ -144,7 +144,7 @@ async fn a_secret_that_cannot_be_had_stops_the_start_with_its_name_and_key() {
     assert!(ended.status.success(), "{}", text(&ended.stderr));
 }
 
-fn serve(file: &Path, place: impl FnOnce(&mut Command, &Path)) -> (Child, String) {
+pub fn serve(file: &Path, place: impl FnOnce(&mut Command, &Path)) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
     place(&mut command, file.parent().unwrap());
     command

@@ -4,6 +4,7 @@
 
 mod answers;
 mod atlas;
+mod cloudwatch;
 mod faults;
 mod fetching;
 mod mixed;
@@ -12,7 +13,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -115,6 +116,24 @@ fn wavefront(values: &[f64]) -> Value {
     reply("application/json", &answer.to_string())
 }
 
+/// The begin of an hour that is not over, in seconds: CloudWatch keeps points of a minute for days only.
+fn recent() -> i64 {
+    static RECENT: OnceLock<i64> = OnceLock::new();
+    *RECENT.get_or_init(|| Clock::System.now_millis().div_euclid(60_000) * 60 - 3_600)
+}
+
+fn cloudwatch(values: &[f64]) -> Value {
+    let times: Vec<i64> = (0_i64..)
+        .take(values.len())
+        .map(|at| recent() + 60 * at)
+        .collect();
+    let result = json!({"Id": "m", "Label": "m", "Timestamps": times, "Values": values, "StatusCode": "Complete"});
+    reply(
+        "application/x-amz-json-1.0",
+        &json!({"MetricDataResults": [result]}).to_string(),
+    )
+}
+
 /// An account of each kind, named as it, whose service is one stand-in.
 const ONE_OF_EACH: &str = "\
     datadog: {enabled: true, queryDeadline: <deadline>, accounts: [{name: datadog, apiKey: dd-api-key, \
@@ -131,10 +150,12 @@ const ONE_OF_EACH: &str = "\
   influxdb: {enabled: true, queryDeadline: <deadline>, accounts: [{name: influxdb, token: t, \
       endpoint: {baseUrl: '<url>'}}]}
   wavefront: {enabled: true, queryDeadline: <deadline>, accounts: [{name: wavefront, apiToken: t, \
-      endpoint: {baseUrl: '<url>'}}]}";
+      endpoint: {baseUrl: '<url>'}}]}
+  cloudwatch: {enabled: true, queryDeadline: <deadline>, accounts: [{name: cloudwatch, region: eu-central-1, \
+      explicitCredentials: {accessKey: a, secretKey: s}, endpoint: {baseUrl: '<url>'}}]}";
 
 /// A query of each kind, and what its service answers.
-fn kinds() -> [(Value, Value); 7] {
+fn kinds() -> [(Value, Value); 8] {
     let values = values("v1");
     [
         (
@@ -165,6 +186,10 @@ fn kinds() -> [(Value, Value); 7] {
             json!({"type": "wavefront", "metricName": "m", "aggregate": "avg"}),
             wavefront(&values),
         ),
+        (
+            json!({"type": "cloudwatch", "namespace": "N", "metricName": "m", "dimensions": {"v": "${scope}"}}),
+            cloudwatch(&values),
+        ),
     ]
 }
 
@@ -176,7 +201,13 @@ fn asking(query: &Value) -> Asking {
     } else {
         "v1"
     };
-    let scope = json!({"scope": scope, "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
+    let start = if query["type"] == "cloudwatch" {
+        recent()
+    } else {
+        START
+    };
+    let [start, end] = [start, start + 3_600].map(|seconds| iso_from_millis(seconds * 1000));
+    let scope = json!({"scope": scope, "start": start, "end": end, "step": 60});
     Asking::of(&json!({}), &json!({"name": "m", "query": query}), &scope)
 }
 

@@ -57,7 +57,8 @@ impl Here {
             .collect();
         let loaded = config::load_with(&options, &accounts, &Engines::default())
             .map_err(|wrong| Usage(format!("the metric source cannot be used: {wrong}")))?;
-        let service = Service::start(loaded.config).await?;
+        // The configuration lies in it, which grows with every kind of source.
+        let service = Box::pin(Service::start(loaded.config)).await?;
         Ok(Self {
             client: Client::local(&service.url)?,
             service,

@@ -11,7 +11,42 @@ fn a_mistake_in_an_account_is_named_with_its_place() {
             "kayenta: {{s3: {{enabled: true}}, aws: {{enabled: true, accounts: [{{name: a, bucket: b, {keys}}}]}}}}"
         )
     };
+    let of_aws = |keys: &str| {
+        format!("kayenta: {{cloudwatch: {{enabled: true, accounts: [{{name: c, {keys}}}]}}}}")
+    };
     let cases = [
+        (
+            of_aws("profileName: a"),
+            "kayenta.cloudwatch.accounts[0].region must be given",
+        ),
+        (
+            of_aws("region: EU/../x"),
+            "kayenta.cloudwatch.accounts[0].region (in serin.yml) is 'EU/../x': must be the name of a region, as in 'eu-central-1'",
+        ),
+        (
+            of_aws("region: eu-central-1, roleArn: serin"),
+            "kayenta.cloudwatch.accounts[0].roleArn is 'serin': must be the ARN of a role, as in 'arn:aws:iam::123456789012:role/serin'",
+        ),
+        (
+            of_aws("region: eu-central-1, externalId: a"),
+            "kayenta.cloudwatch.accounts[0].externalId is given, but no roleArn to assume",
+        ),
+        (
+            of_aws("region: eu-central-1, profile: a, profileName: b"),
+            "kayenta.cloudwatch.accounts[0].profileName and profile are the same key",
+        ),
+        (
+            of_aws("region: eu-central-1, profile: a, explicitCredentials: {accessKey: b, secretKey: c}"),
+            "kayenta.cloudwatch.accounts[0].profileName is 'a', and explicitCredentials are given too: only one of them can be meant",
+        ),
+        (
+            account(&format!("{endpoint}, sigv4: {{}}")),
+            "kayenta.prometheus.accounts[0].sigv4.region must be given",
+        ),
+        (
+            account(&format!("{endpoint}, auth: google, sigv4: {{region: a}}")),
+            "kayenta.prometheus.accounts[0].sigv4 is given beside auth: a request has the token of one or the signature of the other",
+        ),
         (
             account("endpoint: {baseURI: x}"),
             "kayenta.prometheus.accounts[0].endpoint.baseUrl must be given",

@@ -80,16 +80,83 @@ fn what_is_wrong_with_a_query_is_told_at_its_member() {
         ),
     ];
     for (query, code, member, sentence) in cases {
-        let mut config: Value = serde_json::from_str(&whole()).unwrap();
-        config["metrics"][0]["query"] = query.clone();
-        let findings = linted(&config.to_string(), &usual());
-        let [found] = findings.as_slice() else {
-            panic!("{query}: {findings:#?}");
-        };
-        assert_eq!(found.code, code, "{query}");
-        assert_eq!(found.path, format!("metrics[0].query.{member}"));
-        assert!(found.sentence.contains(sentence), "{query}: {found:?}");
+        told_at(&query, code, member, sentence);
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_query_of_cloudwatch_is_told_at_its_member() {
+    let cases = [
+        // the query, the code, the member, part of the sentence
+        (
+            json!({"type": "cloudwatch", "namespace": "AWS/Lambda", "metricName": "Duration", "stat": "Sum",
+                "dimensions": {"Resource": "f:${scope}"}}),
+            Code::DoubtfulQuery,
+            "stat",
+            "a Sum of 'Duration' grows with the traffic",
+        ),
+        (
+            json!({"type": "cloudwatch", "expression": "100 * e / 7", "queries": {"e": {"namespace": "AWS/ApplicationELB",
+                "metricName": "HTTPCode_Target_5XX_Count", "dimensions": {"TargetGroup": "${scope}"}}}}),
+            Code::DoubtfulQuery,
+            "queries",
+            "'HTTPCode_Target_5XX_Count' counts, and its Average",
+        ),
+        (
+            json!({"type": "cloudwatch", "namespace": "N", "metricName": "m", "stat": "average",
+                "dimensions": {"v": "${scope}"}}),
+            Code::UnbuildableQuery,
+            "stat",
+            "did you mean 'Average'?",
+        ),
+        (
+            json!({"type": "cloudwatch", "namespace": "AWS/X", "metricName": "m", "period": 10,
+                "dimensions": {"v": "${scope}"}}),
+            Code::DoubtfulQuery,
+            "period",
+            "a point a minute at best",
+        ),
+        (
+            json!({"type": "cloudwatch", "namespace": "N", "metricName": "m", "dimensions": {"v": "${scop}", "w": "${scope}"}}),
+            Code::MisspeltVariable,
+            "dimensions",
+            "a letter from ${scope}",
+        ),
+        (
+            json!({"type": "cloudwatch", "expression": "SELECT AVG(m) FROM N WHERE v = '${scope}' GROUP BY zone"}),
+            Code::DoubtfulQuery,
+            "expression",
+            "GROUP BY gives a series for each",
+        ),
+        (
+            json!({"type": "cloudwatch", "customInlineTemplate": "SEARCH('{N,v} m v=\"${scope}\"', 'Sum', ${step})"}),
+            Code::DoubtfulQuery,
+            "customInlineTemplate",
+            "a SEARCH that nothing makes one series of",
+        ),
+        (
+            json!({"type": "cloudwatch", "expression": "SELECT PERCENTILE(m, 99) FROM N WHERE v = '${scope}'"}),
+            Code::BrokenQuery,
+            "expression",
+            "Metrics Insights has no percentiles",
+        ),
+    ];
+    for (query, code, member, sentence) in cases {
+        told_at(&query, code, member, sentence);
+    }
+}
+
+/// One finding, of a config with that query.
+fn told_at(query: &Value, code: Code, member: &str, sentence: &str) {
+    let mut config: Value = serde_json::from_str(&whole()).unwrap();
+    config["metrics"][0]["query"] = query.clone();
+    let findings = linted(&config.to_string(), &usual());
+    let [found] = findings.as_slice() else {
+        panic!("{query}: {findings:#?}");
+    };
+    assert_eq!(found.code, code, "{query}");
+    assert_eq!(found.path, format!("metrics[0].query.{member}"));
+    assert!(found.sentence.contains(sentence), "{query}: {found:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{ONE_OF_EACH, START, asking, open, reply};
 use crate::stand_in::{Asked, StandIn};
 
 /// The source of a kind, whose service gives these answers one after the other.
-async fn answered(kind: &str, replies: Vec<Value>) -> (Arc<dyn MetricSource>, StandIn) {
+pub async fn answered(kind: &str, replies: Vec<Value>) -> (Arc<dyn MetricSource>, StandIn) {
     let stand_in = StandIn::start().await;
     let accounts = ONE_OF_EACH.replace("<url>", &stand_in.url);
     let sources = open(&accounts.replace("<deadline>", "20s"));
@@ -19,7 +19,7 @@ async fn answered(kind: &str, replies: Vec<Value>) -> (Arc<dyn MetricSource>, St
     (Arc::clone(&sources[kind]), stand_in)
 }
 
-fn of_json(body: &Value) -> Value {
+pub fn of_json(body: &Value) -> Value {
     reply("application/json", &body.to_string())
 }
 
