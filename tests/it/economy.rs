@@ -43,7 +43,7 @@ pub fn without_reuse(config: &Config) -> Config {
     config
 }
 
-fn asked_millis(asked: &Asked, name: &str) -> i64 {
+pub fn asked_millis(asked: &Asked, name: &str) -> i64 {
     Instant::parse(&asked.params[name]).unwrap().as_millis()
 }
 

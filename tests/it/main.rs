@@ -42,6 +42,7 @@ mod lenient;
 mod library;
 mod lint;
 mod live;
+mod looks;
 mod migrating;
 mod notifications;
 mod openapi;
