@@ -47,6 +47,18 @@ func TestMain(m *testing.M) {
 			metric("load", "PromQL:vector(time() % 77)"),
 			metric("errors", "PromQL:vector(${scope} + time() % 77)"))
 	}
+	// As a release that is measured while its window grows.
+	looks := func(lifetime int) map[string]any {
+		return map[string]any{"name": "sequential-v1", "judgeConfigurations": map[string]any{"lifetimeMins": lifetime}}
+	}
+	told := []map[string]any{
+		metric("load", "PromQL:vector(time() % 77)"), metric("errors", "PromQL:vector(${scope} + time() % 77)"),
+	}
+	silent := append(told[:2:2], metric("silent", `PromQL:nothing_like_this{version="${scope}"}`))
+	storeJudged(account, "argo-last-look", looks(60), told...)
+	storeJudged(account, "argo-last-look-silent", looks(60), silent...)
+	storeJudged(account, "argo-early-look", looks(240), told...)
+	storeJudged(account, "argo-early-look-silent", looks(240), silent...)
 	store(account, "argo-history", metric("cpu_usage", `version="${scope}",namespace="${location}"`))
 	store(account, "argo-silent", metric("silent", `PromQL:nothing_like_this{version="${scope}"}`))
 	store(account, "argo-broken", metric("broken", "PromQL:sum("))
@@ -159,6 +171,29 @@ func TestTheWindowIsTheIntervalBeforeNowOrTheRunSoFar(t *testing.T) {
 		if age := time.Since(scope.End); age < 0 || time.Minute < age {
 			t.Errorf("the window ended %s ago", age)
 		}
+	}
+}
+
+func TestALookOfSequentialV1FailsForWhatWasSeenAlone(t *testing.T) {
+	const success, failure = `result.pass`, `result.classification == "Fail"`
+	for _, look := range []struct {
+		config, experiment string
+		byKayenta, byWeb   v1alpha1.AnalysisPhase
+	}{
+		{"argo-early-look", "0", v1alpha1.AnalysisPhaseSuccessful, v1alpha1.AnalysisPhaseSuccessful},
+		{"argo-last-look", "0", v1alpha1.AnalysisPhaseSuccessful, v1alpha1.AnalysisPhaseSuccessful},
+		{"argo-early-look", "100", v1alpha1.AnalysisPhaseFailed, v1alpha1.AnalysisPhaseFailed},
+		{"argo-last-look", "100", v1alpha1.AnalysisPhaseFailed, v1alpha1.AnalysisPhaseFailed},
+		{"argo-early-look-silent", "0", v1alpha1.AnalysisPhaseSuccessful, v1alpha1.AnalysisPhaseInconclusive},
+		{"argo-last-look-silent", "0", v1alpha1.AnalysisPhaseInconclusive, v1alpha1.AnalysisPhaseInconclusive},
+	} {
+		t.Run(look.config+" "+look.experiment, func(t *testing.T) {
+			metric := canary(look.config, "0", look.experiment)
+			metric.Provider.Kayenta.Lookback = true
+			expect(t, measure(t, metric), look.byKayenta, "")
+			body := verdictBody(look.experiment, map[string]any{"canaryConfigName": look.config, "lookback": "1h"})
+			expect(t, ask(t, "history", body, "{$}", success, failure), look.byWeb, "")
+		})
 	}
 }
 
@@ -340,12 +375,16 @@ func metric(name, template string) map[string]any {
 
 // Stores a config in which every metric has the same weight.
 func store(account, name string, metrics ...map[string]any) {
+	storeJudged(account, name, nil, metrics...)
+}
+
+func storeJudged(account, name string, judge map[string]any, metrics ...map[string]any) {
 	weights := map[string]float64{}
 	for _, metric := range metrics {
 		weights[metric["name"].(string)] = 100 / float64(len(metrics))
 	}
 	body, err := json.Marshal(map[string]any{
-		"name": name, "applications": []string{"argo"}, "metrics": metrics,
+		"name": name, "applications": []string{"argo"}, "metrics": metrics, "judge": judge,
 		"classifier": map[string]any{"groupWeights": weights},
 	})
 	if err != nil {

@@ -33,6 +33,12 @@ func TestMain(m *testing.M) {
 		panic("SERIN_URL is not set")
 	}
 	store(configName, metric("load", "PromQL:vector(time() % 77)"), metric("errors", "PromQL:vector(${scope} + time() % 77)"))
+	looks := map[string]any{"name": "sequential-v1"}
+	told := []map[string]any{
+		metric("load", "PromQL:vector(time() % 77)"), metric("errors", "PromQL:vector(${scope} + time() % 77)"),
+	}
+	storeJudged("flagger-looks", looks, told...)
+	storeJudged("flagger-looks-silent", looks, append(told[:2:2], metric("silent", `PromQL:nothing_like_this{version="${scope}"}`))...)
 	store("flagger-broken", metric("broken", "PromQL:sum("))
 	os.Exit(m.Run())
 }
@@ -103,6 +109,30 @@ func TestACanaryBetweenTheThresholdsIsNeitherPromotedNorRolledBack(t *testing.T)
 	ask(t, canary, flaggerv1.RolloutHook, metadata, why)
 	ask(t, canary, flaggerv1.RollbackHook, metadata, why)
 	ask(t, canary, flaggerv1.PostRolloutHook, metadata, "")
+}
+
+func TestSequentialV1RollsBackWhatWasSeenAndHaltsWhatWasNotMeasured(t *testing.T) {
+	for _, release := range []struct {
+		name, config, experiment, promotion, rollback string
+	}{
+		{"looks-good", "flagger-looks", good, "", refused},
+		{"looks-bad", "flagger-looks", bad, "A score of 50 does not reach the marginal threshold of 75", ""},
+		{"looks-silent", "flagger-looks-silent", good, "The verdict hangs on silent", refused},
+	} {
+		t.Run(release.name, func(t *testing.T) {
+			canary := rollout(release.name)
+			metadata := recorded(release.experiment)
+			metadata["canaryConfigName"], metadata["interval"] = release.config, "5m"
+			ask(t, canary, flaggerv1.PreRolloutHook, metadata, "")
+			told := decided(t, canary, flaggerv1.ConfirmPromotionHook, metadata)
+			if (release.promotion == "") != (told == "") || !strings.Contains(told, release.promotion) {
+				t.Errorf("%q, not %q", told, release.promotion)
+			}
+			ask(t, canary, flaggerv1.RolloutHook, metadata, release.promotion)
+			ask(t, canary, flaggerv1.RollbackHook, metadata, release.rollback)
+			ask(t, canary, flaggerv1.PostRolloutHook, metadata, "")
+		})
+	}
 }
 
 func TestARunWithoutAVerdictStops(t *testing.T) {
@@ -227,12 +257,16 @@ func metric(name, template string) map[string]any {
 
 // Stores a config in which every metric has the same weight.
 func store(name string, metrics ...map[string]any) {
+	storeJudged(name, nil, metrics...)
+}
+
+func storeJudged(name string, judge map[string]any, metrics ...map[string]any) {
 	weights := map[string]float64{}
 	for _, metric := range metrics {
 		weights[metric["name"].(string)] = 100 / float64(len(metrics))
 	}
 	body, err := json.Marshal(map[string]any{
-		"name": name, "applications": []string{"flagger"}, "metrics": metrics,
+		"name": name, "applications": []string{"flagger"}, "metrics": metrics, "judge": judge,
 		"classifier": map[string]any{"groupWeights": weights},
 	})
 	if err != nil {

@@ -150,6 +150,20 @@ public class StageLife {
       check(score.score() == 0 && score.classificationReason().contains("NODATA"), score);
     });
 
+    test("a stage by sequential-v1 stops at the look that sees it, and never for one that is not decided", () -> {
+      String told = storeLooks("orca-looks", List.of("PromQL:vector(time() % 77)", "PromQL:vector(${scope} + time() % 77)"));
+      String silent = storeLooks("orca-looks-silent", List.of(
+          "PromQL:vector(time() % 77)", "PromQL:vector(${scope} + time() % 77)", "PromQL:nothing_like_this{version=\"${scope}\"}"));
+      List<Execution> good = stage(told, "0", "0");
+      check(good.size() == 3 && good.stream().allMatch(run -> run.score() == 100), good);
+      List<Execution> bad = stage(told, "0", "100");
+      check(bad.size() == 1 && bad.get(0).score() <= THRESHOLDS.marginal(), bad);
+      List<Execution> unmeasured = stage(silent, "0", "0");
+      check(unmeasured.size() == 3 && unmeasured.get(0).score() == 100 && unmeasured.get(1).score() == 100, unmeasured);
+      int last = unmeasured.get(2).score();
+      check(THRESHOLDS.marginal() < last && last < THRESHOLDS.pass(), last);
+    });
+
     test("a query that is refused ends the stage, and the stage shows why", () -> {
       Execution run = poll(create(broken, "history", request("prod", "canary")), Execution::complete);
       check(run.orcaStatus() == ExecutionStatus.TERMINAL && run.orcaStatus().isHalt(), run);
@@ -257,6 +271,21 @@ public class StageLife {
     Scope controlScope = new Scope(control, "ns1", start, end, 60L, Map.of());
     Scope experimentScope = new Scope(experiment, "ns1", start, end, 60L, Map.of());
     return new Request(Map.of("default", new Scopes(controlScope, experimentScope)), THRESHOLDS, Map.of());
+  }
+
+  /** A config by the judge that looks as often as the stage does; its metrics weigh the same. */
+  static String storeLooks(String name, List<String> templates) {
+    List<Map<String, Object>> metrics = new ArrayList<>();
+    for (String template : templates) {
+      metrics.add(Map.of(
+          "name", "m" + metrics.size(), "scopeName", "default", "groups", List.of("all"),
+          "query", Map.of("type", "prometheus", "customInlineTemplate", template),
+          "analysisConfigurations", Map.of("canary", Map.of("direction", "increase"))));
+    }
+    return (String) serin.store(Map.of(
+        "name", name, "applications", List.of(APPLICATION), "metrics", metrics,
+        "judge", Map.of("name", "sequential-v1", "judgeConfigurations", Map.of("lifetimeMins", 180)),
+        "classifier", Map.of("groupWeights", Map.of("all", 100)))).get("canaryConfigId");
   }
 
   /** A config of one metric. */
