@@ -17,6 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use code::{Code, Severity};
+pub use sequential::judges as takes_margins;
 pub use text::Format;
 
 use crate::budget::Budget;
@@ -39,6 +40,8 @@ pub struct Given {
     /// Seconds between two points.
     pub step: i64,
     pub duration_minutes: Option<i64>,
+    /// How often a client asks for a canary of its own meanwhile, which knows nothing of the others.
+    pub interval_minutes: Option<i64>,
     pub thresholds: CanaryClassifierThresholdsConfig,
     /// Without them, templates are filled in with names that are made up.
     pub scopes: Option<Pair<CanaryScope>>,
@@ -51,6 +54,7 @@ impl Default for Given {
         Self {
             step: 60,
             duration_minutes: None,
+            interval_minutes: None,
             thresholds: CanaryClassifierThresholdsConfig::default(),
             scopes: None,
             calibrated: None,
@@ -83,7 +87,8 @@ pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<F
     };
     let found = texts.iter().flat_map(|text| {
         let (canary, mut found) = examined(own, text);
-        found.extend(canary.iter().flat_map(|canary| checks(own, canary, given)));
+        let given = text.given(given);
+        found.extend(canary.iter().flat_map(|canary| checks(own, canary, &given)));
         placed(text, found)
     });
     found.collect()
@@ -140,7 +145,7 @@ pub async fn lint_with_series(
     for text in texts {
         let (canary, mut found) = examined(own, &text);
         if let Some(canary) = &canary {
-            found.extend(checks(own, canary, given));
+            found.extend(checks(own, canary, &text.given(given)));
             found.extend(series::check(own, canary, given, source, budget).await?);
         }
         findings.extend(placed(&text, found));
@@ -186,6 +191,7 @@ fn checks(own: &Config, canary: &CanaryConfig, given: &Given) -> Vec<Found> {
     let mut found = members::check(canary);
     found.extend(policy::check(canary));
     found.extend(sequential::check(canary));
+    found.extend(sequential::looks(canary, given));
     found.extend(groups::check(canary, given));
     found.extend(calibration::check(canary, given.calibrated.as_ref()));
     found.extend(queries::check(own, canary, given));

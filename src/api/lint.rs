@@ -32,6 +32,8 @@ pub struct LintRequest {
     /// Seconds between two points; 60, if not given.
     step: Option<i64>,
     duration_minutes: Option<i64>,
+    /// How often the client asks for a canary meanwhile, as stages of Orca and measurements of Argo do.
+    interval_minutes: Option<i64>,
     #[serde(default)]
     #[schema(value_type = Option<CanaryClassifierThresholdsConfig>)]
     thresholds: CanaryClassifierThresholdsConfig,
@@ -162,6 +164,7 @@ impl LintBody {
             given: Given {
                 step,
                 duration_minutes: request.duration_minutes,
+                interval_minutes: request.interval_minutes,
                 thresholds: request.thresholds,
                 scopes: request.scopes.and_then(both),
                 calibrated: None,

@@ -9,7 +9,8 @@ const OLD_DAYS: i64 = 90;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 pub fn check(canary: &CanaryConfig, calibrated: Option<&Calibrated>) -> Vec<Found> {
-    if canary.calibration().is_none() {
+    let is_given = |calibrated: &Calibrated| matches!(calibrated.known, Known::Learned(_));
+    if canary.calibration().is_none() && !calibrated.is_some_and(is_given) {
         return not_calibrated(canary).into_iter().collect();
     }
     match calibrated {

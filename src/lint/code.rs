@@ -84,6 +84,7 @@ pub enum Code {
     UnreadPolicy,
     WideShare,
     FewIndependent,
+    SeparateLooks,
 }
 
 impl Code {
@@ -152,7 +153,8 @@ impl Code {
             | Self::UnpairedSeries
             | Self::UnreadPolicy
             | Self::WideShare
-            | Self::FewIndependent => Severity::Warning,
+            | Self::FewIndependent
+            | Self::SeparateLooks => Severity::Warning,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Code, Found};
+use super::{Code, Found, Given};
 use crate::canary::near::near;
 use crate::canary::number::duration;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Path};
@@ -41,6 +41,57 @@ pub fn check(canary: &CanaryConfig) -> Vec<Found> {
         }
     }
     found
+}
+
+/// Where a client asks for each look by a canary of its own, none of them knows that there are others.
+pub fn looks(canary: &CanaryConfig, given: &Given) -> Option<Found> {
+    let interval = given.interval_minutes.filter(|minutes| 0 < *minutes);
+    let interval = interval.filter(|_| judges(canary))?;
+    let lifetime = configurations(canary).find(|(name, _)| *name == "lifetimeMins");
+    let lifetime = lifetime.and_then(|(_, value)| value.as_f64());
+    let is_one = given
+        .duration_minutes
+        .is_some_and(|minutes| minutes <= interval);
+    let path = Path::of("judge.judgeConfigurations");
+    let of_analyses = "an analysis, Flagger's hooks and 'serin run' know their looks without it";
+    match (lifetime, given.duration_minutes) {
+        (None, _) if is_one => None,
+        (None, minutes) => {
+            let wanted = minutes.map_or_else(|| "60".to_owned(), |minutes| minutes.to_string());
+            Some(Found::new(
+                Code::SeparateLooks,
+                path,
+                format!(
+                    "a canary every {interval} min is judged as if it were the only one: six looks at one release raise \
+                     two to three times the false alarms, and what is not measured yet at an early one may fail it"
+                ),
+                format!(
+                    "write \"lifetimeMins\": {wanted}, how long the last window will be; where windows do not grow, \
+                     divide falseAlarm by the number of looks; {of_analyses}"
+                ),
+            ))
+        }
+        (Some(lifetime), Some(minutes)) if last_look(minutes, interval) < lifetime => {
+            Some(Found::new(
+                Code::SeparateLooks,
+                path.member("lifetimeMins"),
+                format!(
+                    "the last window will be {} min long, so that no look is ever the last one: what was not measured never \
+                 counts, and less is found than could be",
+                    last_look(minutes, interval)
+                ),
+                format!("write \"lifetimeMins\": {}", last_look(minutes, interval)),
+            ))
+        }
+        (Some(_), _) => None,
+    }
+}
+
+/// Minutes of the last window that an interval gives.
+fn last_look(minutes: i64, interval: i64) -> f64 {
+    let looks = minutes.checked_div(interval).unwrap_or(1).max(1);
+    let last = looks.saturating_mul(interval).min(minutes);
+    f64::from(i32::try_from(last).unwrap_or(i32::MAX))
 }
 
 /// The members of `judge.judgeConfigurations`.
@@ -225,6 +276,66 @@ mod tests {
         ];
         for (judge, metric, expected) in cases {
             assert_eq!(codes(&judge, &metric), expected, "{judge} {metric}");
+        }
+    }
+
+    #[test]
+    fn looks_that_know_nothing_of_each_other_are_told() {
+        let of = |judge: Value, interval: Option<i64>, minutes: Option<i64>| {
+            let given = Given {
+                interval_minutes: interval,
+                duration_minutes: minutes,
+                ..Given::default()
+            };
+            let config = serde_json::from_value(json!({"judge": judge})).unwrap();
+            looks(&config, &given).map(|found| (found.code, found.path.to_string(), found.fix))
+        };
+        let judge = |settings: Value| json!({"name": NAME, "judgeConfigurations": settings});
+        let at = "judge.judgeConfigurations";
+        let cases = [
+            (judge(json!({})), None, Some(60), None),
+            (
+                judge(json!({})),
+                Some(10),
+                Some(60),
+                Some((at.to_owned(), "\"lifetimeMins\": 60,")),
+            ),
+            (
+                judge(json!({})),
+                Some(10),
+                None,
+                Some((at.to_owned(), "\"lifetimeMins\": 60,")),
+            ),
+            (judge(json!({})), Some(60), Some(60), None),
+            (judge(json!({"lifetimeMins": 60})), Some(10), Some(60), None),
+            (judge(json!({"lifetimeMins": 60})), Some(10), None, None),
+            // The last whole one counts.
+            (
+                judge(json!({"lifetimeMins": 60})),
+                Some(25),
+                Some(60),
+                Some((format!("{at}.lifetimeMins"), "\"lifetimeMins\": 50")),
+            ),
+            (judge(json!({"lifetimeMins": 50})), Some(25), Some(60), None),
+            (judge(json!({"lifetimeMins": 60})), Some(0), Some(60), None),
+            (
+                json!({"judgeConfigurations": {"shadow": NAME}}),
+                Some(10),
+                Some(60),
+                Some((at.to_owned(), "\"lifetimeMins\": 60,")),
+            ),
+            (json!({}), Some(10), Some(60), None),
+        ];
+        for (judge, interval, minutes, expected) in cases {
+            let found = of(judge.clone(), interval, minutes);
+            let told = found.as_ref().map(|(code, path, _)| (*code, path.clone()));
+            let wanted = expected
+                .as_ref()
+                .map(|(path, _)| (Code::SeparateLooks, path.clone()));
+            assert_eq!(told, wanted, "{judge} {interval:?} {minutes:?}");
+            if let (Some((_, _, fix)), Some((_, part))) = (found, expected) {
+                assert!(fix.contains(part), "{fix}");
+            }
         }
     }
 

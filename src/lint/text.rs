@@ -1,5 +1,6 @@
 //! The text of a config, and where its values stand in it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wrapped::{self, Document, Wrapper};
-use super::{Code, Finding};
+use super::{Code, Finding, Given};
 use crate::canary::fault::Step;
 use crate::canary::{Path, Position};
 
@@ -35,6 +36,8 @@ pub struct Text {
     /// Where in the text.
     root: Path,
     is_quoted: bool,
+    /// What surrounds it asks for a canary so often, in minutes.
+    interval: Option<i64>,
     marks: Marks,
 }
 
@@ -84,6 +87,7 @@ impl Text {
             json: json.to_owned(),
             root: Path::default(),
             is_quoted: false,
+            interval: None,
             marks: Marks::Json(json.into()),
         }
     }
@@ -93,6 +97,7 @@ impl Text {
             json,
             root,
             is_quoted,
+            interval: None,
             marks: marks.clone(),
         };
         let wrapper = match (wrapped::document(value), marks) {
@@ -107,9 +112,22 @@ impl Text {
             return Err(without_config(&wrapper, place));
         }
         let configs = wrapper.configs.into_iter();
-        let configs =
-            configs.map(|found| text(found.config.to_string(), found.path, found.is_quoted));
+        let configs = configs.map(|found| Self {
+            interval: found.interval,
+            ..text(found.config.to_string(), found.path, found.is_quoted)
+        });
         Ok(configs.collect())
+    }
+
+    /// With what the text says of its canaries itself.
+    pub fn given<'a>(&self, given: &'a Given) -> Cow<'a, Given> {
+        match self.interval {
+            Some(interval) if given.interval_minutes.is_none() => Cow::Owned(Given {
+                interval_minutes: Some(interval),
+                ..given.clone()
+            }),
+            _ => Cow::Borrowed(given),
+        }
     }
 
     pub fn json(&self) -> &str {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::canary::Path;
+use crate::config::duration;
 
 /// Deeper than this lies no config.
 const DEEPEST: usize = 24;
@@ -28,6 +29,8 @@ pub struct Wrapped {
     pub config: Value,
     /// Within a string, whose letters have no places of their own.
     pub is_quoted: bool,
+    /// In minutes, where Argo asks for a canary of it again and again.
+    pub interval: Option<i64>,
 }
 
 pub fn document(value: &Value) -> Document {
@@ -40,6 +43,7 @@ pub fn document(value: &Value) -> Document {
         is_of_argo: value["apiVersion"]
             .as_str()
             .is_some_and(|version| version.starts_with("argoproj.io/")),
+        interval: None,
         found: Vec::new(),
         named: None,
     };
@@ -82,6 +86,8 @@ struct Search {
     has_texts: bool,
     /// Argo puts in what stands in double braces.
     is_of_argo: bool,
+    /// Of the measurements that Argo takes here.
+    interval: Option<i64>,
     found: Vec<Wrapped>,
     named: Option<String>,
 }
@@ -93,6 +99,13 @@ impl Search {
         };
         match value {
             Value::Object(members) => {
+                let outside = self.interval;
+                if self.is_of_argo && members.contains_key("provider") {
+                    self.interval = interval(members);
+                } else if members.contains_key("key") {
+                    // All ask for the same canary.
+                    self.interval = None;
+                }
                 for (name, inner) in members {
                     let path = path.clone().member(name);
                     let is_name = ["canaryConfigId", "canaryConfigName"].contains(&name.as_str());
@@ -106,6 +119,7 @@ impl Search {
                         inner => self.look(inner, &path, is_quoted, deepest),
                     }
                 }
+                self.interval = outside;
             }
             Value::Array(elements) => {
                 for (at, inner) in elements.iter().enumerate() {
@@ -145,8 +159,26 @@ impl Search {
             path,
             config,
             is_quoted,
+            interval: self.interval,
         });
     }
+}
+
+/// How often a metric of Argo is measured, in minutes; none where that is once.
+fn interval(metric: &Map<String, Value>) -> Option<i64> {
+    let text = metric.get("interval")?.as_str()?;
+    let count = metric.get("count").map(|count| match count {
+        Value::String(text) => text.parse().ok(),
+        count => count.as_i64(),
+    });
+    // What Argo puts in is not known here, and may be one.
+    if matches!(count, Some(None | Some(..=1))) {
+        return None;
+    }
+    let seconds = duration(text).ok()?.as_secs();
+    i64::try_from(seconds.div_ceil(60))
+        .ok()
+        .filter(|minutes| 0 < *minutes)
 }
 
 /// With a number for whatever Argo puts in.
@@ -267,6 +299,44 @@ mod tests {
             let found: Vec<String> = found.map(|found| found.path.to_string()).collect();
             assert_eq!(found, paths, "{value}");
             assert_eq!(wrapper.named.as_deref(), named, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_argo_measures_again_and_again_is_known() {
+        let cases = [
+            (json!({"interval": "5m", "count": 3}), json!({}), Some(5)),
+            (json!({"interval": "30s", "count": "3"}), json!({}), Some(1)),
+            (json!({"interval": "5m"}), json!({}), Some(5)),
+            (json!({"interval": "5m", "count": 1}), json!({}), None),
+            (
+                json!({"interval": "5m", "count": "{{args.count}}"}),
+                json!({}),
+                None,
+            ),
+            (
+                json!({"interval": "{{args.interval}}", "count": 3}),
+                json!({}),
+                None,
+            ),
+            (json!({"count": 3}), json!({}), None),
+            // One canary, asked for until it is there.
+            (
+                json!({"interval": "1m", "count": 3}),
+                json!({"key": "a"}),
+                None,
+            ),
+        ];
+        for (mut metric, mut body, expected) in cases {
+            body["canaryConfig"] = json!({"metrics": [], "classifier": {}});
+            metric["provider"] = json!({"web": {"jsonBody": body}});
+            let template = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
+                "spec": {"metrics": [metric, {"provider": {"web": {"jsonBody": {"canaryConfig": {"metrics": []}}}}}]}});
+            let Document::Wrapper(wrapper) = document(&template) else {
+                panic!("{template}")
+            };
+            let found: Vec<_> = wrapper.configs.iter().map(|found| found.interval).collect();
+            assert_eq!(found, [expected, None], "{template}");
         }
     }
 

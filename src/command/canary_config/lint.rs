@@ -36,6 +36,9 @@ pub struct Lint {
     /// How long the canaries last, as in 60m.
     #[arg(long, value_parser = crate::config::duration)]
     duration: Option<Duration>,
+    /// How often a client asks for a canary meanwhile, as stages of Orca and measurements of Argo do: 10m.
+    #[arg(long, value_parser = crate::config::duration)]
+    interval: Option<Duration>,
     /// Score from which canaries pass.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pass: Option<f64>,
@@ -131,10 +134,14 @@ impl Lint {
     }
 
     fn given(&self) -> Given {
-        let minutes = self.duration.map(|duration| duration.as_secs() / 60);
+        let minutes = |duration: Option<Duration>| {
+            let minutes = duration.map(|duration| duration.as_secs() / 60);
+            minutes.and_then(|minutes| i64::try_from(minutes).ok())
+        };
         Given {
             step: self.step,
-            duration_minutes: minutes.and_then(|minutes| i64::try_from(minutes).ok()),
+            duration_minutes: minutes(self.duration),
+            interval_minutes: minutes(self.interval),
             thresholds: CanaryClassifierThresholdsConfig {
                 pass: self.pass,
                 marginal: self.marginal,
