@@ -3,6 +3,7 @@
 mod ending;
 mod flags;
 pub mod here;
+mod margins;
 mod own;
 pub mod plan;
 mod reports;
@@ -81,9 +82,24 @@ impl Run {
         let plan = Plan::of(self)?;
         let reports = reports_of(&plan)?;
         let named = self.named(&plan);
-        let config = plan.own_config(named.1.kind())?;
+        if plan.calibration.is_some() && named.0.is_some() {
+            return Err(Usage(
+                "a server judges with margins that it keeps: 'serin calibrate --server URL --write ID' keeps them, and \
+                 the config names them; --calibration FILE is for a run without a server"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let margins = plan.margins()?;
+        let config = plan.own_config(named.1.kind(), margins.as_ref())?;
         let place = self.place(named).await?;
-        let ended = self.judge_at(&place, &plan, config, reports).await;
+        let ended = async {
+            if let (Some(margins), Some(config)) = (&margins, &config) {
+                margins::keep(place.client(), config, margins).await?;
+            }
+            self.judge_at(&place, &plan, config, reports).await
+        };
+        let ended = ended.await;
         place.leave().await;
         ended
     }

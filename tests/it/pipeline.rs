@@ -1,5 +1,6 @@
 //! `serin run`: what a pipeline is told, and by which exit code.
 
+mod margins;
 mod reports;
 mod values;
 mod waiting;

@@ -32,6 +32,10 @@ pub struct Flags {
     #[arg(long, env = "SERIN_RUN_CONFIGURATION_ACCOUNT", value_name = "NAME")]
     configuration_account: Option<String>,
 
+    /// Margins that `serin calibrate --output` wrote, for a run without a server.
+    #[arg(long, env = "SERIN_RUN_CALIBRATION", value_name = "FILE")]
+    calibration: Option<String>,
+
     /// Any key of the file: --set scopes.edge.control=v1
     #[arg(long, env = "SERIN_RUN_SET", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -177,6 +181,7 @@ impl Flags {
             ("analysis.beginAfter", &times.begin_after),
             ("analysis.lookback", &times.lookback),
             ("analysis.controlOffset", &times.control_offset),
+            ("calibration", &self.calibration),
             ("accounts.metrics", &self.metrics_account),
             ("accounts.storage", &self.storage_account),
             ("accounts.configuration", &self.configuration_account),

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::margins;
 use super::plan::{Plan, Side};
-use crate::canary::{CanaryScope, Pair};
+use crate::canary::{CanaryScope, Learned, Pair};
+use crate::clock::Clock;
 use crate::command::canary_config::told_finding;
 use crate::command::exit::Usage;
 use crate::command::tell;
 use crate::config::{LoadOptions, Unread, load};
 use crate::lint::{self, Code, Finding, Format, Given, Severity};
+use crate::run::learned::{Calibrated, Known};
 
 /// Nothing is stored, and how many points there are is told with the verdict.
 const BESIDE_THE_POINT: [Code; 2] = [Code::NotStorable, Code::FewPoints];
@@ -45,20 +48,24 @@ impl Own {
         }
     }
 
-    /// The config, which may stand in a request.
-    pub fn value(&self, plan: &Plan) -> anyhow::Result<Value> {
-        self.lint(plan)?;
+    /// The config, which may stand in a request. With margins from a file it names them.
+    pub fn value(&self, plan: &Plan, margins: Option<&Learned>) -> anyhow::Result<Value> {
+        self.lint(plan, margins)?;
         let json = lint::only(&self.text, self.format);
         let value = json.and_then(|json| serde_json::from_str(&json).ok());
         let wanted = || Usage(format!("{}: one canary config is wanted", self.name()));
-        Ok(value.ok_or_else(wanted)?)
+        let mut value = value.ok_or_else(wanted)?;
+        if let Some(margins) = margins {
+            margins::name_in(&mut value, margins)?;
+        }
+        Ok(value)
     }
 
     /// Tells warnings, and refuses what has errors.
-    fn lint(&self, plan: &Plan) -> anyhow::Result<()> {
+    fn lint(&self, plan: &Plan, margins: Option<&Learned>) -> anyhow::Result<()> {
         let own =
             load(&LoadOptions::default(), &Unread).map_err(|error| Usage(error.to_string()))?;
-        let mut findings = lint::lint(&own.config, &self.text, self.format, &given(plan));
+        let mut findings = lint::lint(&own.config, &self.text, self.format, &given(plan, margins));
         findings.retain(|finding| {
             !BESIDE_THE_POINT.contains(&finding.code) && !OF_THE_SERVER.contains(&finding.code)
         });
@@ -91,9 +98,13 @@ impl Own {
     }
 }
 
-fn given(plan: &Plan) -> Given {
+fn given(plan: &Plan, margins: Option<&Learned>) -> Given {
     let usual = Given::default();
     Given {
+        calibrated: margins.map(|margins| Calibrated {
+            known: Known::Learned(margins.clone()),
+            now: Clock::System.now_millis(),
+        }),
         step: plan.step.filter(|step| 0 < *step).unwrap_or(usual.step),
         scopes: scopes(plan),
         ..usual

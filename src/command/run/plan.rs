@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Run;
+use super::margins;
 use super::own::Own;
+use crate::canary::Learned;
 use crate::command::canary_config::standard_input;
 use crate::command::exit::Usage;
 use crate::config::{self, Shorthands};
@@ -53,6 +55,8 @@ pub struct Plan {
     pub params: IndexMap<String, String>,
     pub thresholds: Thresholds,
     pub analysis: Option<Analysis>,
+    /// What `serin calibrate --output` wrote, for runs without a server; beside the file that names it.
+    pub calibration: Option<PathBuf>,
     pub accounts: Accounts,
     /// Handed on as they are.
     pub site_local: Option<Value>,
@@ -207,9 +211,20 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The margins of the file that the run names.
+    pub fn margins(&self) -> anyhow::Result<Option<Learned>> {
+        let file = self.calibration.as_deref();
+        let read = |file| margins::of(&read_text(file)?, file);
+        file.map(read).transpose()
+    }
+
     /// The canary config that comes with the run, if it is not one that the server has. Queries that are
     /// given by themselves are of that type.
-    pub fn own_config(&self, kind: &str) -> anyhow::Result<Option<Value>> {
+    pub fn own_config(
+        &self,
+        kind: &str,
+        margins: Option<&Learned>,
+    ) -> anyhow::Result<Option<Value>> {
         let is_given = [
             self.canary_config.is_some(),
             self.canary_config_file.is_some(),
@@ -226,12 +241,12 @@ impl Plan {
                     .to_owned(),
             )
             .into()),
-            [_] => self.one_config(kind),
+            [_] => self.one_config(kind, margins),
             several => Err(Usage(format!("only one of {} can say what is judged", several.join(", "))).into()),
         }
     }
 
-    fn one_config(&self, kind: &str) -> anyhow::Result<Option<Value>> {
+    fn one_config(&self, kind: &str, margins: Option<&Learned>) -> anyhow::Result<Option<Value>> {
         let own = if let Some(config) = &self.canary_config {
             Own::of_value(config)
         } else if let Some(file) = &self.canary_config_file {
@@ -241,7 +256,7 @@ impl Plan {
         } else {
             Own::of_value(&simplest(&self.metrics, kind))
         };
-        own.value(self).map(Some)
+        own.value(self, margins).map(Some)
     }
 }
 
@@ -301,10 +316,10 @@ fn read_tree(file: &Path) -> anyhow::Result<Value> {
 
 /// What the file names lies beside it, unlike what a flag names.
 fn with_files_beside(mut tree: Value, file: &Path) -> Value {
-    if let (Some(Value::String(named)), Some(folder)) =
-        (tree.get_mut("canaryConfigFile"), file.parent())
-    {
-        *named = folder.join(&*named).display().to_string();
+    for key in ["canaryConfigFile", "calibration"] {
+        if let (Some(Value::String(named)), Some(folder)) = (tree.get_mut(key), file.parent()) {
+            *named = folder.join(&*named).display().to_string();
+        }
     }
     tree
 }
