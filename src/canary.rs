@@ -59,7 +59,7 @@ pub use explanation::{Doubt, DoubtCause, DoubtfulMetric, Explanation, SentQuery,
 pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
 pub use kind::Kind;
-pub use learned::{Learned, LearnedMargin, fingerprint};
+pub use learned::{KeptMargins, Learned, LearnedMargin, TaughtBy, fingerprint};
 pub use look::{Look, LookWindow};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;

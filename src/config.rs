@@ -71,6 +71,8 @@ pub struct Config {
     pub action_hosts: Vec<ActionHost>,
     /// Whether doubtful metrics count as failed where a canary config does not say.
     pub fail_doubtful: bool,
+    /// How old margins that stored configs name become before they are learned anew; never, without it.
+    pub recalibrate_every: Option<Duration>,
     pub log: Log,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,

@@ -17,6 +17,7 @@ mod kept;
 pub mod learned;
 mod pipeline;
 mod plan;
+pub mod relearn;
 mod remote_judge;
 pub mod replay;
 mod sources;

@@ -144,7 +144,7 @@ pub async fn store_learned(
                 calibration: id.to_string(),
                 ..learned
             };
-            learned::keep(&app, &learned).await?;
+            learned::keep(&app, learned.clone(), None).await?;
             Ok(Json(learned))
         }
         _ => {

@@ -1,5 +1,7 @@
 //! Which windows are judged, and who stands against whom in each.
 
+use std::ops::Range;
+
 use crate::canary::{CalibrationRequest, CanaryClassifierThresholdsConfig, Instant};
 use crate::error::{Error, Result};
 
@@ -31,6 +33,8 @@ pub struct Plan {
     pub start: i64,
     pub window: i64,
     pub interval: i64,
+    /// What each look sees, where that slides; else it grows.
+    pub lookback: Option<i64>,
     pub step: i64,
     pub windows: u32,
     pub twin: Twin,
@@ -70,7 +74,14 @@ impl Plan {
         let interval = request.interval_mins.unwrap_or(request.window_mins);
         let interval =
             i64::from(within("intervalMins", interval, 1, request.window_mins)?) * MINUTE;
-        for (what, millis) in [("windowMins", window), ("intervalMins", interval)] {
+        let lookback = request.lookback_mins;
+        let lookback = lookback.map(|mins| within("lookbackMins", mins, 1, request.window_mins));
+        let lookback = lookback.transpose()?.map(|mins| i64::from(mins) * MINUTE);
+        for (what, millis) in [
+            ("windowMins", window),
+            ("intervalMins", interval),
+            ("lookbackMins", lookback.unwrap_or(window)),
+        ] {
             if millis % step != 0 || millis < 2 * step {
                 return invalid(format!(
                     "{what} must be a multiple of the step of {} s, and hold two points",
@@ -92,6 +103,7 @@ impl Plan {
             start: end - i64::from(windows) * window,
             window,
             interval,
+            lookback,
             step,
             windows,
             twin,
@@ -124,7 +136,7 @@ impl Plan {
                  windows or looks are wanted"
             ));
         }
-        let first = (0..self.pods()).map(|pod| self.start_of(pod)).min();
+        let first = (0..self.pods()).map(|pod| self.series_of(pod)).min();
         if first.is_none_or(|first| first < 0) {
             return invalid("the windows begin before 1970");
         }
@@ -146,12 +158,25 @@ impl Plan {
         }
     }
 
-    /// When the series of a pod begins. Under a shift, the control is the first, and lies before.
+    /// When the first window of a pod begins. Under a shift, the control is the first, and lies before.
     pub const fn start_of(&self, pod: usize) -> i64 {
         match (self.twin, pod) {
             (Twin::Shift(before), 0) => self.start - before,
             _ => self.start,
         }
+    }
+
+    /// When its series begins: a look that slides may see more than its window has by then.
+    pub fn series_of(&self, pod: usize) -> i64 {
+        let before = self.lookback.map_or(0, |lookback| lookback - self.interval);
+        self.start_of(pod) - before.max(0)
+    }
+
+    /// What a look sees, in milliseconds since the begin of its window.
+    pub fn seen(&self, look: u32) -> Range<i64> {
+        let end = i64::from(look) * self.interval;
+        let start = self.lookback.map_or(0, |lookback| end - lookback);
+        start..end
     }
 
     /// Who stands against whom in a window. Of several pods, each stands against each in turn, on either side.
@@ -245,6 +270,25 @@ mod tests {
     }
 
     #[test]
+    fn a_look_sees_all_so_far_or_what_it_looks_back() {
+        let of = |lookback: Value| {
+            let request = json!({"against": against(&["b"]), "windows": 3, "intervalMins": 20, "lookbackMins": lookback});
+            let plan = plan(request).unwrap();
+            let seen = (1..=plan.looks()).map(|look| plan.seen(look));
+            let seen = seen.map(|seen| (seen.start / MINUTE, seen.end / MINUTE));
+            (
+                seen.collect::<Vec<_>>(),
+                (plan.start - plan.series_of(0)) / MINUTE,
+            )
+        };
+        assert_eq!(of(json!(null)), (vec![(0, 20), (0, 40), (0, 60)], 0));
+        assert_eq!(of(json!(20)), (vec![(0, 20), (20, 40), (40, 60)], 0));
+        assert_eq!(of(json!(10)), (vec![(10, 20), (30, 40), (50, 60)], 0));
+        // As an analysis does, it looks back beyond its own begin.
+        assert_eq!(of(json!(30)), (vec![(-10, 20), (10, 40), (30, 60)], 10));
+    }
+
+    #[test]
     fn a_shift_moves_the_control_back() {
         let plan = plan(json!({"shiftMins": 1440, "windows": 3})).unwrap();
         assert_eq!(plan.start_of(0), plan.start_of(1) - 86_400_000);
@@ -291,6 +335,14 @@ mod tests {
             (
                 json!({"against": b, "intervalMins": 61}),
                 "intervalMins is 61",
+            ),
+            (
+                json!({"against": b, "intervalMins": 20, "lookbackMins": 61}),
+                "lookbackMins is 61; 1 to 60",
+            ),
+            (
+                json!({"against": b, "step": 120, "intervalMins": 20, "lookbackMins": 5}),
+                "lookbackMins must be a multiple of the step",
             ),
             (
                 json!({"against": b, "windowMins": 120, "intervalMins": 1, "step": 1}),

@@ -251,6 +251,51 @@ fn the_rates_of_correlated_noise_are_those_that_are_known() {
     assert!(codes.contains(&"found"), "{codes:?}");
 }
 
+/// A36 of the acceptance: four windows that slide, each with its share of the level.
+#[test]
+fn windows_that_slide_are_judged_as_an_analysis_judges_them() {
+    let report = |lookback: Value| {
+        let request = json!({"windows": 300, "windowMins": 120, "intervalMins": 30, "lookbackMins": lookback});
+        let case = Case::new(request, &["latency"], |pod, _, points| {
+            Noise(40 + pod as u64).series(0.6, points)
+        });
+        let mut case = with_policy(
+            case,
+            &json!({"direction": "increase", "effectSize": {"allowedIncrease": 1.0}}),
+        );
+        let settings = json!({"name": SECOND_JUDGE, "judgeConfigurations": {"falseAlarm": 0.01}});
+        case.config.judge = serde_json::from_value(settings).unwrap();
+        case.report()
+    };
+    let (sliding, growing) = (report(json!(30)), report(json!(null)));
+    let rate = |report: &Report| report.metrics[0].alarms[0].at_any_look;
+    assert!(
+        rate(&sliding).lower < 0.011 && 0.011 < rate(&sliding).upper,
+        "{:?}",
+        rate(&sliding)
+    );
+    // A look of half an hour finds less than one of two, and one look at the end sees the same of both.
+    let found = |report: &Report| {
+        let typical = report.metrics[0].typical;
+        typical
+            .and_then(|typical| typical.minimum_detectable_percent)
+            .unwrap()
+    };
+    assert!(
+        1.5 * found(&growing) < found(&sliding),
+        "{} {}",
+        found(&growing),
+        found(&sliding)
+    );
+    let once = |report: &Report| stopped_once(report, SECOND_JUDGE);
+    assert_eq!(once(&sliding), once(&growing));
+}
+
+fn stopped_once(report: &Report, judge: &str) -> u32 {
+    let rates = report.judges.iter().find(|rates| rates.judge == judge);
+    rates.unwrap().at_one_look.count
+}
+
 fn advice<'a>(report: &'a Report, code: &str) -> &'a str {
     let advice = &report.metrics[0].advice;
     let found = advice.iter().find(|advice| advice.code == code);

@@ -1,6 +1,7 @@
 //! One window, judged as a canary would have been: at every look, and once at its end.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
@@ -27,8 +28,20 @@ pub struct Trials<'a> {
     bare: CanaryConfig,
 }
 
-/// The pairs of a window, as each look sees them.
-pub struct Looks(Vec<Vec<MetricSetPair>>);
+/// The pairs of a window.
+pub struct Looks {
+    /// As each look sees them.
+    seen: Vec<Vec<MetricSetPair>>,
+    /// All of it, where the last look does not see it.
+    rest: Option<Vec<MetricSetPair>>,
+}
+
+impl Looks {
+    fn whole(&self) -> &[MetricSetPair] {
+        let whole = self.rest.as_ref().or(self.seen.last());
+        whole.map_or(&[][..], Vec::as_slice)
+    }
+}
 
 /// What was seen in a window.
 pub struct Seen {
@@ -69,26 +82,30 @@ impl<'a> Trials<'a> {
     /// None where no metric has data on both sides.
     pub fn window(&self, at: u32) -> Result<Option<Looks>> {
         let plan = self.given.plan;
-        let looks = (1..=plan.looks()).map(|look| self.pairs(at, i64::from(look) * plan.interval));
-        let looks = looks.collect::<Result<Vec<_>>>()?;
+        let seen = (1..=plan.looks()).map(|look| self.pairs(at, &plan.seen(look)));
+        let seen = seen.collect::<Result<Vec<_>>>()?;
+        let rest = plan.lookback.map(|_| self.pairs(at, &(0..plan.window)));
+        let looks = Looks {
+            seen,
+            rest: rest.transpose()?,
+        };
         let is_there = |pair: &MetricSetPair| {
             let sides = [&pair.values.control, &pair.values.experiment];
             sides
                 .iter()
                 .all(|values| values.iter().any(|value| value.is_finite()))
         };
-        let whole = looks.last().into_iter().flatten();
-        Ok(whole.into_iter().any(is_there).then_some(Looks(looks)))
+        Ok(looks.whole().iter().any(is_there).then_some(looks))
     }
 
-    /// What a look sees that long after the begin of the window.
-    fn pairs(&self, at: u32, length: i64) -> Result<Vec<MetricSetPair>> {
+    /// What lies there in the window, by milliseconds since its begin.
+    fn pairs(&self, at: u32, seen: &Range<i64>) -> Result<Vec<MetricSetPair>> {
         let (plan, pods) = (self.given.plan, self.given.plan.pair(at));
         let side = |pod: usize| {
             let start = plan.start_of(pod) + i64::from(at) * plan.window;
             let metrics = self.given.series[pod].iter();
             metrics
-                .map(|sets| cut(sets, start, start + length, plan.step))
+                .map(|sets| cut(sets, start + seen.start, start + seen.end, plan.step))
                 .collect()
         };
         let sets = Pair {
@@ -104,9 +121,8 @@ impl<'a> Trials<'a> {
     }
 
     pub fn judge(&self, looks: &Looks) -> Seen {
-        let whole = looks.0.last().into_iter().flatten();
         Seen {
-            series: whole.map(series_of).collect(),
+            series: looks.whole().iter().map(series_of).collect(),
             judged: [
                 self.judged(&self.first, None, looks),
                 self.judged(&self.second, self.given.learned, looks),
@@ -130,19 +146,18 @@ impl<'a> Trials<'a> {
         let mut at_any_look = BTreeSet::new();
         let mut is_stopped = false;
         let mut last = None;
-        for (number, pairs) in (1..).zip(&looks.0) {
-            let judged = self.ask(config, learned, pairs, look(number, planned))?;
+        for (number, pairs) in (1..).zip(&looks.seen) {
+            let judged = self.ask(config, learned, pairs, self.look(number))?;
             at_any_look.extend(alarms(&judged));
             is_stopped |= self.stops(&judged, number == planned);
             last = Some(judged);
         }
-        let whole = looks.0.last().map_or(&[][..], Vec::as_slice);
         let read = last.iter().flat_map(|judged| &judged.results);
         let read = read.map(|result| (key(&result.name, &result.tags), Read::of(result)));
         let read = read.collect();
         let one = match last {
-            Some(judged) if planned == 1 => judged,
-            _ => self.ask(config, learned, whole, None)?,
+            Some(judged) if planned == 1 && looks.rest.is_none() => judged,
+            _ => self.ask(config, learned, looks.whole(), None)?,
         };
         Ok(Judged {
             stopped: Stopped {
@@ -157,12 +172,11 @@ impl<'a> Trials<'a> {
 
     /// A greater margin never adds an alarm: the first without any is the last that is tried.
     fn at_margin(&self, looks: &Looks) -> Vec<BTreeSet<Series>> {
-        let planned = self.given.plan.looks();
         let mut all = Vec::new();
         for config in &self.with_margin {
-            let seen = (1..).zip(&looks.0);
+            let seen = (1..).zip(&looks.seen);
             let judged =
-                seen.map(|(number, pairs)| self.ask(config, None, pairs, look(number, planned)));
+                seen.map(|(number, pairs)| self.ask(config, None, pairs, self.look(number)));
             let alarmed: BTreeSet<Series> = judged
                 .flatten()
                 .flat_map(|judged| alarms(&judged).collect::<Vec<_>>())
@@ -173,6 +187,19 @@ impl<'a> Trials<'a> {
             all.push(alarmed);
         }
         all
+    }
+
+    /// Of one judgement alone, none.
+    fn look(&self, number: u32) -> Option<Look> {
+        let plan = self.given.plan;
+        let window = plan
+            .lookback
+            .map_or(LookWindow::Growing, |_| LookWindow::Sliding);
+        (1 < plan.looks()).then_some(Look {
+            number,
+            planned: plan.looks(),
+            window,
+        })
     }
 
     fn ask(
@@ -205,15 +232,6 @@ impl<'a> Trials<'a> {
         !goes_on(score, thresholds.marginal.unwrap_or_default())
             || is_last && is_low(thresholds.pass)
     }
-}
-
-/// Of one judgement alone, none.
-fn look(number: u32, planned: u32) -> Option<Look> {
-    (1 < planned).then_some(Look {
-        number,
-        planned,
-        window: LookWindow::Growing,
-    })
 }
 
 fn alarms(judged: &CanaryJudgeResult) -> impl Iterator<Item = Series> {

@@ -9,6 +9,7 @@ pub use report::{Advice, JudgeRates, MetricAlarms, MetricRates, Rate, Report, Ty
 
 use super::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, ExecutionStatus, Instant, Learned,
+    TaughtBy,
 };
 
 /// What to calibrate, and on which past windows.
@@ -36,6 +37,9 @@ pub struct CalibrationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 10)]
     pub interval_mins: Option<u32>,
+    /// How long what each judgement sees is, as `lookbackMins` of an analysis; all since the begin, if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookback_mins: Option<u32>,
     #[serde(default = "usual::windows")]
     pub windows: u32,
     /// Seconds between two points.
@@ -129,6 +133,18 @@ pub struct CalibrationSummary {
 }
 
 impl Calibration {
+    /// How it is made once more.
+    pub fn teaches(&self) -> TaughtBy {
+        TaughtBy {
+            request: CalibrationRequest {
+                canary_config: None,
+                end: None,
+                ..self.request.clone()
+            },
+            metrics_account_name: self.metrics_account_name.clone(),
+        }
+    }
+
     pub fn summary(&self) -> CalibrationSummary {
         let report = self.report.as_ref();
         CalibrationSummary {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::{CanaryConfig, CanaryMetricConfig};
+use super::{CalibrationRequest, CanaryConfig, CanaryMetricConfig};
 
 /// What a calibration says of the metrics of a config. It stands in the canary's execution, so that what was
 /// stored is judged alike again.
@@ -22,6 +22,27 @@ pub struct Learned {
     pub from_millis: i64,
     pub to_millis: i64,
     pub metrics: Vec<LearnedMargin>,
+}
+
+/// What is kept under an id that configs name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptMargins {
+    #[serde(flatten)]
+    pub learned: Learned,
+    /// None where they were learned elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taught_by: Option<TaughtBy>,
+}
+
+/// How margins were learned, and can be anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaughtBy {
+    /// Without a config that came with it.
+    pub request: CalibrationRequest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_account_name: Option<String>,
 }
 
 /// Of one metric.

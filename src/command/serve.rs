@@ -127,6 +127,10 @@ impl Service {
         spawn(&mut work, "worker", working);
         spawn(&mut work, "notifier", notifier.work(stopping.clone()));
         spawn(&mut work, "actor", actor.work(stopping.clone()));
+        if let Some(every) = app.config.recalibrate_every {
+            let relearning = run::relearn::work(app.clone(), every, stopping.clone());
+            spawn(&mut work, "recalibration", relearning);
+        }
         let mut doors = JoinSet::new();
         let until = || closing.clone();
         spawn(

@@ -116,6 +116,9 @@ pub fn read(
     let executions = root.section("executions", executions)?;
     let limits = root.section("limits", limits)?;
     let retention = root.section("retention", retention)?;
+    let recalibrate_every = root.section("calibration", |section| {
+        section.parsed_if_given("every", scalar::duration_from(Duration::from_secs(1)))
+    })?;
     let channels = root.section("notifications", notifications::read)?;
     let action_hosts = root.section("actions", actions::read)?;
     let fail_doubtful = root.section("judge", |section| {
@@ -153,6 +156,7 @@ pub fn read(
         channels,
         action_hosts,
         fail_doubtful,
+        recalibrate_every,
         log,
         accounts: kayenta.accounts,
         sources: kayenta.sources,

@@ -269,7 +269,7 @@ async fn make(app: App, work: Work) {
             let id = calibration.request.write.clone().unwrap_or_default();
             let learned = calibration::learned(&report, &id, now);
             if !id.is_empty()
-                && let Err(error) = keep(&app, &learned, &mut report).await
+                && let Err(error) = keep(&app, &calibration, &learned, &mut report).await
             {
                 calibration.error = Some(format!("what was learned could not be kept: {error}"));
             }
@@ -310,14 +310,17 @@ enum Ended {
 }
 
 /// Tells what moved, and keeps what was learned.
-async fn keep(app: &App, learned: &Learned, report: &mut Report) -> Result<()> {
+async fn keep(app: &App, made: &Calibration, learned: &Learned, report: &mut Report) -> Result<()> {
     let id = Id::parse(&learned.calibration)?;
-    if let Some(before) = app.storage.learned(store(app)?, &id).await? {
-        report
-            .sentences
-            .extend(calibration::moved(&before, learned));
+    let before = app.storage.learned(store(app)?, &id).await?;
+    learned::keep(app, learned.clone(), Some(made.teaches())).await?;
+    let moved = before.map(|before| calibration::moved(&before, learned));
+    for sentence in moved.into_iter().flatten() {
+        tracing::info!(margins = %id, told = ?sentence, "a margin moved");
+        ::metrics::counter!("serin_margins_moved_total").increment(1);
+        report.sentences.push(sentence);
     }
-    learned::keep(app, learned).await
+    Ok(())
 }
 
 async fn report(app: &App, work: &Work) -> Result<Report> {
@@ -327,7 +330,9 @@ async fn report(app: &App, work: &Work) -> Result<Report> {
     let series = fetch::all(app, work, &share).await?;
     let plan = &work.plan;
     let points = usize::try_from(plan.window / plan.step).unwrap_or(usize::MAX);
+    // With what is looked at once at the end, where the looks do not see all of it.
     let looks = usize::try_from(plan.looks()).unwrap_or(usize::MAX);
+    let looks = looks.saturating_add(usize::from(plan.lookback.is_some()));
     let of_pod = |metrics: &Vec<Vec<MetricSet>>| metrics.iter().map(Vec::len).sum();
     let sets: usize = series.iter().map(of_pod).max().unwrap_or_default();
     let at_once = points.saturating_mul(looks).saturating_mul(sets);

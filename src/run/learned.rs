@@ -3,7 +3,7 @@
 use super::calibration::{calibration, store};
 use crate::app::App;
 pub use crate::calibration::SECOND_JUDGE;
-use crate::canary::{CanaryConfig, Fault, Id, Learned, Path};
+use crate::canary::{CanaryConfig, Fault, Id, KeptMargins, Learned, Path, TaughtBy};
 use crate::error::{Error, Result};
 
 /// Where a config names a calibration.
@@ -90,22 +90,25 @@ pub async fn known(app: &App, config: &CanaryConfig) -> Result<Known> {
 /// # Errors
 /// `NotFound` when there is no such calibration, `Invalid` when it has taught nothing.
 pub async fn keep_of(app: &App, of: &Id, id: &Id) -> Result<Learned> {
-    let learned = calibration(app, of).await?.learned;
-    let learned = learned
+    let made = calibration(app, of).await?;
+    let taught_by = made.teaches();
+    let learned = made
+        .learned
         .ok_or_else(|| Error::Invalid(format!("the calibration '{of}' has taught nothing")))?;
     let learned = Learned {
         calibration: id.to_string(),
         ..learned
     };
-    keep(app, &learned).await?;
+    keep(app, learned.clone(), Some(taught_by)).await?;
     Ok(learned)
 }
 
 /// # Errors
 /// `Invalid` when it holds nothing that a judge could take.
-pub async fn keep(app: &App, learned: &Learned) -> Result<()> {
-    check(app, learned)?;
-    app.storage.put_learned(store(app)?, learned).await
+pub async fn keep(app: &App, learned: Learned, taught_by: Option<TaughtBy>) -> Result<()> {
+    check(app, &learned)?;
+    let kept = KeptMargins { learned, taught_by };
+    app.storage.put_learned(store(app)?, &kept).await
 }
 
 /// # Errors

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::objects::ObjectEntry;
 use super::{Storage, group, large, to_bytes};
-use crate::canary::{Calibration, Id, Learned};
+use crate::canary::{Calibration, Id, KeptMargins, Learned};
 use crate::error::{Error, Result};
 
 /// Older ones go when a new one is kept.
@@ -21,6 +21,8 @@ const CALIBRATION: &str = "calibration.json";
 /// Beside one that is to stop, for the process that makes it.
 const CANCEL: &str = "cancel.json";
 const LEARNED: &str = "learned.json";
+/// The name of learning margins anew among the chores of the fleet.
+const CHORE: &str = "recalibration";
 
 impl Storage {
     /// Keeps one that begins, and lets the oldest go.
@@ -115,9 +117,9 @@ impl Storage {
     ///
     /// # Errors
     /// `Invalid` when there are too many already.
-    pub async fn put_learned(&self, account: &str, learned: &Learned) -> Result<()> {
+    pub async fn put_learned(&self, account: &str, kept: &KeptMargins) -> Result<()> {
         self.check_room(account).await?;
-        let id = Id::parse(&learned.calibration)?;
+        let id = Id::parse(&kept.learned.calibration)?;
         let ids = self.ids(account, group::LEARNED).await?;
         if MOST_LEARNED <= ids.len() && !ids.contains(&id) {
             return Err(Error::Invalid(format!(
@@ -125,12 +127,22 @@ impl Storage {
             )));
         }
         let key = format!("{}/{id}/{LEARNED}", group::LEARNED);
-        self.put(account, &key, to_bytes(learned)?).await.map(drop)
+        self.put(account, &key, to_bytes(kept)?).await.map(drop)
     }
 
     /// None where there is none of that id.
     pub async fn learned(&self, account: &str, id: &Id) -> Result<Option<Learned>> {
         self.found(account, group::LEARNED, id, LEARNED).await
+    }
+
+    /// The same, with what taught it.
+    pub async fn kept_margins(&self, account: &str, id: &Id) -> Result<Option<KeptMargins>> {
+        self.found(account, group::LEARNED, id, LEARNED).await
+    }
+
+    /// Whether it is this replica's to see what is to be learned anew; it is due again at `next`.
+    pub async fn take_recalibration(&self, now: i64, next: i64) -> Result<bool> {
+        self.index.take_chore(CHORE, now, next).await
     }
 
     /// In the order of their ids.

@@ -1,5 +1,6 @@
 //! Calibrations through the doors: the API, the command, the pages.
 
+mod anew;
 mod pages;
 mod real;
 

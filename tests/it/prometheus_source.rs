@@ -62,6 +62,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
     let second = Duration::from_secs(1);
     Config {
         fail_doubtful: false,
+        recalibrate_every: None,
         accounts: accounts.collect(),
         sources: Sources {
             prometheus: Prometheus {

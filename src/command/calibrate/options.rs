@@ -41,6 +41,9 @@ pub struct Options {
     /// How often it is judged meanwhile; once at its end, if nobody says so.
     #[arg(long, value_name = "DURATION")]
     interval: Option<String>,
+    /// How long what each judgement sees is, as an analysis that slides; all so far, if nobody says so.
+    #[arg(long, value_name = "DURATION")]
+    lookback: Option<String>,
     /// How many windows, end to end backwards.
     #[arg(long, value_name = "NUMBER", default_value_t = 200)]
     windows: u32,
@@ -82,7 +85,7 @@ impl Options {
                 "what is to be calibrated? --config FILE or --config-id ID names a canary config";
             return Err(Usage(told.to_owned()).into());
         }
-        plan.own_config(kind)
+        plan.own_config(kind, None)
     }
 
     pub fn request(&self, config: Option<Value>, write: Option<&str>) -> anyhow::Result<Value> {
@@ -114,7 +117,13 @@ impl Options {
             .as_ref()
             .map(|text| minutes("--interval", text))
             .transpose()?;
+        let lookback = self
+            .lookback
+            .as_ref()
+            .map(|text| minutes("--lookback", text))
+            .transpose()?;
         let given = [
+            ("lookbackMins", lookback.map(Value::from)),
             ("canaryConfig", config),
             ("canaryConfigId", self.config_id.clone().map(Value::from)),
             ("shiftMins", shift.map(Value::from)),

@@ -62,7 +62,7 @@ pub async fn all(app: &App, work: &Work, share: &Arc<Share>) -> Result<Vec<Vec<V
 /// A pod over the whole time. The end of the last window belongs to none.
 fn scope(work: &Work, pod: usize) -> Result<CanaryScope> {
     let (plan, request) = (&work.plan, &work.calibration.request);
-    let (start, length) = (plan.start_of(pod), plan.end() - plan.start);
+    let end = plan.start_of(pod) + plan.end() - plan.start;
     let of = match (plan.twin, pod) {
         (Twin::Shift(_), _) | (_, 0) => &request.control,
         (Twin::Pods(_), other) => &request.against[other - 1],
@@ -72,8 +72,8 @@ fn scope(work: &Work, pod: usize) -> Result<CanaryScope> {
             .ok_or_else(|| Error::Invalid("the windows lie beyond all times".to_owned()))
     };
     Ok(CanaryScope {
-        start: Some(time(start)?),
-        end: Some(time(start + length - plan.step)?),
+        start: Some(time(plan.series_of(pod))?),
+        end: Some(time(end - plan.step)?),
         step: Some(plan.step / 1000),
         ..of.clone()
     })

@@ -94,6 +94,13 @@ async fn a_config_is_calibrated_by_its_page() {
         !shown.contains("style=") && !shown.contains("http-equiv"),
         "{shown}"
     );
+    let slid = [&fields[..], &[("lookback", "20")]].concat();
+    let begun = send(&http, &form, &slid).await;
+    assert_eq!(begun.status(), 303);
+    let slid = begun.headers()["location"].to_str().unwrap();
+    let document = ended(client, slid.rsplit('/').next().unwrap()).await;
+    assert_eq!(document["request"]["lookbackMins"], 20, "{document}");
+    assert!(page(slid).await.contains("looking 20 back"));
     let kept = send(
         &http,
         &format!("{}{place}/keep", client.url),
@@ -106,4 +113,57 @@ async fn a_config_is_calibrated_by_its_page() {
         list.contains("/learnedMargins/checkout") && list.contains(&place),
         "{list}"
     );
+}
+
+#[tokio::test]
+async fn a_text_is_calibrated_as_it_stands_in_the_editor() {
+    let prometheus = ScriptedPrometheus::start(answer).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let http = Client::builder().redirect(Policy::none()).build().unwrap();
+    let editor = format!("{}/ui/configs/new", serin.client.url);
+    let editor = http.get(editor).send().await.unwrap().text().await.unwrap();
+    assert!(
+        editor.contains("formaction=\"/ui/configs/new/calibrate\""),
+        "{editor}"
+    );
+
+    let form = format!("{}/ui/configs/new/calibrate", serin.client.url);
+    let refused = send(&http, &form, &[("config", "{\"metrics\": 5}")]).await;
+    assert_eq!(refused.status(), 422);
+    let told = refused.text().await.unwrap();
+    assert!(
+        told.contains("Not started:") && told.contains("metrics"),
+        "{told}"
+    );
+
+    let text = config(&json!({"name": "sequential-v1", "judgeConfigurations": {}})).to_string();
+    let asked = send(&http, &form, &[("config", &text)]).await;
+    assert_eq!(asked.status(), 200);
+    let asked = asked.text().await.unwrap();
+    for part in [
+        "How often would checkout cry wolf?",
+        "nothing of it is stored",
+        "name=\"config\"",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    let fields = [
+        ("config", text.as_str()),
+        ("control", "a"),
+        ("against", "b"),
+        ("window", "60"),
+        ("interval", "30"),
+        ("windows", "10"),
+        ("step", "60"),
+        ("marginal", "75"),
+        ("pass", "95"),
+    ];
+    let begun = send(&http, &form, &fields).await;
+    assert_eq!(begun.status(), 303);
+    let place = begun.headers()["location"].to_str().unwrap();
+    let document = ended(&serin.client, place.rsplit('/').next().unwrap()).await;
+    assert_eq!(document["status"], "succeeded", "{document}");
+    assert_eq!(document["configName"], "checkout");
+    let (_, stored) = serin.client.get("/canaryConfig").await;
+    assert_eq!(stored, json!([]));
 }
