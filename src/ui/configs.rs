@@ -24,6 +24,7 @@ pub fn routes(server: &Server) -> Router<App> {
     Router::new()
         .route("/ui/configs", get(list::show))
         .route("/ui/configs/new", get(edit::begin).post(edit::create))
+        .route("/ui/configs/new/calibrate", post(calibrate::of_text))
         .route("/ui/configs/check", post(edit::check))
         .route("/ui/configs/{id}", get(view::show))
         .route("/ui/configs/{id}/edit", get(edit::open).post(edit::save))

@@ -26,6 +26,11 @@ impl Fields {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
+    /// Whether it was sent at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
     /// Lines end as browsers show them, not as they send them.
     pub fn lines(&self, name: &str) -> String {
         self.raw(name).replace("\r\n", "\n")

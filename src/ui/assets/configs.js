@@ -69,7 +69,7 @@
     if (event.key !== "Tab" && event.key !== "Shift") mayLeave = false;
   });
   text.addEventListener("blur", () => { mayLeave = false; });
-  form.addEventListener("submit", () => { isSending = true; });
+  form.addEventListener("submit", (event) => { isSending = !event.submitter?.formTarget; });
   addEventListener("pageshow", () => { isSending = false; });
   addEventListener("beforeunload", (event) => {
     if (!isSending && text.value !== stored) event.preventDefault();

@@ -1,4 +1,5 @@
-//! `/ui/configs/{id}/calibrate`: how often a config would stop a release in which nothing changed.
+//! `/ui/configs/{id}/calibrate`: how often a config would stop a release in which nothing changed; and
+//! `/ui/configs/new/calibrate`, of a text that is being edited.
 
 use askama::Template;
 use axum::Form;
@@ -13,6 +14,7 @@ use crate::canary::{CalibrationRequest, CanaryConfig, Id};
 use crate::config::AccountType::MetricsStore;
 use crate::error::{Error, Result};
 use crate::run::calibration::admit_calibration;
+use crate::run::configs;
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
 
@@ -22,7 +24,7 @@ const MINUTES_OF_A_DAY: u64 = 24 * 60;
 #[template(path = "config_calibrate.html", config = "src/ui/askama.toml")]
 pub struct Calibrate {
     store: Store,
-    id: Id,
+    of: Of,
     config: CanaryConfig,
     /// Why nothing was started.
     problem: Option<String>,
@@ -34,11 +36,45 @@ pub struct Calibrate {
     location: Field,
     window: Field,
     interval: Field,
+    lookback: Field,
     windows: Field,
     step: Field,
     marginal: Field,
     pass: Field,
     write: Field,
+}
+
+enum Of {
+    Stored(Id),
+    /// As it stands in an editor, which stays open beside this page.
+    Text(String),
+}
+
+/// The form, and once it is filled in, the calibration.
+pub async fn of_text(
+    State(app): State<App>,
+    Query(address): Query<Fields>,
+    Form(fields): Form<Fields>,
+) -> Result<Response> {
+    let store = Store::of(&app, &address)?;
+    let text = fields.lines("config").trim_end().to_owned();
+    let (config, problem) = match configs::read(&app.config, &text) {
+        Ok(config) => (config, None),
+        Err(findings) => {
+            let worst = findings.into_iter().next();
+            let told = worst.map(|worst| Error::from(worst.fault).to_string());
+            (CanaryConfig::default(), Some(told.unwrap_or_default()))
+        }
+    };
+    let mut page = Calibrate::new(&app, store, Of::Text(text), config);
+    if problem.is_some() {
+        page.problem = problem;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
+    }
+    if !fields.has("control") {
+        return Ok(Page(page).into_response());
+    }
+    page.start(&app, &fields).await
 }
 
 pub async fn ask(
@@ -55,30 +91,24 @@ pub async fn start(
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
-    let mut page = Calibrate::of(&app, &id, &address).await?;
-    page.fill(&fields);
-    let Some(request) = page.request() else {
-        page.problem = Some("see what is marked below".to_owned());
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
-    };
-    let account = Some(page.metrics_account.value.as_str()).filter(|name| !name.is_empty());
-    match admit_calibration(&app, request, account, Some(&page.store.name)).await {
-        Ok(id) => Ok(Redirect::to(&format!("/ui/calibrations/{id}")).into_response()),
-        Err(error @ Error::Internal(_)) => Err(error),
-        Err(error) => {
-            page.problem = Some(error.to_string());
-            let status = error.into_response().status();
-            Ok((status, Page(page)).into_response())
-        }
-    }
+    let page = Calibrate::of(&app, &id, &address).await?;
+    page.start(&app, &fields).await
 }
 
 impl Calibrate {
     async fn of(app: &App, id: &str, address: &Fields) -> Result<Self> {
         let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
         let config = app.storage.canary_config(&store.name, &id).await?;
-        let named = config.calibration().or_else(|| config.name.clone());
-        Ok(Self {
+        Ok(Self::new(app, store, Of::Stored(id), config))
+    }
+
+    fn new(app: &App, store: Store, of: Of, config: CanaryConfig) -> Self {
+        // What is learned of a text that is not stored is looked at first.
+        let named = match &of {
+            Of::Stored(_) => config.calibration().or_else(|| config.name.clone()),
+            Of::Text(_) => None,
+        };
+        Self {
             problem: None,
             metrics_accounts: accounts_for(app, MetricsStore),
             metrics_account: Field::new("metricsAccountName", ""),
@@ -88,18 +118,50 @@ impl Calibrate {
             location: Field::new("location", ""),
             window: Field::new("window", "60"),
             interval: Field::new("interval", "10"),
+            lookback: Field::new("lookback", ""),
             windows: Field::new("windows", "200"),
             step: Field::new("step", "60"),
             marginal: Field::new("marginal", "75"),
             pass: Field::new("pass", "95"),
             write: Field::new("write", named.unwrap_or_default()),
             store,
-            id,
+            of,
             config,
-        })
+        }
     }
 
-    fn fields(&mut self) -> [&mut Field; 12] {
+    async fn start(mut self, app: &App, fields: &Fields) -> Result<Response> {
+        self.fill(fields);
+        let Some(request) = self.request() else {
+            self.problem = Some("see what is marked below".to_owned());
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response());
+        };
+        let account = Some(self.metrics_account.value.as_str()).filter(|name| !name.is_empty());
+        match admit_calibration(app, request, account, Some(&self.store.name)).await {
+            Ok(id) => Ok(Redirect::to(&format!("/ui/calibrations/{id}")).into_response()),
+            Err(error @ Error::Internal(_)) => Err(error),
+            Err(error) => {
+                self.problem = Some(error.to_string());
+                let status = error.into_response().status();
+                Ok((status, Page(self)).into_response())
+            }
+        }
+    }
+
+    /// Where the form goes.
+    fn action(&self) -> String {
+        match &self.of {
+            Of::Stored(id) => self.store.address_of(id.as_str(), "/calibrate"),
+            Of::Text(_) => format!("/ui/configs/new/calibrate{}", self.store.query),
+        }
+    }
+
+    fn name(&self) -> &str {
+        let name = self.config.name.as_deref().filter(|name| !name.is_empty());
+        name.unwrap_or("this config")
+    }
+
+    fn fields(&mut self) -> [&mut Field; 13] {
         [
             &mut self.metrics_account,
             &mut self.control,
@@ -108,6 +170,7 @@ impl Calibrate {
             &mut self.location,
             &mut self.window,
             &mut self.interval,
+            &mut self.lookback,
             &mut self.windows,
             &mut self.step,
             &mut self.marginal,
@@ -126,6 +189,7 @@ impl Calibrate {
     fn request(&mut self) -> Option<CalibrationRequest> {
         let window = self.window.parsed(whole);
         let interval = self.interval.parsed(optional);
+        let lookback = self.lookback.parsed(optional);
         let windows = self.windows.parsed(whole);
         let step = self.step.parsed(whole);
         let shift = self.shift.parsed(optional);
@@ -137,9 +201,14 @@ impl Calibrate {
         let others = self.against.value.split([',', '\n']).map(str::trim);
         let others: Vec<_> = others.filter(|name| !name.is_empty()).map(scope).collect();
         let days = shift?.map(|days| days.saturating_mul(MINUTES_OF_A_DAY));
+        let (id, config) = match &self.of {
+            Of::Stored(id) => (Some(id.as_str()), None),
+            Of::Text(_) => (None, Some(&self.config)),
+        };
         let request = json!({
-            "canaryConfigId": self.id.as_str(), "control": scope(&self.control.value), "against": others,
-            "shiftMins": days, "windowMins": window?, "intervalMins": interval?, "windows": windows?, "step": step?,
+            "canaryConfigId": id, "canaryConfig": config, "control": scope(&self.control.value), "against": others,
+            "shiftMins": days, "windowMins": window?, "intervalMins": interval?,
+            "lookbackMins": lookback?, "windows": windows?, "step": step?,
             "thresholds": {"marginal": marginal?, "pass": pass?}, "write": given(&self.write),
         });
         match serde_json::from_value(request) {
