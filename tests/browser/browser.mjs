@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import { test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -43,6 +44,18 @@ export async function watched(browser, serin, options = {}) {
     close: () => context.close(),
   };
 }
+
+/// Tests with a tab of their own each, in which nothing goes wrong unseen.
+export const testsIn = (started) => (name, options, use) => test(name, async () => {
+  const { browser, serin } = started();
+  const tab = await watched(browser, serin, options);
+  try {
+    await use(tab);
+    tab.isQuiet(options.mayTell);
+  } finally {
+    await tab.close();
+  }
+});
 
 /// axe-core finds nothing serious, in either theme and at either width, and nothing has to be scrolled sideways.
 export async function isAccessible(page) {

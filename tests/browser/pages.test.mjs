@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { DESK, TELEPHONE, isAccessible, startBrowser, watched } from './browser.mjs';
+import { after, before, describe } from 'node:test';
+import { DESK, TELEPHONE, isAccessible, startBrowser, testsIn } from './browser.mjs';
 import { noise, startPrometheus } from './prometheus.mjs';
 import { config, request, startSerin } from './serin.mjs';
 
@@ -82,18 +82,7 @@ async function startHeld(name) {
   return serin.start('/canary?application=checkout&metricsAccountName=held', { canaryConfig, executionRequest: request() });
 }
 
-/// A test with a tab of its own, in which nothing goes wrong unseen.
-function inTab(name, options, use) {
-  test(name, async () => {
-    const tab = await watched(browser, serin, options);
-    try {
-      await use(tab);
-      tab.isQuiet(options.mayTell);
-    } finally {
-      await tab.close();
-    }
-  });
-}
+const inTab = testsIn(() => ({ browser, serin }));
 
 const openFirst = async (page) => {
   await page.locator('.metric > summary').first().click();
@@ -150,6 +139,18 @@ describe('in every look, and with nothing from elsewhere,', () => {
       await isAccessible(page);
     });
   }
+});
+
+describe('what if', () => {
+  inTab('of a config is asked with a margin, and told run by run', {}, async ({ page, open }) => {
+    await open(`/ui/configs/${other.config}`);
+    await page.getByRole('link', { name: 'What if' }).click();
+    await isAccessible(page);
+    await anotherJudge(page);
+    assert.match(await page.locator('main').textContent(), /sequential-v1/);
+    await page.getByRole('link', { name: runs['by a stored config'] }).first().waitFor();
+    await isAccessible(page);
+  });
 });
 
 describe('a run', () => {
