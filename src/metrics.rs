@@ -123,8 +123,8 @@ pub trait Language: Send + Sync {
         &[]
     }
 
-    /// What its members are there where they are not given.
-    fn assumed(&self) -> &'static [(&'static str, &'static str)] {
+    /// What its members are there whatever is said, as in Kayenta; in a body they are what they are.
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
 

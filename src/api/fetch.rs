@@ -174,8 +174,8 @@ fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> 
             members.insert(name.to_owned(), value);
         }
     }
-    for (name, usual) in language.assumed() {
-        members.entry(*name).or_insert_with(|| (*usual).into());
+    for (name, value) in language.fixed() {
+        members.insert((*name).to_owned(), (*value).into());
     }
     if let Some(template) = query.text("customFilter") {
         members.insert("customInlineTemplate".to_owned(), template.into());

@@ -54,6 +54,8 @@ fn read(kayenta: &mut Section<'_>, sources: &mut Sources) -> Result<Vec<Account>
 
 fn account(section: &mut Section<'_>) -> Result<Account> {
     let name = name(section)?;
+    // Kayenta reads and never asks it: the lists say where the clusters are.
+    section.ignore(&["endpoint"]);
     let backends_url = section.parsed("backendsJsonBaseUrl", scalar::without_credentials)?;
     section.effective.insert(
         "backendsJsonBaseUrl".to_owned(),

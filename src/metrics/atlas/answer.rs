@@ -35,7 +35,7 @@ struct Chunk {
     id: String,
     #[serde(default, deserialize_with = "at_most::<MOST_KEYS, _, _>")]
     group_by_keys: Vec<String>,
-    tags: Option<BTreeMap<String, String>>,
+    tags: Option<BTreeMap<String, Value>>,
     start: i64,
     end: i64,
     step: i64,
@@ -164,8 +164,15 @@ fn merged(
 }
 
 /// Those that the query grouped by.
-fn tags(keys: &[String], mut tags: BTreeMap<String, String>) -> Labels {
-    let kept = keys.iter().filter_map(|key| tags.remove_entry(key));
+fn tags(keys: &[String], mut tags: BTreeMap<String, Value>) -> Labels {
+    let kept = keys.iter().filter_map(|key| {
+        let value = match tags.remove(key)? {
+            Value::Null => return None,
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        Some((key.clone(), value))
+    });
     kept.collect()
 }
 
@@ -219,6 +226,13 @@ mod tests {
             (
                 vec![part("x", 30, &[4.0]), part("x", 0, &[1.0]), close()],
                 Ok(vec!["1 NaN NaN 4".to_owned()]),
+            ),
+            (
+                vec![
+                    part("x", 0, &[1.0]).replace("\"a\":\"1\"", "\"a\":1"),
+                    close(),
+                ],
+                Ok(vec!["1".to_owned()]),
             ),
             (
                 vec![part("x", 0, &[1.0]), part("y", 0, &[2.0]), close()],

@@ -70,7 +70,7 @@ impl Language for WavefrontQuery {
         Ok(Vec::new())
     }
 
-    fn assumed(&self) -> &'static [(&'static str, &'static str)] {
+    fn fixed(&self) -> &'static [(&'static str, &'static str)] {
         &[(SUMMARIZATION, "MEAN")]
     }
 
