@@ -1,5 +1,6 @@
 //! The doors for people: one file a subcommand.
 
+mod accounts;
 mod calibrate;
 mod canary_config;
 mod client;
@@ -54,6 +55,9 @@ pub enum Command {
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),
+    /// Ask the accounts of this configuration what they may read and write.
+    #[command(subcommand)]
+    Accounts(accounts::Accounts),
     /// Ask the service of this configuration how it is: exit code 0 if it is UP.
     Health(health::Health),
     /// Bring the database up to date, before a new version starts or past a pooler.
@@ -139,7 +143,7 @@ impl Command {
             Self::Run(run) => {
                 let typed = matches.subcommand_matches("run");
                 Ok(exit::or_unavailable(wait(async {
-                    Ok(run.run(typed).await)
+                    Ok(Box::pin(run.run(typed)).await)
                 })))
             }
             Self::Calibrate(calibrate) => {
@@ -158,6 +162,9 @@ impl Command {
             }
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
+            Self::Accounts(accounts) => Ok(exit::or_unavailable(wait(async {
+                Ok(accounts.run().await)
+            }))),
             Self::Health(health) => wait(health.run()),
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),

@@ -52,6 +52,11 @@ pub trait Service: Send + Sync + 'static {
     }
 
     async fn health(&self) -> Result<(), FetchError>;
+
+    /// One cheap read, where health is none.
+    async fn probe(&self) -> Result<(), FetchError> {
+        self.health().await
+    }
 }
 
 /// One account.
@@ -185,6 +190,11 @@ impl<S: Service> MetricSource for Asking<S> {
     async fn health(&self) -> Result<()> {
         let health = self.service.health().await;
         health.map_err(|error| Error::Fetch(Box::new(error)))
+    }
+
+    async fn probe(&self) -> Result<()> {
+        let probe = self.service.probe().await;
+        probe.map_err(|error| Error::Fetch(Box::new(error)))
     }
 }
 

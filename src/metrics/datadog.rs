@@ -172,4 +172,18 @@ impl Service for Datadog {
             .await
             .map(drop)
     }
+
+    /// The key for health is not that of an application, which queries need as well.
+    async fn probe(&self) -> Result<(), FetchError> {
+        let now = self.clock.now_millis() / 1000;
+        let call = Call {
+            params: vec![
+                ("from", (now - 60).to_string()),
+                ("to", now.to_string()),
+                ("query", "avg:datadog.agent.running{*}".to_owned()),
+            ],
+            ..Call::get("/api/v1/query")
+        };
+        self.client.aside(&call).await.map(drop)
+    }
 }

@@ -131,4 +131,26 @@ impl Service for InfluxDb {
         };
         self.client.aside(&call).await.map(drop)
     }
+
+    /// Anybody is told of its health.
+    async fn probe(&self) -> Result<(), FetchError> {
+        let (database, statement) = match &self.database {
+            Some(database) => (Some(database.clone()), "SHOW MEASUREMENTS LIMIT 1"),
+            None => (None, "SHOW DATABASES"),
+        };
+        let database = database.map(|database| ("db", database));
+        let call = Call {
+            params: database
+                .into_iter()
+                .chain([("q", statement.to_owned())])
+                .collect(),
+            query: statement,
+            ..Call::get("/query")
+        };
+        let answer: answer::Queried = self.client.aside_json(&call).await?;
+        match answer.into_error() {
+            Some(error) => Err(self.client.error(&call, Some(200), error)),
+            None => Ok(()),
+        }
+    }
 }

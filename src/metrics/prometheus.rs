@@ -222,4 +222,12 @@ impl Service for Prometheus {
         };
         self.fetching.client.aside(&call).await.map(drop)
     }
+
+    async fn probe(&self) -> Result<(), FetchError> {
+        let call = Call {
+            params: vec![("query", "vector(1)".to_owned())],
+            ..Call::get("/api/v1/query")
+        };
+        self.fetching.client.aside(&call).await.map(drop)
+    }
 }

@@ -29,6 +29,15 @@ pub struct Queried {
     results: Vec<Statement>,
 }
 
+impl Queried {
+    /// What InfluxDB says is wrong.
+    pub fn into_error(self) -> Option<String> {
+        let mut statements = self.results.into_iter();
+        self.error
+            .or_else(|| statements.find_map(|statement| statement.error))
+    }
+}
+
 #[derive(Deserialize)]
 struct Statement {
     error: Option<String>,
