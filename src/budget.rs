@@ -3,6 +3,8 @@
 //! Most executions find what they need in the common pool. When that is empty, one at a time may go on
 //! with a part that is kept for it and as large as any execution may become: it waits for nobody, so all
 //! come to their turn, whatever the others hold.
+//!
+//! What else an execution takes of others is noted beside it: the calls of services.
 
 mod machine;
 
@@ -10,6 +12,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::canary::{Costs, ServiceCost};
 
 /// The pool is handed out in such pieces.
 const STEP: usize = 256 << 10;
@@ -42,6 +46,7 @@ pub struct Share {
     grants: Mutex<Grants>,
     /// One of the tasks of an execution waits for all of them.
     waiting: tokio::sync::Mutex<()>,
+    costs: Mutex<Costs>,
 }
 
 #[derive(Default)]
@@ -97,6 +102,7 @@ impl Budget {
             granted: AtomicUsize::new(0),
             grants: Mutex::default(),
             waiting: tokio::sync::Mutex::default(),
+            costs: Mutex::default(),
         })
     }
 }
@@ -228,6 +234,21 @@ impl Share {
 
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Notes what an account was asked.
+    pub fn spend(&self, account: &str, note: impl FnOnce(&mut ServiceCost)) {
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        match costs.get_mut(account) {
+            Some(cost) => note(cost),
+            None => note(costs.entry(account.to_owned()).or_default()),
+        }
+    }
+
+    /// What all accounts were asked.
+    pub fn spent(&self) -> Costs {
+        let costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        costs.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Grants> {

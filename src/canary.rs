@@ -6,6 +6,7 @@ mod attributes;
 mod by_hand;
 pub mod calibration;
 pub mod config;
+mod cost;
 mod document;
 mod event;
 pub mod execution;
@@ -49,6 +50,7 @@ pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,
 };
+pub use cost::{Costs, RateLimit, ServiceCost};
 pub use document::Execution;
 pub use event::Event;
 pub use execution::{

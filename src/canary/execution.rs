@@ -1,5 +1,7 @@
 //! One request to judge, and how it stands.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,7 +11,7 @@ use utoipa::ToSchema;
 use super::lenient;
 use super::{
     AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeResult,
-    CanaryScopePair, Learned, Look, Outcome, Shadow, date_from_millis,
+    CanaryScopePair, Learned, Look, Outcome, ServiceCost, Shadow, date_from_millis,
 };
 
 /// What to compare, and the thresholds of the verdict.
@@ -344,6 +346,13 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub learned: Option<Learned>,
+    /// serin's own: what it cost the services that it asked, by account.
+    #[serde(
+        default,
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cost: Option<BTreeMap<String, ServiceCost>>,
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(
         default,

@@ -6,6 +6,7 @@ mod body;
 mod call;
 mod came;
 mod connect;
+mod limits;
 mod told;
 mod wrong;
 
@@ -148,6 +149,9 @@ impl Client {
                 let Unanswered::Failed(error) = &failure.why else {
                     return;
                 };
+                if let Some(share) = room.share {
+                    share.spend(&self.account, |cost| cost.repeated += 1);
+                }
                 let message = &error.message;
                 tracing::warn!(
                     account = &*self.account,
@@ -328,7 +332,13 @@ impl Client {
             })?;
             let request = request.build().map_err(broken)?;
             sent = request.headers().clone();
-            let response = self.http.execute(request).await.map_err(broken)?;
+            // It counts whether it is waited for to its end or not.
+            if let Some(share) = room.share {
+                share.spend(&self.account, |cost| cost.calls += 1);
+            }
+            let response = self.http.execute(request).await;
+            self.answered(response.as_ref().ok(), room);
+            let response = response.map_err(broken)?;
             // What that leads to is another thing, and no place for a query in a body.
             let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
             match connect::redirected_within(&response, &self.base) {

@@ -124,7 +124,10 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         outcome: told.outcome,
         by_hand: by_hand(&told),
         score: told.score.map(score),
-        warnings: warnings_beside(summary, &told.reason()),
+        warnings: warnings_beside(summary, &told.reason())
+            .into_iter()
+            .chain(near_limits(canary))
+            .collect(),
         sentence: told.reason(),
         not_judged: summary
             .filter(|summary| 0 < summary.not_judged)
@@ -158,6 +161,15 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         steps: steps(canary),
         has_series: pairs.is_some(),
     }
+}
+
+/// Accounts that will soon refuse to be asked, or did.
+fn near_limits(canary: &CanaryExecutionStatusResponse) -> impl Iterator<Item = String> {
+    let costs = canary.cost.iter().flatten();
+    let near = costs.filter(|(_, cost)| cost.is_near_its_limit());
+    near.map(|(account, cost)| {
+        format!("the rate limit of '{account}' is near: {}", cost.sentence())
+    })
 }
 
 fn warnings_beside(summary: Option<&Summary>, sentence: &str) -> Vec<String> {
@@ -264,6 +276,8 @@ fn facts(canary: &CanaryExecutionStatusResponse, judged: Option<&CanaryJudgeResu
             canary.parent_pipeline_execution_id.clone(),
         ),
     ];
+    let costs = canary.cost.iter().flatten();
+    let costs = costs.map(|(account, cost)| fact(&format!("Asked of {account}"), &cost.sentence()));
     let notes = canary
         .canary_execution_request
         .iter()
@@ -274,6 +288,7 @@ fn facts(canary: &CanaryExecutionStatusResponse, judged: Option<&CanaryJudgeResu
     optional
         .into_iter()
         .filter_map(|(name, value)| value.map(|value| fact(name, &value)))
+        .chain(costs)
         .chain(notes)
         .collect()
 }

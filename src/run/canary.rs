@@ -71,6 +71,8 @@ pub async fn run(
         }
     };
 
+    let cost = share.spent();
+    status.cost = (!cost.is_empty()).then_some(cost);
     let now = app.clock.now_millis();
     match outcome {
         Ok(result) => {

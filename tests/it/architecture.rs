@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const ALLOWED: [(&str, &[&str]); 25] = [
     ("error", &[]),
-    ("budget", &[]),
+    ("budget", &["canary"]),
     ("escape", &[]),
     ("http", &[]),
     ("clock", &[]),
