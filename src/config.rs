@@ -30,6 +30,7 @@ pub mod text;
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};
 pub use accounts::cloudwatch::CloudWatchAccount;
+pub use accounts::azure::{AzureAccount, AzureCredentials};
 pub use accounts::datadog::DatadogAccount;
 pub use accounts::file::FileAccount;
 pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};

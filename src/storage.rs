@@ -1,5 +1,6 @@
 //! Documents and the index over them: the verbs that the rest of serin knows.
 
+pub mod azure;
 pub mod events;
 pub mod file;
 pub mod gcs;
@@ -8,6 +9,7 @@ pub mod import;
 pub mod index;
 mod memory;
 pub mod objects;
+mod over_http;
 mod reconcile;
 mod relay;
 pub mod s3;

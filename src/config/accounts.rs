@@ -5,6 +5,7 @@
 pub mod atlas;
 pub mod aws;
 pub mod cloudwatch;
+pub mod azure;
 pub mod datadog;
 pub mod file;
 pub mod google;
@@ -31,6 +32,7 @@ use super::shorthands::Shorthands;
 use super::{Error, Result, Storage};
 use atlas::{Atlas, AtlasAccount};
 use cloudwatch::{CloudWatch, CloudWatchAccount};
+use azure::AzureAccount;
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
 use google::{GcsAccount, Stackdriver, StackdriverAccount};
@@ -51,7 +53,7 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     prometheus::KIND,
     datadog::KIND,
     signalfx::KIND,
@@ -63,6 +65,7 @@ const KINDS: [Kind; 13] = [
     cloudwatch::KIND,
     s3::KIND,
     google::KIND,
+    azure::KIND,
     memory::KIND,
     file::KIND,
 ];
@@ -87,6 +90,7 @@ pub enum Source {
 pub enum Store {
     S3(S3Account),
     Gcs(GcsAccount),
+    Azure(AzureAccount),
     File(FileAccount),
     Memory,
 }
@@ -239,7 +243,7 @@ impl Store {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::File(file) => Some(&file.directory),
-            Self::S3(_) | Self::Gcs(_) | Self::Memory => None,
+            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) | Self::Memory => None,
         }
     }
 
@@ -375,6 +379,35 @@ fn enabled(section: &mut Section<'_>) -> Result<bool> {
             .warn(format!("{accounts} is ignored, as {key} is not true"));
     }
     Ok(enabled)
+}
+
+/// The accounts of a store that Kayenta wants switched on twice: in their section, and in one that has
+/// no accounts of its own.
+fn of_two_switches<'a>(
+    kayenta: &mut Section<'a>,
+    of: &'static str,
+    switch: &'static str,
+    title: &str,
+    account: impl FnMut(&mut Section<'a>) -> Result<Option<Account>>,
+) -> Result<Vec<Account>> {
+    let is_on = kayenta.section(switch, |section| section.flag("enabled"))?;
+    kayenta.section(of, |section| {
+        let has_accounts = section.has_items("accounts");
+        let is_forgotten = has_accounts && section.is_default("enabled");
+        let enabled = enabled(section)?;
+        let off = match (enabled, is_on) {
+            (true, false) if has_accounts => Some(switch),
+            (false, true) if !is_forgotten => Some(of),
+            _ => None,
+        };
+        if let Some(off) = off {
+            section.context().warn(format!(
+                "kayenta.{off}.enabled is not true: {title} needs both kayenta.{of}.enabled and \
+                 kayenta.{switch}.enabled"
+            ));
+        }
+        list(section, enabled && is_on, account)
+    })
 }
 
 fn list<'a>(

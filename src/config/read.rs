@@ -83,8 +83,6 @@ const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "
 
 /// Sections of `kayenta` that serin does not read.
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
-    "azure",
-    "blobs",
     "configbin",
     "sql",
     "data-migration",

@@ -4,39 +4,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::guarded::{Backend, Failure, Guarded};
-use super::objects::ObjectEntry;
+use super::objects::{ObjectEntry, below};
+use super::over_http::{Clients, MOST_BYTES, Missed, collect, lost, patiently, wrong};
 use crate::config::{self, GcsAccount};
 use crate::google::{self, Tokens};
-use crate::http::{self, Again, Secrets, Unread};
+use crate::http::{self, Again, Secrets};
 
 pub type GcsStore = Guarded<Bucket>;
-
-/// All attempts of one request, the first included.
-const ATTEMPTS: usize = 8;
-
-/// The most that the pause before the second attempt takes; it doubles from there.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// What is read of all that is no object: a page of a listing is the longest.
-const MOST_BYTES: u64 = 16 << 20;
 
 /// The bucket of one account.
 pub struct Bucket {
     account: GcsAccount,
-    client: Client,
-    /// Nothing comes while a body is sent, so that only the time of the whole call counts.
-    uploads: Client,
+    clients: Clients,
     /// None for a stand-in that wants none.
     tokens: Option<Tokens>,
 }
@@ -67,12 +55,6 @@ struct Object {
     size: String,
 }
 
-/// One attempt that did not work, and when there may be another one.
-struct Missed {
-    failure: Failure,
-    again: Again,
-}
-
 /// How far a listing is.
 enum Place {
     Start,
@@ -88,35 +70,18 @@ impl GcsStore {
             let file = account.google.json_path.as_deref();
             Tokens::open(file, &config::environment())
         });
-        let scheme = account.url.split(':').next().unwrap_or_default();
-        let client = || {
-            http::trusting(http::client(), scheme, Vec::new())
-                .redirect(reqwest::redirect::Policy::none())
-        };
-        // An answer may be long; what counts is that it comes on.
-        let asking = client().read_timeout(stall(account));
         Ok(Self::around(Bucket {
-            client: asking.build().map_err(|cause| http::in_words(&cause))?,
-            uploads: client().build().map_err(|cause| http::in_words(&cause))?,
+            clients: Clients::of(&account.url, account.timeout)?,
             tokens: tokens.transpose()?,
             account: account.clone(),
         }))
     }
 }
 
-/// How long an answer may stand still.
-fn stall(account: &GcsAccount) -> Duration {
-    account.timeout / 3
-}
-
 impl Bucket {
-    /// The name in the bucket; a root folder may have slashes around it, or be empty.
+    /// The name in the bucket.
     fn full(&self, key: &str) -> String {
-        let root = self.account.root_folder.trim_matches('/');
-        match root {
-            "" => key.to_owned(),
-            root => format!("{root}/{key}"),
-        }
+        below(&self.account.root_folder, key)
     }
 
     /// Where the objects of the bucket are, below the address of an API.
@@ -132,24 +97,14 @@ impl Bucket {
     }
 
     fn request(&self, method: Method, url: String, query: &[(&str, &str)]) -> RequestBuilder {
-        self.client.request(method, url).query(query)
+        self.clients.asking.request(method, url).query(query)
     }
 
     /// Sends a request until it is answered; at most so many bytes of an answer are read.
     async fn send(&self, request: RequestBuilder, most: u64) -> Result<Answer> {
-        // What the server says in the end is worth more than that its time is over.
-        let latest = Instant::now() + self.account.timeout - stall(&self.account);
         let was_refused = AtomicBool::new(false);
-        let pauses = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(PAUSE)
-            .with_max_times(ATTEMPTS - 1);
-        let answer = (|| self.attempt(&request, most, &was_refused))
-            .retry(pauses)
-            .when(|missed: &Missed| missed.again.may_be())
-            .adjust(|missed, backoff| missed.again.wait(backoff, latest))
-            .await;
-        answer.map_err(|missed| missed.failure)
+        let attempt = || self.attempt(&request, most, &was_refused);
+        patiently(self.account.timeout, attempt).await
     }
 
     /// What is said of objects, which is never long.
@@ -180,7 +135,7 @@ impl Bucket {
         let request = request.map_err(|cause| wrong(&http::in_words(&cause)))?;
         let secrets = Secrets::of(request.headers());
         let answer = client.execute(request).await;
-        let mut answer = answer.map_err(|cause| lost(&cause))?;
+        let mut answer = answer.map_err(lost)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(Answer::Done(collect(answer, most).await?));
@@ -275,8 +230,8 @@ impl Backend for Bucket {
             ("name", &name),
             ("fields", "generation"),
         ];
-        let asked = self
-            .uploads
+        let uploads = &self.clients.uploads;
+        let asked = uploads
             .post(self.objects("/upload/storage/v1"))
             .query(&query)
             .header("content-type", "application/json")
@@ -334,19 +289,6 @@ impl Backend for Bucket {
     }
 }
 
-async fn collect(mut answer: Response, most: u64) -> Result<Bytes> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let body = http::read(&mut answer, most).await;
-    let body = body.map_err(|unread| match unread {
-        Unread::TooLong(bytes) => Failure::TooLarge(bytes),
-        Unread::Broken(cause) => Failure::Away {
-            why: "it breaks off".to_owned(),
-            cause: http::in_words(&cause),
-        },
-    })?;
-    Ok(body.into())
-}
-
 fn entry(object: &Object, root: &str) -> Option<ObjectEntry> {
     Some(ObjectEntry {
         key: object.name.strip_prefix(root)?.to_owned(),
@@ -363,33 +305,8 @@ fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
     })
 }
 
-impl From<Failure> for Missed {
-    fn from(failure: Failure) -> Self {
-        let again = match failure {
-            Failure::Away { .. } => Again::Later,
-            _ => Again::Never,
-        };
-        Self { failure, again }
-    }
-}
-
 fn gone() -> Failure {
     Failure::Gone("the bucket does not exist".to_owned())
-}
-
-fn wrong(why: &str) -> Failure {
-    let (why, cause) = (why.to_owned(), why.to_owned());
-    Failure::Wrong { why, cause }
-}
-
-fn lost(cause: &reqwest::Error) -> Failure {
-    let words = http::in_words(cause);
-    let why = if cause.is_timeout() {
-        "no answer in time".to_owned()
-    } else {
-        words.rsplit(": ").next().unwrap_or_default().to_owned()
-    };
-    Failure::Away { why, cause: words }
 }
 
 fn without_token(failed: google::Failed) -> Failure {

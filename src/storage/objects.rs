@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, TryStreamExt};
 
+use super::azure::AzureStore;
 use super::file::FileStore;
 use super::gcs::GcsStore;
 use super::memory::MemoryStore;
@@ -48,22 +49,26 @@ pub trait ObjectStore: Send + Sync {
     fn expect_objects(&self) {}
 }
 
+/// The name of an object in its bucket; a root folder may have slashes around it, or be empty.
+pub fn below(root_folder: &str, key: &str) -> String {
+    match root_folder.trim_matches('/') {
+        "" => key.to_owned(),
+        root => format!("{root}/{key}"),
+    }
+}
+
 /// The store of an account, which reads no object beyond `most` bytes; `None` for accounts that
 /// keep no documents.
 pub fn open(account: &Account, most: u64) -> Result<Option<Arc<dyn ObjectStore>>> {
     let Some(store) = &account.store else {
         return Ok(None);
     };
+    let unfit = |why| Error::Invalid(format!("account '{}': {why}", account.name));
     Ok(Some(match store {
         Store::File(file) => Arc::new(FileStore::open(file)?.reading(most)),
         Store::S3(s3) => Arc::new(S3Store::new(s3.clone()).reading(most)),
-        Store::Gcs(gcs) => {
-            let store = GcsStore::open(gcs).map_err(|why| {
-                let name = &account.name;
-                Error::Invalid(format!("account '{name}': {why}"))
-            })?;
-            Arc::new(store.reading(most))
-        }
+        Store::Gcs(gcs) => Arc::new(GcsStore::open(gcs).map_err(unfit)?.reading(most)),
+        Store::Azure(azure) => Arc::new(AzureStore::open(azure).map_err(unfit)?.reading(most)),
         Store::Memory => Arc::new(MemoryStore::default()),
     }))
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::guarded::{Backend, Failure, Guarded};
-use super::objects::ObjectEntry;
+use super::objects::{ObjectEntry, below};
 use crate::config::S3Account;
 use connection::Connection;
 use failure::code;
@@ -80,13 +80,9 @@ impl Bucket {
         .map_err(Box::new)
     }
 
-    /// The key in the bucket; a root folder may have slashes around it, or be empty.
+    /// The key in the bucket.
     fn full(&self, key: &str) -> String {
-        let root = self.account.root_folder.trim_matches('/');
-        match root {
-            "" => key.to_owned(),
-            root => format!("{root}/{key}"),
-        }
+        below(&self.account.root_folder, key)
     }
 
     fn failure<E>(&self, error: &SdkError<E>) -> Failure

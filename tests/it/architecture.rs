@@ -121,7 +121,7 @@ const KEPT: [(&str, &[&str]); 6] = [
 ];
 
 /// Kinds of accounts, and the only places that tell one from another: all others ask the account.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "Source::Prometheus",
     "Source::Datadog",
     "Source::SignalFx",
@@ -130,6 +130,7 @@ const KINDS: [&str; 10] = [
     "Source::CloudWatch",
     "Store::S3",
     "Store::Gcs",
+    "Store::Azure",
     "Store::File",
     "Store::Memory",
 ];

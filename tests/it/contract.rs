@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use serin::config::{Account, Face, FileAccount, GcsAccount, S3Account, Store};
+use serin::config::{Account, AzureAccount, Face, FileAccount, GcsAccount, S3Account, Store};
 use serin::error::{Error, Result};
 use serin::storage::objects::{self, ObjectStore};
 
+use crate::azure;
 use crate::gcs;
 use crate::harness::service;
 use crate::s3;
@@ -218,6 +219,24 @@ async fn gcs_keeps_the_contract_and_is_no_empty_store_when_it_is_away_or_gone() 
         ..gcs::account("http://127.0.0.1:9", "away")
     };
     away(opened(Store::Gcs(hasty)).as_ref()).await;
+}
+
+#[tokio::test]
+async fn azure_keeps_the_contract_and_is_no_empty_store_when_it_is_away_or_gone() {
+    let Some(url) = service("SERIN_TEST_AZURE_URL") else {
+        return;
+    };
+    let open = || opened(Store::Azure(azure::account(&url, "contract")));
+    contract(open().as_ref()).await;
+    let remove = async || azure::remove(&url, "contract").await;
+    let bring_back = async || azure::create(&url, "contract").await;
+    gone(open, remove, bring_back).await;
+
+    let hasty = AzureAccount {
+        timeout: Duration::from_secs(1),
+        ..azure::account("http://127.0.0.1:9", "away")
+    };
+    away(opened(Store::Azure(hasty)).as_ref()).await;
 }
 
 #[tokio::test]

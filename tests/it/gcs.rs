@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod faults;
-mod front;
 mod recorded;
 mod serving;
 mod store;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{Account, Face, Kind, ROOT_FOLDER, Sources, Store, enabled, list, name, store_types};
+use super::{Account, Face, Kind, ROOT_FOLDER, Sources, Store, name, of_two_switches, store_types};
 use crate::config::scalar::{self, MASK};
 use crate::config::section::Section;
 use crate::config::{Error, Result};
@@ -44,25 +44,8 @@ pub struct S3Credentials {
     pub session_token: Option<SecretString>,
 }
 
-/// Kayenta wants both switches; the second has no accounts of its own.
 fn read(kayenta: &mut Section<'_>, _: &mut Sources) -> Result<Vec<Account>> {
-    let s3 = kayenta.section("s3", |section| section.flag("enabled"))?;
-    kayenta.section(KIND.section, |section| {
-        let has_accounts = section.has_items("accounts");
-        let is_forgotten = has_accounts && section.is_default("enabled");
-        let aws = enabled(section)?;
-        let off = match (aws, s3) {
-            (true, false) if has_accounts => Some("kayenta.s3.enabled"),
-            (false, true) if !is_forgotten => Some("kayenta.aws.enabled"),
-            _ => None,
-        };
-        if let Some(off) = off {
-            section.context().warn(format!(
-                "{off} is not true: S3 needs both kayenta.aws.enabled and kayenta.s3.enabled"
-            ));
-        }
-        list(section, aws && s3, account)
-    })
+    of_two_switches(kayenta, KIND.section, "s3", FACE.title, account)
 }
 
 /// `None` without a bucket: Kayenta logs such an account and leaves it out.

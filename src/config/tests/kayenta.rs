@@ -374,3 +374,104 @@ fn cloud_storage_is_where_it_is_said_to_be() {
         );
     }
 }
+
+#[test]
+fn a_container_of_azure_is_where_it_is_said_to_be() {
+    let key = "storageAccountName: canaries, accountAccessKey: a2V5";
+    let cases = [
+        // account                                          address, or what is told
+        (key.to_owned(), Ok("https://canaries.blob.core.windows.net")),
+        (
+            format!("{key}, endpointSuffix: core.chinacloudapi.cn"),
+            Ok("https://canaries.blob.core.chinacloudapi.cn"),
+        ),
+        (
+            format!("{key}, endpoint: {{baseUrl: 'http://azurite:10000/canaries/'}}"),
+            Ok("http://azurite:10000/canaries"),
+        ),
+        (
+            "sasToken: '?sv=1&sig=2', endpoint: {baseUrl: 'https://private'}".to_owned(),
+            Ok("https://private"),
+        ),
+        (
+            "connectionString: 'DefaultEndpointsProtocol=https;AccountName=canaries;AccountKey=a2V5==;\
+             EndpointSuffix=core.usgovcloudapi.net'"
+                .to_owned(),
+            Ok("https://canaries.blob.core.usgovcloudapi.net"),
+        ),
+        (
+            "connectionString: 'BlobEndpoint=https://private/;QueueEndpoint=https://q;\
+             SharedAccessSignature=sv=1&sig=2%3D;'"
+                .to_owned(),
+            Ok("https://private"),
+        ),
+        (
+            "connectionString: 'DefaultEndpointsProtocol=http;AccountName=canaries;AccountKey=a2V5'"
+                .to_owned(),
+            Ok("http://canaries.blob.core.windows.net"),
+        ),
+        (
+            "storageAccountName: Canaries.evil, accountAccessKey: a2V5".to_owned(),
+            Err("3 to 24 lower-case letters and digits"),
+        ),
+        (
+            format!("{key}, endpointSuffix: 'evil/#'"),
+            Err("must be the end of a host"),
+        ),
+        (format!("{key}, sasToken: sig=2"), Err("are both given")),
+        (
+            format!("{key}, connectionString: 'AccountKey=a2V5'"),
+            Err("accountAccessKey is given, and"),
+        ),
+        (
+            "connectionString: 'a2V5'".to_owned(),
+            Err("connectionString: parts are wanted"),
+        ),
+        (
+            "connectionString: 'UseDevelopmentStorage=true'".to_owned(),
+            Err("UseDevelopmentStorage is not served"),
+        ),
+        (
+            "accountAccessKey: a2V5".to_owned(),
+            Err("storageAccountName must be given"),
+        ),
+    ];
+    for (account, expected) in cases {
+        let yaml = format!(
+            "kayenta:
+  blobs.enabled: true
+  azure:
+    enabled: true
+    accounts: [{{name: a, container: c-1, supportedTypes: [OBJECT_STORE, CONFIGURATION_STORE], {account}}}]"
+        );
+        match (load_text(&yaml, &[]), expected) {
+            (Ok(loaded), Ok(address)) => {
+                let Some(Store::Azure(azure)) = &loaded.config.accounts[0].store else {
+                    panic!("{loaded:?}");
+                };
+                assert_eq!(azure.url, address, "{account}");
+                assert_eq!(loaded.warnings, [""; 0], "{account}");
+                let printed = print(&loaded.effective);
+                assert!(
+                    !printed.contains("a2V5") && !printed.contains("sig="),
+                    "{printed}"
+                );
+            }
+            (Err(Error(told)), Err(expected)) => {
+                assert!(told.contains(expected), "{told}");
+                assert!(!told.contains("a2V5"), "{told}");
+            }
+            (found, _) => panic!("{account}: {found:?}"),
+        }
+    }
+    for container in ["ab", "a--b", "-ab", "Abc", "a/b/c"] {
+        let yaml = format!(
+            "kayenta: {{blobs.enabled: true, azure: {{enabled: true, accounts: [{{name: a, container: '{container}', {key}}}]}}}}"
+        );
+        let told = mistake(&yaml);
+        assert!(
+            told.contains("container") && told.contains("3 to 63"),
+            "{told}"
+        );
+    }
+}

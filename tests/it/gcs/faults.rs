@@ -11,7 +11,7 @@ use serin::storage::gcs::GcsStore;
 use serin::storage::objects::ObjectStore;
 
 use super::account;
-use super::front::{Fault, Front, fault};
+use crate::front::{Fault, Front, fault};
 use crate::google::{Google, token};
 
 const KEY: &str = "g/a/a.json";

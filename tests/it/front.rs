@@ -1,4 +1,6 @@
-//! What stands in front of Cloud Storage.
+//! What stands in front of a store that is asked over HTTP, and fails as it is told to.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,10 +12,9 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use reqwest::Client;
 
-use super::client;
 use crate::google::endless;
 
-/// In front of Cloud Storage: fails as it is told to.
+/// In front of a store.
 #[derive(Clone)]
 pub struct Front {
     behind: String,
@@ -43,6 +44,8 @@ pub struct Fault {
     pub after: Duration,
     /// In seconds.
     pub retry_after: Option<u64>,
+    /// When the server says that it is.
+    pub date: Option<String>,
     /// Whether the body is said again and again.
     pub is_endless: bool,
 }
@@ -51,7 +54,7 @@ impl Front {
     pub async fn of(behind: &str) -> (Self, String) {
         let front = Self {
             behind: behind.to_owned(),
-            client: client(),
+            client: serin::http::client().build().unwrap(),
             faults: Arc::default(),
             bearers: Arc::default(),
             refused: Arc::default(),
@@ -89,6 +92,10 @@ async fn pass(
     body: Bytes,
 ) -> Response {
     front.came.lock().unwrap().push(Instant::now());
+    // As the clouds do.
+    if method == Method::PUT && !headers.contains_key("content-length") {
+        return StatusCode::LENGTH_REQUIRED.into_response();
+    }
     if let Some(bearer) = headers.get("authorization") {
         let bearer = bearer.to_str().unwrap().to_owned();
         let is_refused = bearer == *front.refused.lock().unwrap();
@@ -107,12 +114,13 @@ async fn pass(
         let status = StatusCode::from_u16(fault.status).unwrap();
         let wait = fault.retry_after;
         let wait = wait.map(|seconds| AppendHeaders([("retry-after", seconds.to_string())]));
+        let date = fault.date.map(|date| AppendHeaders([("date", date)]));
         let body = if fault.is_endless {
             endless(fault.body.into())
         } else {
             fault.body.into()
         };
-        return (status, wait, body).into_response();
+        return (status, wait, date, body).into_response();
     }
     let mut url = format!("{}{uri}", front.behind);
     if method == Method::GET && uri.path().ends_with("/o") {
@@ -120,15 +128,26 @@ async fn pass(
         *asked += 1;
         url.extend(size.map(|size| format!("&maxResults={size}")));
     }
-    let mut asked = front.client.request(method, url).body(body);
-    for name in ["content-type", "range"] {
-        if let Some(value) = headers.get(name) {
-            asked = asked.header(name, value);
-        }
+    let asked = front.client.request(method, url).body(body);
+    let told = asked.headers(passed_on(&headers)).send().await.unwrap();
+    let (status, headers) = (told.status(), passed_on(told.headers()));
+    (status, headers, told.bytes().await.unwrap()).into_response()
+}
+
+/// Without what belongs to one connection.
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let of_connection = [
+        "host",
+        "content-length",
+        "connection",
+        "keep-alive",
+        "transfer-encoding",
+    ];
+    let mut headers = headers.clone();
+    for name in of_connection {
+        headers.remove(name);
     }
-    let told = asked.send().await.unwrap();
-    let status = told.status();
-    (status, told.bytes().await.unwrap()).into_response()
+    headers
 }
 
 pub fn fault(method: Method, path: &str, status: u16, body: &str) -> Fault {
@@ -140,6 +159,7 @@ pub fn fault(method: Method, path: &str, status: u16, body: &str) -> Fault {
         times: usize::MAX,
         after: Duration::ZERO,
         retry_after: None,
+        date: None,
         is_endless: false,
     }
 }

@@ -1,0 +1,227 @@
+//! Containers of Azure Blob Storage.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::http::other_url;
+use super::{Account, Face, Kind, ROOT_FOLDER, Sources, Store, name, of_two_switches, store_types};
+use crate::config::section::Section;
+use crate::config::{Error, Result, scalar};
+
+/// Of Azure's public cloud.
+const SUFFIX: &str = "core.windows.net";
+const TIMEOUT: &str = "45s";
+
+pub const KIND: Kind = Kind {
+    section: "azure",
+    switches: &["blobs"],
+    read,
+};
+
+const FACE: Face = Face {
+    section: KIND.section,
+    word: "azure",
+    title: "Azure Blob Storage",
+    ..Face::NONE
+};
+
+#[derive(Clone, Debug)]
+pub struct AzureAccount {
+    pub container: String,
+    pub root_folder: String,
+    /// What the container lies below; without a trailing slash.
+    pub url: String,
+    pub credentials: AzureCredentials,
+    /// Total time for one request, retries included.
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub enum AzureCredentials {
+    /// The key of the storage account, in base64.
+    Key { account: String, key: SecretString },
+    /// A shared access signature.
+    Sas(SecretString),
+}
+
+/// What a connection string says; each of it may stand in a key of its own instead.
+#[derive(Default)]
+struct Connection {
+    account: Option<String>,
+    key: Option<SecretString>,
+    sas: Option<SecretString>,
+    suffix: Option<String>,
+    url: Option<String>,
+}
+
+fn read(kayenta: &mut Section<'_>, _: &mut Sources) -> Result<Vec<Account>> {
+    of_two_switches(kayenta, KIND.section, "blobs", FACE.title, |section| {
+        account(section).map(Some)
+    })
+}
+
+fn account(section: &mut Section<'_>) -> Result<Account> {
+    let name = name(section)?;
+    let account = section.parsed_if_given("storageAccountName", storage_account)?;
+    let key = section.secret("accountAccessKey")?;
+    let sas = section.secret("sasToken")?;
+    let connection = connection(section)?;
+    let suffix = section.parsed_if_given("endpointSuffix", suffix)?;
+    let url = other_url(section)?;
+    let container = section.parsed("container", container)?;
+    let root_folder = section.text_or("rootFolder", ROOT_FOLDER)?;
+    let timeout = section.duration_or("timeout", TIMEOUT, Duration::from_secs(1))?;
+    let supported_types = store_types(section, &name)?;
+
+    let given = Connection {
+        account: one(section, "storageAccountName", account, connection.account)?,
+        key: one(section, "accountAccessKey", key, connection.key)?,
+        sas: one(section, "sasToken", sas, connection.sas)?,
+        suffix: one(section, "endpointSuffix", suffix, connection.suffix)?,
+        url: one(section, "endpoint.baseUrl", url.clone(), connection.url)?,
+    };
+    let account = AzureAccount {
+        container: container.clone(),
+        root_folder: root_folder.clone(),
+        url: address(section, &given)?,
+        credentials: credentials(section, given)?,
+        timeout,
+    };
+    let face = Face {
+        bucket: Some(container),
+        server: url,
+        root_folder: Some(root_folder),
+        ..FACE
+    };
+    Ok(Account {
+        store: Some(Store::Azure(account)),
+        ..super::account(section, name, supported_types, face)?
+    })
+}
+
+/// What stands in a key or in the connection string, and not in both.
+fn one<T>(
+    section: &Section<'_>,
+    key: &str,
+    given: Option<T>,
+    connected: Option<T>,
+) -> Result<Option<T>> {
+    if given.is_some() && connected.is_some() {
+        let (key, connection) = (section.path_of(key), section.path_of("connectionString"));
+        return Err(Error(format!(
+            "{key} is given, and {connection} says the same: one of both is wanted"
+        )));
+    }
+    Ok(given.or(connected))
+}
+
+fn address(section: &Section<'_>, given: &Connection) -> Result<String> {
+    match (&given.url, &given.account) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Some(account)) => {
+            let suffix = given.suffix.as_deref().unwrap_or(SUFFIX);
+            Ok(format!("https://{account}.blob.{suffix}"))
+        }
+        (None, None) => Err(missing(section, "storageAccountName")),
+    }
+}
+
+fn credentials(section: &Section<'_>, given: Connection) -> Result<AzureCredentials> {
+    match (given.key, given.sas) {
+        (Some(key), None) => {
+            let account = given.account;
+            let account = account.ok_or_else(|| missing(section, "storageAccountName"))?;
+            Ok(AzureCredentials::Key { account, key })
+        }
+        (None, Some(token)) => {
+            let token = token.expose_secret().trim().trim_start_matches('?');
+            Ok(AzureCredentials::Sas(token.into()))
+        }
+        (Some(_), Some(_)) => Err(Error(format!(
+            "{} and {} are both given: one of them is wanted",
+            section.path_of("accountAccessKey"),
+            section.path_of("sasToken"),
+        ))),
+        (None, None) => Err(missing(section, "accountAccessKey")),
+    }
+}
+
+fn missing(section: &Section<'_>, key: &str) -> Error {
+    Error(format!("{} must be given", section.path_of(key)))
+}
+
+/// As the portal of Azure shows it: `AccountName=…;AccountKey=…;EndpointSuffix=…`.
+fn connection(section: &mut Section<'_>) -> Result<Connection> {
+    let Some(text) = section.secret("connectionString")? else {
+        return Ok(Connection::default());
+    };
+    let path = section.path_of("connectionString");
+    // What is wrong with it is told without what stands there.
+    let wrong = |why: &str| Error(format!("{path}: {why}"));
+    let mut connection = Connection::default();
+    let mut scheme = "https";
+    let parts = text.expose_secret().split(';').map(str::trim);
+    for part in parts.filter(|part| !part.is_empty()) {
+        let pair = part.split_once('=');
+        let (key, value) = pair.ok_or_else(|| {
+            wrong("parts are wanted with ';' between them, each a name, '=' and a value")
+        })?;
+        match key.trim().to_ascii_lowercase().as_str() {
+            "accountname" => {
+                let account = storage_account(value).map_err(|why| wrong(&why))?;
+                connection.account = Some(account);
+            }
+            "accountkey" => connection.key = Some(value.into()),
+            "sharedaccesssignature" => connection.sas = Some(value.into()),
+            "endpointsuffix" => {
+                connection.suffix = Some(suffix(value).map_err(|why| wrong(&why))?);
+            }
+            "blobendpoint" => {
+                let url = scalar::without_credentials(value);
+                connection.url = Some(url.map_err(|why| wrong(&format!("BlobEndpoint {why}")))?);
+            }
+            "defaultendpointsprotocol" if value == "http" => scheme = "http",
+            "usedevelopmentstorage" => {
+                return Err(wrong(
+                    "UseDevelopmentStorage is not served: name BlobEndpoint, AccountName and AccountKey",
+                ));
+            }
+            // Of other services, and what is so anyway.
+            _ => {}
+        }
+    }
+    if let ("http", None, Some(account)) = (scheme, &connection.url, &connection.account) {
+        let suffix = connection.suffix.as_deref().unwrap_or(SUFFIX);
+        connection.url = Some(format!("http://{account}.blob.{suffix}"));
+    }
+    Ok(connection)
+}
+
+/// Its name is the first label of a host.
+fn storage_account(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if (3..=24).contains(&text.len()) && text.chars().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("the name of a storage account has 3 to 24 lower-case letters and digits".to_owned())
+}
+
+fn container(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_named = (3..=63).contains(&text.len()) && text.chars().all(is_plain);
+    let is_divided = text.starts_with('-') || text.ends_with('-') || text.contains("--");
+    if is_named && !is_divided {
+        return Ok(text.to_owned());
+    }
+    Err("must be 3 to 63 lower-case letters, digits and single '-' between them".to_owned())
+}
+
+fn suffix(text: &str) -> Result<String, String> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        _ => Err(format!(
+            "must be the end of a host, as in '{SUFFIX}' or 'core.chinacloudapi.cn'"
+        )),
+    }
+}
