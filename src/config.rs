@@ -29,8 +29,8 @@ pub mod text;
 
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};
+pub use accounts::azure::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity};
 pub use accounts::cloudwatch::CloudWatchAccount;
-pub use accounts::azure::{AzureAccount, AzureCredentials};
 pub use accounts::datadog::DatadogAccount;
 pub use accounts::file::FileAccount;
 pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};
@@ -39,7 +39,7 @@ pub use accounts::http::{Http, Login};
 pub use accounts::influxdb::InfluxDbAccount;
 pub use accounts::newrelic::{NewRelicAccount, NewRelicKey};
 pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, SigV4};
-pub use accounts::s3::{S3Account, S3Credentials};
+pub use accounts::s3::{S3Account, S3Credentials, S3Writing};
 pub use accounts::signalfx::SignalFxAccount;
 pub use accounts::wavefront::WavefrontAccount;
 pub use accounts::{Account, AccountType, Face, Source, Sources, Store, TestControllerDefaults};

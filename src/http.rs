@@ -1,19 +1,23 @@
 //! What every client of HTTP in serin has in common.
 
 mod again;
+pub mod ask;
 mod body;
 mod failed;
 mod secrets;
+mod tokens;
 
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use reqwest::{Certificate, ClientBuilder};
+use url::{Host, Url};
 
 pub use again::{Again, retry_after};
 pub use body::{Unread, beginning, read, read_paid};
 pub use failed::Failed;
 pub use secrets::Secrets;
+pub use tokens::{Giver, Tokens};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +71,18 @@ pub fn cut(text: &mut String, most: usize) {
         text.truncate(text.floor_char_boundary(most));
         text.push('…');
     }
+}
+
+/// Whether what is secret may be sent to that address: nobody on the way reads it.
+pub fn is_safe(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    url.is_some_and(|url| match (url.scheme(), url.host()) {
+        ("https", Some(_)) => true,
+        ("http", Some(Host::Domain(name))) => name == "localhost",
+        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
+        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
+        _ => false,
+    })
 }
 
 /// All but what RFC 3986, 2.3 lets stand as it is.

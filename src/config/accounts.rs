@@ -4,8 +4,8 @@
 
 pub mod atlas;
 pub mod aws;
-pub mod cloudwatch;
 pub mod azure;
+pub mod cloudwatch;
 pub mod datadog;
 pub mod file;
 pub mod google;
@@ -31,8 +31,8 @@ use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{Error, Result, Storage};
 use atlas::{Atlas, AtlasAccount};
-use cloudwatch::{CloudWatch, CloudWatchAccount};
 use azure::AzureAccount;
+use cloudwatch::{CloudWatch, CloudWatchAccount};
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
 use google::{GcsAccount, Stackdriver, StackdriverAccount};

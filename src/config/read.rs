@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::config::{Value, ValueKind};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
@@ -55,8 +56,39 @@ const SPRING_SECTIONS: &[&str] = &[
     "queue",
 ];
 
-/// A section whose effect is there without it: slashes at the ends of paths.
-const NEEDLESS_SECTION: &str = "url-handler";
+/// Sections and keys that need no word: what they say is so without them, or is of machinery that serin
+/// does not have and does not miss.
+const NEEDLESS: &[&str] = &[
+    // Slashes at the ends of paths.
+    "url-handler",
+    // Where Kayenta keeps what runs, and its index of the stores.
+    "redis",
+    "keiko",
+    "kayenta.index",
+    // Placeholders find them all the same.
+    "services",
+    "spring.application",
+    // Who may call: everybody, in both.
+    "kayenta.security",
+    "kayenta.include-spring-security-authentication-in-pipeline-context",
+    // Kayenta does not heed it either.
+    "kayenta.netflix",
+    // Names and doors of what is told: /health, /metrics and /swagger-ui are always there.
+    "spectator",
+    "swagger",
+    "springdoc",
+    "management.endpoint",
+    "management.endpoints",
+    "management.health",
+    "management.metrics",
+    // What is logged of classes.
+    "logging",
+    "retrofit.log-level",
+    "retrofit2.log-level",
+    // Time limits, which each kind of account has of its own.
+    "ok-http-client.connect-timeout-ms",
+    "ok-http-client.read-timeout-ms",
+];
 
 /// What Spring's web server reads beside address and port.
 const SPRING_SERVER_KEYS: &[&str] = &[
@@ -379,11 +411,24 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
     })
 }
 
+fn is_needless(path: &str, value: &Value) -> bool {
+    let is_known = |known: &&str| scalar::relax(known) == scalar::relax(path);
+    if NEEDLESS.iter().any(is_known) {
+        return true;
+    }
+    match &value.kind {
+        ValueKind::Table(table) if !table.is_empty() => table
+            .iter()
+            .all(|(key, value)| is_needless(&format!("{path}.{key}"), value)),
+        _ => false,
+    }
+}
+
 /// What is left is not ours, unless it is a mistyped key of ours.
 fn warn_of_rest(section: &mut Section<'_>, ours: &[&str], theirs: &[&str]) -> Result<()> {
     for (key, value) in section.take_rest() {
         let path = section.path_of(key);
-        if scalar::relax(&path) == scalar::relax(NEEDLESS_SECTION) {
+        if is_needless(&path, value) {
             continue;
         }
         let is_theirs = theirs

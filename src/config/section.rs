@@ -148,12 +148,28 @@ impl<'a> Section<'a> {
     }
 
     pub fn secrets_by_name(&mut self, key: &'static str) -> Result<IndexMap<String, SecretString>> {
+        let secrets = self.by_name(key, Given::masked)?;
+        let secrets = secrets.into_iter();
+        Ok(secrets
+            .map(|(name, secret)| (name, SecretString::from(secret)))
+            .collect())
+    }
+
+    pub fn texts_by_name(&mut self, key: &'static str) -> Result<IndexMap<String, String>> {
+        self.by_name(key, Given::shown)
+    }
+
+    fn by_name(
+        &mut self,
+        key: &'static str,
+        shown: fn(&Given) -> String,
+    ) -> Result<IndexMap<String, String>> {
         let names: Vec<&str> = match self.given.get(&relax(key)).map(|(_, value)| &value.kind) {
             Some(ValueKind::Table(table)) => table.keys().map(String::as_str).collect(),
             _ => Vec::new(),
         };
         self.section(key, |section| {
-            let mut secrets = IndexMap::new();
+            let mut texts = IndexMap::new();
             for name in names {
                 let (_, value) = section
                     .given
@@ -161,12 +177,12 @@ impl<'a> Section<'a> {
                     .expect("the name was taken from this mapping");
                 let path = section.path_of(name);
                 let given = section.text_of(&path, value)?;
-                let shown = given.as_ref().map_or(MASK.to_owned(), Given::masked);
+                let shown = given.as_ref().map(shown);
                 section.effective.insert(name.to_owned(), shown.into());
-                let secret = given.map(|given| given.text).unwrap_or_default();
-                secrets.insert(name.to_owned(), SecretString::from(secret));
+                let text = given.map(|given| given.text).unwrap_or_default();
+                texts.insert(name.to_owned(), text);
             }
-            Ok(secrets)
+            Ok(texts)
         })
     }
 

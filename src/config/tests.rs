@@ -11,6 +11,7 @@ mod aws;
 mod kayenta;
 mod mistakes;
 mod secrets;
+mod stores;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
@@ -147,6 +148,7 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
             "my-cloudwatch",
             "my-s3",
             "my-google",
+            "my-azure",
             "my-memory",
             "my-files"
         ]

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::SCOPE;
-use super::ask::{self, Failed, Token};
-use super::file::{Credentials, address, form};
+use super::file::{Credentials, address};
 use crate::clock::Clock;
+use crate::http::ask::{self, Failed, Token};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -101,7 +101,7 @@ impl Federated {
         let project = self.workforce_pool_user_project.as_ref();
         let options = project.map(|project| json!({"userProject": project}).to_string());
         members.extend(options.as_deref().map(|options| ("options", options)));
-        let mut request = form(client, &self.token_url, &members);
+        let mut request = ask::form(client, &self.token_url, &members);
         if let (Some(id), Some(secret)) = (&self.client_id, &self.client_secret) {
             request = request.basic_auth(id, Some(secret.expose_secret()));
         }

@@ -6,13 +6,12 @@ use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
-use url::form_urlencoded::Serializer;
-use url::{Host, Url};
 
 use super::SCOPE;
-use super::ask::{self, Failed, Token};
 use super::federated::{Federated, Impersonated};
 use super::service_account::ServiceAccount;
+use crate::http;
+use crate::http::ask::{self, Failed, Token};
 
 /// Where tokens are to be had when a file does not say so.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
@@ -93,15 +92,7 @@ fn has_known_type(json: &Value) -> Result<(), String> {
 /// What is secret is sent there: encrypted, or to a stand-in on this machine.
 pub fn address(member: &str, url: Option<&str>) -> Result<(), String> {
     let Some(url) = url else { return Ok(()) };
-    let url = Url::parse(url).ok();
-    let is_safe = url.is_some_and(|url| match (url.scheme(), url.host()) {
-        ("https", Some(_)) => true,
-        ("http", Some(Host::Domain(name))) => name == "localhost",
-        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
-        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
-        _ => false,
-    });
-    if is_safe {
+    if http::is_safe(url) {
         Ok(())
     } else {
         Err(format!(
@@ -144,17 +135,6 @@ impl User {
             ("scope", SCOPE),
         ];
         let url = self.token_uri.as_deref().unwrap_or(TOKEN_URL);
-        ask::token(form(client, url, &members), &[secret, refresh]).await
+        ask::token(ask::form(client, url, &members), &[secret, refresh]).await
     }
-}
-
-/// A POST as OAuth wants it.
-pub fn form(client: &Client, url: &str, members: &[(&str, &str)]) -> reqwest::RequestBuilder {
-    let body = Serializer::new(String::new())
-        .extend_pairs(members)
-        .finish();
-    client
-        .post(url)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Client;
 
 use super::SCOPE;
-use super::ask::{self, Failed, Token};
+use crate::http::ask::{self, Failed, Token};
 
 const USUAL: &str = "metadata.google.internal";
 

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::SCOPE;
-use super::ask::{self, Failed, Token};
-use super::file::{address, form};
+use super::file::address;
 use crate::clock::Clock;
+use crate::http::ask::{self, Failed, Token};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const SECONDS: i64 = 3600;
@@ -39,7 +39,7 @@ impl ServiceAccount {
     pub async fn token(&self, client: &Client) -> Result<Token, Failed> {
         let assertion = self.signed().map_err(Failed::for_good)?;
         let members = [("grant_type", GRANT), ("assertion", assertion.as_str())];
-        ask::token(form(client, &self.token_uri, &members), &[&assertion]).await
+        ask::token(ask::form(client, &self.token_uri, &members), &[&assertion]).await
     }
 
     /// RFC 7523: who asks, for what, for how long.

@@ -1,6 +1,7 @@
 //! Objects in a container of Azure Blob Storage, over its REST API.
 
 mod answer;
+mod identity;
 mod sign;
 
 use std::fmt;
@@ -56,7 +57,7 @@ impl AzureStore {
     pub fn open(account: &AzureAccount) -> Result<Self, String> {
         Ok(Self::around(Container {
             clients: Clients::of(&account.url, account.timeout)?,
-            signer: Signer::open(&account.credentials)?,
+            signer: Signer::open(account)?,
             account: account.clone(),
         }))
     }

@@ -11,7 +11,9 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Object};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, Object, ServerSideEncryption, StorageClass,
+};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -208,7 +210,16 @@ impl Backend for Bucket {
         let put = |client: Client| {
             let request = client.put_object().bucket(&self.account.bucket);
             let request = request.key(self.full(key)).content_type("application/json");
-            request.body(ByteStream::from(body.clone())).send()
+            let with = &self.account.writing;
+            let encryption = with.encryption.as_deref().map(ServerSideEncryption::from);
+            request
+                .set_server_side_encryption(encryption)
+                .set_ssekms_key_id(with.kms_key_id.clone())
+                .set_bucket_key_enabled(with.bucket_key)
+                .set_storage_class(with.storage_class.as_deref().map(StorageClass::from))
+                .set_tagging(with.tags.clone())
+                .body(ByteStream::from(body.clone()))
+                .send()
         };
         match self.send(put).await {
             Ok(written) => Ok(written.e_tag.unwrap_or_default()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use serin::config::{S3Account, S3Credentials};
+use serin::config::{S3Account, S3Credentials, S3Writing};
 use serin::storage::s3::S3Store;
 use sqlx::{Connection, PgConnection, Row};
 
@@ -47,6 +47,7 @@ impl Services {
             bucket: BUCKET.to_owned(),
             region: None,
             root_folder: "kayenta".to_owned(),
+            writing: S3Writing::default(),
             timeout: Duration::from_secs(45),
             profile_name: None,
             endpoint: Some(self.s3_endpoint.clone()),

@@ -6,6 +6,7 @@ mod faults;
 mod recorded;
 mod serving;
 mod store;
+mod tokens;
 
 use std::time::Duration;
 

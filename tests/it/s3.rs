@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serin::config::S3Account;
 use serin::config::S3Credentials;
+use serin::config::S3Writing;
 use serin::storage::objects::ObjectStore;
 use serin::storage::s3::S3Store;
 
@@ -25,6 +26,7 @@ pub fn account(endpoint: &str, bucket: &str) -> S3Account {
             secret_key: secret("SERIN_TEST_S3_SECRET_KEY"),
             session_token: None,
         }),
+        writing: S3Writing::default(),
         timeout: Duration::from_secs(45),
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use serin::config::{S3Account, S3Credentials};
+use serin::config::{S3Account, S3Credentials, S3Writing};
 use serin::error::Result;
 use serin::storage::objects::ObjectStore;
 use serin::storage::s3::S3Store;
@@ -28,6 +28,7 @@ fn account(server: &ScriptedS3, bucket: &str) -> S3Account {
             secret_key: "secret".to_owned().into(),
             session_token: None,
         }),
+        writing: S3Writing::default(),
         timeout: Duration::from_secs(45),
     }
 }

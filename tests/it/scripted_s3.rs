@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::stream;
 use hyper_util::rt::TokioIo;
@@ -30,6 +31,7 @@ pub struct Asked {
     pub key: String,
     pub params: HashMap<String, String>,
     pub access_key: String,
+    pub headers: HeaderMap,
     /// How many requests of this method for this key came before.
     pub earlier: usize,
 }
@@ -244,6 +246,7 @@ async fn read(desk: &Desk, request: Request) -> (Asked, Bytes) {
             .map(|(name, value)| (decoded(name), decoded(value)))
             .collect(),
         access_key: credential.unwrap_or_default().to_owned(),
+        headers: parts.headers.clone(),
         method,
         key,
         earlier,

@@ -1,5 +1,6 @@
 //! Containers of Azure Blob Storage.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,8 @@ use crate::config::{Error, Result, scalar};
 /// Of Azure's public cloud.
 const SUFFIX: &str = "core.windows.net";
 const TIMEOUT: &str = "45s";
+const AUTHORITY: &str = "https://login.microsoftonline.com";
+const METADATA: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 
 pub const KIND: Kind = Kind {
     section: "azure",
@@ -40,9 +43,40 @@ pub struct AzureAccount {
 #[derive(Clone, Debug)]
 pub enum AzureCredentials {
     /// The key of the storage account, in base64.
-    Key { account: String, key: SecretString },
+    Key {
+        account: String,
+        key: SecretString,
+    },
     /// A shared access signature.
     Sas(SecretString),
+    Identity(AzureIdentity),
+}
+
+/// Who serin runs as.
+#[derive(Clone, Debug)]
+pub struct AzureIdentity {
+    /// Which of several identities.
+    pub client_id: Option<String>,
+    pub giver: AzureGiver,
+}
+
+/// Who gives tokens; Azure's own tools find it in the environment.
+#[derive(Clone, Debug)]
+pub enum AzureGiver {
+    /// A pod of Kubernetes, whose own token lies in a file.
+    Workload {
+        /// Without a trailing slash.
+        authority: String,
+        tenant: String,
+        file: PathBuf,
+    },
+    /// An app of App Service or Container Apps.
+    App {
+        endpoint: String,
+        header: SecretString,
+    },
+    /// The metadata of a machine.
+    Machine { url: String },
 }
 
 /// What a connection string says; each of it may stand in a key of its own instead.
@@ -67,6 +101,7 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
     let key = section.secret("accountAccessKey")?;
     let sas = section.secret("sasToken")?;
     let connection = connection(section)?;
+    let client_id = section.text("clientId")?;
     let suffix = section.parsed_if_given("endpointSuffix", suffix)?;
     let url = other_url(section)?;
     let container = section.parsed("container", container)?;
@@ -85,7 +120,7 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         container: container.clone(),
         root_folder: root_folder.clone(),
         url: address(section, &given)?,
-        credentials: credentials(section, given)?,
+        credentials: credentials(section, given, client_id)?,
         timeout,
     };
     let face = Face {
@@ -127,7 +162,17 @@ fn address(section: &Section<'_>, given: &Connection) -> Result<String> {
     }
 }
 
-fn credentials(section: &Section<'_>, given: Connection) -> Result<AzureCredentials> {
+fn credentials(
+    section: &Section<'_>,
+    given: Connection,
+    client_id: Option<String>,
+) -> Result<AzureCredentials> {
+    if client_id.is_some() && (given.key.is_some() || given.sas.is_some()) {
+        return Err(Error(format!(
+            "{} is of use without a key or a signature only",
+            section.path_of("clientId")
+        )));
+    }
     match (given.key, given.sas) {
         (Some(key), None) => {
             let account = given.account;
@@ -143,8 +188,43 @@ fn credentials(section: &Section<'_>, given: Connection) -> Result<AzureCredenti
             section.path_of("accountAccessKey"),
             section.path_of("sasToken"),
         ))),
-        (None, None) => Err(missing(section, "accountAccessKey")),
+        (None, None) => identity(section, client_id).map(AzureCredentials::Identity),
     }
+}
+
+/// As Azure's own tools find it: that of a pod, of an app, else of the machine.
+fn identity(section: &Section<'_>, client_id: Option<String>) -> Result<AzureIdentity> {
+    let environment = section.context().environment;
+    let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    if let Some(file) = variable("AZURE_FEDERATED_TOKEN_FILE") {
+        let client_id = client_id.or_else(|| variable("AZURE_CLIENT_ID").cloned());
+        let (Some(client_id), Some(tenant)) = (client_id, variable("AZURE_TENANT_ID")) else {
+            return Err(Error(
+                "AZURE_FEDERATED_TOKEN_FILE is set; AZURE_CLIENT_ID and AZURE_TENANT_ID are wanted with it"
+                    .to_owned(),
+            ));
+        };
+        let authority = variable("AZURE_AUTHORITY_HOST").map_or(AUTHORITY, String::as_str);
+        return Ok(AzureIdentity {
+            client_id: Some(client_id),
+            giver: AzureGiver::Workload {
+                authority: authority.trim_end_matches('/').to_owned(),
+                tenant: tenant.clone(),
+                file: PathBuf::from(file),
+            },
+        });
+    }
+    let app = (variable("IDENTITY_ENDPOINT"), variable("IDENTITY_HEADER"));
+    let giver = match app {
+        (Some(endpoint), Some(header)) => AzureGiver::App {
+            endpoint: endpoint.clone(),
+            header: header.as_str().into(),
+        },
+        _ => AzureGiver::Machine {
+            url: METADATA.to_owned(),
+        },
+    };
+    Ok(AzureIdentity { client_id, giver })
 }
 
 fn missing(section: &Section<'_>, key: &str) -> Error {

@@ -113,7 +113,8 @@ fn settings(section: &mut Section<'_>) -> Result<Prometheus> {
             })
         })?,
         health_enabled: section.section("health", |section| {
-            section.unserved(&["initial-delay", "fixed-delay"]);
+            // serin looks when it is asked.
+            section.ignore(&["initial-delay", "fixed-delay"]);
             section.flag("enabled")
         })?,
         test_controller_defaults: TestControllerDefaults::read(section)?,

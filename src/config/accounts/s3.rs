@@ -10,6 +10,10 @@ use crate::config::section::Section;
 use crate::config::{Error, Result};
 
 const TIMEOUT: &str = "45s";
+/// By a key of AWS's key service.
+const KMS: &str = "aws:kms";
+/// Of one object.
+const MOST_TAGS: usize = 10;
 
 pub const KIND: Kind = Kind {
     section: "aws",
@@ -33,8 +37,22 @@ pub struct S3Account {
     /// With a scheme; requests are then path-style.
     pub endpoint: Option<String>,
     pub credentials: Option<S3Credentials>,
+    pub writing: S3Writing,
     /// Total time for one request, retries included.
     pub timeout: Duration,
+}
+
+/// What an object is written with; without it, as the bucket says.
+#[derive(Clone, Debug, Default)]
+pub struct S3Writing {
+    /// By which the server encrypts it, in S3's words.
+    pub encryption: Option<String>,
+    pub kms_key_id: Option<String>,
+    /// Whether S3 derives a key for the bucket, which spares calls of the key service.
+    pub bucket_key: Option<bool>,
+    pub storage_class: Option<String>,
+    /// As a query has them.
+    pub tags: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +84,7 @@ fn account(section: &mut Section<'_>) -> Result<Option<Account>> {
     let shown = endpoint.clone().into();
     section.effective.insert("endpoint".to_owned(), shown);
     let credentials = credentials(section)?;
+    let writing = writing(section)?;
     let timeout = section.duration_or("timeout", TIMEOUT, Duration::from_secs(1))?;
     let supported_types = store_types(section, &name)?;
     section.unserved(&["proxyHost", "proxyPort", "proxyProtocol"]);
@@ -91,12 +110,85 @@ fn account(section: &mut Section<'_>) -> Result<Option<Account>> {
         profile_name,
         endpoint,
         credentials,
+        writing,
         timeout,
     };
     Ok(Some(Account {
         store: Some(Store::S3(account)),
         ..super::account(section, name, supported_types, face)?
     }))
+}
+
+fn writing(section: &mut Section<'_>) -> Result<S3Writing> {
+    let encryption = section.parsed_if_given("encryption", |text| {
+        let known = ["AES256", KMS, "aws:kms:dsse"].contains(&text);
+        known
+            .then(|| text.to_owned())
+            .ok_or_else(|| format!("must be 'AES256', '{KMS}' or 'aws:kms:dsse'"))
+    })?;
+    let kms_key_id = section.text("kmsKeyId")?;
+    let bucket_key = section.parsed_if_given("bucketKey", scalar::flag)?;
+    let by_kms = encryption.as_deref().is_some_and(|it| it.starts_with(KMS));
+    if kms_key_id.is_some() && !by_kms {
+        let (key, encryption) = (section.path_of("kmsKeyId"), section.path_of("encryption"));
+        return Err(Error(format!(
+            "{key} is of use with {encryption}: {KMS} only"
+        )));
+    }
+    if bucket_key.is_some() && encryption.as_deref() != Some(KMS) {
+        let (key, encryption) = (section.path_of("bucketKey"), section.path_of("encryption"));
+        return Err(Error(format!(
+            "{key} is of use with {encryption}: {KMS} only"
+        )));
+    }
+    let storage_class = section.parsed_if_given("storageClass", storage_class)?;
+    Ok(S3Writing {
+        encryption,
+        kms_key_id,
+        bucket_key,
+        storage_class,
+        tags: tags(section)?,
+    })
+}
+
+fn storage_class(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err("must be a class in S3's words, as in 'STANDARD_IA'".to_owned());
+    }
+    if ["GLACIER", "DEEP_ARCHIVE"].contains(&text) {
+        return Err("what lies there cannot be read at once; GLACIER_IR can".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn tags(section: &mut Section<'_>) -> Result<Option<String>> {
+    let tags = section.texts_by_name("tags")?;
+    let path = section.path_of("tags");
+    if MOST_TAGS < tags.len() {
+        return Err(Error(format!("{path}: S3 takes {MOST_TAGS} tags at most")));
+    }
+    let is_long = |text: &str, most| most < text.chars().count();
+    let long = tags
+        .iter()
+        .find(|(name, value)| is_long(name, 128) || is_long(value, 256));
+    if let Some((name, _)) = long {
+        return Err(Error(format!(
+            "{path}.{name}: a tag has a name of 128 characters at most, and a value of 256"
+        )));
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || " +-=._:/@".contains(c);
+    let odd = tags
+        .iter()
+        .find(|(name, value)| !name.chars().chain(value.chars()).all(is_plain));
+    if let Some((name, _)) = odd {
+        return Err(Error(format!(
+            "{path}.{name}: a tag has letters, digits, blanks and any of + - = . _ : / @"
+        )));
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(&tags);
+    Ok(Some(query.finish()).filter(|query| !query.is_empty()))
 }
 
 /// Kayenta's spelling, or Halyard's flat one.

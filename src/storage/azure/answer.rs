@@ -274,7 +274,7 @@ mod tests {
             String::new(),
         ];
         for case in cases {
-            assert!(Page::read(case.as_bytes()).is_err(), "{:.200}", case);
+            assert!(Page::read(case.as_bytes()).is_err(), "{case:.200}");
         }
         assert!(Page::read(b"\xff<EnumerationResults/>").is_err());
         assert_eq!(Page::read(whole.as_bytes()).unwrap().blobs.len(), 1);

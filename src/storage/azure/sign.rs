@@ -11,8 +11,10 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::config::AzureCredentials;
-use crate::http::Secrets;
+use super::identity::Identity;
+use crate::config::{AzureAccount, AzureCredentials};
+use crate::http::ask::Failed;
+use crate::http::{self, Secrets, Tokens};
 use crate::storage::guarded::Failure;
 use crate::storage::over_http::wrong;
 
@@ -37,19 +39,21 @@ pub enum Signer {
         mac: Box<Hmac<Sha256>>,
     },
     Sas(SecretString),
+    Identity(Tokens<Identity>),
 }
 
 /// What a request was sent with.
 pub struct Signed {
     /// Taken out of what the server says.
     pub secrets: Secrets,
+    bearer: Option<SecretString>,
 }
 
 impl Signer {
     /// # Errors
     /// Why the credentials can never do.
-    pub fn open(credentials: &AzureCredentials) -> Result<Self, String> {
-        match credentials {
+    pub fn open(account: &AzureAccount) -> Result<Self, String> {
+        match &account.credentials {
             AzureCredentials::Key { account, key } => {
                 let key = BASE64_STANDARD.decode(key.expose_secret().trim());
                 let key = key.ok().filter(|key| !key.is_empty());
@@ -65,6 +69,13 @@ impl Signer {
                 let none = "its sasToken is no shared access signature: it has no 'sig'";
                 has_signature.then_some(()).ok_or(none)?;
                 Ok(Self::Sas(token.clone()))
+            }
+            AzureCredentials::Identity(_) if !http::is_safe(&account.url) => Err(format!(
+                "'{}' is asked without TLS, and a token is not sent there; give an accountAccessKey",
+                account.url
+            )),
+            AzureCredentials::Identity(identity) => {
+                Ok(Self::Identity(Tokens::of(Identity::open(identity)?)))
             }
         }
     }
@@ -89,6 +100,7 @@ impl Signer {
                 request.headers_mut().insert(AUTHORIZATION, who);
                 Ok(Signed {
                     secrets: Secrets::new([signature.trim_end_matches('=')]),
+                    bearer: None,
                 })
             }
             Self::Sas(token) => {
@@ -101,6 +113,18 @@ impl Signer {
                 let signature = sas_signature(token).unwrap_or_default();
                 Ok(Signed {
                     secrets: Secrets::new([signature.trim_end_matches('='), token]),
+                    bearer: None,
+                })
+            }
+            Self::Identity(tokens) => {
+                let bearer = tokens.bearer().await.map_err(without_token)?;
+                let who = HeaderValue::try_from(format!("Bearer {}", bearer.expose_secret()));
+                let mut who = who.map_err(|_| wrong("a token that cannot be sent"))?;
+                who.set_sensitive(true);
+                request.headers_mut().insert(AUTHORIZATION, who);
+                Ok(Signed {
+                    secrets: Secrets::new([bearer.expose_secret()]),
+                    bearer: Some(bearer),
                 })
             }
         }
@@ -112,8 +136,24 @@ impl Signer {
     }
 
     /// Whether another attempt will be sent with something else.
-    pub fn forget(&self, _: &Signed) -> bool {
-        false
+    pub fn forget(&self, signed: &Signed) -> bool {
+        match (self, &signed.bearer) {
+            (Self::Identity(tokens), Some(bearer)) => {
+                tokens.forget(bearer);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn without_token(failed: Failed) -> Failure {
+    let why = format!("there is no token for it: {failed}");
+    let cause = failed.why;
+    if failed.may_pass {
+        Failure::Away { why, cause }
+    } else {
+        Failure::Wrong { why, cause }
     }
 }
 
@@ -164,15 +204,28 @@ fn text(account: &str, request: &Request) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use reqwest::{Client, Method};
 
     use super::*;
+    use crate::config::{AzureGiver, AzureIdentity};
 
     const KEY: &str =
         "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
     fn signer(credentials: &AzureCredentials) -> Signer {
-        Signer::open(credentials).unwrap()
+        Signer::open(&account(credentials, "https://h")).unwrap()
+    }
+
+    fn account(credentials: &AzureCredentials, url: &str) -> AzureAccount {
+        AzureAccount {
+            container: "c".to_owned(),
+            root_folder: String::new(),
+            url: url.to_owned(),
+            credentials: credentials.clone(),
+            timeout: Duration::from_secs(1),
+        }
     }
 
     fn by_key() -> Signer {
@@ -232,19 +285,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_shared_access_signature_stands_in_the_address_and_nowhere_else() {
-        let sas = signer(&AzureCredentials::Sas("sv=2022-11-02&sig=a%2Bb%3D".into()));
+        let sas = signer(&AzureCredentials::Sas(
+            "sv=2022-11-02&sig=a%2Bbcde%3D".into(),
+        ));
         for (url, expected) in [
-            ("https://h/c/b", "sv=2022-11-02&sig=a%2Bb%3D"),
+            ("https://h/c/b", "sv=2022-11-02&sig=a%2Bbcde%3D"),
             (
                 "https://h/c?comp=list",
-                "comp=list&sv=2022-11-02&sig=a%2Bb%3D",
+                "comp=list&sv=2022-11-02&sig=a%2Bbcde%3D",
             ),
         ] {
             let mut request = Request::new(Method::GET, url.parse().unwrap());
             let signed = sas.sign(&mut request, 0).await.unwrap();
             assert_eq!(request.url().query(), Some(expected));
             assert!(!request.headers().contains_key(AUTHORIZATION));
-            assert!(signed.secrets.are_in("sig=a%2Bb%3D"));
+            assert!(signed.secrets.are_in("sig=a%2Bbcde%3D"));
         }
     }
 
@@ -258,9 +313,32 @@ mod tests {
             AzureCredentials::Sas("sv=2022&se=2027".into()),
         ];
         for credentials in cases {
-            let why = Signer::open(&credentials).err().unwrap();
+            let why = Signer::open(&account(&credentials, "https://h"))
+                .err()
+                .unwrap();
             assert!(why.contains("is no"), "{why}");
             assert!(!why.contains("base 64!") && !why.contains("2027"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_by_tls_or_stays_on_the_machine() {
+        let machine = AzureCredentials::Identity(AzureIdentity {
+            client_id: None,
+            giver: AzureGiver::Machine {
+                url: "http://169.254.169.254".to_owned(),
+            },
+        });
+        for (url, is_sent) in [
+            ("https://canaries.blob.core.windows.net", true),
+            ("http://127.0.0.1:10000/a", true),
+            ("http://azurite:10000/a", false),
+        ] {
+            assert_eq!(
+                Signer::open(&account(&machine, url)).is_ok(),
+                is_sent,
+                "{url}"
+            );
         }
     }
 }

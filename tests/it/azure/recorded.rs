@@ -92,11 +92,11 @@ fn faults_of(case: &Value, ids: &Ids) -> Vec<Fault> {
     let replaced = replaced.flat_map(|call| {
         let (request, reply) = (&call["request"], &call["reply"]);
         let method: Method = request["method"].as_str().unwrap().parse().unwrap();
-        let place = ids.live(path, request["path"].as_str().unwrap());
+        let place = request["path"].as_str().unwrap();
         // The id of what is stored is made anew.
-        let folder = match place.find("/<uuid") {
-            Some(end) => &place[..=end],
-            None => &place,
+        let folder = match place.split_once("<uuid") {
+            Some((folder, _)) if method == Method::PUT => folder.to_owned(),
+            _ => ids.live(path, place),
         };
         let place = format!("/devstoreaccount1{folder}");
         let status = u16::try_from(reply["status"].as_u64().unwrap()).unwrap();

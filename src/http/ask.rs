@@ -1,4 +1,4 @@
-//! One request to Google, its answer, and what is said when there is none.
+//! One request for a token or to who gives some, its answer, and what is said when there is none.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
+use url::form_urlencoded::Serializer;
 
-pub use crate::http::Failed;
-use crate::http::{self, Again, Secrets, Unread};
+pub use super::Failed;
+use super::{Again, Secrets, Unread};
 
 /// All attempts of one request, the first included.
 const ATTEMPTS: usize = 3;
@@ -46,7 +47,7 @@ struct Missed {
 pub async fn answer(request: RequestBuilder, secrets: &[&str]) -> Result<Vec<u8>, Failed> {
     let (client, request) = request.build_split();
     let request =
-        request.map_err(|cause| Failed::for_good(http::in_words(&cause.without_url())))?;
+        request.map_err(|cause| Failed::for_good(super::in_words(&cause.without_url())))?;
     let secrets = Secrets::new(secrets.iter().copied()).and(&Secrets::of(request.headers()));
     let latest = Instant::now() + PATIENCE;
     let pauses = ExponentialBuilder::default()
@@ -67,7 +68,7 @@ async fn attempt(client: &Client, request: &Request, secrets: &Secrets) -> Resul
     let (status, place) = (answer.status(), answer.url().clone());
     let host = place.host_str().unwrap_or_default();
     if status.is_success() {
-        let body = http::read(&mut answer, MOST_BYTES).await;
+        let body = super::read(&mut answer, MOST_BYTES).await;
         return body.map_err(|unread| match unread {
             Unread::Broken(cause) => lost(cause),
             Unread::TooLong(_) => {
@@ -76,7 +77,7 @@ async fn attempt(client: &Client, request: &Request, secrets: &Secrets) -> Resul
             }
         });
     }
-    let told = told(&http::beginning(&mut answer).await, secrets);
+    let told = told(&super::beginning(&mut answer).await, secrets);
     let failed = Failed {
         why: match told {
             Some(told) => format!("{host} answers {status}: {told}"),
@@ -100,7 +101,7 @@ fn lost(cause: reqwest::Error) -> Missed {
         failed: Failed {
             why: format!(
                 "no answer of '{host}': {}",
-                http::in_words(&cause.without_url())
+                super::in_words(&cause.without_url())
             ),
             may_pass: true,
         },
@@ -121,11 +122,12 @@ pub async fn json(request: RequestBuilder, secrets: &[&str]) -> Result<Value, Fa
     serde_json::from_slice(&answer).map_err(|_| Failed::for_good("an answer that is no JSON"))
 }
 
-/// A token as OAuth answers it.
+/// A token as OAuth answers it; some write numbers as texts.
 pub async fn token(request: RequestBuilder, secrets: &[&str]) -> Result<Token, Failed> {
     let answer = json(request, secrets).await?;
     let bearer = answer["access_token"].as_str();
-    let seconds = answer["expires_in"].as_u64();
+    let seconds = &answer["expires_in"];
+    let seconds = seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok());
     match (bearer, seconds) {
         (Some(bearer), Some(seconds)) => Ok(Token {
             bearer: bearer.into(),
@@ -133,6 +135,17 @@ pub async fn token(request: RequestBuilder, secrets: &[&str]) -> Result<Token, F
         }),
         _ => Err(Failed::for_good("an answer without a token")),
     }
+}
+
+/// A POST as OAuth wants it.
+pub fn form(client: &Client, url: &str, members: &[(&str, &str)]) -> RequestBuilder {
+    let body = Serializer::new(String::new())
+        .extend_pairs(members)
+        .finish();
+    client
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body)
 }
 
 /// Whether the same request may well be answered later.
@@ -149,6 +162,6 @@ pub fn told(body: &[u8], secrets: &Secrets) -> Option<String> {
     let described = body["error_description"].as_str();
     let told = message.or(described).or_else(|| error.as_str())?;
     let mut told = secrets.taken_out_of(told.trim().to_owned());
-    http::cut(&mut told, TOLD_BYTES);
+    super::cut(&mut told, TOLD_BYTES);
     Some(told).filter(|told| !told.is_empty())
 }
