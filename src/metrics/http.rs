@@ -332,10 +332,7 @@ impl Client {
             })?;
             let request = request.build().map_err(broken)?;
             sent = request.headers().clone();
-            // It counts whether it is waited for to its end or not.
-            if let Some(share) = room.share {
-                share.spend(&self.account, |cost| cost.calls += 1);
-            }
+            self.asks(room);
             let response = self.http.execute(request).await;
             self.answered(response.as_ref().ok(), room);
             let response = response.map_err(broken)?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod accounts;
+mod accounts_check;
 mod actions;
 mod admission;
 mod analysis;
@@ -19,6 +20,7 @@ mod ci_docs;
 mod cloudwatch;
 mod command;
 mod contract;
+mod cost;
 mod crash;
 mod disk;
 mod doors;

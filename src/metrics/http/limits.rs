@@ -15,6 +15,13 @@ const EPOCH_SECONDS: u64 = 1_000_000_000;
 const EPOCH_MILLIS: u64 = 1_000_000_000_000;
 
 impl Client {
+    /// A request is sent. It counts whether it is waited for to its end or not.
+    pub fn asks(&self, room: &Room<'_>) {
+        if let Some(share) = room.share {
+            share.spend(&self.account, |cost| cost.calls += 1);
+        }
+    }
+
     /// A request was answered, or cannot be.
     pub fn answered(&self, response: Option<&Response>, room: &Room<'_>) {
         let status = response.map(|response| response.status().as_u16());
