@@ -177,7 +177,7 @@ impl<'a> Section<'a> {
                     .expect("the name was taken from this mapping");
                 let path = section.path_of(name);
                 let given = section.text_of(&path, value)?;
-                let shown = given.as_ref().map(shown);
+                let shown = given.as_ref().map_or_else(String::new, shown);
                 section.effective.insert(name.to_owned(), shown.into());
                 let text = given.map(|given| given.text).unwrap_or_default();
                 texts.insert(name.to_owned(), text);
