@@ -37,6 +37,7 @@ pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};
 pub use accounts::graphite::GraphiteAccount;
 pub use accounts::http::{Http, Login};
 pub use accounts::influxdb::InfluxDbAccount;
+pub use accounts::json_api::{JsonApiAccount, leads_elsewhere};
 pub use accounts::newrelic::{NewRelicAccount, NewRelicKey};
 pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, SigV4};
 pub use accounts::s3::{S3Account, S3Credentials, S3Writing};

@@ -13,6 +13,7 @@ mod graphite;
 pub mod grid;
 pub mod http;
 mod influxdb;
+mod json_api;
 mod keyed;
 pub mod library;
 mod member;
@@ -177,7 +178,7 @@ impl Descriptor {
 }
 
 /// Every language that there is a kind of source for.
-pub const LANGUAGES: [&dyn Language; 10] = [
+pub const LANGUAGES: [&dyn Language; 11] = [
     &promql::PromQl,
     &datadog::DatadogQuery,
     &signalfx::SignalFlow,
@@ -188,6 +189,7 @@ pub const LANGUAGES: [&dyn Language; 10] = [
     &cloudwatch::CloudWatchQuery,
     &wavefront::WavefrontQuery,
     &atlas::AtlasStack,
+    &json_api::JsonQuery,
 ];
 
 /// That of queries of a type.
@@ -271,6 +273,10 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
             Some(Source::CloudWatch(cloudwatch)) => {
                 let clock = clock.clone();
                 let source = cloudwatch::open(&account.name, cloudwatch, config, clock)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::JsonApi(api)) => {
+                let source = json_api::open(&account.name, api, config)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             None => {}

@@ -74,7 +74,7 @@ impl Run {
             self.sources.prefer(&mut self.remote, typed);
             self.flags.prefer(typed);
         }
-        told(self.judge().await)
+        told(Box::pin(self.judge()).await)
     }
 
     async fn judge(&self) -> anyhow::Result<Exit> {

@@ -12,6 +12,7 @@ pub mod google;
 pub mod graphite;
 pub mod http;
 pub mod influxdb;
+pub mod json_api;
 pub mod memory;
 pub mod newrelic;
 pub mod prometheus;
@@ -38,6 +39,7 @@ use file::FileAccount;
 use google::{GcsAccount, Stackdriver, StackdriverAccount};
 use graphite::{Graphite, GraphiteAccount};
 use influxdb::{InfluxDb, InfluxDbAccount};
+use json_api::{JsonApi, JsonApiAccount};
 use newrelic::{NewRelic, NewRelicAccount};
 use prometheus::{Prometheus, PrometheusAccount};
 use s3::S3Account;
@@ -53,7 +55,7 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     prometheus::KIND,
     datadog::KIND,
     signalfx::KIND,
@@ -63,6 +65,7 @@ const KINDS: [Kind; 14] = [
     wavefront::KIND,
     atlas::KIND,
     cloudwatch::KIND,
+    json_api::KIND,
     s3::KIND,
     google::KIND,
     azure::KIND,
@@ -83,6 +86,7 @@ pub enum Source {
     CloudWatch(CloudWatchAccount),
     Wavefront(WavefrontAccount),
     Atlas(AtlasAccount),
+    JsonApi(JsonApiAccount),
 }
 
 /// Where documents may lie.
@@ -108,6 +112,7 @@ pub struct Sources {
     pub cloudwatch: CloudWatch,
     pub wavefront: Wavefront,
     pub atlas: Atlas,
+    pub json_api: JsonApi,
 }
 
 /// What `/fetch/<kind>/query` assumes for parameters that are not given.
@@ -234,6 +239,7 @@ impl Source {
             Self::CloudWatch(_) => "cloudwatch",
             Self::Wavefront(_) => "wavefront",
             Self::Atlas(_) => "atlas",
+            Self::JsonApi(_) => "http",
         }
     }
 }
@@ -266,6 +272,7 @@ impl Sources {
             "cloudwatch" => self.cloudwatch.test_controller_defaults.clone(),
             "wavefront" => self.wavefront.test_controller_defaults.clone(),
             "atlas" => self.atlas.test_controller_defaults.clone(),
+            "http" => self.json_api.test_controller_defaults.clone(),
             _ => TestControllerDefaults::default(),
         }
     }

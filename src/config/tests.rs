@@ -146,6 +146,7 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
             "my-wavefront",
             "my-atlas",
             "my-cloudwatch",
+            "my-http",
             "my-s3",
             "my-google",
             "my-azure",

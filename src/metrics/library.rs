@@ -236,7 +236,7 @@ mod tests {
         let names: BTreeSet<String> = all().into_iter().map(|template| template.name).collect();
         assert_eq!(names.len(), all().len());
         // Their queries name no template.
-        let without = ["graphite", "influxdb", "wavefront", "atlas"];
+        let without = ["graphite", "influxdb", "wavefront", "atlas", "http"];
         let naming = LANGUAGES.into_iter();
         for language in naming.filter(|language| !without.contains(&language.kind())) {
             let signals = [Signal::Errors, Signal::Latency, Signal::Saturation];

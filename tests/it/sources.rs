@@ -7,6 +7,8 @@ mod atlas;
 mod cloudwatch;
 mod faults;
 mod fetching;
+mod json_api;
+mod json_api_faults;
 mod mixed;
 mod recorded;
 mod tokens;
@@ -134,6 +136,14 @@ fn cloudwatch(values: &[f64]) -> Value {
     )
 }
 
+fn json_api(values: &[f64]) -> Value {
+    let points = values.iter().zip(0_i64..);
+    let points: Vec<Value> = points
+        .map(|(value, at)| json!({"at": START + 60 * at, "value": value}))
+        .collect();
+    reply("application/json", &json!({"points": points}).to_string())
+}
+
 /// An account of each kind, named as it, whose service is one stand-in.
 const ONE_OF_EACH: &str = "\
     datadog: {enabled: true, queryDeadline: <deadline>, accounts: [{name: datadog, apiKey: dd-api-key, \
@@ -152,10 +162,12 @@ const ONE_OF_EACH: &str = "\
   wavefront: {enabled: true, queryDeadline: <deadline>, accounts: [{name: wavefront, apiToken: t, \
       endpoint: {baseUrl: '<url>'}}]}
   cloudwatch: {enabled: true, queryDeadline: <deadline>, accounts: [{name: cloudwatch, region: eu-central-1, \
-      explicitCredentials: {accessKey: a, secretKey: s}, endpoint: {baseUrl: '<url>'}}]}";
+      explicitCredentials: {accessKey: a, secretKey: s}, endpoint: {baseUrl: '<url>'}}]}
+  http: {enabled: true, queryDeadline: <deadline>, accounts: [{name: http, \
+      endpoint: {baseUrl: '<url>'}}]}";
 
 /// A query of each kind, and what its service answers.
-fn kinds() -> [(Value, Value); 8] {
+fn kinds() -> [(Value, Value); 9] {
     let values = values("v1");
     [
         (
@@ -189,6 +201,10 @@ fn kinds() -> [(Value, Value); 8] {
         (
             json!({"type": "cloudwatch", "namespace": "N", "metricName": "m", "dimensions": {"v": "${scope}"}}),
             cloudwatch(&values),
+        ),
+        (
+            json!({"type": "http", "path": "/${scope}", "points": "$.points[*]", "times": "$.at", "values": "$.value"}),
+            json_api(&values),
         ),
     ]
 }

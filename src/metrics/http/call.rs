@@ -12,6 +12,8 @@ pub struct Call<'a> {
     /// Below the base URL.
     pub path: Cow<'a, str>,
     pub params: Vec<(&'static str, String)>,
+    /// Parameters whose names a query has.
+    pub named: &'a [(String, String)],
     pub headers: &'static [(&'static str, &'static str)],
     pub sent: Sent,
     /// What is told of it.
@@ -45,6 +47,7 @@ impl<'a> Call<'a> {
         Self {
             path: path.into(),
             params: Vec::new(),
+            named: &[],
             headers: &[],
             sent: Sent::Get,
             query: "",
@@ -58,6 +61,9 @@ impl<'a> Call<'a> {
         url.set_path(&path);
         if !self.params.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.params);
+        }
+        if !self.named.is_empty() {
+            url.query_pairs_mut().extend_pairs(self.named);
         }
         url
     }
