@@ -4,6 +4,7 @@ mod again;
 pub mod ask;
 mod body;
 mod failed;
+mod rotating;
 mod secrets;
 mod tokens;
 
@@ -16,6 +17,7 @@ use url::{Host, Url};
 pub use again::{Again, retry_after};
 pub use body::{Unread, beginning, read, read_paid};
 pub use failed::Failed;
+pub use rotating::{OwnCertificate, Rotating};
 pub use secrets::Secrets;
 pub use tokens::{Giver, Tokens};
 

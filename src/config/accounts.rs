@@ -15,6 +15,7 @@ pub mod influxdb;
 pub mod json_api;
 pub mod memory;
 pub mod newrelic;
+pub mod oauth2;
 pub mod prometheus;
 pub mod s3;
 pub mod signalfx;
@@ -76,7 +77,7 @@ const KINDS: [Kind; 15] = [
 /// Where series may come from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    Prometheus(PrometheusAccount),
+    Prometheus(Box<PrometheusAccount>),
     Datadog(DatadogAccount),
     SignalFx(SignalFxAccount),
     Stackdriver(StackdriverAccount),

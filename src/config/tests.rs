@@ -70,6 +70,7 @@ fn paths(value: &Json) -> Vec<String> {
                 assert!(!members.is_empty() || path.contains("accounts"));
                 found.push(path.to_owned());
             }
+            Json::Object(_) if path.ends_with(".endpointParams") => found.push(path.to_owned()),
             Json::Object(members) => {
                 for (key, value) in members {
                     let dot = if path.is_empty() { "" } else { "." };

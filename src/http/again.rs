@@ -20,6 +20,11 @@ impl Again {
         retry_after(answer).map_or(Self::Later, Self::After)
     }
 
+    /// Where nobody says when.
+    pub const fn if_it(may_pass: bool) -> Self {
+        if may_pass { Self::Later } else { Self::Never }
+    }
+
     pub const fn may_be(&self) -> bool {
         !matches!(self, Self::Never)
     }

@@ -28,6 +28,13 @@ const TOLD_BYTES: usize = 1 << 10;
 /// No token is believed to last longer.
 pub const LONGEST: Duration = Duration::from_hours(24);
 
+/// How long a token is kept of which nobody says how long it lasts: who refuses it before gets another.
+const UNSAID: Duration = Duration::from_hours(1);
+
+const BEARER: &str = "Bearer";
+/// No header takes more.
+const LONGEST_BEARER: usize = 64 << 10;
+
 pub struct Token {
     pub bearer: SecretString,
     pub lasts: Duration,
@@ -125,16 +132,26 @@ pub async fn json(request: RequestBuilder, secrets: &[&str]) -> Result<Value, Fa
 /// A token as OAuth answers it; some write numbers as texts.
 pub async fn token(request: RequestBuilder, secrets: &[&str]) -> Result<Token, Failed> {
     let answer = json(request, secrets).await?;
-    let bearer = answer["access_token"].as_str();
-    let seconds = &answer["expires_in"];
-    let seconds = seconds.as_u64().or_else(|| seconds.as_str()?.parse().ok());
-    match (bearer, seconds) {
-        (Some(bearer), Some(seconds)) => Ok(Token {
-            bearer: bearer.into(),
-            lasts: Duration::from_secs(seconds).min(LONGEST),
-        }),
-        _ => Err(Failed::for_good("an answer without a token")),
+    let without = || Failed::for_good("an answer without a token");
+    let bearer = answer["access_token"].as_str().ok_or_else(without)?;
+    if LONGEST_BEARER < bearer.len() {
+        let most = LONGEST_BEARER >> 10;
+        return Err(Failed::for_good(format!("a token of more than {most} KiB")));
     }
+    let kind = answer["token_type"].as_str().unwrap_or(BEARER);
+    if !kind.eq_ignore_ascii_case(BEARER) {
+        return Err(Failed::for_good("a token that is no bearer's"));
+    }
+    let seconds = match &answer["expires_in"] {
+        Value::Null => Some(UNSAID.as_secs()),
+        // Some write it so.
+        Value::String(text) => text.trim().parse().ok(),
+        number => number.as_u64(),
+    };
+    Ok(Token {
+        bearer: bearer.into(),
+        lasts: Duration::from_secs(seconds.ok_or_else(without)?).min(LONGEST),
+    })
 }
 
 /// A POST as OAuth wants it.

@@ -7,6 +7,7 @@ mod call;
 mod came;
 mod connect;
 mod limits;
+mod oauth2;
 mod told;
 mod wrong;
 
@@ -24,9 +25,9 @@ use super::counts::Counts;
 use super::series::Answered;
 use super::too_large;
 use crate::budget::{Held, Refused, Share};
-use crate::config::{Config, Retry};
+use crate::config::{CertificateFiles, Config, Retry};
 use crate::error::{FetchError, Result};
-use crate::http::{Again, Secrets, Unread, beginning, cut, in_words};
+use crate::http::{Again, Rotating, Secrets, Unread, beginning, cut, in_words};
 
 use again::{again_after, backoff};
 pub use aside::Aside;
@@ -36,6 +37,7 @@ pub use call::{Call, Sent, Wanted};
 use came::Came;
 use connect::Heard;
 pub use connect::{Credentials, Endpoint};
+pub use oauth2::ClientCredentials;
 pub use told::error_text;
 pub use wrong::Wrong;
 
@@ -57,7 +59,7 @@ pub struct Client {
     kind: &'static str,
     account: Arc<str>,
     pub counts: Counts,
-    http: reqwest::Client,
+    http: Arc<Rotating>,
     base: Url,
     credentials: Credentials,
     /// Sent with every request, beside what the credentials send.
@@ -101,10 +103,24 @@ impl Client {
         deadline: Duration,
         config: &Config,
     ) -> Result<Self> {
+        Self::open_showing(kind, endpoint, None, deadline, config)
+    }
+
+    /// The same, with a certificate of its own.
+    ///
+    /// # Errors
+    /// `Invalid`, too, for one that cannot be used.
+    pub fn open_showing(
+        kind: &'static str,
+        endpoint: Endpoint<'_>,
+        own: Option<&CertificateFiles>,
+        deadline: Duration,
+        config: &Config,
+    ) -> Result<Self> {
         let base = endpoint.base_url()?;
         Ok(Self {
             kind,
-            http: endpoint.client(&base)?,
+            http: Arc::new(endpoint.client(&base, own)?),
             secrets: Secrets::of(&endpoint.headers()?),
             base,
             counts: Counts::of(endpoint.account, kind),
@@ -298,44 +314,40 @@ impl Client {
             );
             failure(None, format!("{told}, at '{place}'"), Again::Later)
         };
-        let form = match &call.sent {
-            Sent::Post(kind, body) => Some((*kind, body.clone())),
-            Sent::GetOrForm if is_long(&url) => {
-                let form = url.query().unwrap_or_default().to_owned();
-                url.set_query(None);
-                Some((FORM, form))
-            }
-            Sent::Get | Sent::GetOrForm => None,
-        };
+        let form = form_of(call, &mut url);
+        let http = self.http.client().await;
         let mut redirects = 0;
+        let mut is_renewed = false;
         let mut sent;
         let mut response = loop {
             let request = match &form {
                 Some((kind, text)) => {
-                    let request = self.http.post(url).body(text.clone());
+                    let request = http.post(url.clone()).body(text.clone());
                     request.header(CONTENT_TYPE, *kind)
                 }
-                None => self.http.get(url),
+                None => http.get(url.clone()),
             };
             let headers = call.headers.iter();
             let request = headers.fold(request, |request, (name, value)| {
                 request.header(*name, *value)
             });
             let request = self.credentials.authorize(request).await;
-            let request = request.map_err(|failed| {
-                let again = if failed.may_pass {
-                    Again::Later
-                } else {
-                    Again::Never
-                };
-                failure(None, failed.why, again)
-            })?;
+            let request = request
+                .map_err(|failed| failure(None, failed.why, Again::if_it(failed.may_pass)))?;
             let request = request.build().map_err(broken)?;
             sent = request.headers().clone();
             self.asks(room);
-            let response = self.http.execute(request).await;
+            let response = http.execute(request).await;
             self.answered(response.as_ref().ok(), room);
             let response = response.map_err(broken)?;
+            // Another token is had once: a new one is not refused for its age.
+            if response.status() == StatusCode::UNAUTHORIZED
+                && !is_renewed
+                && self.credentials.forget(&sent)
+            {
+                is_renewed = true;
+                continue;
+            }
             // What that leads to is another thing, and no place for a query in a body.
             let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
             match connect::redirected_within(&response, &self.base) {
@@ -347,9 +359,6 @@ impl Client {
         };
 
         let status = response.status();
-        if status == StatusCode::UNAUTHORIZED {
-            self.credentials.forget(&sent);
-        }
         if !status.is_success() {
             return Err(self.failed(call, response, &sent).await);
         }
@@ -401,7 +410,7 @@ impl Client {
             None => again_after(status, &headers, &self.retry),
         };
         let bytes = self.readable(sent, &bytes);
-        let message = redirect.unwrap_or_else(|| Came::of(&response).error(&bytes));
+        let message = redirect.unwrap_or_else(|| Came::of(&response).error(call.wanted, &bytes));
         Failure {
             why: self.error(call, Some(status.as_u16()), message).into(),
             again,
@@ -477,5 +486,18 @@ impl Client {
         let before = last.map_or_else(String::new, |last| format!("; before that: {last}"));
         let seconds = limit.as_secs_f64();
         self.error(call, None, format!("no answer within {seconds} s{before}"))
+    }
+}
+
+/// The body of a request and its type; what goes there of an address that is too long leaves it.
+fn form_of<'a>(call: &'a Call<'_>, url: &mut Url) -> Option<(&'a str, String)> {
+    match &call.sent {
+        Sent::Post(kind, body) => Some((*kind, body.clone())),
+        Sent::GetOrForm if is_long(url) => {
+            let form = url.query().unwrap_or_default().to_owned();
+            url.set_query(None);
+            Some((FORM, form))
+        }
+        Sent::Get | Sent::GetOrForm => None,
     }
 }

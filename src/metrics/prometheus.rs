@@ -1,6 +1,7 @@
 //! Series from a Prometheus, or from what speaks its API.
 
 mod answer;
+mod dialect;
 mod fetching;
 mod known;
 mod parse;
@@ -14,9 +15,9 @@ use url::form_urlencoded;
 
 use super::asking::{Asking, Service};
 use super::http::{
-    Body, Call, Client, Credentials, Endpoint, Unanswered, Wanted, Wrong, error_text,
+    Body, Client, ClientCredentials, Credentials, Endpoint, Unanswered, Wrong, error_text,
 };
-use super::promql::{self, PromQl, lookback, query};
+use super::promql::{self, PromQl, logql, lookback, query};
 use super::range::Range;
 use super::series::Answered;
 use super::{Descriptor, Language, MetricRequest, tokens};
@@ -25,8 +26,9 @@ use crate::budget::Share;
 use crate::canary::{Attributes, iso_from_millis};
 use crate::clock::Clock;
 use crate::config::{Config, PrometheusAccount};
-use crate::error::{FetchError, Result};
+use crate::error::{Error, FetchError, Result};
 
+use dialect::Dialect;
 use fetching::Fetching;
 pub use known::Known;
 
@@ -36,8 +38,6 @@ pub struct Prometheus {
     /// Whether values may end the quotes that they stand in.
     raw_values: bool,
     public_url: String,
-    /// Clouds have no page of Prometheus's own for that.
-    asks_for_health: bool,
 }
 
 /// A link that is longer is refused by most servers, and opened by nobody.
@@ -58,7 +58,14 @@ pub fn open(
     let deadline = config.sources.prometheus.query_deadline;
     let service = Prometheus {
         fetching: Fetching {
-            client: Client::open(promql::KIND, endpoint, deadline, config)?,
+            client: Client::open_showing(
+                promql::KIND,
+                endpoint,
+                account.certificate.as_ref(),
+                deadline,
+                config,
+            )?,
+            dialect: Dialect::of(account),
             known,
             clock,
             limits: config.limits,
@@ -66,7 +73,6 @@ pub fn open(
         scope_label: config.sources.prometheus.scope_label.clone(),
         raw_values: config.sources.prometheus.raw_values,
         public_url: account.public_url.clone(),
-        asks_for_health: account.google.is_some() || account.sigv4.is_some(),
     };
     let (at_once, longest) = (
         account.http.max_concurrent_queries,
@@ -78,43 +84,53 @@ pub fn open(
 
 fn endpoint<'a>(name: &'a str, account: &'a PrometheusAccount) -> Result<Endpoint<'a>> {
     let headers = account.headers.iter();
-    let tokens = match &account.google {
-        Some(google) => tokens(name, google, &account.base_url)?,
-        None => None,
-    };
-    let signer = account.sigv4.as_ref().map(|sigv4| {
-        let signer = Signer::new(sigv4.identity.clone(), &sigv4.service);
-        Credentials::Aws(Arc::new(signer))
-    });
-    let tokens = tokens.map(Credentials::Google);
+    let headers = headers.map(|(header, value)| (header.as_str(), value.clone()));
+    let quota = account.quota_project.iter();
+    let quota = quota.map(|project| ("x-goog-user-project", project.as_str().into()));
     Ok(Endpoint {
         account: name,
         base_url: &account.base_url,
-        headers: headers
-            .map(|(header, value)| (header.as_str(), value.clone()))
-            .collect(),
-        credentials: signer.or(tokens).unwrap_or_else(|| credentials(account)),
+        headers: headers.chain(quota).collect(),
+        credentials: credentials(name, account)?,
         ca_file: account.http.ca_file.as_deref(),
         compression: account.http.compression,
     })
 }
 
-/// A file wins over a token, a token over user and password, they over those in the address, which the
-/// client takes by itself.
-fn credentials(account: &PrometheusAccount) -> Credentials {
+/// A signature wins over tokens that others give, they over a file, a file over a token, a token over user and password, they over
+/// those in the address, which the client takes by itself.
+fn credentials(name: &str, account: &PrometheusAccount) -> Result<Credentials> {
+    if let Some(sigv4) = &account.sigv4 {
+        let signer = Signer::new(sigv4.identity.clone(), &sigv4.service);
+        return Ok(Credentials::Aws(Arc::new(signer)));
+    }
+    if let Some(google) = &account.google
+        && let Some(tokens) = tokens(name, google, &account.base_url)?
+    {
+        return Ok(Credentials::Google(tokens));
+    }
+    if let Some(oauth2) = &account.oauth2 {
+        let tokens = ClientCredentials::open(oauth2);
+        let tokens =
+            tokens.map_err(|why| Error::Invalid(format!("account '{name}': oauth2: {why}")))?;
+        return Ok(Credentials::OAuth2(Arc::new(tokens)));
+    }
+    if let Some(path) = &account.bearer_token_file {
+        return Ok(Credentials::BearerFile(path.clone()));
+    }
     if let Some(path) = &account.username_password_file {
-        return Credentials::File(path.clone());
+        return Ok(Credentials::File(path.clone()));
     }
     if let Some(token) = &account.bearer_token {
-        return Credentials::Bearer(token.clone());
+        return Ok(Credentials::Bearer(token.clone()));
     }
     if account.username.is_some() || account.password.is_some() {
-        return Credentials::Basic {
+        return Ok(Credentials::Basic {
             username: account.username.clone().unwrap_or_default(),
             password: account.password.clone().unwrap_or_default(),
-        };
+        });
     }
-    Credentials::None
+    Ok(Credentials::None)
 }
 
 impl Prometheus {
@@ -148,6 +164,12 @@ impl Service for Prometheus {
     fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
         // What is too much to put in is not looked at.
         let text = query::build(request, &self.scope_label)?;
+        if logql::is_asked(request)? && !self.fetching.dialect.is_loki {
+            let account = self.fetching.client.account();
+            return Err(Error::Invalid(format!(
+                "the query is LogQL, and the account '{account}' is no Loki: the baseUrl of one ends in '/loki'"
+            )));
+        }
         if !self.raw_values {
             query::check(request)?;
         }
@@ -174,7 +196,8 @@ impl Service for Prometheus {
 
     fn attributes(&self, (query, range, _): &Self::Asked, answer: &Answered) -> Attributes {
         let link = self.link(query, range);
-        let link = (link.len() <= LONGEST_LINK).then_some(("link", link));
+        let is_opened = !self.fetching.dialect.is_loki && link.len() <= LONGEST_LINK;
+        let link = is_opened.then_some(("link", link));
         let looks_back = lookback::longest(query).map(|millis| ("looksBack", millis.to_string()));
         link.into_iter()
             .chain(looks_back)
@@ -189,7 +212,7 @@ impl Service for Prometheus {
             data: Option<Vec<String>>,
         }
         let client = &self.fetching.client;
-        let call = Call::get("/api/v1/label/__name__/values");
+        let call = self.fetching.dialect.names();
         let Body {
             bytes, exchange, ..
         } = client.aside(&call).await?;
@@ -207,27 +230,21 @@ impl Service for Prometheus {
     }
 
     async fn health(&self) -> Result<(), FetchError> {
-        let path = if self.asks_for_health {
-            "/api/v1/query"
-        } else {
-            "/-/healthy"
-        };
-        let query = self
-            .asks_for_health
-            .then(|| ("query", "vector(1)".to_owned()));
-        let call = Call {
-            params: query.into_iter().collect(),
-            wanted: Wanted::Anything,
-            ..Call::get(path)
-        };
-        self.fetching.client.aside(&call).await.map(drop)
+        let (client, dialect) = (&self.fetching.client, &self.fetching.dialect);
+        let health = client.aside(&dialect.health()).await;
+        match (health, dialect.health_without_page()) {
+            // Below the path of a tenant or of a cloud there is the API, and nothing else.
+            (Err(error), Some(call)) if matches!(error.status, Some(400 | 404 | 405 | 501)) => {
+                client.aside(&call).await.map(drop)
+            }
+            (health, _) => health.map(drop),
+        }
     }
 
     async fn probe(&self) -> Result<(), FetchError> {
-        let call = Call {
-            params: vec![("query", "vector(1)".to_owned())],
-            ..Call::get("/api/v1/query")
-        };
-        self.fetching.client.aside(&call).await.map(drop)
+        let (client, dialect) = (&self.fetching.client, &self.fetching.dialect);
+        let call = dialect.health_without_page();
+        let call = call.unwrap_or_else(|| dialect.names());
+        client.aside(&call).await.map(drop)
     }
 }

@@ -2,6 +2,7 @@
 
 mod doubts;
 mod library;
+pub mod logql;
 pub mod lookback;
 pub mod pointwise;
 pub mod query;
@@ -46,7 +47,7 @@ impl Language for PromQl {
     }
 
     fn template(&self) -> &'static str {
-        "PromQL: and a query; without the prefix, label matchers of metricName"
+        "PromQL: and a query, or LogQL: and one for a Loki; without the prefix, label matchers of metricName"
     }
 
     fn text(&self, own: &Config, request: &MetricRequest<'_>) -> Result<String> {
@@ -105,10 +106,27 @@ pub fn parse(query: &str) -> Option<std::result::Result<Expr, String>> {
     (nesting <= MOST_NESTING).then(|| parser::parse(query))
 }
 
-/// Whether a template begins with what is nearly the prefix, and is not taken for it.
-pub fn has_prefix_in_other_letters(template: &str) -> bool {
+const PREFIXES: [&str; 2] = [PREFIX, logql::PREFIX];
+
+/// What stands behind the prefix of a template that is a query.
+pub fn whole(template: &str) -> Option<&str> {
+    PREFIXES
+        .iter()
+        .find_map(|prefix| template.strip_prefix(prefix))
+}
+
+/// The prefix that a template nearly begins with, and is not taken for.
+pub fn prefix_in_other_letters(template: &str) -> Option<&'static str> {
     let begin = template.trim_start().split(':').next().unwrap_or_default();
-    !template.starts_with(PREFIX) && begin.trim_end().eq_ignore_ascii_case("promql")
+    let nearly = |prefix: &&str| {
+        begin
+            .trim_end()
+            .eq_ignore_ascii_case(&prefix[..prefix.len() - 1])
+    };
+    PREFIXES
+        .into_iter()
+        .find(nearly)
+        .filter(|_| whole(template).is_none())
 }
 
 /// The query without strings and comments; blanks are kept only between words.

@@ -63,7 +63,7 @@ const BROKEN: [(&str, Code); 39] = [
 ];
 
 /// Each can be judged by, whatever may be doubtful in it.
-const VALID: [&str; 50] = [
+const VALID: [&str; 55] = [
     "PromQL:max(histogram_quantile(0.99, rate(x_bucket{version=\"${scope}\"}[1m])))",
     "PromQL:histogram_quantile(0.9, sum by (le, job) (rate(x_bucket{version=\"${scope}\"}[1m])))",
     "PromQL:histogram_quantile(0.9, sum(rate(x_bucket{version=\"${scope}\"}[1m])) by (le))",
@@ -114,10 +114,15 @@ const VALID: [&str; 50] = [
     "PromQL:sum(foo.bar{version=\"${scope}\"})",
     "PromQL:sum(x{version=\"${scope}\",text=\"“quoted” – dash\"})",
     "PromQL:sum(x{version=~\"${scope}-[[:alnum:]]{4}\"})",
+    "LogQL:sum(rate({app=\"${scope}\"} |= \"error\" != \"debug\" [1m]))",
+    "LogQL:sum(count_over_time({app=`${scope}`} |~ `a|b(` [1m])) / sum(count_over_time({app=`${scope}`}[1m]))",
+    "LogQL:quantile_over_time(0.95, {app=\"${scope}\"} | json | unwrap duration(took) [1m]) by (zone)",
+    "LogQL:sum by (zone) (bytes_rate({app=\"${scope}\"} | pattern `<_> <zone>` [1m]))",
+    "PromQL:sum(rate({app=\"${scope}\"} |= \"error\" [1m]))",
 ];
 
 /// Queries, of metrics that are else as they should be, and what is to be found.
-const DOUBTFUL: [(&str, Code); 33] = [
+const DOUBTFUL: [(&str, Code); 37] = [
     (
         "PromQL:sum(rate(x{version=“${scope}”}[1m]))",
         Code::BrokenQuery,
@@ -166,6 +171,19 @@ const DOUBTFUL: [(&str, Code); 33] = [
     (
         "PromQL:median(x{version=\"${scope}\"})",
         Code::DoubtfulQuery,
+    ),
+    (
+        "PromQL:sum(rate({app=\"${scope}\"} |= \"error\" [1m]))",
+        Code::DoubtfulQuery,
+    ),
+    ("LogQL:{app=\"${scope}\"} |= \"error\"", Code::BrokenQuery),
+    (
+        "LogQL:sum(rate({app=\"${scope}\"} |= \"error\" [1m])",
+        Code::BrokenQuery,
+    ),
+    (
+        "LogQL:sum(rate({app=\"${scope}\"} | json [10m]))",
+        Code::SharedData,
     ),
     (
         "resource.label.pod_name = starts_with(\"${scope}\")",
@@ -317,6 +335,14 @@ fn queries_are_told_by_what_is_wrong_with_them() {
         told[0].sentence,
         "this is no PromQL: at letter 29, 'sum' cannot follow 'sum(x{a=\"${scope}\"})'"
     );
+    for query in [
+        "sum(rate({app=\"${scope}\"} |= \"error\" [1m]))",
+        "logql:sum(rate({app=\"${scope}\"}[1m]))",
+    ] {
+        let told = of_query(query, &usual());
+        assert_eq!(told[0].code, Code::NoPromqlPrefix, "{told:#?}");
+        assert_eq!(told[0].fix, "begin it with 'LogQL:'");
+    }
     let told = of_query("resource.label.pod = starts_with(\"${scope}\")", &usual());
     assert_eq!(told[0].fix, "write pod=~\"${scope}.*\"");
 }

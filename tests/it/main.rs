@@ -56,6 +56,7 @@ mod orca;
 mod others;
 mod pipeline;
 mod prometheus;
+mod prometheus_anywhere;
 mod prometheus_faults;
 mod prometheus_queries;
 mod prometheus_source;

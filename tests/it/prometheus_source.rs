@@ -13,7 +13,7 @@ use serin::clock::Clock;
 use serin::config::{
     Account, AccountType, Config, Database, Executions, Face, Http, Limits, Log, LogFormat,
     Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Spare,
-    Storage, TestControllerDefaults,
+    Storage, TestControllerDefaults, Thanos,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -26,9 +26,14 @@ pub fn account(base_url: &str) -> PrometheusAccount {
         password: None,
         username_password_file: None,
         bearer_token: None,
+        bearer_token_file: None,
         google: None,
+        quota_project: None,
+        oauth2: None,
         sigv4: None,
         headers: IndexMap::new(),
+        certificate: None,
+        thanos: Thanos::default(),
         http: Http {
             ca_file: None,
             max_concurrent_queries: 16,
@@ -55,7 +60,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         supported_types: vec![AccountType::MetricsStore],
         locations: Vec::new(),
         recommended_locations: Vec::new(),
-        source: Some(Source::Prometheus(account)),
+        source: Some(Source::Prometheus(Box::new(account))),
         store: None,
         face: Face::NONE,
     });

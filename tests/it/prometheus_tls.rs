@@ -2,14 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WantsServerCert;
+use rustls::{ConfigBuilder, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::prometheus_source::{Asking, account, config, source};
 
@@ -17,19 +18,31 @@ use crate::prometheus_source::{Asking, account, config, source};
 const CERTIFICATE: &[u8] = include_bytes!("prometheus_tls/server.pem");
 const KEY: &[u8] = include_bytes!("prometheus_tls/server.key");
 
-const NOTHING: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+pub const NOTHING: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
 
 /// Answers every request with an empty matrix; its port.
 pub fn serve() -> u16 {
+    serve_with(NOTHING)
+}
+
+/// Answers every request with that.
+pub fn serve_with(body: &'static str) -> u16 {
     let provider = rustls::crypto::ring::default_provider().into();
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
+        .with_no_client_auth();
+    serve_as(tls, move |_| body.to_owned())
+}
+
+/// Answers every request with what that says of its connection.
+pub fn serve_as(
+    tls: ConfigBuilder<ServerConfig, WantsServerCert>,
+    answer: impl Fn(&ServerConnection) -> String + Send + 'static,
+) -> u16 {
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let tls = tls.with_single_cert(vec![certificate], key).unwrap();
     let tls = Arc::new(tls);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -38,13 +51,26 @@ pub fn serve() -> u16 {
             let connection = ServerConnection::new(tls.clone()).unwrap();
             let mut stream = BufReader::new(StreamOwned::new(connection, stream.unwrap()));
             let mut line = String::new();
+            let mut length = 0;
             // A client that does not trust the certificate ends the connection here.
-            while stream.read_line(&mut line).is_ok_and(|read| 2 < read) {
+            let is_whole = loop {
                 line.clear();
+                match stream.read_line(&mut line) {
+                    Ok(0) | Err(_) => break false,
+                    Ok(2) => break true,
+                    Ok(_) => {}
+                }
+                if let Some(told) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = told.trim().parse().unwrap();
+                }
+            };
+            if !is_whole || stream.read_exact(&mut vec![0; length]).is_err() {
+                continue;
             }
-            let length = NOTHING.len();
+            let body = answer(&stream.get_ref().conn);
+            let length = body.len();
             let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{NOTHING}"
+                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
             );
             let stream = stream.get_mut();
             let _ = stream

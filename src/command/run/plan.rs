@@ -263,7 +263,7 @@ impl Plan {
 /// Each metric by its query, all in one group, and any clear change fails.
 fn simplest(metrics: &IndexMap<String, String>, kind: &str) -> Value {
     let metric = |(name, query): (&String, &String)| {
-        let is_whole = kind != promql::KIND || query.starts_with(promql::PREFIX);
+        let is_whole = kind != promql::KIND || promql::whole(query).is_some();
         let inline = if is_whole {
             query.clone()
         } else {

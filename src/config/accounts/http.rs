@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use secrecy::SecretString;
 
 use crate::config::section::Section;
-use crate::config::{Result, scalar};
+use crate::config::{Error, Result, scalar};
 
 const MAX_CONCURRENT_QUERIES: usize = 16;
 
@@ -33,6 +33,30 @@ impl Http {
     }
 }
 
+/// What is shown to a server that wants to know who asks: both are read again when they change.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl CertificateFiles {
+    pub fn read(section: &mut Section<'_>) -> Result<Option<Self>> {
+        let (certificate, key) = (section.text("certFile")?, section.text("keyFile")?);
+        match (certificate, key) {
+            (Some(certificate), Some(key)) => Ok(Some(Self {
+                certificate: certificate.into(),
+                key: key.into(),
+            })),
+            (None, None) => Ok(None),
+            _ => Err(Error(format!(
+                "{} and keyFile go together: give both or none",
+                section.path_of("certFile")
+            ))),
+        }
+    }
+}
+
 /// Who asks, where a service has no way of its own to be told.
 #[derive(Clone, Debug)]
 pub struct Login {
@@ -50,9 +74,46 @@ impl Login {
             username: section.text("username")?,
             password: section.secret("password")?,
             bearer_token: section.secret("bearerToken")?,
-            headers: section.secrets_by_name("headers")?,
+            headers: headers(section)?,
         })
     }
+}
+
+/// Those that the connection, the body or the credentials of a request have already.
+const NEVER_HEADERS: [&str; 14] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+const MOST_HEADERS: usize = 50;
+
+/// What is sent with every request, by the name of its header.
+pub fn headers(section: &mut Section<'_>) -> Result<IndexMap<String, SecretString>> {
+    let path = section.path_of("headers");
+    let headers = section.secrets_by_name("headers")?;
+    let mut names = headers.keys().map(|name| name.to_lowercase());
+    if let Some(name) = names.find(|name| NEVER_HEADERS.contains(&name.as_str())) {
+        return Err(Error(format!(
+            "{path}: serin sets the header '{name}' itself, or leaves it out"
+        )));
+    }
+    if MOST_HEADERS < headers.len() {
+        return Err(Error(format!(
+            "{path}: more than {MOST_HEADERS} headers are not sent"
+        )));
+    }
+    Ok(headers)
 }
 
 /// `endpoint.baseUrl` of a service that has no usual one; without a trailing slash.

@@ -9,7 +9,8 @@ use secrecy::SecretString;
 
 use super::aws::AwsIdentity;
 use super::google::GoogleAccount;
-use super::http::Http;
+use super::http::{CertificateFiles, Http, headers};
+use super::oauth2::{OAuth2, Usual};
 use super::{
     Account, Face, Kind, Source, Sources, TestControllerDefaults, add, enabled, list, name, source,
 };
@@ -45,12 +46,21 @@ pub struct PrometheusAccount {
     pub username_password_file: Option<PathBuf>,
     /// Wins over user and password.
     pub bearer_token: Option<SecretString>,
+    /// A token, read for every request.
+    pub bearer_token_file: Option<PathBuf>,
     /// Tokens of Google's are sent instead of all these.
     pub google: Option<GoogleAccount>,
+    /// Who pays for what Google is asked; else whose key it is.
+    pub quota_project: Option<String>,
+    /// Tokens of an authorization server are sent instead of all these.
+    pub oauth2: Option<OAuth2>,
     /// Requests are signed for AWS instead of all these.
     pub sigv4: Option<Box<SigV4>>,
     /// Sent with every request, e.g. a tenant id.
     pub headers: IndexMap<String, SecretString>,
+    /// What is shown to the server.
+    pub certificate: Option<CertificateFiles>,
+    pub thanos: Thanos,
     pub http: Http,
 }
 
@@ -60,6 +70,20 @@ pub struct SigV4 {
     pub identity: AwsIdentity,
     /// What the service is called in a signature.
     pub service: String,
+}
+
+/// What Thanos is told beside a query; nothing where it is not given.
+#[derive(Clone, Debug, Default)]
+pub struct Thanos {
+    pub partial_response: Option<bool>,
+    pub dedup: Option<bool>,
+    /// `auto`, or a duration.
+    pub max_source_resolution: Option<String>,
+}
+
+/// Whether a Loki is asked at that address: its API lies below a path of that name.
+pub fn is_loki(base_url: &str) -> bool {
+    base_url.trim_end_matches('/').ends_with("/loki")
 }
 
 /// What holds for all Prometheus accounts.
@@ -147,43 +171,119 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         password = secret.map(Into::into);
     }
     let base_url = endpoint.address;
+    let username_password_file = section.text("usernamePasswordFile")?.map(PathBuf::from);
+    let bearer_token = section.secret("bearerToken")?;
+    let bearer_token_file = section.text("bearerTokenFile")?.map(PathBuf::from);
+    let auth = section.parsed_if_given("auth", Auth::parse)?;
+    let google = google(section, auth, &base_url)?;
+    let usual = match auth {
+        Some(Auth::Azure) => Usual::Azure,
+        _ => Usual::Nobody,
+    };
     let account = PrometheusAccount {
         base_url: base_url.clone(),
         public_url,
         username,
         password,
-        username_password_file: section.text("usernamePasswordFile")?.map(PathBuf::from),
-        bearer_token: section.secret("bearerToken")?,
-        google: google(section, &base_url)?,
+        username_password_file,
+        bearer_token,
+        bearer_token_file,
+        quota_project: section.text("quotaProject")?,
+        google,
+        oauth2: OAuth2::read(section, usual)?,
         sigv4: sigv4(section, &base_url)?,
-        headers: section.secrets_by_name("headers")?,
+        headers: headers(section)?,
+        certificate: CertificateFiles::read(section)?,
+        thanos: thanos(section)?,
         http: Http::read(section)?,
     };
-    if account.google.is_some() && account.sigv4.is_some() {
-        let path = section.path_of("sigv4");
-        return Err(Error(format!(
-            "{path} is given beside auth: a request has the token of one or the signature of the other"
-        )));
-    }
+    check(section, &account)?;
     let face = Face {
         base_url: Some(account.base_url.clone()),
         ..FACE
     };
-    source(section, name, Source::Prometheus(account), face)
+    source(section, name, Source::Prometheus(Box::new(account)), face)
+}
+
+/// Who gives the tokens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Auth {
+    Google,
+    Azure,
+}
+
+impl Auth {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "google" => Ok(Self::Google),
+            "azure" => Ok(Self::Azure),
+            _ => Err("must be 'google' or 'azure', or not given".to_owned()),
+        }
+    }
 }
 
 /// `auth: google`, with the file of `jsonPath`.
-fn google(section: &mut Section<'_>, base_url: &str) -> Result<Option<GoogleAccount>> {
-    let is_google = section.parsed_if_given("auth", |text| match text {
-        "google" => Ok(()),
-        _ => Err("must be 'google', or not given".to_owned()),
-    })?;
+fn google(
+    section: &mut Section<'_>,
+    auth: Option<Auth>,
+    base_url: &str,
+) -> Result<Option<GoogleAccount>> {
     let json_path = section.text("jsonPath")?.map(PathBuf::from);
-    Ok(is_google.map(|()| GoogleAccount {
-        project: None,
-        json_path,
-        endpoint: Some(base_url.to_owned()),
-    }))
+    Ok(auth
+        .filter(|auth| *auth == Auth::Google)
+        .map(|_| GoogleAccount {
+            project: None,
+            json_path,
+            endpoint: Some(base_url.to_owned()),
+        }))
+}
+
+fn thanos(section: &mut Section<'_>) -> Result<Thanos> {
+    let flag = |text: &str| scalar::flag(text);
+    Ok(Thanos {
+        partial_response: section.parsed_if_given("partialResponse", flag)?,
+        dedup: section.parsed_if_given("dedup", flag)?,
+        max_source_resolution: section.parsed_if_given("maxSourceResolution", resolution)?,
+    })
+}
+
+/// As Thanos reads it: it has downsampled to 5m and 1h.
+fn resolution(text: &str) -> Result<String, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_unit = ["ms", "s", "m", "h", "d"].contains(&&text[digits.len()..]);
+    if text == "auto" || (is_number && is_unit) {
+        return Ok(text.to_owned());
+    }
+    Err("must be 'auto', or a duration such as '0s', '5m' or '1h'".to_owned())
+}
+
+/// What cannot be meant together.
+fn check(section: &Section<'_>, account: &PrometheusAccount) -> Result<()> {
+    let refuse = |key: &str, why: &str| Err(Error(format!("{} {why}", section.path_of(key))));
+    if account.google.is_some() && account.sigv4.is_some() {
+        return refuse(
+            "sigv4",
+            "is given beside auth: a request has the token of one or the signature of the other",
+        );
+    }
+    let tokens = [
+        ("auth: google", account.google.is_some()),
+        ("oauth2", account.oauth2.is_some()),
+        ("bearerTokenFile", account.bearer_token_file.is_some()),
+        ("sigv4", account.sigv4.is_some()),
+    ];
+    let mut tokens = tokens.into_iter().filter(|(_, is_given)| *is_given);
+    if let (Some((one, _)), Some((other, _))) = (tokens.next(), tokens.next()) {
+        return refuse(other, &format!("and {one} are both given; one is enough"));
+    }
+    if account.google.is_none() && account.quota_project.is_some() {
+        return refuse("quotaProject", "wants 'auth: google'");
+    }
+    if account.certificate.is_some() && !account.base_url.starts_with("https:") {
+        return refuse("certFile", "wants a baseUrl that begins with 'https://'");
+    }
+    Ok(())
 }
 
 /// For Amazon Managed Service for Prometheus, or what is asked as it is.

@@ -304,3 +304,65 @@ fn a_rule_of_retention_that_would_delete_everything_is_refused() {
     assert_eq!(retention.rule.max_age, Some(Duration::from_hours(90 * 24)));
     assert_eq!(retention.applications["web"], RetentionRule::default());
 }
+
+#[test]
+fn what_cannot_go_together_is_refused_with_its_place() {
+    let token = "tokenUrl: 'https://t/token', clientId: c";
+    let cases = [
+        (
+            "headers: {Host: x}".to_owned(),
+            "headers: serin sets the header 'host' itself, or leaves it out",
+        ),
+        (
+            "headers: {X-Scope-OrgID: a, x-scope-orgid: b}".to_owned(),
+            "headers: 'x-scope-orgid' and 'X-Scope-OrgID' are the same key",
+        ),
+        (
+            "certFile: c.pem".to_owned(),
+            "certFile and keyFile go together: give both or none",
+        ),
+        (
+            "certFile: c.pem, keyFile: k.pem".to_owned(),
+            "certFile wants a baseUrl that begins with 'https://'",
+        ),
+        (
+            "auth: kerberos".to_owned(),
+            "auth (in serin.yml) is 'kerberos': must be 'google' or 'azure', or not given",
+        ),
+        (
+            "quotaProject: p".to_owned(),
+            "quotaProject wants 'auth: google'",
+        ),
+        (
+            "maxSourceResolution: coarse".to_owned(),
+            "maxSourceResolution (in serin.yml) is 'coarse': must be 'auto', or a duration such as '0s', '5m' or '1h'",
+        ),
+        (
+            "oauth2: {scopes: [metrics]}".to_owned(),
+            "oauth2.tokenUrl must be given",
+        ),
+        (
+            format!("oauth2: {{{token}}}"),
+            "oauth2.clientSecret must be given, or clientSecretFile, or clientAssertionFile",
+        ),
+        (
+            format!("oauth2: {{{token}, clientSecret: s, clientSecretFile: f}}"),
+            "oauth2.clientSecret, clientSecretFile and clientAssertionFile: one is enough",
+        ),
+        (
+            format!("bearerTokenFile: f, oauth2: {{{token}, clientSecret: s}}"),
+            "bearerTokenFile and oauth2 are both given; one is enough",
+        ),
+        (
+            "auth: azure".to_owned(),
+            "oauth2.tokenUrl, or AZURE_TENANT_ID in the environment, must be given",
+        ),
+    ];
+    for (keys, expected) in cases {
+        let yaml = format!(
+            "kayenta: {{prometheus: {{enabled: true, accounts: [{{name: p, endpoint: {{baseUrl: 'http://p'}}, {keys}}}]}}}}"
+        );
+        let expected = format!("kayenta.prometheus.accounts[0].{expected}");
+        assert_eq!(mistake(&yaml), expected, "{yaml}");
+    }
+}

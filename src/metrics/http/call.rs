@@ -36,6 +36,8 @@ pub enum Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Json,
+    /// JSON of a service that tells its errors in a plain text.
+    JsonOrWords,
     /// A stream of server-sent events.
     Events,
     Anything,

@@ -6,9 +6,13 @@ use url::Url;
 
 use super::connect::place;
 use super::{Wanted, error_text};
+use crate::http::cut;
 
 /// How much is shown of it.
 const SHOWN: usize = 80;
+
+/// And of what its service says in words.
+const WORDS_BYTES: usize = 1 << 10;
 
 /// An answer without its body.
 pub struct Came {
@@ -39,7 +43,7 @@ impl Came {
         let is_plain = self.encoding.is_none();
         match wanted {
             Wanted::Anything => true,
-            Wanted::Json => is_plain && is_json(body),
+            Wanted::Json | Wanted::JsonOrWords => is_plain && is_json(body),
             Wanted::Events => {
                 let kind = self.kind.as_ref();
                 is_plain && kind.is_some_and(|kind| kind.contains("event-stream"))
@@ -52,7 +56,7 @@ impl Came {
     }
 
     /// Prometheus's own words, else those of HTTP with what the server wrote.
-    pub fn error(&self, body: &[u8]) -> String {
+    pub fn error(&self, wanted: Wanted, body: &[u8]) -> String {
         if let Some(text) = error_text(body) {
             return text;
         }
@@ -62,7 +66,26 @@ impl Came {
         if body.trim_ascii().is_empty() && self.encoding.is_none() {
             return format!("{reason}, from '{}'", place(&self.url));
         }
-        format!("{reason}: {}", self.told(body))
+        match self.words(body).filter(|_| wanted == Wanted::JsonOrWords) {
+            Some(words) => format!("{reason}: {words}"),
+            None => format!("{reason}: {}", self.told(body)),
+        }
+    }
+
+    /// A plain text, in one line.
+    fn words(&self, body: &[u8]) -> Option<String> {
+        let kind = self.kind.as_deref()?;
+        if self.encoding.is_some() || !kind.starts_with("text/plain") || is_json(body) {
+            return None;
+        }
+        let text = std::str::from_utf8(body).ok()?;
+        let is_odd = |letter: char| letter.is_control() && !letter.is_whitespace();
+        if text.contains(is_odd) {
+            return None;
+        }
+        let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        cut(&mut words, WORDS_BYTES);
+        Some(words)
     }
 
     fn told(&self, body: &[u8]) -> String {
@@ -170,7 +193,7 @@ mod tests {
             assert!(!came.is_wanted(Wanted::Json, body), "{expected}");
             let told = came.no_answer(body);
             assert!(told.starts_with(expected), "{told}");
-            let told = came.error(body);
+            let told = came.error(Wanted::Json, body);
             assert!(
                 told.starts_with(&format!("Forbidden: {expected}")),
                 "{told}"
@@ -187,7 +210,43 @@ mod tests {
         assert!(came(None, None).is_wanted(Wanted::Json, b"{\"status\":"));
         assert!(!came(None, Some("br")).is_wanted(Wanted::Json, b"{\"status\":"));
         let error = b"{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no\"}";
-        assert_eq!(came(None, None).error(error), "bad_data: no");
-        assert_eq!(came(None, None).error(b" "), "Forbidden, from 'http://p/q'");
+        assert_eq!(came(None, None).error(Wanted::Json, error), "bad_data: no");
+        assert_eq!(
+            came(None, None).error(Wanted::Json, b" "),
+            "Forbidden, from 'http://p/q'"
+        );
+    }
+
+    #[test]
+    fn a_service_may_tell_its_errors_in_words() {
+        let came = |kind: &str| Came {
+            status: StatusCode::BAD_REQUEST,
+            url: Url::parse("http://l/loki/api/v1/query_range").unwrap(),
+            kind: Some(kind.to_owned()),
+            encoding: None,
+        };
+        let words = "parse error at line 1, col 9:\n syntax error: unexpected IDENTIFIER, expecting STRING; more than eighty letters";
+        let told = came("text/plain; charset=utf-8").error(Wanted::JsonOrWords, words.as_bytes());
+        assert_eq!(told, format!("Bad Request: {}", words.replace('\n', "")));
+        let others = [
+            ("text/html", words, "a web page (text/html) that begins"),
+            (
+                "text/plain",
+                "\u{1b}[31mno such tenant",
+                "a text (text/plain) that begins",
+            ),
+        ];
+        for (kind, body, expected) in others {
+            let told = came(kind).error(Wanted::JsonOrWords, body.as_bytes());
+            assert!(
+                told.starts_with(&format!("Bad Request: {expected}")),
+                "{told}"
+            );
+        }
+        let told = came("text/plain").error(Wanted::Json, words.as_bytes());
+        assert!(
+            told.starts_with("Bad Request: a text (text/plain) that begins 'parse"),
+            "{told}"
+        );
     }
 }

@@ -9,11 +9,12 @@ use reqwest::{Certificate, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::oauth2::ClientCredentials;
 use crate::aws::{self, Signer};
-use crate::config::{Login, text};
+use crate::config::{CertificateFiles, Login, text};
 use crate::error::{Error, Result};
 use crate::google::Tokens;
-use crate::http::{self, Failed};
+use crate::http::{self, Failed, OwnCertificate, Rotating};
 
 pub const MAX_REDIRECTS: usize = 5;
 
@@ -45,34 +46,22 @@ impl Endpoint<'_> {
         Ok(base)
     }
 
-    pub fn client(&self, base: &Url) -> Result<reqwest::Client> {
-        let builder = http::client()
-            .gzip(self.compression)
-            .default_headers(self.headers()?)
-            // A client would make a GET without a body of a POST.
-            .redirect(Policy::none())
-            .referer(false);
-        http::trusting(builder, base.scheme(), self.certificates()?)
-            .build()
-            .map_err(|cause| self.refused(&http::in_words(&cause)))
-    }
-
-    fn certificates(&self) -> Result<Vec<Certificate>> {
-        let Some(path) = self.ca_file else {
-            return Ok(Vec::new());
+    /// One that shows that certificate of its own.
+    pub fn client(&self, base: &Url, own: Option<&CertificateFiles>) -> Result<Rotating> {
+        let certificates = self.ca_file.map_or_else(|| Ok(Vec::new()), trusted);
+        let certificates = certificates.map_err(|why| self.refused(&why))?;
+        let (headers, compression) = (self.headers()?, self.compression);
+        let scheme = base.scheme().to_owned();
+        let builder = move || {
+            let builder = http::client()
+                .gzip(compression)
+                .default_headers(headers.clone())
+                // A client would make a GET without a body of a POST.
+                .redirect(Policy::none())
+                .referer(false);
+            http::trusting(builder, &scheme, certificates.clone())
         };
-        let shown = path.display();
-        let read = std::fs::read(path).map_err(|cause| cause.to_string());
-        let read = read.and_then(|pem| {
-            let pem = text::without_mark(&pem);
-            Certificate::from_pem_bundle(pem).map_err(|cause| cause.to_string())
-        });
-        let certificates =
-            read.map_err(|cause| self.refused(&format!("cannot read caFile '{shown}': {cause}")))?;
-        if certificates.is_empty() {
-            return Err(self.refused(&format!("no certificate in caFile '{shown}'")));
-        }
-        Ok(certificates)
+        Rotating::open(own.map(own_of), builder).map_err(|why| self.refused(&why))
     }
 
     pub fn headers(&self) -> Result<HeaderMap> {
@@ -92,6 +81,28 @@ impl Endpoint<'_> {
     fn refused(&self, why: &str) -> Error {
         Error::Invalid(format!("account '{}': {why}", self.account))
     }
+}
+
+pub fn own_of(files: &CertificateFiles) -> OwnCertificate {
+    OwnCertificate {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+    }
+}
+
+/// The certificates of a caFile.
+pub fn trusted(path: &Path) -> Result<Vec<Certificate>, String> {
+    let shown = path.display();
+    let read = std::fs::read(path).map_err(|cause| cause.to_string());
+    let read = read.and_then(|pem| {
+        let pem = text::without_mark(&pem);
+        Certificate::from_pem_bundle(pem).map_err(|cause| cause.to_string())
+    });
+    let certificates = read.map_err(|cause| format!("cannot read caFile '{shown}': {cause}"))?;
+    if certificates.is_empty() {
+        return Err(format!("no certificate in caFile '{shown}'"));
+    }
+    Ok(certificates)
 }
 
 /// The address as it may be shown.
@@ -156,9 +167,12 @@ pub enum Credentials {
     Bearer(SecretString),
     /// `user:password`, read for every request: it may change at any time.
     File(PathBuf),
+    /// A token, read for every request: it may change at any time.
+    BearerFile(PathBuf),
     Google(Arc<Tokens>),
     /// A signature of what is sent.
     Aws(Arc<Signer>),
+    OAuth2(Arc<ClientCredentials>),
 }
 
 impl Credentials {
@@ -184,13 +198,7 @@ impl Credentials {
             }
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Self::File(path) => {
-                let content = tokio::fs::read(path).await.and_then(text::of);
-                let content = content.map_err(|cause| {
-                    Failed::for_good(format!(
-                        "cannot read usernamePasswordFile '{}': {cause}",
-                        path.display()
-                    ))
-                })?;
+                let content = content("usernamePasswordFile", path).await?;
                 let (username, password) = content.trim().split_once(':').ok_or_else(|| {
                     let path = path.display();
                     Failed::for_good(format!(
@@ -198,6 +206,17 @@ impl Credentials {
                     ))
                 })?;
                 request.basic_auth(username, Some(password))
+            }
+            Self::BearerFile(path) => {
+                let content = content("bearerTokenFile", path).await?;
+                let token = content.trim();
+                if token.is_empty() {
+                    let path = path.display();
+                    return Err(Failed::for_good(format!(
+                        "bearerTokenFile '{path}' is empty"
+                    )));
+                }
+                request.bearer_auth(token)
             }
             Self::Google(tokens) => {
                 let token = tokens.bearer().await?;
@@ -209,6 +228,10 @@ impl Credentials {
                 let mut request = request.map_err(Failed::for_good)?;
                 signer.sign(&mut request).await?;
                 RequestBuilder::from_parts(client, request)
+            }
+            Self::OAuth2(tokens) => {
+                let token = tokens.bearer().await?;
+                request.bearer_auth(token.expose_secret())
             }
         })
     }
@@ -233,14 +256,33 @@ impl Credentials {
         is_renewed.then_some(Heard::Renewed)
     }
 
-    /// What was sent is not taken any more: a token may end before its time.
-    pub fn forget(&self, sent: &HeaderMap) {
-        let Self::Google(tokens) = self else { return };
+    /// What was sent is not taken any more, as a token may end before its time: whether another one may be.
+    pub fn forget(&self, sent: &HeaderMap) -> bool {
         let bearer = sent
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
-        if let Some(bearer) = bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) {
-            tokens.forget(&bearer.to_owned().into());
+        let Some(bearer) = bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) else {
+            return false;
+        };
+        let bearer = bearer.to_owned().into();
+        match self {
+            Self::Google(tokens) => tokens.forget(&bearer),
+            Self::OAuth2(tokens) => tokens.forget(&bearer),
+            Self::None
+            | Self::Basic { .. }
+            | Self::Bearer(_)
+            | Self::File(_)
+            | Self::BearerFile(_)
+            | Self::Aws(_) => return false,
         }
+        true
     }
+}
+
+/// The text of the file of that key.
+pub async fn content(key: &str, path: &Path) -> Result<String, Failed> {
+    let content = tokio::fs::read(path).await.and_then(text::of);
+    content.map_err(|cause| {
+        Failed::for_good(format!("cannot read {key} '{}': {cause}", path.display()))
+    })
 }

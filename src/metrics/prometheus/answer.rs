@@ -10,11 +10,22 @@ use crate::metrics::series::{Answered, Series};
 /// What a range query gives.
 const MATRIX: &str = "matrix";
 
+/// What to do about native histograms.
+const NO_NUMBERS: &str = "the answer holds native histograms, which cannot be judged: write what makes \
+    numbers of them, as in PromQL:histogram_quantile(0.95, sum(rate(…[5m]))), or histogram_avg, \
+    histogram_count or histogram_fraction";
+
 /// What Prometheus says of a query, and not of what it was answered from.
 const OF_THE_QUERY: &str = "PromQL ";
 
-/// What an answer holds, or what is wrong with it.
-pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wrong> {
+/// What an answer holds, or what is wrong with it; `is_shifted` says whether the times that were asked for
+/// are no multiples of their step.
+pub fn read(
+    body: &[u8],
+    limits: &Limits,
+    before: usize,
+    is_shifted: bool,
+) -> Result<Answered, Wrong> {
     let answer = match parse::parse(body, limits, before) {
         Ok(answer) => answer,
         Err(Unreadable::Beyond(what)) => return Err(Wrong::Told(what)),
@@ -41,15 +52,14 @@ pub fn read(body: &[u8], limits: &Limits, before: usize) -> Result<Answered, Wro
             histograms: histograms.unwrap_or(0),
             window: None,
         }),
-        (_, Some(_)) => Err(Wrong::Told(
-            "the answer holds native histograms, which cannot be judged; \
-                 histogram_quantile, histogram_avg and the like make numbers of them"
-                .to_owned(),
-        )),
+        (_, Some(_)) => Err(Wrong::Told(NO_NUMBERS.to_owned())),
         (_, None) => Err(Wrong::other(body, "it holds a series without samples")),
     });
     let series = series.collect::<Result<_, _>>()?;
-    let is_unsettled = answer.is_partial || !answer.warnings.is_empty();
+    // VictoriaMetrics moves a long range to multiples of the step, and leaves a short one where it is: parts
+    // would not be what the whole is.
+    let is_moved = is_shifted && answer.is_of_victoria;
+    let is_unsettled = answer.is_partial || !answer.warnings.is_empty() || is_moved;
     let warnings = answer.warnings.into_iter();
     let (mut remarks, mut partial): (Vec<_>, Vec<_>) =
         warnings.partition(|warning| warning.starts_with(OF_THE_QUERY));
@@ -91,7 +101,12 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Wrong {
 }
 
 fn no_matrix(kind: &str) -> String {
-    format!("it is of the type {kind}, which cannot be judged: a matrix is wanted")
+    let advice = match kind {
+        // Of a Loki.
+        "streams" => ", as count_over_time(…[1m]) or rate(…[1m]) make one of lines",
+        _ => "",
+    };
+    format!("it is of the type {kind}, which cannot be judged: a matrix is wanted{advice}")
 }
 
 #[cfg(test)]
@@ -138,7 +153,7 @@ mod tests {
         ];
         for (result, expected) in cases {
             let body = json!({"status": "success", "data": {"result": result}}).to_string();
-            match (read(body.as_bytes(), &LIMITS, 0), expected) {
+            match (read(body.as_bytes(), &LIMITS, 0, false), expected) {
                 (Ok(answered), None) => assert_eq!(answered.series.len(), 3),
                 (Err(Wrong::Told(told)), Some(expected)) => {
                     assert!(told.contains(expected) && told.contains(beyond), "{told}");
@@ -147,8 +162,8 @@ mod tests {
             }
         }
         let body = json!({"status": "success", "data": {"result": [series(0, 2)]}}).to_string();
-        assert!(read(body.as_bytes(), &LIMITS, 3).is_ok());
-        let told = read(body.as_bytes(), &LIMITS, 4).unwrap_err();
+        assert!(read(body.as_bytes(), &LIMITS, 3, false).is_ok());
+        let told = read(body.as_bytes(), &LIMITS, 4, false).unwrap_err();
         assert!(
             matches!(&told, Wrong::Told(told) if told.contains("more than 5 samples")),
             "{told:?}"
@@ -161,21 +176,42 @@ mod tests {
             "data": {"result": null}, "warnings": vec!["full"; 1_000], "infos": null,
             "isPartial": {"deep": [[[]]]},
         });
-        let answered = read(body.to_string().as_bytes(), &LIMITS, 0).unwrap();
+        let answered = read(body.to_string().as_bytes(), &LIMITS, 0, false).unwrap();
         assert_eq!((answered.partial.len(), answered.remarks.len()), (20, 0));
     }
 
     #[test]
     fn an_answer_may_be_nothing_but_a_warning() {
         let body = r#"{"status":"success","data":{"resultType":"","result":null},"warnings":["store-2: deadline exceeded"]}"#;
-        let answered = read(body.as_bytes(), &LIMITS, 0).unwrap();
+        let answered = read(body.as_bytes(), &LIMITS, 0, false).unwrap();
         assert_eq!(answered.partial, ["store-2: deadline exceeded"]);
         assert!(answered.series.is_empty());
     }
 
+    #[test]
+    fn what_victoria_metrics_moved_is_not_kept() {
+        let cases = [
+            (
+                r#""stats":{"seriesFetched":"1","executionTimeMsec":3}"#,
+                true,
+                true,
+            ),
+            (r#""stats":{"seriesFetched":"1"}"#, false, false),
+            (r#""stats":{"timings":{}}"#, true, false),
+            (r#""stats":null"#, true, false),
+        ];
+        for (stats, is_shifted, expected) in cases {
+            let body = format!(
+                r#"{{"status":"success","data":{{"resultType":"matrix","result":[]}},{stats}}}"#
+            );
+            let answered = read(body.as_bytes(), &LIMITS, 0, is_shifted).unwrap();
+            assert_eq!(answered.is_unsettled, expected, "{stats} {is_shifted}");
+        }
+    }
+
     fn sets(result: &Value) -> Vec<MetricSet> {
         let body = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
-        let answered = read(body.to_string().as_bytes(), &LIMITS, 0).unwrap();
+        let answered = read(body.to_string().as_bytes(), &LIMITS, 0, false).unwrap();
         let attributes = [("query", "up")].into_iter().collect();
         let scope =
             json!({"start": "2024-06-01T01:00:00.5Z", "end": "2024-06-01T01:05:00Z", "step": 60});
@@ -261,11 +297,11 @@ mod tests {
             ),
             (
                 r#"{"status":"success","data":{"result":[{"metric":{},"histograms":[[1,{"count":"1"}]]}]}}"#,
-                "the answer holds native histograms, which cannot be judged; histogram_quantile, histogram_avg and the like make numbers of them",
+                NO_NUMBERS,
             ),
         ];
         for (body, expected) in told {
-            let wrong = read(body.as_bytes(), &LIMITS, 0).unwrap_err();
+            let wrong = read(body.as_bytes(), &LIMITS, 0, false).unwrap_err();
             assert_eq!(wrong, Wrong::Told(expected.to_owned()), "{body}");
         }
         let long = format!(r#"{{"data":"{}"}}"#, "ä".repeat(1 << 20));
@@ -308,7 +344,7 @@ mod tests {
             ),
             (
                 r#"{"status":"success","data":{"resultType":"streams","result":[]}}"#,
-                "it is of the type streams, which cannot be judged: a matrix is wanted",
+                "it is of the type streams, which cannot be judged: a matrix is wanted, as count_over_time(…[1m])",
             ),
             (
                 r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
@@ -324,7 +360,7 @@ mod tests {
             ),
         ];
         for (body, expected) in others {
-            let wrong = read(body.as_bytes(), &LIMITS, 0).unwrap_err();
+            let wrong = read(body.as_bytes(), &LIMITS, 0, false).unwrap_err();
             let Wrong::Other { why, beginning } = wrong else {
                 panic!("{body}: {wrong:?}");
             };

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::answer;
-use super::known::{Known, Place, is_in_order};
+use super::dialect::Dialect;
+use super::known::{Known, Place, is_in_order, is_on_grid};
 use crate::budget::{Held, Share};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::metrics::cost;
-use crate::metrics::http::{self, Call, Client, Room, Sent, Unanswered};
+use crate::metrics::http::{self, Client, Room, Unanswered};
 use crate::metrics::promql::pointwise;
 use crate::metrics::range::Range;
 use crate::metrics::series::{self, Answered, Series};
 
 pub struct Fetching {
     pub client: Client,
+    pub dialect: Dialect,
     pub known: Option<Arc<Known>>,
     pub clock: Clock,
     pub limits: Limits,
@@ -31,7 +33,8 @@ impl Fetching {
         share: &Arc<Share>,
     ) -> Result<Answered, Unanswered> {
         let known = self.known.as_ref();
-        let known = known.filter(|_| is_reused && pointwise::is_pointwise(query));
+        let known = known.filter(|_| is_reused && !self.dialect.is_loki);
+        let known = known.filter(|_| pointwise::is_pointwise(query));
         let place = known.and_then(|known| known.place(self.client.account(), query, range));
 
         let started = Instant::now();
@@ -66,7 +69,10 @@ impl Fetching {
                 });
             };
             let mut answers = self.answers(query, &rest, deadline, share).await?;
-            if answers.iter().all(|answer| is_in_order(&answer.series)) {
+            // Who shifts what it is asked would answer another grid to the whole.
+            let fits =
+                |series: &[Series]| is_in_order(series) && is_on_grid(series, rest.grid().as_ref());
+            if answers.iter().all(|answer| fits(&answer.series)) {
                 let known = Answered {
                     series: std::mem::take(&mut head.series),
                     ..Answered::default()
@@ -109,7 +115,7 @@ impl Fetching {
         if joined.series.len() <= self.limits.series {
             return Ok(joined);
         }
-        let call = range_query(query, range);
+        let call = self.dialect.range_query(query, range);
         let message = series::too_many_series(&self.limits);
         Err(self.client.error(&call, Some(200), message).into())
     }
@@ -130,11 +136,12 @@ impl Fetching {
         };
         let mut held: Option<Held> = None;
         for piece in pieces(query, range) {
-            let call = range_query(query, &piece);
+            let call = self.dialect.range_query(query, &piece);
             let (limits, before) = (self.limits, samples);
             let body = self.client.send(&call, deadline, &room).await?;
             room.bytes -= body.bytes.len();
-            let read = move |body: &[u8]| answer::read(body, &limits, before);
+            let is_shifted = piece.is_shifted();
+            let read = move |body: &[u8]| answer::read(body, &limits, before, is_shifted);
             let (read, exchange) = body.read(read).await;
             let mut answer =
                 read.map_err(|wrong| self.client.unreadable(&call, &exchange, wrong))?;
@@ -151,21 +158,6 @@ impl Fetching {
             answers.push(answer);
         }
         Ok(answers)
-    }
-}
-
-fn range_query<'a>(query: &'a str, range: &Range) -> Call<'a> {
-    let mut params = vec![
-        ("query", query.to_owned()),
-        ("start", range.start.to_string()),
-        ("end", range.end.to_string()),
-    ];
-    params.extend(range.step.map(|step| ("step", step.to_string())));
-    Call {
-        params,
-        sent: Sent::GetOrForm,
-        query,
-        ..Call::get("/api/v1/query_range")
     }
 }
 

@@ -266,6 +266,13 @@ pub fn is_in_order(series: &[Series]) -> bool {
     series.is_sorted_by(|one, next| one.labels < next.labels)
 }
 
+/// Whether all samples are for points of a grid.
+pub fn is_on_grid(series: &[Series], grid: Option<&Grid>) -> bool {
+    let Some(grid) = grid else { return false };
+    let mut samples = series.iter().flat_map(|series| &series.samples);
+    samples.all(|sample| point_of(sample, grid).is_some())
+}
+
 /// The first points of a series; `None` if it holds what the grid does not have.
 fn pack(series: &Series, grid: &Grid, points: usize) -> Option<Strand> {
     let (mut at, mut values) = (Vec::new(), Vec::new());

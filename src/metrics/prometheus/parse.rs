@@ -23,6 +23,8 @@ pub struct Answer<'a> {
     pub warnings: Vec<String>,
     pub infos: Vec<String>,
     pub is_partial: bool,
+    /// It says how many series were looked at, as `VictoriaMetrics` does.
+    pub is_of_victoria: bool,
 }
 
 #[derive(Default)]
@@ -110,7 +112,11 @@ impl<'de> Visitor<'de> for AnswerVisitor<'_, '_> {
                 }
                 "warnings" => answer.warnings = members.next_value::<Remarks>()?.0,
                 "infos" => answer.infos = members.next_value::<Remarks>()?.0,
-                // Whatever it is: a server may write anything there.
+                // Whatever these are: a server may write anything there.
+                "stats" => {
+                    let stats = members.next_value::<&RawValue>()?.get();
+                    answer.is_of_victoria = stats.contains("\"seriesFetched\"");
+                }
                 "isPartial" => {
                     answer.is_partial = members.next_value::<&RawValue>()?.get() == "true";
                 }

@@ -43,6 +43,12 @@ impl Range {
         })
     }
 
+    /// Whether its times are no multiples of its step.
+    pub fn is_shifted(&self) -> bool {
+        let step = self.step.map_or(0, |step| i128::from(step) * NANOS);
+        step != 0 && self.start.0.as_nanosecond() % step != 0
+    }
+
     /// What is left of the range behind its first points, if there is a point left.
     pub fn without(&self, points: usize) -> Option<Self> {
         let start = self.at(i128::try_from(points).ok()?)?;

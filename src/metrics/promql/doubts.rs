@@ -8,8 +8,9 @@ mod tree;
 use promql_parser::label::Matcher;
 use promql_parser::parser::Expr;
 
+pub use self::syntax::unbalanced;
 use self::syntax::{Broken, Read};
-use super::{PREFIX, bare, has_prefix_in_other_letters, lookback};
+use super::{PREFIX, bare, logql, lookback, prefix_in_other_letters, whole};
 use crate::canary::CanaryScope;
 use crate::canary::number::{duration, number};
 use crate::metrics::stand_in::{Marks, marked};
@@ -26,6 +27,13 @@ pub fn of_draft(draft: &Draft<'_>) -> Vec<Doubt> {
 
 /// Of what would be sent for one side.
 pub fn of_text(draft: &Draft<'_>, side: &str) -> Vec<Doubt> {
+    let template = draft.template().unwrap_or_default();
+    if let Some(mut doubts) = logql::doubts(draft, &template, side) {
+        if doubts.is_empty() {
+            doubts.extend(shared_data(side, draft.step));
+        }
+        return doubts;
+    }
     let mut doubts = parsed(draft, side);
     if doubts.iter().all(|doubt| doubt.kind != DoubtKind::Broken) {
         doubts.extend(quantile_without_le(side));
@@ -50,15 +58,15 @@ fn of_template(draft: &Draft<'_>, template: &str) -> Option<Doubt> {
         let kind = DoubtKind::ForeignFilter;
         return Some(Doubt::of_template(kind, filter.sentence, filter.fix));
     }
-    if has_prefix_in_other_letters(template) {
-        let why = "the prefix is 'PromQL:', in these letters and first of all";
-        return Some(without_prefix(draft, template, why));
+    if let Some(prefix) = prefix_in_other_letters(template) {
+        let why = format!("the prefix is '{prefix}', in these letters and first of all");
+        return Some(without_prefix(draft, template, &why));
     }
-    if template.starts_with(PREFIX) {
+    if whole(template).is_some() {
         return None;
     }
     if draft.text("metricName").is_none() {
-        return Some(whole());
+        return Some(taken_whole(template));
     }
     let why = "a template without it is taken for label matchers of 'metricName'";
     is_query(template).then(|| without_prefix(draft, template, why))
@@ -68,6 +76,14 @@ fn of_template(draft: &Draft<'_>, template: &str) -> Option<Doubt> {
 fn without_prefix(draft: &Draft<'_>, template: &str, why: &str) -> Doubt {
     let (scope, marks) = marked(template);
     let marked = custom_filter(&draft.request(&scope)).unwrap_or_default();
+    let (name, prefix) = named(&marked);
+    if prefix == logql::PREFIX {
+        return Doubt::of_template(
+            DoubtKind::NoPrefix,
+            format!("{name} needs a prefix: {why}"),
+            format!("begin it with '{prefix}'"),
+        );
+    }
     if let Read::Broken(broken) = syntax::read(after_prefix(&marked)) {
         let sentence = marks.named(&broken.sentence);
         return Doubt::of_template(
@@ -78,17 +94,27 @@ fn without_prefix(draft: &Draft<'_>, template: &str, why: &str) -> Doubt {
     }
     Doubt::of_template(
         DoubtKind::NoPrefix,
-        format!("PromQL needs a prefix: {why}"),
-        "begin it with 'PromQL:'",
+        format!("{name} needs a prefix: {why}"),
+        format!("begin it with '{prefix}'"),
     )
 }
 
+/// The language of a query, and what it begins with.
+fn named(query: &str) -> (&'static str, &'static str) {
+    let is_said = prefix_in_other_letters(query) == Some(logql::PREFIX);
+    if is_said || logql::is_surely(query) {
+        ("LogQL", logql::PREFIX)
+    } else {
+        ("PromQL", PREFIX)
+    }
+}
+
 /// Without a metric that it could filter, a template is a query: so it is here, and not in Kayenta.
-fn whole() -> Doubt {
+fn taken_whole(template: &str) -> Doubt {
     Doubt::of_template(
         DoubtKind::NoPrefixOfKayenta,
         "without a metricName beside it this is taken for a whole query, which Kayenta refuses",
-        "begin it with 'PromQL:'",
+        format!("begin it with '{}'", named(template).1),
     )
 }
 

@@ -33,19 +33,19 @@ pub fn check(request: &MetricRequest<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What is sent for a metric: the text after `PromQL:`, an average over label matchers, or, without
+/// What is sent for a metric: the text after `PromQL:` or `LogQL:`, an average over label matchers, or, without
 /// the name of a metric to put them at, the whole template.
 ///
 /// Values are put in as they are, as Kayenta does; `quoted` has looked at those between quotes.
 pub fn build(request: &MetricRequest<'_>, scope_label: &str) -> Result<String> {
     let query = promql::query_of(request)?;
     let filter = template::custom_filter(request)?;
-    if let Some(promql) = filter.strip_prefix(promql::PREFIX) {
-        return Ok(promql.to_owned());
+    if let Some(whole) = promql::whole(&filter) {
+        return Ok(whole.to_owned());
     }
     let Some(name) = query.text("metricName").filter(|name| !name.is_empty()) else {
         // Kayenta refuses both; `promql:up` would be the name of a metric, which is never there.
-        return if filter.trim().is_empty() || promql::has_prefix_in_other_letters(&filter) {
+        return if filter.trim().is_empty() || promql::prefix_in_other_letters(&filter).is_some() {
             invalid("Metric Name is required when query type is Default.")
         } else {
             Ok(filter)
@@ -199,6 +199,11 @@ mod tests {
                 json!({"customInlineTemplate": "PromQL:histogram_quantile(${quantile}, x{handler=\"${scope}\"})"}),
                 &json!({"scope": "/graph", "extendedScopeParams": {"quantile": "0.99"}}),
                 r#"histogram_quantile(0.99, x{handler="/graph"})"#,
+            ),
+            (
+                json!({"metricName": "m", "customInlineTemplate": "LogQL:sum(rate({app=\"${scope}\"} |= `x` [1m]))"}),
+                &group,
+                r#"sum(rate({app="some-server-group"} |= `x` [1m]))"#,
             ),
             (
                 json!({"customInlineTemplate": "PromQL: up "}),

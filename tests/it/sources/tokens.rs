@@ -8,7 +8,7 @@ use crate::prometheus_source::Asking;
 use crate::stand_in::StandIn;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn googles_tokens_go_with_queries_and_are_had_anew_when_they_are_refused() {
+async fn googles_tokens_go_with_queries_and_are_had_anew_once_when_they_are_refused() {
     let google = Google::start(|_, asked| token(&format!("token-{asked}"))).await;
     let person = json!({
         "type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r",
@@ -31,29 +31,36 @@ async fn googles_tokens_go_with_queries_and_are_had_anew_when_they_are_refused()
     ];
     for query in queries {
         let source = &sources[query["type"].as_str().unwrap()];
-        let scope = json!({"scope": "a", "start": "2024-06-01T00:00:00Z", "end": "2024-06-01T01:00:00Z", "step": 60});
-        let asking = Asking::of(&json!({}), &json!({"name": "m", "query": query}), &scope);
         let body = r#"{"status": "success", "data": {"resultType": "matrix", "result": []}}"#;
         let refused = r#"{"error": {"message": "no token-0 here", "status": "UNAUTHENTICATED"}}"#;
         let json = "application/json";
+        let refusal = json!({"status": 401, "headers": {"content-type": json}, "body": refused});
         stand_in.play(vec![
             reply(json, body),
-            json!({"status": 401, "headers": {"content-type": json}, "body": refused}),
+            refusal.clone(),
             reply(json, body),
+            refusal,
         ]);
-        assert!(asking.fetch(source).await.is_ok());
-        // Another query, as what is known would not be asked for again.
-        let later = json!({"scope": "a", "start": "2024-06-02T00:00:00Z", "end": "2024-06-02T01:00:00Z", "step": 60});
-        let asking = Asking::of(&json!({}), &json!({"name": "m", "query": query}), &later);
-        let told = asking.fetch(source).await.unwrap_err().to_string();
+        // Other days, as what is known would not be asked for again.
+        let on = |day: &str| {
+            let time = |hour: &str| format!("2024-06-{day}T{hour}:00:00Z");
+            let scope = json!({"scope": "a", "start": time("00"), "end": time("01"), "step": 60});
+            Asking::of(&json!({}), &json!({"name": "m", "query": query}), &scope)
+        };
+        for day in ["01", "02"] {
+            on(day).fetch(source).await.unwrap();
+        }
+        let told = on("03").fetch(source).await.unwrap_err().to_string();
         assert!(told.contains("UNAUTHENTICATED: no "), "{told}");
-        assert!(asking.fetch(source).await.is_ok());
         let asked = stand_in.asked();
         let bearers: Vec<&str> = asked
             .iter()
             .map(|it| it.headers["authorization"].as_str())
             .collect();
+        assert_eq!(bearers.len(), 5, "another one is had once: {bearers:?}");
         assert_eq!(bearers[0], bearers[1]);
-        assert_ne!(bearers[1], bearers[2], "{bearers:?}");
+        assert_ne!(bearers[1], bearers[2]);
+        assert_eq!(bearers[2], bearers[3]);
+        assert_ne!(bearers[3], bearers[4]);
     }
 }

@@ -116,7 +116,7 @@ fn not_closed(query: &str) -> Option<Broken> {
 }
 
 /// The bracket or quote that is not closed, or closes nothing, and how many bytes stand before it.
-fn unbalanced(query: &str) -> Option<(usize, String)> {
+pub fn unbalanced(query: &str) -> Option<(usize, String)> {
     let mut open = Vec::new();
     let mut letters = query.chars();
     loop {
