@@ -30,6 +30,7 @@ pub mod text;
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};
 pub use accounts::azure::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity};
+pub use accounts::clickhouse::ClickHouseAccount;
 pub use accounts::cloudwatch::CloudWatchAccount;
 pub use accounts::datadog::DatadogAccount;
 pub use accounts::file::FileAccount;

@@ -3,6 +3,7 @@
 mod asking;
 mod atlas;
 mod bounded;
+mod clickhouse;
 mod cloudwatch;
 mod cost;
 mod counts;
@@ -178,7 +179,7 @@ impl Descriptor {
 }
 
 /// Every language that there is a kind of source for.
-pub const LANGUAGES: [&dyn Language; 11] = [
+pub const LANGUAGES: [&dyn Language; 12] = [
     &promql::PromQl,
     &datadog::DatadogQuery,
     &signalfx::SignalFlow,
@@ -187,6 +188,7 @@ pub const LANGUAGES: [&dyn Language; 11] = [
     &graphite::GraphiteTarget,
     &influxdb::InfluxQl,
     &cloudwatch::CloudWatchQuery,
+    &clickhouse::Sql,
     &wavefront::WavefrontQuery,
     &atlas::AtlasStack,
     &json_api::JsonQuery,
@@ -260,6 +262,10 @@ pub fn open(config: &Config, clock: &Clock) -> Result<IndexMap<String, Arc<dyn M
             }
             Some(Source::InfluxDb(influxdb)) => {
                 let source = influxdb::open(&account.name, influxdb, config)?;
+                sources.insert(account.name.clone(), Arc::new(source));
+            }
+            Some(Source::ClickHouse(clickhouse)) => {
+                let source = clickhouse::open(&account.name, clickhouse, config)?;
                 sources.insert(account.name.clone(), Arc::new(source));
             }
             Some(Source::Wavefront(wavefront)) => {

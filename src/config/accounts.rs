@@ -5,6 +5,7 @@
 pub mod atlas;
 pub mod aws;
 pub mod azure;
+pub mod clickhouse;
 pub mod cloudwatch;
 pub mod datadog;
 pub mod file;
@@ -34,6 +35,7 @@ use super::shorthands::Shorthands;
 use super::{Error, Result, Storage};
 use atlas::{Atlas, AtlasAccount};
 use azure::AzureAccount;
+use clickhouse::{ClickHouse, ClickHouseAccount};
 use cloudwatch::{CloudWatch, CloudWatchAccount};
 use datadog::{Datadog, DatadogAccount};
 use file::FileAccount;
@@ -56,13 +58,14 @@ pub struct Kind {
     read: fn(&mut Section<'_>, &mut Sources) -> Result<Vec<Account>>,
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     prometheus::KIND,
     datadog::KIND,
     signalfx::KIND,
     newrelic::KIND,
     graphite::KIND,
     influxdb::KIND,
+    clickhouse::KIND,
     wavefront::KIND,
     atlas::KIND,
     cloudwatch::KIND,
@@ -85,6 +88,7 @@ pub enum Source {
     Graphite(GraphiteAccount),
     InfluxDb(InfluxDbAccount),
     CloudWatch(CloudWatchAccount),
+    ClickHouse(ClickHouseAccount),
     Wavefront(WavefrontAccount),
     Atlas(AtlasAccount),
     JsonApi(JsonApiAccount),
@@ -111,6 +115,7 @@ pub struct Sources {
     pub graphite: Graphite,
     pub influxdb: InfluxDb,
     pub cloudwatch: CloudWatch,
+    pub clickhouse: ClickHouse,
     pub wavefront: Wavefront,
     pub atlas: Atlas,
     pub json_api: JsonApi,
@@ -238,6 +243,7 @@ impl Source {
             Self::Graphite(_) => "graphite",
             Self::InfluxDb(_) => "influxdb",
             Self::CloudWatch(_) => "cloudwatch",
+            Self::ClickHouse(_) => "clickhouse",
             Self::Wavefront(_) => "wavefront",
             Self::Atlas(_) => "atlas",
             Self::JsonApi(_) => "http",
@@ -271,6 +277,7 @@ impl Sources {
             "graphite" => self.graphite.test_controller_defaults.clone(),
             "influxdb" => self.influxdb.test_controller_defaults.clone(),
             "cloudwatch" => self.cloudwatch.test_controller_defaults.clone(),
+            "clickhouse" => self.clickhouse.test_controller_defaults.clone(),
             "wavefront" => self.wavefront.test_controller_defaults.clone(),
             "atlas" => self.atlas.test_controller_defaults.clone(),
             "http" => self.json_api.test_controller_defaults.clone(),

@@ -144,6 +144,7 @@ fn every_key_is_documented_and_every_documented_key_is_read() {
             "my-newrelic",
             "my-graphite",
             "my-influxdb",
+            "my-clickhouse",
             "my-wavefront",
             "my-atlas",
             "my-cloudwatch",

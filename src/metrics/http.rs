@@ -33,7 +33,7 @@ use again::{again_after, backoff};
 pub use aside::Aside;
 pub use body::{Body, Exchange, Read, Room, document};
 use call::is_long;
-pub use call::{Call, Sent, Wanted};
+pub use call::{Call, Fault, Sent, Wanted};
 use came::Came;
 use connect::Heard;
 pub use connect::{Credentials, Endpoint};
@@ -385,6 +385,15 @@ impl Client {
             }
         };
         self.counts.bytes.increment(bytes.len() as u64);
+        if let Some(fault) = call.fault_of(response.headers(), &bytes) {
+            let told = self.in_words_of_service(&sent, fault.told);
+            let again = if fault.may_pass {
+                Again::Later
+            } else {
+                Again::Never
+            };
+            return Err(failure(Some(status.as_u16()), told, again));
+        }
         let came = Came::of(&response);
         if !came.is_wanted(call.wanted, &bytes) {
             let message = came.no_answer(&self.readable(&sent, wrong::beginning(&bytes)));
@@ -409,8 +418,15 @@ impl Client {
             }
             None => again_after(status, &headers, &self.retry),
         };
-        let bytes = self.readable(sent, &bytes);
-        let message = redirect.unwrap_or_else(|| Came::of(&response).error(call.wanted, &bytes));
+        let fault = call.fault_of(&headers, &bytes);
+        let again = match &fault {
+            Some(fault) if !fault.may_pass => Again::Never,
+            _ => again,
+        };
+        let message = redirect.unwrap_or_else(|| match fault {
+            Some(fault) => self.in_words_of_service(sent, fault.told),
+            None => Came::of(&response).error(call.wanted, &self.readable(sent, &bytes)),
+        });
         Failure {
             why: self.error(call, Some(status.as_u16()), message).into(),
             again,
@@ -421,11 +437,7 @@ impl Client {
     fn told(&self, exchange: &Exchange, wrong: Wrong) -> String {
         match wrong {
             Wrong::NoMemory(_) => "there is no memory for what it holds".to_owned(),
-            Wrong::Told(told) => {
-                let mut told = self.without_secrets(&exchange.sent, told);
-                cut(&mut told, TOLD_BYTES);
-                told
-            }
+            Wrong::Told(told) => self.in_words_of_service(&exchange.sent, told),
             Wrong::Other { why, beginning } => {
                 let came = exchange
                     .came
@@ -435,6 +447,12 @@ impl Client {
                 format!("{came}: {why}")
             }
         }
+    }
+
+    fn in_words_of_service(&self, sent: &HeaderMap, told: String) -> String {
+        let mut told = self.without_secrets(sent, told);
+        cut(&mut told, TOLD_BYTES);
+        told
     }
 
     /// Before it is cut: of a secret, a part would be left.

@@ -1,6 +1,9 @@
-//! Series from InfluxDB: InfluxQL over `/query`, which InfluxDB 1, 2 and 3 answer.
+//! Series from InfluxDB: InfluxQL over `/query`, which InfluxDB 1, 2 and 3 answer, or Flux, which 2 does.
 
 mod answer;
+mod csv;
+mod flux;
+mod language;
 mod query;
 
 use std::sync::Arc;
@@ -8,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 
 use super::asking::{Asking, Service};
 use super::http::{Call, Client, Credentials, Endpoint, Sent, Unanswered, Wanted};
@@ -18,8 +22,8 @@ use crate::canary::Attributes;
 use crate::config::{Config, InfluxDbAccount, Limits};
 use crate::error::{FetchError, Result};
 
-pub use query::InfluxQl;
-use query::{Asked, KIND};
+pub use language::InfluxQl;
+use query::{Asked, Home, KIND, Of};
 
 /// Kept as long as the list of names, of which there is none here.
 const NAMES_KEPT: Duration = Duration::from_mins(1);
@@ -27,8 +31,7 @@ const NAMES_KEPT: Duration = Duration::from_mins(1);
 pub struct InfluxDb {
     client: Client,
     limits: Limits,
-    database: Option<String>,
-    retention_policy: Option<String>,
+    home: Home,
 }
 
 /// A source for an account.
@@ -61,8 +64,12 @@ pub fn open(name: &str, account: &InfluxDbAccount, config: &Config) -> Result<As
     let service = InfluxDb {
         client: Client::open(KIND, endpoint, deadline, config)?,
         limits: config.limits,
-        database: account.database.clone(),
-        retention_policy: account.retention_policy.clone(),
+        home: Home {
+            database: account.database.clone(),
+            retention_policy: account.retention_policy.clone(),
+            bucket: account.bucket.clone(),
+            org: account.org.clone(),
+        },
     };
     let at_once = account.http.max_concurrent_queries;
     let longest = config.limits.query_text;
@@ -78,11 +85,11 @@ impl Service for InfluxDb {
     }
 
     fn query(&self, request: &MetricRequest<'_>) -> Result<String> {
-        query::text(request)
+        query::text_of(request, &self.home)
     }
 
     fn asked(&self, request: &MetricRequest<'_>) -> Result<Asked> {
-        query::asked(request, self.database.as_deref())
+        query::asked(request, &self.home)
     }
 
     fn text(asked: &Asked) -> &str {
@@ -90,33 +97,53 @@ impl Service for InfluxDb {
     }
 
     async fn answer(&self, asked: &Asked, share: &Arc<Share>) -> Result<Answered, Unanswered> {
-        let policy = self.retention_policy.clone();
-        let params = [
-            ("db", Some(asked.database.clone())),
-            ("rp", policy),
-            ("q", Some(asked.text.clone())),
-        ];
-        let params = params.into_iter();
-        let call = Call {
-            params: params
-                .filter_map(|(name, value)| Some((name, value?)))
-                .collect(),
-            sent: Sent::GetOrForm,
-            query: &asked.text,
-            ..Call::get("/query")
-        };
         let (range, limits) = (asked.range, self.limits);
-        let read = move |answer, held: &mut Held| answer::series(answer, &range, &limits, held);
         let deadline = self.client.deadline();
-        self.client.read(&call, deadline, share, read).await
+        match &asked.of {
+            Of::InfluxQl { database, policy } => {
+                let params = [
+                    ("db", Some(database.clone())),
+                    ("rp", policy.clone()),
+                    ("q", Some(asked.text.clone())),
+                ];
+                let params = params.into_iter();
+                let call = Call {
+                    params: params
+                        .filter_map(|(name, value)| Some((name, value?)))
+                        .collect(),
+                    sent: Sent::GetOrForm,
+                    query: &asked.text,
+                    ..Call::get("/query")
+                };
+                let read =
+                    move |answer, held: &mut Held| answer::series(answer, &range, &limits, held);
+                self.client.read(&call, deadline, share, read).await
+            }
+            Of::Flux { org } => {
+                let dialect =
+                    json!({"annotations": ["datatype", "group", "default"], "header": true});
+                let body = json!({"query": asked.text, "type": "flux", "dialect": dialect});
+                let call = Call {
+                    params: org.iter().map(|org| ("org", org.clone())).collect(),
+                    sent: Sent::Post("application/json", body.to_string()),
+                    query: &asked.text,
+                    wanted: Wanted::Anything,
+                    ..Call::get("/api/v2/query")
+                };
+                let read =
+                    move |body: &[u8], held: &mut Held| csv::series(body, &range, &limits, held);
+                self.client.read_body(&call, deadline, share, read).await
+            }
+        }
     }
 
     fn attributes(&self, asked: &Asked, answer: &Answered) -> Attributes {
-        let own = [
-            ("database", asked.database.clone()),
-            ("query", asked.text.clone()),
-        ];
-        answer.told().chain(own).collect()
+        let database = match &asked.of {
+            Of::InfluxQl { database, .. } => Some(("database", database.clone())),
+            Of::Flux { .. } => None,
+        };
+        let query = ("query", asked.text.clone());
+        answer.told().chain(database).chain([query]).collect()
     }
 
     /// Kayenta lists none, and no form asks for them.
@@ -134,11 +161,14 @@ impl Service for InfluxDb {
 
     /// Anybody is told of its health.
     async fn probe(&self) -> Result<(), FetchError> {
-        let (database, statement) = match &self.database {
-            Some(database) => (Some(database.clone()), "SHOW MEASUREMENTS LIMIT 1"),
-            None => (None, "SHOW DATABASES"),
+        let bucket = self.home.bucket.as_deref();
+        let bucket = bucket.and_then(|bucket| bucket.split('/').next());
+        let database = self.home.database.as_deref().or(bucket);
+        let statement = match database {
+            Some(_) => "SHOW MEASUREMENTS LIMIT 1",
+            None => "SHOW DATABASES",
         };
-        let database = database.map(|database| ("db", database));
+        let database = database.map(|database| ("db", database.to_owned()));
         let call = Call {
             params: database
                 .into_iter()

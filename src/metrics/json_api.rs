@@ -9,6 +9,7 @@ mod query;
 mod time;
 mod tree;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +105,7 @@ impl Service for JsonApi {
 
     async fn answer(&self, asked: &Asked, share: &Arc<Share>) -> Result<Answered, Unanswered> {
         let call = Call {
-            named: &asked.parameters,
+            named: Cow::Borrowed(&asked.parameters),
             sent: match &asked.method {
                 Method::Get => Sent::Get,
                 Method::Post(kind, body) => Sent::Post(kind, body.clone()),

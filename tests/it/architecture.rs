@@ -128,6 +128,7 @@ const KINDS: [&str; 11] = [
     "Source::Stackdriver",
     "Source::NewRelic",
     "Source::CloudWatch",
+    "Source::ClickHouse",
     "Store::S3",
     "Store::Gcs",
     "Store::Azure",
@@ -161,7 +162,7 @@ fn a_kind_of_account_is_known_to_its_own_file_and_to_who_opens_it() {
 
 /// Words of sources, and where they may stand: in their rooms, where people name a source, and among
 /// Kayenta's names.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
     "rometheus",
     "PromQL",
     "atadog",
@@ -170,6 +171,7 @@ const WORDS: [&str; 8] = [
     "ewRelic",
     "ew Relic",
     "loudWatch",
+    "lickHouse",
 ];
 const WHO_SAYS_WORDS: [&str; 10] = [
     "src/metrics.rs",

@@ -116,7 +116,8 @@ fn the_command_lists_them_and_prints_one() {
             "# signalfx",
             "# stackdriver",
             "# newrelic",
-            "# cloudwatch"
+            "# cloudwatch",
+            "# clickhouse"
         ]
     );
     assert_eq!(listed.len(), library::all().len());

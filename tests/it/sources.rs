@@ -4,12 +4,15 @@
 
 mod answers;
 mod atlas;
+mod clickhouse;
 mod cloudwatch;
 mod faults;
 mod fetching;
+mod influxdb;
 mod json_api;
 mod json_api_faults;
 mod mixed;
+mod real;
 mod recorded;
 mod tokens;
 
@@ -136,6 +139,14 @@ fn cloudwatch(values: &[f64]) -> Value {
     )
 }
 
+fn clickhouse(values: &[f64]) -> Value {
+    let rows = values.iter().zip(0_i64..);
+    let rows = rows.map(|(value, at)| format!("[{value},{}]\n", START + 60 * at));
+    let rows: String = rows.collect();
+    let heads = r#"["value","time"]"#.to_owned() + "\n" + r#"["Float64","UInt32"]"#;
+    reply("application/x-ndjson", &format!("{heads}\n{rows}"))
+}
+
 fn json_api(values: &[f64]) -> Value {
     let points = values.iter().zip(0_i64..);
     let points: Vec<Value> = points
@@ -163,11 +174,12 @@ const ONE_OF_EACH: &str = "\
       endpoint: {baseUrl: '<url>'}}]}
   cloudwatch: {enabled: true, queryDeadline: <deadline>, accounts: [{name: cloudwatch, region: eu-central-1, \
       explicitCredentials: {accessKey: a, secretKey: s}, endpoint: {baseUrl: '<url>'}}]}
+  clickhouse: {enabled: true, queryDeadline: <deadline>, accounts: [{name: clickhouse, endpointUrl: '<url>'}]}
   http: {enabled: true, queryDeadline: <deadline>, accounts: [{name: http, \
       endpoint: {baseUrl: '<url>'}}]}";
 
 /// A query of each kind, and what its service answers.
-fn kinds() -> [(Value, Value); 9] {
+fn kinds() -> [(Value, Value); 10] {
     let values = values("v1");
     [
         (
@@ -201,6 +213,10 @@ fn kinds() -> [(Value, Value); 9] {
         (
             json!({"type": "cloudwatch", "namespace": "N", "metricName": "m", "dimensions": {"v": "${scope}"}}),
             cloudwatch(&values),
+        ),
+        (
+            json!({"type": "clickhouse", "customInlineTemplate": "SELECT v AS value, t AS time FROM m WHERE v = '${scope}'"}),
+            clickhouse(&values),
         ),
         (
             json!({"type": "http", "path": "/${scope}", "points": "$.points[*]", "times": "$.at", "values": "$.value"}),

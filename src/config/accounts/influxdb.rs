@@ -34,6 +34,10 @@ pub struct InfluxDbAccount {
     /// That of queries that name none.
     pub database: Option<String>,
     pub retention_policy: Option<String>,
+    /// Instead of both: `telegraf`, or `telegraf/autogen`.
+    pub bucket: Option<String>,
+    /// Of InfluxDB 2, for Flux.
+    pub org: Option<String>,
     pub http: Http,
 }
 
@@ -66,6 +70,8 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         login: Login::read(section)?,
         database: section.text("database")?,
         retention_policy: section.text("retentionPolicy")?,
+        bucket: section.text("bucket")?,
+        org: section.text("org")?,
         http: Http::read(section)?,
     };
     let face = Face {

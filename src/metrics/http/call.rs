@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use reqwest::header::HeaderMap;
 use url::{Position, Url};
 
 /// Servers and proxies on the way commonly take at least this much.
@@ -13,12 +14,21 @@ pub struct Call<'a> {
     pub path: Cow<'a, str>,
     pub params: Vec<(&'static str, String)>,
     /// Parameters whose names a query has.
-    pub named: &'a [(String, String)],
+    pub named: Cow<'a, [(String, String)]>,
     pub headers: &'static [(&'static str, &'static str)],
     pub sent: Sent,
     /// What is told of it.
     pub query: &'a str,
     pub wanted: Wanted,
+    /// Finds out that an answer is a fault, where its service says so in a way of its own.
+    pub fault: Option<fn(&HeaderMap, &[u8]) -> Option<Fault>>,
+}
+
+/// What a service says is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub told: String,
+    pub may_pass: bool,
 }
 
 /// How parameters are sent.
@@ -49,12 +59,17 @@ impl<'a> Call<'a> {
         Self {
             path: path.into(),
             params: Vec::new(),
-            named: &[],
+            named: Cow::Borrowed(&[]),
             headers: &[],
             sent: Sent::Get,
             query: "",
             wanted: Wanted::Json,
+            fault: None,
         }
+    }
+
+    pub fn fault_of(&self, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
+        self.fault?(headers, body)
     }
 
     pub fn url(&self, base: &Url) -> Url {
@@ -65,7 +80,7 @@ impl<'a> Call<'a> {
             url.query_pairs_mut().extend_pairs(&self.params);
         }
         if !self.named.is_empty() {
-            url.query_pairs_mut().extend_pairs(self.named);
+            url.query_pairs_mut().extend_pairs(self.named.iter());
         }
         url
     }

@@ -1,30 +1,17 @@
-//! InfluxQL for one metric of one side.
+//! InfluxQL, or Flux, for one metric of one side.
 
 use serde_json::Value;
 
+use super::flux;
 use crate::canary::CanaryMetricSetQueryConfig;
-use crate::config::Config;
 use crate::error::Result;
 use crate::metrics::keyed::invalid;
-use crate::metrics::library::{Signal, Template};
 use crate::metrics::quoted::{self, Quoting};
 use crate::metrics::range::Range;
 use crate::metrics::template::{self, Expansion};
-use crate::metrics::{Doubt, Draft, Language, Member, MetricRequest, query_of_kind};
+use crate::metrics::{MetricRequest, query_of_kind};
 
 pub const KIND: &str = "influxdb";
-
-const MEMBERS: &[Member] = &[
-    Member::text("metricName", "without a template: the measurement"),
-    Member::texts(
-        "fields",
-        "without a template: the fields, or functions of them; all, if none is given",
-    ),
-    Member::text(
-        "database",
-        "the database; that of the account, if it is not given, and else the name of the metric",
-    ),
-];
 
 const QUOTING: Quoting = Quoting {
     quotes: "'\"",
@@ -34,8 +21,9 @@ const QUOTING: Quoting = Quoting {
     way_back: None,
 };
 
-const TIME: &str = "timeFilter";
-const SCOPE: &str = "scope";
+pub const TIME: &str = "timeFilter";
+pub const SCOPE: &str = "scope";
+pub const BUCKET: &str = "bucket";
 
 /// What may follow SHOW: nothing that a canary asks for.
 const SHOWN: [&str; 15] = [
@@ -56,151 +44,89 @@ const SHOWN: [&str; 15] = [
     "CARDINALITY",
 ];
 
-/// The query language of InfluxDB 1, which 2 and 3 understand too.
-pub struct InfluxQl;
-
-impl Language for InfluxQl {
-    fn kind(&self) -> &'static str {
-        KIND
-    }
-
-    fn members(&self) -> &'static [Member] {
-        MEMBERS
-    }
-
-    fn template(&self) -> &'static str {
-        "the whole statement, with ${timeFilter} and ${scope} in its WHERE, as in SELECT mean(latency) FROM http \
-         WHERE ${timeFilter} AND ${scope} GROUP BY time(${step}) fill(null)"
-    }
-
-    fn fills_in(&self) -> &'static [&'static str] {
-        &[TIME, "step"]
-    }
-
-    fn needed_to_fetch(&self) -> &'static [&'static str] {
-        &["step"]
-    }
-
-    fn examples(&self) -> Vec<Template> {
-        let examples = [
-            (
-                Signal::Errors,
-                "errors",
-                "sum(errors) / sum(requests) FROM http",
-            ),
-            (
-                Signal::Latency,
-                "latency",
-                "percentile(latency, 99) FROM http",
-            ),
-            (Signal::Saturation, "cpu", "mean(usage_user) FROM cpu"),
-        ];
-        let examples = examples.into_iter().map(|(signal, name, selected)| {
-            let text = format!(
-                "SELECT {selected} WHERE ${{timeFilter}} AND ${{scope}} GROUP BY time(${{step}}) fill(null)"
-            );
-            Template::example(KIND, signal, name, &[], text)
-        });
-        examples.collect()
-    }
-
-    /// Where a config is only looked at, there is no time yet, and a scope without a tag.
-    fn text(&self, _: &Config, request: &MetricRequest<'_>) -> Result<String> {
-        let mut scope = request.scope.clone();
-        let seconds = |seconds| jiff::Timestamp::from_second(seconds).unwrap_or_default();
-        scope
-            .start
-            .get_or_insert(crate::canary::Instant(seconds(0)));
-        scope
-            .end
-            .get_or_insert(crate::canary::Instant(seconds(3_600)));
-        scope.step.get_or_insert(60);
-        let tag = scope.scope.take().unwrap_or_default();
-        scope.scope = Some(if tag.contains(':') {
-            tag
-        } else {
-            format!("tag:{tag}")
-        });
-        text(&MetricRequest {
-            scope: &scope,
-            ..*request
-        })
-    }
-
-    /// Of templates only those in the query are read, as in Kayenta.
-    fn written(&self, request: &MetricRequest<'_>) -> Result<Vec<(&'static str, String)>> {
-        let template = template_of(query_of_kind(request, KIND)?);
-        Ok(template.map(|text| ("", text)).into_iter().collect())
-    }
-
-    fn doubts(&self, draft: &Draft<'_>) -> Vec<Doubt> {
-        let template = template_of(draft.query).unwrap_or_default();
-        let mut doubts = Vec::new();
-        if template.is_empty() {
-            let fields = fields(draft.query);
-            if fields.is_empty() {
-                doubts.push(Doubt::doubtful(
-                    "fields",
-                    "without fields every field of the measurement is judged, and each is a series",
-                    "name the one that is meant",
-                ));
-            }
-            doubts.push(match draft.text("customFilterTemplate") {
-                Some(_) => Doubt::doubtful(
-                    "customFilterTemplate",
-                    "templates with a name are not read where InfluxDB is asked",
-                    "write the statement as customInlineTemplate",
-                ),
-                None => Doubt::doubtful(
-                    "metricName",
-                    "without a template raw points are asked for, at whatever times they were written",
-                    "write a customInlineTemplate with GROUP BY time(${step}) fill(null)",
-                ),
-            });
-        } else if !template.to_uppercase().contains("GROUP BY TIME") {
-            doubts.push(Doubt::doubtful(
-                "",
-                "without GROUP BY time raw points are asked for, at whatever times they were written",
-                "add GROUP BY time(${step}) fill(null)",
-            ));
-        }
-        for name in [TIME, SCOPE] {
-            let variable = format!("${{{name}}}");
-            if !template.is_empty() && !template.contains(&variable) {
-                doubts.push(Doubt::broken(
-                    "",
-                    format!("{variable} is required in a template of InfluxDB"),
-                    format!("add it to the WHERE: … WHERE ${{{TIME}}} AND ${{{SCOPE}}}"),
-                ));
-            }
-        }
-        doubts
-    }
+/// What an account says of where its data are.
+#[derive(Clone, Debug, Default)]
+pub struct Home {
+    pub database: Option<String>,
+    pub retention_policy: Option<String>,
+    pub bucket: Option<String>,
+    pub org: Option<String>,
 }
 
 /// All that an answer depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asked {
     pub text: String,
-    pub database: String,
+    pub of: Of,
     pub range: Range,
 }
 
-pub fn asked(request: &MetricRequest<'_>, database: Option<&str>) -> Result<Asked> {
+/// What is asked, by the language.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    InfluxQl {
+        database: String,
+        policy: Option<String>,
+    },
+    Flux {
+        org: Option<String>,
+    },
+}
+
+pub fn asked(request: &MetricRequest<'_>, home: &Home) -> Result<Asked> {
     let query = query_of_kind(request, KIND)?;
-    let own = query.text("database").filter(|name| !name.is_empty());
-    let own = own.or_else(|| database.map(str::to_owned));
-    Ok(Asked {
-        text: text(request)?,
+    let own = |member: &str| query.text(member).filter(|text| !text.is_empty());
+    let of = if is_flux(query) {
+        Of::Flux {
+            org: own("org").or_else(|| home.org.clone()),
+        }
+    } else {
+        // A bucket is a database, with its policy behind a slash.
+        let bucket = |bucket: Option<String>| {
+            let bucket = bucket?;
+            let (database, policy) = match bucket.split_once('/') {
+                Some((database, policy)) => (database, Some(policy.to_owned())),
+                None => (bucket.as_str(), None),
+            };
+            Some((database.to_owned(), policy))
+        };
+        let database = |name: Option<String>| name.map(|name| (name, None));
+        let named = database(own("database"))
+            .or_else(|| bucket(own(BUCKET)))
+            .or_else(|| database(home.database.clone()))
+            .or_else(|| bucket(home.bucket.clone()));
         // As Kayenta does, for want of another.
-        database: own.unwrap_or_else(|| request.metric.name.clone().unwrap_or_default()),
+        let (database, policy) =
+            named.unwrap_or_else(|| (request.metric.name.clone().unwrap_or_default(), None));
+        let policy = own("retentionPolicy").or(policy);
+        Of::InfluxQl {
+            database,
+            policy: policy.or_else(|| home.retention_policy.clone()),
+        }
+    };
+    Ok(Asked {
+        text: text_of(request, home)?,
+        of,
         range: Range::of(request.scope)?,
     })
 }
 
-pub fn text(request: &MetricRequest<'_>) -> Result<String> {
+pub fn is_flux(query: &CanaryMetricSetQueryConfig) -> bool {
+    let language = query.text("language").unwrap_or_default();
+    language.eq_ignore_ascii_case("flux")
+}
+
+pub fn text_of(request: &MetricRequest<'_>, home: &Home) -> Result<String> {
     let query = query_of_kind(request, KIND)?;
+    let language = query.text("language").unwrap_or_default();
+    if !matches!(language.to_lowercase().as_str(), "" | "influxql" | "flux") {
+        let told = format!("'language' is 'influxql' or 'flux', not '{language}'");
+        return Err(invalid(request, &told));
+    }
     let range = Range::of(request.scope)?;
+    if is_flux(query) {
+        return script(request, query, &range, home);
+    }
     let time = format!("time >= '{}' AND time < '{}'", range.start, range.end);
     let filter = scope_filter(request)?;
     if let Some(template) = template_of(query) {
@@ -225,17 +151,45 @@ pub fn text(request: &MetricRequest<'_>) -> Result<String> {
 }
 
 /// None, too, of one that is empty.
-fn template_of(query: &CanaryMetricSetQueryConfig) -> Option<String> {
+pub fn template_of(query: &CanaryMetricSetQueryConfig) -> Option<String> {
     let (_, text) = query.inline_template()?;
     Some(template::unescaped(&text)).filter(|text| !text.is_empty())
 }
 
-fn of_template(
+/// Flux has no other than the whole script.
+fn script(
     request: &MetricRequest<'_>,
-    template: &str,
-    time: &str,
-    filter: Option<&str>,
+    query: &CanaryMetricSetQueryConfig,
+    range: &Range,
+    home: &Home,
 ) -> Result<String> {
+    let Some(template) = template_of(query) else {
+        return Err(invalid(
+            request,
+            "a query in Flux is a template with the whole script",
+        ));
+    };
+    check_variables(request, &template)?;
+    let Some((tag, value)) = tag_of_scope(request)? else {
+        return Err(invalid(request, NO_SCOPE));
+    };
+    let condition = flux::condition(tag, value).replace("${", "$${");
+    let mut expansion = Expansion::of(request)
+        .with(TIME, flux::time_filter(range))
+        .with(SCOPE, condition);
+    if let Some(step) = range.step.filter(|step| 0 < *step) {
+        expansion = expansion.with("step", format!("{step}s"));
+    }
+    let bucket = query.text(BUCKET).filter(|name| !name.is_empty());
+    if let Some(bucket) = bucket.or_else(|| home.bucket.clone()) {
+        expansion = expansion.with(BUCKET, bucket.replace("${", "$${"));
+    }
+    flux::script(request, &template, expansion)
+}
+
+const NO_SCOPE: &str = "the request has no scope: it is a tag and its value, as in 'version:v2'";
+
+fn check_variables(request: &MetricRequest<'_>, template: &str) -> Result<()> {
     for name in [TIME, SCOPE] {
         let variable = format!("${{{name}}}");
         if !template.contains(&variable) {
@@ -245,9 +199,18 @@ fn of_template(
             return Err(invalid(request, &told));
         }
     }
+    Ok(())
+}
+
+fn of_template(
+    request: &MetricRequest<'_>,
+    template: &str,
+    time: &str,
+    filter: Option<&str>,
+) -> Result<String> {
+    check_variables(request, template)?;
     let Some(filter) = filter else {
-        let told = "the request has no scope: it is a tag and its value, as in 'version:v2'";
-        return Err(invalid(request, told));
+        return Err(invalid(request, NO_SCOPE));
     };
     // The value of a scope stands in quotes of its own, where it can do nothing: variables in it are none, as
     // theirs would not be escaped.
@@ -269,20 +232,32 @@ fn of_template(
     with_scope(filter)
 }
 
-/// `server:app-v1` is `server = 'app-v1'`.
-fn scope_filter(request: &MetricRequest<'_>) -> Result<Option<String>> {
+/// `server:app-v1`
+fn tag_of_scope<'a>(request: &MetricRequest<'a>) -> Result<Option<(&'a str, &'a str)>> {
     let Some(scope) = &request.scope.scope else {
         return Ok(None);
     };
     let parts: Vec<&str> = scope.split(':').collect();
     let (name, value) = match parts.as_slice() {
-        [name, value] if !name.trim().is_empty() && !value.is_empty() => (name.trim(), value),
+        [name, value] if !name.trim().is_empty() && !value.is_empty() => (name.trim(), *value),
         _ => {
             let told = format!(
                 "Scope expected in the format of 'name:value'. e.g. autoscaling_group:myapp-prod-v002, received: {scope}"
             );
             return Err(invalid(request, &told));
         }
+    };
+    if value.chars().any(char::is_control) {
+        let told = "the value of 'scope' holds a control character";
+        return Err(invalid(request, told));
+    }
+    Ok(Some((name, value)))
+}
+
+/// `server:app-v1` is `server = 'app-v1'`.
+fn scope_filter(request: &MetricRequest<'_>) -> Result<Option<String>> {
+    let Some((name, value)) = tag_of_scope(request)? else {
+        return Ok(None);
     };
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let begins_well = !name.starts_with(|first: char| first.is_ascii_digit());
@@ -291,10 +266,6 @@ fn scope_filter(request: &MetricRequest<'_>) -> Result<Option<String>> {
     } else {
         format!("\"{}\"", escaped(name, '"'))
     };
-    if value.chars().any(char::is_control) {
-        let told = "the value of 'scope' holds a control character";
-        return Err(invalid(request, told));
-    }
     Ok(Some(format!("{name} = '{}'", escaped(value, '\''))))
 }
 
@@ -309,7 +280,7 @@ fn escaped(text: &str, quote: char) -> String {
     escaped
 }
 
-fn fields(query: &CanaryMetricSetQueryConfig) -> Vec<String> {
+pub fn fields(query: &CanaryMetricSetQueryConfig) -> Vec<String> {
     let fields = query.value("fields").and_then(Value::as_array);
     let fields = fields.into_iter().flatten();
     let fields = fields.filter_map(|field| field.as_str().map(str::to_owned));
@@ -368,7 +339,7 @@ mod tests {
             longest: 1000,
             is_reused: true,
         };
-        asked(&request, None).map(|asked| asked.text)
+        asked(&request, &Home::default()).map(|asked| asked.text)
     }
 
     #[test]
