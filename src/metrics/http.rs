@@ -386,12 +386,8 @@ impl Client {
         };
         self.counts.bytes.increment(bytes.len() as u64);
         if let Some(fault) = call.fault_of(response.headers(), &bytes) {
+            let again = fault.again();
             let told = self.in_words_of_service(&sent, fault.told);
-            let again = if fault.may_pass {
-                Again::Later
-            } else {
-                Again::Never
-            };
             return Err(failure(Some(status.as_u16()), told, again));
         }
         let came = Came::of(&response);

@@ -84,7 +84,7 @@ async fn real_services_are_asked_and_nothing_is_left_there() {
         table.contains("METRICS_STORE") && table.contains("answer, query"),
         "{table}"
     );
-    assert!(!table.contains("s3-asked-by-check"), "{table}");
+    assert!(!table.contains("│ s3-asked-by-check"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

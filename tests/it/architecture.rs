@@ -121,7 +121,7 @@ const KEPT: [(&str, &[&str]); 6] = [
 ];
 
 /// Kinds of accounts, and the only places that tell one from another: all others ask the account.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "Source::Prometheus",
     "Source::Datadog",
     "Source::SignalFx",

@@ -56,7 +56,7 @@ async fn ask(url: &str, container: &str, method: Method, query: &[(&str, &str)])
         "\n".repeat(12)
     );
     for (name, value) in query {
-        text += &format!("\n{name}:{value}");
+        text.extend(["\n", name, ":", value]);
     }
     let asked = serin::http::client().build().unwrap();
     let asked = asked.request(method, format!("{url}/{container}"));

@@ -266,13 +266,17 @@ async fn who_does_not_take_an_answer_loses_it_and_who_waits_does_not() {
 
     let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (url, asked) = (serin.client.url.clone(), head.clone());
-    let taken = tokio::task::spawn_blocking(move || {
-        let stream = connect(&url, asked.as_bytes());
-        // It takes nothing from when the answer begins, which a busy machine puts off.
-        stream.peek(&mut [0]).unwrap();
-        std::thread::sleep(Duration::from_secs(4));
-        rest(&stream).len()
-    });
+    let taken = async {
+        let begun = tokio::task::spawn_blocking(move || {
+            let stream = connect(&url, asked.as_bytes());
+            // It takes nothing from when the answer begins, which a busy machine puts off.
+            stream.peek(&mut [0]).unwrap();
+            stream
+        });
+        let stream = begun.await.unwrap();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::task::spawn_blocking(move || rest(&stream).len()).await
+    };
     let (watched, waited, taken) = tokio::join!(watched, waited, taken);
     assert!(watched.1.as_str().unwrap().contains("event: end"));
     assert_eq!(waited.1["complete"], true);

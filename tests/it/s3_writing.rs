@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_http_client::Builder;
 use bytes::Bytes;
 use serin::config::{LoadOptions, S3Account, S3Writing, Store, load_from};
 use serin::storage::objects::ObjectStore;
@@ -84,6 +85,7 @@ async fn a_server_has_what_was_written_with_it() {
     };
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(Builder::new().build_http())
         .credentials_provider(Credentials::new("a", "b", None, None, "test"))
         .region(Region::new("us-east-1"))
         .endpoint_url(&url)

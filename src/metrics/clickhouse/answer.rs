@@ -217,16 +217,17 @@ impl Columns {
         let time = match times.as_slice() {
             [] => all().find(|at| is_named(at) && holds[*at] != Holds::Other && 1 < names.len()),
             [time] => Some(*time),
-            several => match several.iter().copied().filter(is_named).collect::<Vec<_>>()[..] {
-                [time] => Some(time),
-                _ => {
+            several => {
+                let mut meant = several.iter().copied().filter(is_named);
+                let (Some(time), None) = (meant.next(), meant.next()) else {
                     let told: Vec<&str> = several.iter().map(|at| names[*at].as_str()).collect();
                     return Err(format!(
                         "the answer has several columns of times ({}): name the one that is meant 'time'",
                         told.join(", ")
                     ));
-                }
-            },
+                };
+                Some(time)
+            }
         };
         let of = |wanted: Holds| all().find(|at| Some(*at) != time && holds[*at] == wanted);
         let Some(value) = of(Holds::Number).or_else(|| of(Holds::Text)) else {

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use reqwest::header::HeaderMap;
 use url::{Position, Url};
 
+use crate::http::Again;
+
 /// Servers and proxies on the way commonly take at least this much.
 const MAX_URL_BYTES: usize = 2_000;
 
@@ -21,14 +23,27 @@ pub struct Call<'a> {
     pub query: &'a str,
     pub wanted: Wanted,
     /// Finds out that an answer is a fault, where its service says so in a way of its own.
-    pub fault: Option<fn(&HeaderMap, &[u8]) -> Option<Fault>>,
+    pub fault: Option<FaultOf>,
 }
+
+/// What an answer says is wrong, by its head and body.
+type FaultOf = fn(&HeaderMap, &[u8]) -> Option<Fault>;
 
 /// What a service says is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub told: String,
     pub may_pass: bool,
+}
+
+impl Fault {
+    pub fn again(&self) -> Again {
+        if self.may_pass {
+            Again::Later
+        } else {
+            Again::Never
+        }
+    }
 }
 
 /// How parameters are sent.

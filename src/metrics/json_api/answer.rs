@@ -260,26 +260,25 @@ fn of_points(
         return Ok(None);
     };
     let asked = range.step.unwrap_or_default().saturating_mul(1000);
-    let least = points.windows(2).map(|pair| pair[1].0 - pair[0].0).min();
-    if least == Some(0) {
+    let closest = points.windows(2).map(|pair| pair[1].0 - pair[0].0).min();
+    if closest == Some(0) {
         let told = "a series has two values for one time: 'groupBy' or 'labels' may tell them apart, or the \
                     query asks for more than one series";
         return Err(told.to_owned().into());
     }
-    let grid = step_of(&points, least, asked).map(|step| Grid {
+    let grid = step_of(&points, closest, asked).map(|step| Grid {
         start: first,
         step,
         last,
     });
-    let step = grid.map_or(least.unwrap_or(asked), |grid| grid.step);
-    let samples = match grid {
-        Some(grid) => Grids::new(limits, held).place(&grid, points)?.samples,
-        None => {
-            let samples = points.into_iter();
-            samples
-                .map(|(time, value)| Sample::at(time, value))
-                .collect()
-        }
+    let step = grid.map_or(closest.unwrap_or(asked), |grid| grid.step);
+    let samples = if let Some(grid) = grid {
+        Grids::new(limits, held).place(&grid, points)?.samples
+    } else {
+        let samples = points.into_iter();
+        samples
+            .map(|(time, value)| Sample::at(time, value))
+            .collect()
     };
     Ok(Some(Series {
         labels,
@@ -291,17 +290,17 @@ fn of_points(
 
 /// That of their grid: the least between two of them, where most of its places are taken, else that of the
 /// request; none of points that lie on neither.
-fn step_of(points: &[(i64, f64)], least: Option<i64>, asked: i64) -> Option<i64> {
-    let (first, last) = (points.first()?.0, points.last()?.0);
+fn step_of(points: &[(i64, f64)], closest: Option<i64>, asked: i64) -> Option<i64> {
+    let (begin, end) = (points.first()?.0, points.last()?.0);
     let is_of_all = |step: &i64| {
         let mut times = points.iter();
-        0 < *step && times.all(|(time, _)| (time - first) % step == 0)
+        0 < *step && times.all(|(time, _)| (time - begin) % step == 0)
     };
     let are_most = |step: &i64| {
         let taken = i64::try_from(points.len()).unwrap_or(i64::MAX);
-        2 < taken && (last - first) / step < taken.saturating_mul(2)
+        2 < taken && (end - begin) / step < taken.saturating_mul(2)
     };
-    let own = least.filter(is_of_all).filter(are_most);
+    let own = closest.filter(is_of_all).filter(are_most);
     own.or(Some(asked).filter(is_of_all))
 }
 

@@ -39,7 +39,7 @@ pub enum Signer {
         mac: Box<Hmac<Sha256>>,
     },
     Sas(SecretString),
-    Identity(Tokens<Identity>),
+    Identity(Box<Tokens<Identity>>),
 }
 
 /// What a request was sent with.
@@ -74,9 +74,9 @@ impl Signer {
                 "'{}' is asked without TLS, and a token is not sent there; give an accountAccessKey",
                 account.url
             )),
-            AzureCredentials::Identity(identity) => {
-                Ok(Self::Identity(Tokens::of(Identity::open(identity)?)))
-            }
+            AzureCredentials::Identity(identity) => Ok(Self::Identity(Box::new(Tokens::of(
+                Identity::open(identity)?,
+            )))),
         }
     }
 
@@ -206,7 +206,7 @@ fn text(account: &str, request: &Request) -> String {
 mod tests {
     use std::time::Duration;
 
-    use reqwest::{Client, Method};
+    use reqwest::Method;
 
     use super::*;
     use crate::config::{AzureGiver, AzureIdentity};
@@ -239,7 +239,9 @@ mod tests {
     async fn what_is_signed_is_what_azure_documents() {
         let cases = [
             (
-                Client::new()
+                http::client()
+                    .build()
+                    .unwrap()
                     .put("https://h/kayenta/a%20b/c.json")
                     .header("x-ms-blob-type", "BlockBlob")
                     .header("content-type", "application/json")
@@ -249,13 +251,18 @@ mod tests {
                  /devstoreaccount1/kayenta/a%20b/c.json",
             ),
             (
-                Client::new().get("https://h/kayenta?restype=container&comp=list&prefix=a%2Fb%20c"),
+                http::client()
+                    .build()
+                    .unwrap()
+                    .get("https://h/kayenta?restype=container&comp=list&prefix=a%2Fb%20c"),
                 "GET\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:Sat, 28 Nov 2026 13:10:34 GMT\n\
                  x-ms-version:2021-12-02\n/devstoreaccount1/kayenta\ncomp:list\nprefix:a/b c\n\
                  restype:container",
             ),
             (
-                Client::new()
+                http::client()
+                    .build()
+                    .unwrap()
                     .put("http://h/devstoreaccount1/kayenta?restype=container")
                     .body(""),
                 "PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:Sat, 28 Nov 2026 13:10:34 GMT\n\

@@ -192,12 +192,11 @@ async fn a_listing_comes_whole_or_not_at_all() {
         let text = answers[answers.len() - 1].body.clone();
         front.fail(answers);
         let listed = store.list("g/").await;
-        match expected {
-            Some(count) => assert_eq!(listed.unwrap().len(), count, "{text}"),
-            None => {
-                let told = listed.unwrap_err().to_string();
-                assert!(told.contains("cannot list 'kayenta/g/'"), "{told}");
-            }
+        if let Some(count) = expected {
+            assert_eq!(listed.unwrap().len(), count, "{text}");
+        } else {
+            let told = listed.unwrap_err().to_string();
+            assert!(told.contains("cannot list 'kayenta/g/'"), "{told}");
         }
     }
 }

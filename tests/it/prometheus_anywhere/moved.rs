@@ -10,7 +10,7 @@ use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 /// Shorter ranges are left where they are.
 const FEWEST: i64 = 50;
 
-/// As `AdjustStartEnd` of VictoriaMetrics does it.
+/// As `AdjustStartEnd` of `VictoriaMetrics` does it.
 fn moved(asked: &Asked) -> Asked {
     let millis = |name: &str| {
         serin::canary::Instant::parse(&asked.params[name])

@@ -136,10 +136,11 @@ async fn a_server_may_want_the_secret_in_the_form() {
     assert_eq!(asked[2].params["client_id"], "serin");
 }
 
+type Script = Box<dyn Fn(&Asked) -> Reply + Send + Sync>;
+
 #[tokio::test]
 async fn why_there_is_no_token_is_told_without_what_is_secret() {
     let say = |status, body: &'static str| move |_: &Asked| Reply::text(status, body);
-    type Script = Box<dyn Fn(&Asked) -> Reply + Send + Sync>;
     let cases: [(Script, &str); 6] = [
         (
             Box::new(say(

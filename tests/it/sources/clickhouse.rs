@@ -84,14 +84,14 @@ async fn a_statement_is_sent_with_limits_and_its_values_apart() {
     assert_eq!(query, expected);
     assert_eq!(asked.headers["authorization"], "Basic dTpw");
     // Without rows there is one set, and nothing in it.
-    let set = serde_json::to_value(&sets).unwrap();
+    let given = serde_json::to_value(&sets).unwrap();
     assert_eq!(
-        (sets.len(), &set[0]["values"], &set[0]["stepMillis"]),
+        (sets.len(), &given[0]["values"], &given[0]["stepMillis"]),
         (1, &json!([]), &json!(60_000))
     );
     let told = "SELECT avg(v) FROM t WHERE a = 'v1\t' AND b = 'eu' AND c LIKE 'v1\t%' \
                 AND at >= 1717200000 AND at < 1717200600 LIMIT 60";
-    assert_eq!(set[0]["attributes"]["query"], told);
+    assert_eq!(given[0]["attributes"]["query"], told);
 
     let bare = open(&account(&stand_in.url, "sendSettings: false"));
     asking.fetch(&bare["ch"]).await.unwrap();
@@ -110,6 +110,7 @@ async fn a_statement_is_sent_with_limits_and_its_values_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn rows_become_series() {
     let at = |minute: i64| START + 60 * minute;
     let minute = |minute: i64| format!("2024-06-01T00:{minute:02}:00Z");
@@ -216,6 +217,7 @@ async fn rows_become_series() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn what_is_no_answer_is_told_in_the_words_of_clickhouse() {
     let exception = |status: u16, code: &str, text: &str| json!({"status": status, "headers": {"content-type": "text/plain", "x-clickhouse-exception-code": code}, "body": text});
     let head = "[\"v\"]\n[\"Float64\"]\n[1]\n";
