@@ -1,6 +1,7 @@
 //! Everything that is opened once, and the accounts by name.
 
 mod calibrations;
+mod caller;
 mod health;
 mod heartbeat;
 

@@ -9,6 +9,14 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
 
+    /// Nobody knows who calls, and not everybody may do this.
+    #[error("{0}")]
+    Unknown(String),
+
+    /// Who calls is known, and may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+
     /// There is nothing of that kind under that id.
     #[error("{0}")]
     NotFound(String),

@@ -7,12 +7,14 @@
 // They panic where nobody reads; `command/tell.rs` writes.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod access;
 pub mod actions;
 pub mod api;
 pub mod app;
 pub mod aws;
 pub mod budget;
 pub mod calibration;
+pub mod callers;
 pub mod canary;
 pub mod clock;
 pub mod command;

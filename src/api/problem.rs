@@ -75,6 +75,8 @@ impl From<Error> for Problem {
             // clients only know that.
             Error::Invalid(message) => Self::new(StatusCode::BAD_REQUEST, message),
             Error::NotFound(message) => Self::new(StatusCode::NOT_FOUND, message),
+            Error::Unknown(message) => Self::new(StatusCode::UNAUTHORIZED, message),
+            Error::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, message),
             Error::Reused(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
             Error::Changed(message) => Self::new(StatusCode::CONFLICT, message),
             Error::Unavailable(message) => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 25] = [
+const ALLOWED: [(&str, &[&str]); 27] = [
     ("error", &[]),
+    ("access", &["error"]),
+    ("callers", &["access", "config", "http", "clock", "error"]),
     ("budget", &["canary"]),
     ("escape", &[]),
     ("http", &[]),
@@ -13,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("google", &["http", "clock"]),
     ("aws", &["config", "http", "clock"]),
     ("canary", &["error"]),
-    ("config", &["canary", "error"]),
+    ("config", &["access", "canary", "error"]),
     ("secrets", &["aws", "config", "google", "http", "clock"]),
     ("judge", &["canary", "error"]),
     ("calibration", &["metrics", "judge", "canary", "error"]),
@@ -29,7 +31,9 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ),
     (
         "app",
-        &["budget", "config", "storage", "metrics", "clock", "error"],
+        &[
+            "access", "budget", "callers", "config", "storage", "metrics", "clock", "error",
+        ],
     ),
     ("report", &["canary", "error"]),
     ("outbox", &["app", "config", "error", "http"]),
@@ -48,6 +52,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     (
         "run",
         &[
+            "access",
             "app",
             "actions",
             "notify",
@@ -72,20 +77,21 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     (
         "ui",
         &[
-            "app", "lint", "run", "storage", "report", "metrics", "judge", "canary", "config",
-            "error", "escape", "clock",
+            "access", "app", "lint", "run", "storage", "report", "metrics", "judge", "canary",
+            "config", "error", "escape", "clock",
         ],
     ),
     (
         "api",
         &[
-            "app", "ui", "lint", "run", "storage", "metrics", "report", "judge", "canary",
-            "config", "error", "clock",
+            "access", "app", "ui", "lint", "run", "storage", "metrics", "report", "judge",
+            "canary", "config", "error", "clock",
         ],
     ),
     (
         "command",
         &[
+            "access",
             "app",
             "api",
             "lint",
