@@ -134,6 +134,14 @@ pub enum Proof {
     Certificate,
 }
 
+/// The other end of a connection; a request has it in its extensions.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Whom its certificate names, where a client certificate was verified.
+    pub certificate: Option<Arc<Identity>>,
+}
+
 /// Who calls, as far as it was shown.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {

@@ -4,6 +4,7 @@ mod answer;
 mod connections;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tower::ServiceExt;
 use self::answer::{Answer, Coming};
 use self::connections::{Connection, Connections};
 use super::{Configured, start_log};
+use crate::access::Peer;
 use crate::actions::Actor;
 use crate::api;
 use crate::app::App;
@@ -213,13 +215,18 @@ async fn accept(listener: TcpListener, router: Router, server: Server, closing: 
     let driven = TaskTracker::new();
     let serve = async {
         loop {
-            let stream = next(&listener).await;
+            let (stream, address) = next(&listener).await;
+            let peer = Peer {
+                address: address.ip().to_canonical(),
+                certificate: None,
+            };
             let connection = connections.open().await;
             let _ = stream.set_nodelay(true);
             let service = {
                 let (router, server) = (router.clone(), Arc::clone(&server));
                 let connection = Arc::clone(&connection);
-                service_fn(move |request| {
+                service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(peer.clone());
                     let connection = Arc::clone(&connection);
                     answer(router.clone(), Arc::clone(&server), connection, request)
                 })
@@ -255,10 +262,10 @@ fn builder(server: &Server) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn next(listener: &TcpListener) -> TcpStream {
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 // Too many open files, most likely: others must close first.
                 tracing::warn!(%error, "cannot accept a connection");
