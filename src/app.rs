@@ -4,6 +4,7 @@ mod calibrations;
 mod caller;
 mod health;
 mod heartbeat;
+mod seen;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ pub use calibrations::Live;
 pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;
+pub use seen::Seen;
 
 /// How much the pictures of messages may take in memory, and how long: they go with their run.
 const CHART_BYTES: u64 = 8 * 1024 * 1024;

@@ -47,6 +47,7 @@ use tokio::sync::{Mutex, Notify, OnceCell};
 pub use acceptance::{Begun, IdempotencyKey};
 pub use actions::action_id;
 pub use brief::Brief;
+pub use configs::FoundConfig;
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use flagger::FlaggerRun;
@@ -128,8 +129,8 @@ pub struct Storage {
     refresh_timeout: Duration,
     max_object_bytes: u64,
     reading: Reading,
-    /// Finished executions by account and id, as the bytes that are answered.
-    finished: Cache<(Kind, String, String), Bytes>,
+    /// Finished executions by account and id, as they are answered.
+    finished: Cache<(Kind, String, String), Found>,
     /// Canary configs by account and id, for a moment.
     configs: Cache<(String, String), CachedConfig>,
     /// Counts writes of configs, by which a reader sees that it was overtaken.
@@ -143,7 +144,7 @@ pub struct Storage {
 struct CachedConfig {
     /// When its row was written that was seen before it was read, in a fleet.
     noted_at: Option<i64>,
-    body: Bytes,
+    found: FoundConfig,
 }
 
 /// One account that keeps documents.
@@ -210,12 +211,12 @@ impl Storage {
             reading: Reading::default(),
             finished: Cache::builder()
                 .max_capacity(CACHED_BYTES)
-                .weigher(|_, body: &Bytes| weight(body))
+                .weigher(|_, found: &Found| weight(&found.body))
                 .time_to_live(FINISHED_FOR)
                 .build(),
             configs: Cache::builder()
                 .max_capacity(CACHED_BYTES)
-                .weigher(|_, config: &CachedConfig| weight(&config.body))
+                .weigher(|_, config: &CachedConfig| weight(&config.found.body))
                 .time_to_live(Duration::from_secs(1))
                 .build(),
             configs_written: AtomicU64::new(0),
@@ -307,10 +308,17 @@ fn to_bytes<T: serde::Serialize>(document: &T) -> Result<Bytes> {
         .map_err(|cause| Error::Internal(format!("cannot write a document: {cause}")))
 }
 
-fn not_found(id: &str) -> Error {
+/// There is no object under an id, in Kayenta's words.
+pub fn not_found(id: &str) -> Error {
     Error::NotFound(format!("No such object named {id}"))
 }
 
-fn does_not_exist() -> Error {
+/// There is no execution of an id, in Kayenta's words.
+pub fn no_pipeline(id: &str) -> Error {
+    Error::NotFound(format!("No pipeline found for {id}"))
+}
+
+/// There is nothing to delete, in Kayenta's words.
+pub fn does_not_exist() -> Error {
     Error::Invalid("Does not exist".to_owned())
 }

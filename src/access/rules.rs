@@ -85,11 +85,11 @@ impl Rule {
         if !(refuses || allows) || !self.who.is(caller) {
             return None;
         }
-        // What concerns nothing, or all, is refused only by who refuses it everywhere.
+        // What concerns nothing is refused only by who refuses it everywhere, all by who refuses a part of it.
         let concerns = |patterns: &[String], of: Of<'_>| match of {
             Of::One(name) => fits(patterns, name),
-            Of::None if allows && !refuses => true,
-            Of::None | Of::All => is_all(patterns),
+            Of::None => !refuses || is_all(patterns),
+            Of::All => refuses || is_all(patterns),
         };
         let concerned =
             concerns(&self.applications, on.application) && concerns(&self.accounts, on.account);
@@ -192,9 +192,9 @@ mod tests {
             ("ci-1", Start, On::application("pay"), false, Some(1)),
             ("ci-1", Start, On::application("shop"), true, Some(2)),
             ("ci-1", Start, On::NOTHING, true, Some(2)),
-            ("ci-1", Start, On::EVERYTHING, false, None),
             ("ci-1", Read, On::application("pay"), true, Some(2)),
             ("ci-1", Read, On::application("other"), false, None),
+            ("ci-1", Start, On::EVERYTHING, false, Some(1)),
             ("other", Read, On::application("shop"), true, Some(3)),
             ("other", Read, On::application("pay"), false, None),
             ("other", Start, On::NOTHING, false, None),

@@ -11,7 +11,8 @@ use super::examples;
 use super::problem::Problem;
 use super::refusal::About;
 use super::request::{Body, PathId, Query};
-use crate::app::App;
+use crate::access::Caller;
+use crate::app::{App, Seen};
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
 use crate::config::AccountType::ConfigurationStore;
 use crate::error::Result;
@@ -36,23 +37,23 @@ pub struct CanaryConfigUpdateResponse {
     responses((status = 200, body = Vec<CanaryConfigSummary>, example = json!(examples::canary_config_list())), (status = 400, body = Problem)))]
 pub async fn list_canary_configs(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<Vec<CanaryConfigSummary>>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     let applications = query.list("application");
+    let seen = app.seen_by(&caller);
     let account = if app.keeps(account, ConfigurationStore) {
         account
     } else {
-        that_has_configs(&app, account).await?
+        that_has_configs(seen, &app, account).await?
     };
-    Ok(Json(
-        app.storage.canary_configs(account, &applications).await?,
-    ))
+    Ok(Json(seen.canary_configs(account, &applications).await?))
 }
 
 /// Argo Rollouts looks for configs in the account of its reports, which may have none.
-async fn that_has_configs<'a>(app: &'a App, account: &'a str) -> Result<&'a str> {
-    let has_none = app.storage.canary_configs(account, &[]).await?.is_empty();
+async fn that_has_configs<'a>(seen: Seen<'_>, app: &'a App, account: &'a str) -> Result<&'a str> {
+    let has_none = seen.canary_configs(account, &[]).await?.is_empty();
     let first = app.store(None, ConfigurationStore).ok();
     Ok(first.filter(|_| has_none).unwrap_or(account))
 }
@@ -63,11 +64,15 @@ async fn that_has_configs<'a>(app: &'a App, account: &'a str) -> Result<&'a str>
     responses((status = 200, body = CanaryConfig, example = json!(examples::canary_config())), (status = 404, body = Problem)))]
 pub async fn find_canary_config(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<Response> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    let body = app.storage.canary_config_body(account, &id).await?;
+    let body = app
+        .seen_by(&caller)
+        .canary_config_body(account, &id)
+        .await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -80,13 +85,14 @@ pub async fn find_canary_config(
     responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
 pub async fn store_canary_config(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     about: About,
     Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     about.tell(config.name.as_deref().unwrap_or_default());
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    let id = configs::create(&app, account, config).await?;
+    let id = configs::create(&app, &caller, account, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {
         canary_config_id: id.to_string(),
     }))
@@ -101,12 +107,13 @@ pub async fn store_canary_config(
     responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
 pub async fn update_canary_config(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
     Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    configs::replace(&app, account, &id, config).await?;
+    configs::replace(&app, &caller, account, &id, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {
         canary_config_id: id.to_string(),
     }))
@@ -118,10 +125,12 @@ pub async fn update_canary_config(
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_canary_config(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
     let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    app.storage.delete_canary_config(account, &id).await?;
+    let seen = app.seen_by(&caller);
+    seen.delete_canary_config(account, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,6 +13,7 @@ use super::canary::CanaryExecutionResponse;
 use super::examples;
 use super::problem::Problem;
 use super::request::{PathId, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Id};
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
@@ -50,10 +51,10 @@ pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
         ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = CanaryJudgeResult, example = json!(examples::judge_result())), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn judge(State(app): State<App>, query: Query) -> Result<Response> {
-    let asked = asked(&app, &query).await?;
+pub async fn judge(State(app): State<App>, caller: Caller, query: Query) -> Result<Response> {
+    let asked = asked(&app, &caller, &query).await?;
     let pairs = app
-        .storage
+        .seen_by(&caller)
         .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
         .await?;
     let (mut pairs, _room) = pairs.into_parts();
@@ -86,9 +87,10 @@ pub async fn judge(State(app): State<App>, query: Query) -> Result<Response> {
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
 pub async fn initiate_judge_comparison(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<CanaryExecutionResponse>> {
-    let mut asked = asked(&app, &query).await?;
+    let mut asked = asked(&app, &caller, &query).await?;
     asked.judges = ["overrideCanaryJudge1", "overrideCanaryJudge2"]
         .map(|name| query.text(name).map(str::to_owned));
     let id = run::compare(&app, asked).await?;
@@ -101,13 +103,17 @@ pub async fn initiate_judge_comparison(
 #[utoipa::path(get, path = "/judges/comparison/{executionId}", tag = "judges",
     params(("executionId" = String, Path)),
     responses((status = 200, body = Object), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn find_judge_comparison(State(app): State<App>, PathId(id): PathId) -> Result<Response> {
-    let document = app.storage.comparison(&id).await?;
+pub async fn find_judge_comparison(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Response> {
+    let document = app.seen_by(&caller).comparison(&id).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
 /// What the parameters of both ways to judge ask for.
-async fn asked(app: &App, query: &Query) -> Result<Comparison> {
+async fn asked(app: &App, caller: &Caller, query: &Query) -> Result<Comparison> {
     let canary_config_id = Id::parse(query.required("canaryConfigId")?)?;
     let metric_set_pair_list_id = Id::parse(query.required("metricSetPairListId")?)?;
     query.required("passThreshold")?;
@@ -118,12 +124,14 @@ async fn asked(app: &App, query: &Query) -> Result<Comparison> {
     };
     let configs = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
     let objects = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let mut config = app
-        .storage
-        .canary_config(configs, &canary_config_id)
-        .await?;
+    let seen = app.seen_by(caller);
+    seen.may_judge()?;
+    let mut config = seen.config_to_start(configs, &canary_config_id).await?;
     config.prepare();
     Ok(Comparison {
+        application: seen
+            .owner_of_pairs(objects, &metric_set_pair_list_id)
+            .await?,
         canary_config_id,
         config,
         metric_set_pair_list_id,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::request::{Body, PathId};
+use crate::access::Caller;
 use crate::app::App;
 use crate::error::Result;
 use crate::run;
@@ -27,8 +28,8 @@ pub struct InstanceEnabled {
 ///
 /// Those that run, and those that ended lately.
 #[utoipa::path(get, path = "/pipelines", tag = "canary", responses((status = 200, body = Vec<String>)))]
-pub async fn list_pipelines(State(app): State<App>) -> Result<Json<Vec<String>>> {
-    Ok(Json(app.storage.pipelines().await?))
+pub async fn list_pipelines(State(app): State<App>, caller: Caller) -> Result<Json<Vec<String>>> {
+    Ok(Json(app.seen_by(&caller).pipelines().await?))
 }
 
 /// Find an execution in Orca's shape

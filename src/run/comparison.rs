@@ -26,6 +26,8 @@ pub const STAGES: [&str; 2] = [
 /// What to compare; the accounts are resolved.
 #[derive(Clone, Debug)]
 pub struct Comparison {
+    /// Whose series are judged.
+    pub application: String,
     pub canary_config_id: Id,
     pub config: CanaryConfig,
     pub metric_set_pair_list_id: Id,
@@ -58,6 +60,7 @@ pub async fn compare(app: &App, comparison: Comparison) -> Result<Id> {
     app.storage
         .keep_comparison(&NewComparison {
             id: id.clone(),
+            application: comparison.application,
             canary_config_id: comparison.canary_config_id,
             storage_account: comparison.storage_account,
             status,

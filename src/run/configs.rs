@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{admission, judges};
+use crate::access::Caller;
 use crate::actions;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Fault, Id, Position, fault};
@@ -16,7 +17,13 @@ const MOST_FINDINGS: usize = 20;
 ///
 /// # Errors
 /// `Invalid` when it is refused, or when the id, or the name in one of the applications, is taken.
-pub async fn create(app: &App, account: &str, mut config: CanaryConfig) -> Result<Id> {
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    account: &str,
+    mut config: CanaryConfig,
+) -> Result<Id> {
+    app.seen_by(caller).may_store(&config)?;
     let now = app.clock.now_millis();
     config.created_timestamp.get_or_insert(now);
     config.updated_timestamp = config.updated_timestamp.or(config.created_timestamp);
@@ -36,9 +43,19 @@ pub async fn create(app: &App, account: &str, mut config: CanaryConfig) -> Resul
 ///
 /// # Errors
 /// `Invalid` when it is refused, when there is none of that id, or when another one has the name.
-pub async fn replace(app: &App, account: &str, id: &Id, config: CanaryConfig) -> Result<()> {
-    let config = renewed(app, account, id, config).await?;
-    app.storage.update_canary_config(account, id, &config).await
+pub async fn replace(
+    app: &App,
+    caller: &Caller,
+    account: &str,
+    id: &Id,
+    config: CanaryConfig,
+) -> Result<()> {
+    let config = renewed(app, caller, account, id, config).await?;
+    let may_go = may_go(app, caller, id);
+    let storage = &app.storage;
+    storage
+        .update_canary_config(account, id, &config, may_go)
+        .await
 }
 
 /// Replaces the config that was stored at that time, by its `updatedTimestamp`.
@@ -47,23 +64,35 @@ pub async fn replace(app: &App, account: &str, id: &Id, config: CanaryConfig) ->
 /// Those of [`replace`], and `Changed` when it is another one by now.
 pub async fn replace_known(
     app: &App,
+    caller: &Caller,
     account: &str,
     id: &Id,
     config: CanaryConfig,
     updated: Option<i64>,
 ) -> Result<()> {
-    let config = renewed(app, account, id, config).await?;
+    let config = renewed(app, caller, account, id, config).await?;
+    let may_go = may_go(app, caller, id);
     app.storage
-        .update_known_canary_config(account, id, &config, updated)
+        .update_known_canary_config(account, id, &config, updated, may_go)
         .await
+}
+
+/// Whether a stored config may be replaced; one that may not be read is not there.
+fn may_go(app: &App, caller: &Caller, id: &Id) -> impl Fn(&CanaryConfig) -> Result<()> {
+    let unknown = move || Error::Invalid(format!("Canary config '{id}' does not exist."));
+    move |stored| app.seen_by(caller).may_change_config(stored, unknown)
 }
 
 async fn renewed(
     app: &App,
+    caller: &Caller,
     account: &str,
     id: &Id,
     mut config: CanaryConfig,
 ) -> Result<CanaryConfig> {
+    let seen = app.seen_by(caller);
+    seen.may_change_configs()?;
+    seen.may_store(&config)?;
     if config.created_timestamp.is_none() {
         config.created_timestamp = match app.storage.canary_config(account, id).await {
             Ok(stored) => stored.created_timestamp,

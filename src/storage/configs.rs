@@ -1,5 +1,6 @@
 //! Canary configs: object first, then row; on delete row first, then object.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -8,6 +9,13 @@ use super::index::{ConfigRow, Named};
 use super::{CachedConfig, Storage, does_not_exist, group, not_found, to_bytes};
 use crate::canary::{CanaryConfig, CanaryConfigSummary, Id, iso_from_millis};
 use crate::error::{Error, Result};
+
+/// A config as it is answered.
+#[derive(Clone, Debug)]
+pub struct FoundConfig {
+    pub body: Bytes,
+    pub applications: Arc<[String]>,
+}
 
 impl Storage {
     /// Configs of any of the applications; of all, if none is named.
@@ -61,7 +69,7 @@ impl Storage {
     ///
     /// # Errors
     /// `NotFound` when neither the index nor the store knows the id.
-    pub async fn canary_config_body(&self, account: &str, id: &Id) -> Result<Bytes> {
+    pub async fn canary_config_body(&self, account: &str, id: &Id) -> Result<FoundConfig> {
         let noted_at = if self.index.is_shared() {
             let row = self.index.config(account, id.as_str()).await?;
             row.map(|row| row.noted_at)
@@ -72,20 +80,24 @@ impl Storage {
         if let Some(config) = self.configs.get(&cached).await
             && config.noted_at == noted_at
         {
-            return Ok(config.body);
+            return Ok(config.found);
         }
         let written = self.configs_written.load(Ordering::Acquire);
-        let body = to_bytes(&self.canary_config(account, id).await?)?;
+        let config = self.canary_config(account, id).await?;
+        let found = FoundConfig {
+            body: to_bytes(&config)?,
+            applications: config.applications.unwrap_or_default().into(),
+        };
         let config = CachedConfig {
             noted_at,
-            body: body.clone(),
+            found: found.clone(),
         };
         self.configs.insert(cached.clone(), config).await;
         // What was read may have been replaced meanwhile.
         if written != self.configs_written.load(Ordering::Acquire) {
             self.configs.invalidate(&cached).await;
         }
-        Ok(body)
+        Ok(found)
     }
 
     /// Makes a config be read anew.
@@ -117,15 +129,18 @@ impl Storage {
         self.write_config(account, id, config, false).await
     }
 
+    /// In place of the stored one, where `may_go` lets that go; one that cannot be read is as empty.
+    ///
     /// # Errors
-    /// `Invalid` when there is no config of that id, or another one has the name.
+    /// `Invalid` when there is no config of that id, or another one has the name, and those of `may_go`.
     pub async fn update_canary_config(
         &self,
         account: &str,
         id: &Id,
         config: &CanaryConfig,
+        may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
-        self.rewrite_config(account, id, config, |_| Ok(())).await
+        self.rewrite_config(account, id, config, may_go).await
     }
 
     /// Only while the stored config has that `updatedTimestamp`.
@@ -138,15 +153,17 @@ impl Storage {
         id: &Id,
         config: &CanaryConfig,
         updated: Option<i64>,
+        may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
-        let is_known = |stored: &Bytes| match serde_json::from_slice::<CanaryConfig>(stored) {
-            Ok(stored) if stored.updated_timestamp != updated => {
-                let when = stored.updated_timestamp_iso.unwrap_or_default();
-                let told = format!("somebody else changed the canary config '{id}' at {when}");
-                Err(Error::Changed(told))
-            }
+        let is_known = |stored: &CanaryConfig| {
+            may_go(stored)?;
             // What cannot be read is nothing to lose.
-            _ => Ok(()),
+            if *stored == CanaryConfig::default() || stored.updated_timestamp == updated {
+                return Ok(());
+            }
+            let when = stored.updated_timestamp_iso.as_deref().unwrap_or_default();
+            let told = format!("somebody else changed the canary config '{id}' at {when}");
+            Err(Error::Changed(told))
         };
         self.rewrite_config(account, id, config, is_known).await
     }
@@ -157,7 +174,7 @@ impl Storage {
         account: &str,
         id: &Id,
         config: &CanaryConfig,
-        may_go: impl Fn(&Bytes) -> Result<()>,
+        may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
         let _lock = self.lock_config(account, id.as_str()).await?;
@@ -166,7 +183,7 @@ impl Storage {
                 "Canary config '{id}' does not exist."
             )));
         };
-        may_go(&stored)?;
+        may_go(&serde_json::from_slice(&stored).unwrap_or_default())?;
         self.write_config(account, id, config, true).await?;
         // A rename: the new object is there, the old ones go.
         let kept = key(id, config.name.as_deref().unwrap_or_default());
@@ -182,14 +199,20 @@ impl Storage {
         Ok(())
     }
 
+    /// Where `may_go` lets it go; one that cannot be read is as empty.
+    ///
     /// # Errors
-    /// `Invalid` when there is no config of that id.
-    pub async fn delete_canary_config(&self, account: &str, id: &Id) -> Result<()> {
+    /// `Invalid` when there is no config of that id, and those of `may_go`.
+    pub async fn delete_canary_config(
+        &self,
+        account: &str,
+        id: &Id,
+        may_go: impl Fn(&CanaryConfig) -> Result<()>,
+    ) -> Result<()> {
         let _lock = self.lock_config(account, id.as_str()).await?;
-        let entries = format!("{}/{id}/", group::CANARY_CONFIG);
-        if self.objects(account)?.list(&entries).await?.is_empty() {
-            return Err(does_not_exist());
-        }
+        let stored = self.newest(account, group::CANARY_CONFIG, id).await?;
+        let (_, stored) = stored.ok_or_else(does_not_exist)?;
+        may_go(&serde_json::from_slice(&stored).unwrap_or_default())?;
         let now = self.clock.now_millis();
         self.index.remove_config(account, id.as_str(), now).await?;
         let deleted = self.delete(account, group::CANARY_CONFIG, id).await;

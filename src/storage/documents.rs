@@ -1,5 +1,7 @@
 //! Metric sets, their pairs, and archives: one object under an id.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -95,6 +97,24 @@ impl Storage {
 
     pub async fn archives(&self, account: &str) -> Result<Vec<ObjectSummary>> {
         self.list(account, group::CANARY_ARCHIVE).await
+    }
+
+    /// The ids of archived canaries of which `is_wanted` says so of their application.
+    pub async fn archived_of(
+        &self,
+        account: &str,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<HashSet<String>> {
+        self.reconcile_once(account).await?;
+        let mut ids = HashSet::new();
+        let note = |id, application: &str| {
+            if is_wanted(application) {
+                ids.insert(id);
+            }
+        };
+        let archived = self.index.each_archived(account, Kind::Canary, note);
+        archived.await?;
+        Ok(ids)
     }
 
     /// # Errors

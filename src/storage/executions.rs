@@ -1,6 +1,6 @@
 //! Executions: accepted once, ended once, archived in the end.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::documents::listing;
 use super::events::{self, Change, Event};
 use super::index::{Claim, Company, ExecutionRow, NOTIFICATION_BYTES, Outbox, Wanted};
-use super::{Storage, not_found, to_bytes};
+use super::{Storage, no_pipeline, not_found, to_bytes};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
     ExecutionStatus, Id, Kind,
@@ -26,6 +26,8 @@ const ARCHIVE_RETRY: i64 = 15_000;
 #[derive(Clone, Debug)]
 pub struct NewComparison {
     pub id: Id,
+    /// Whose series were judged.
+    pub application: String,
     pub canary_config_id: Id,
     pub storage_account: String,
     pub status: ExecutionStatus,
@@ -40,13 +42,15 @@ pub struct Found {
     pub body: Bytes,
     /// It will not change any more.
     pub is_complete: bool,
+    pub application: Arc<str>,
 }
 
 impl Found {
-    const fn complete(body: Bytes) -> Self {
+    fn complete(body: Bytes, application: &str) -> Self {
         Self {
             body,
             is_complete: true,
+            application: application.into(),
         }
     }
 }
@@ -158,7 +162,8 @@ impl Storage {
         // Who waits for the end reads it at once.
         let cached = (R::KIND, claim.storage_account.clone(), claim.id.clone());
         let body = Bytes::from(text);
-        self.finished.insert(cached, body.clone()).await;
+        let found = Found::complete(body.clone(), document.application());
+        self.finished.insert(cached, found).await;
         self.announce(outbox);
         self.events.tell(Change::Ended, &claim.id);
         self.write_archive(claim, document, body).await?;
@@ -298,27 +303,28 @@ impl Storage {
     /// `NotFound` when there is neither; `Invalid` when the id is of an execution of another kind.
     pub async fn execution<R: Execution>(&self, account: &str, id: &Id) -> Result<Found> {
         let cached = (R::KIND, account.to_owned(), id.to_string());
-        if let Some(body) = self.finished.get(&cached).await {
-            return Ok(Found::complete(body));
+        if let Some(found) = self.finished.get(&cached).await {
+            return Ok(found);
         }
         if let Some(row) = self.index.execution(id.as_str()).await? {
             if row.kind != R::KIND {
                 return Err(wrong_kind(R::KIND, row.kind, id));
             }
-            let body = Bytes::from(row.document);
+            let found = Found {
+                body: Bytes::from(row.document),
+                is_complete: row.complete,
+                application: row.application.into(),
+            };
             if row.complete {
                 // What has been told as ended must not run again after a loss of power.
                 self.index.durable().await?;
-                self.finished.insert(cached, body.clone()).await;
+                self.finished.insert(cached, found.clone()).await;
             }
-            return Ok(Found {
-                body,
-                is_complete: row.complete,
-            });
+            return Ok(found);
         }
-        let body = self.archived_execution::<R>(account, id).await?;
-        self.finished.insert(cached, body.clone()).await;
-        Ok(Found::complete(body))
+        let found = self.archived_execution::<R>(account, id).await?;
+        self.finished.insert(cached, found.clone()).await;
+        Ok(found)
     }
 
     /// By id alone: the row, else the archive in whichever of the accounts has it.
@@ -337,10 +343,29 @@ impl Storage {
                 found => return found,
             }
         }
-        Err(Error::NotFound(format!("No pipeline found for {id}")))
+        Err(no_pipeline(id.as_str()))
     }
 
-    async fn archived_execution<R: Execution>(&self, account: &str, id: &Id) -> Result<Bytes> {
+    /// Whose an execution is, wherever among the accounts it is; none when there is none.
+    pub async fn application_of<R: Execution>(
+        &self,
+        accounts: &[String],
+        id: &Id,
+    ) -> Result<Option<String>> {
+        let row = self.index.execution(id.as_str()).await?;
+        if let Some(row) = row.filter(|row| row.kind == R::KIND) {
+            return Ok(Some(row.application));
+        }
+        for account in accounts {
+            match self.archived_execution::<R>(account, id).await {
+                Err(Error::NotFound(_)) => {}
+                found => return Ok(Some(found?.application.to_string())),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn archived_execution<R: Execution>(&self, account: &str, id: &Id) -> Result<Found> {
         let (key, body) = self
             .newest(account, R::KIND.group(), id)
             .await?
@@ -349,7 +374,10 @@ impl Storage {
         let document: R = serde_json::from_slice(&body).map_err(|cause| {
             Error::storage(format!("the document '{key}' cannot be read"), cause)
         })?;
-        to_bytes(&document)
+        Ok(Found::complete(
+            to_bytes(&document)?,
+            document.application(),
+        ))
     }
 
     /// Keeps the end of a comparison: it is found by its id until its row is forgotten.
@@ -358,7 +386,7 @@ impl Storage {
         let row = ExecutionRow {
             id: comparison.id.to_string(),
             kind: Kind::Comparison,
-            application: "ad-hoc".to_owned(),
+            application: comparison.application.clone(),
             canary_config_id: comparison.canary_config_id.to_string(),
             storage_account: comparison.storage_account.clone(),
             status: comparison.status,
@@ -384,8 +412,8 @@ impl Storage {
         Ok(Bytes::from(row.document))
     }
 
-    /// The ids of all executions that have a row, newest first.
-    pub async fn pipelines(&self) -> Result<Vec<String>> {
+    /// The ids of all executions that have a row, each with its application, newest first.
+    pub async fn pipelines(&self) -> Result<Vec<(String, String)>> {
         self.index.execution_ids().await
     }
 
@@ -395,7 +423,7 @@ impl Storage {
     /// `NotFound` when there is no such execution among those that have not been archived for long.
     pub async fn pipeline(&self, id: &Id) -> Result<ExecutionRow> {
         let row = self.index.execution(id.as_str()).await?;
-        row.ok_or_else(|| Error::NotFound(format!("No pipeline found for {id}")))
+        row.ok_or_else(|| no_pipeline(id.as_str()))
     }
 
     /// Forgets an execution that has ended; its archive stays, and is written first if need be.

@@ -38,7 +38,9 @@ impl Storage {
 
     /// The applications that have executions of a kind, in their order.
     pub async fn applications<R: Execution>(&self, accounts: &[String]) -> Result<Vec<String>> {
-        self.index.applications(R::KIND, accounts).await
+        self.index
+            .applications(R::KIND, accounts, self.archive)
+            .await
     }
 
     async fn line<R: Execution>(&self, row: ListedRow) -> Option<Line<R>> {

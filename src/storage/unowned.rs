@@ -145,10 +145,19 @@ impl Storage {
         Ok(older)
     }
 
+    /// The applications of the executions that own a list of pairs.
+    pub async fn owners_of_pairs(&self, account: &str, list: &Id) -> Result<Vec<String>> {
+        let mut owners = self.index.owners_of_pairs(account, list.as_str()).await?;
+        let running = self.index.execution_ids().await?.into_iter();
+        let running = running.filter(|(id, _)| pair_list_of_run(id).to_string() == list.as_str());
+        owners.extend(running.map(|(_, application)| application));
+        Ok(owners)
+    }
+
     /// The lists of pairs that executions own: those that run first, as they may be archived meanwhile.
     async fn owned(&self, account: &str) -> Result<HashSet<String>> {
         let mut owned = HashSet::new();
-        for id in self.index.execution_ids().await? {
+        for (id, _) in self.index.execution_ids().await? {
             owned.insert(pair_list_of_run(&id).to_string());
         }
         let note = |id: &str, list: &str| {

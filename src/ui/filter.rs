@@ -75,6 +75,7 @@ impl Filter {
         let millis = |text: &str| times::instant(text, now).map(Instant::as_millis);
         let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Search {
+            among: None,
             accounts,
             application: filled(&self.application),
             config: filled(&self.config),

@@ -32,7 +32,8 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     (
         "app",
         &[
-            "access", "budget", "callers", "config", "storage", "metrics", "clock", "error",
+            "access", "budget", "callers", "canary", "config", "storage", "metrics", "clock",
+            "error",
         ],
     ),
     ("report", &["canary", "error"]),

@@ -77,6 +77,37 @@ impl Index {
         Err(Error::Unavailable(told.to_owned()))
     }
 
+    /// The applications of the archives that were judged by a list of pairs.
+    pub async fn owners_of_pairs(&self, account: &str, list: &str) -> Result<Vec<String>> {
+        let owners = sqlx::query(
+            "SELECT DISTINCT application FROM archive WHERE pair_list_id = $1 AND account = $2",
+        )
+        .bind(list)
+        .bind(account)
+        .fetch_all(&self.read);
+        let rows = self.ask("find the owner of pairs", owners).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Id and application of every archive of an account.
+    pub async fn each_archived(
+        &self,
+        account: &str,
+        kind: Kind,
+        mut note: impl FnMut(String, &str),
+    ) -> Result<()> {
+        let rows =
+            sqlx::query("SELECT id, application FROM archive WHERE account = $1 AND kind = $2")
+                .bind(account)
+                .bind(kind.as_str())
+                .fetch(&self.read)
+                .try_for_each(|row| {
+                    note(row.get(0), &row.get::<String, _>(1));
+                    future::ok(())
+                });
+        self.ask("list archives", rows).await
+    }
+
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
         self.tell("note an archive", sqlx::query(
             "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at, \

@@ -100,16 +100,18 @@ impl Index {
         .map(|_| ())
     }
 
-    /// The ids of all rows, newest first.
-    pub async fn execution_ids(&self) -> Result<Vec<String>> {
+    /// The ids of all rows with their applications, newest first.
+    pub async fn execution_ids(&self) -> Result<Vec<(String, String)>> {
         let rows = self
             .ask(
                 "list executions",
-                sqlx::query("SELECT id FROM execution ORDER BY build_time DESC, id DESC")
-                    .fetch_all(&self.read),
+                sqlx::query(
+                    "SELECT id, application FROM execution ORDER BY build_time DESC, id DESC",
+                )
+                .fetch_all(&self.read),
             )
             .await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Forgets an execution that has ended.

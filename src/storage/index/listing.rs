@@ -13,6 +13,8 @@ use crate::storage::brief;
 pub struct Search {
     pub accounts: Vec<String>,
     pub application: Option<String>,
+    /// Of these applications only; of any, if nobody says so.
+    pub among: Option<Vec<String>>,
     /// Name or id.
     pub config: Option<String>,
     pub outcome: Option<Outcome>,
@@ -105,7 +107,13 @@ impl Index {
     }
 
     /// From one name to the next, so that many executions of few applications cost little.
-    pub async fn applications(&self, kind: Kind, accounts: &[String]) -> Result<Vec<String>> {
+    /// With `archives`, what has ended has an archive.
+    pub async fn applications(
+        &self,
+        kind: Kind,
+        accounts: &[String],
+        archives: bool,
+    ) -> Result<Vec<String>> {
         let mut names = std::collections::BTreeSet::new();
         for account in accounts {
             let next = "SELECT min(application) FROM archive WHERE account = $1 AND kind = $2";
@@ -123,12 +131,12 @@ impl Index {
                 .await?;
             names.extend(rows.iter().map(|row| names::cut(row.get(0))));
         }
-        let running = sqlx::query(
-            "SELECT DISTINCT application FROM execution WHERE complete = 0 AND kind = $1",
-        )
-        .bind(kind.as_str());
+        let unarchived = if archives { "AND archived = 0" } else { "" };
+        let sql =
+            format!("SELECT DISTINCT application FROM execution WHERE kind = $1 {unarchived}");
+        let live = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(kind.as_str());
         let rows = self
-            .ask("list applications", running.fetch_all(&self.read))
+            .ask("list applications", live.fetch_all(&self.read))
             .await?;
         names.extend(rows.iter().map(|row| names::cut(row.get(0))));
         Ok(names.into_iter().collect())
@@ -162,6 +170,16 @@ fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, S
     let mut both = Vec::new();
     if let Some(application) = &search.application {
         both.push(format!("application = ${}", add(Value::Text(application))));
+    }
+    if let Some(among) = &search.among {
+        let names = among.iter();
+        let names: Vec<String> = names
+            .map(|name| format!("${}", add(Value::Text(name))))
+            .collect();
+        both.push(match &names[..] {
+            [] => "1 = 0".to_owned(),
+            names => format!("application IN ({})", names.join(", ")),
+        });
     }
     if let Some(since) = search.since {
         both.push(format!("${} <= build_time", add(Value::Number(since))));
@@ -306,7 +324,7 @@ mod tests {
                 assert_eq!(found(&index, search).await, expected, "{name}");
             }
             let accounts = all().accounts;
-            let applications = index.applications(Kind::Canary, &accounts).await.unwrap();
+            let applications = index.applications(Kind::Canary, &accounts, true).await.unwrap();
             assert_eq!(applications, ["old", "shop", "web"]);
         })
         .await;

@@ -35,6 +35,8 @@ pub async fn delete(
     Query(address): Query<Fields>,
 ) -> Result<Redirect> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    app.storage.delete_canary_config(&store.name, &id).await?;
+    app.storage
+        .delete_canary_config(&store.name, &id, |_| Ok(()))
+        .await?;
     Ok(Redirect::to(&format!("/ui/configs{}", store.query)))
 }

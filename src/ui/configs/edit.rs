@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::diff::{self, Line};
 use super::{Store, example};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
 use crate::error::{Error, Result};
@@ -158,7 +159,7 @@ pub async fn create(
     let Ok(config) = configs::read(&app.config, &text) else {
         return Ok(Editor::new(&app, store, Task::New, text).await.come_back());
     };
-    match configs::create(&app, &store.name, config).await {
+    match configs::create(&app, &Caller::anyone(), &store.name, config).await {
         Ok(id) => Ok(Redirect::to(&store.address(id.as_str())).into_response()),
         Err(error) => Editor::new(&app, store, Task::New, text)
             .await
@@ -185,7 +186,7 @@ pub async fn save(
     // The address says which one it is.
     config.id = Some(id.to_string());
     let account = &editor.store.name;
-    match configs::replace_known(&app, account, &id, config, seen).await {
+    match configs::replace_known(&app, &Caller::anyone(), account, &id, config, seen).await {
         Ok(()) => Ok(Redirect::to(&editor.store.address(id.as_str())).into_response()),
         Err(error @ Error::Changed(_)) => {
             let stored = app.storage.canary_config(account, &id).await?;

@@ -1,0 +1,189 @@
+//! Archives, metric sets and their pairs, and comparisons.
+
+use bytes::Bytes;
+
+use super::{Seen, named};
+use crate::access::{On, Role};
+use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair};
+use crate::error::Result;
+use crate::storage::{Large, ObjectSummary, does_not_exist, not_found};
+
+impl Seen<'_> {
+    pub async fn archives(&self, account: &str) -> Result<Vec<ObjectSummary>> {
+        self.reads()?;
+        let mut all = self.app.storage.archives(account).await?;
+        if self.caller.is_ruled() {
+            let sees = |application: &str| self.sees(application);
+            let seen = self.app.storage.archived_of(account, sees).await?;
+            all.retain(|archive| seen.contains(&archive.id));
+        }
+        Ok(all)
+    }
+
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn archive(
+        &self,
+        account: &str,
+        id: &Id,
+    ) -> Result<Large<CanaryExecutionStatusResponse>> {
+        self.reads()?;
+        let archive = self.app.storage.archive(account, id).await?;
+        if self.sees(archive.application.as_deref().unwrap_or_default()) {
+            return Ok(archive);
+        }
+        Err(not_found(id.as_str()))
+    }
+
+    /// # Errors
+    /// `Invalid` when there is one under that id, `Forbidden` when verdicts may not be made up.
+    pub async fn create_archive(
+        &self,
+        account: &str,
+        id: &Id,
+        archive: &CanaryExecutionStatusResponse,
+    ) -> Result<()> {
+        self.may_write_archives()?;
+        let storage = &self.app.storage;
+        storage.create_archive(account, id, archive).await
+    }
+
+    /// # Errors
+    /// `Invalid` when there is none under that id, `Changed` when it is what came of a run.
+    pub async fn update_archive(
+        &self,
+        account: &str,
+        id: &Id,
+        archive: &CanaryExecutionStatusResponse,
+    ) -> Result<()> {
+        self.may_write_archives()?;
+        let storage = &self.app.storage;
+        storage.update_archive(account, id, archive).await
+    }
+
+    /// Who writes one makes a verdict up: everybody where nothing is configured, as in Kayenta.
+    fn may_write_archives(&self) -> Result<()> {
+        if self.caller.is_ruled() {
+            return self.caller.check(Role::Admin, On::EVERYTHING);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `Invalid` when there is none.
+    pub async fn delete_archive(&self, account: &str, id: &Id) -> Result<()> {
+        let accounts = [account.to_owned()];
+        self.may_change::<CanaryExecutionStatusResponse>(Role::Delete, &accounts, id, |_| {
+            does_not_exist()
+        })
+        .await?;
+        self.app.storage.delete_archive(account, id).await
+    }
+
+    /// Nobody knows whose they are.
+    pub async fn metric_set_lists(&self, account: &str) -> Result<Vec<ObjectSummary>> {
+        self.reads()?;
+        if !self.caller.can(Role::Read, On::EVERYTHING) {
+            return Ok(Vec::new());
+        }
+        self.app.storage.metric_set_lists(account).await
+    }
+
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn metric_sets(&self, account: &str, id: &Id) -> Result<Large<Vec<MetricSet>>> {
+        self.reads()?;
+        if !self.caller.can(Role::Read, On::EVERYTHING) {
+            return Err(not_found(id.as_str()));
+        }
+        self.app.storage.metric_sets(account, id).await
+    }
+
+    pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
+        self.caller.check(Role::Start, On::EVERYTHING)?;
+        self.app.storage.put_metric_sets(account, id, sets).await
+    }
+
+    pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
+        self.caller.check(Role::Delete, On::EVERYTHING)?;
+        self.app.storage.delete_metric_sets(account, id).await
+    }
+
+    /// Only those who see all see which there are.
+    pub async fn metric_set_pair_lists(&self, account: &str) -> Result<Vec<ObjectSummary>> {
+        self.reads()?;
+        if !self.caller.can(Role::Read, On::EVERYTHING) {
+            return Ok(Vec::new());
+        }
+        self.app.storage.metric_set_pair_lists(account).await
+    }
+
+    /// The pairs of a list, of which the execution that was judged by it says whose they are.
+    ///
+    /// # Errors
+    /// `NotFound` when there are none.
+    pub async fn metric_set_pairs(
+        &self,
+        account: &str,
+        id: &Id,
+    ) -> Result<Large<Vec<MetricSetPair>>> {
+        self.reads()?;
+        if !self.owns_pairs(Role::Read, account, id).await? {
+            return Err(not_found(id.as_str()));
+        }
+        self.app.storage.metric_set_pairs(account, id).await
+    }
+
+    pub async fn put_metric_set_pairs(
+        &self,
+        account: &str,
+        id: &Id,
+        pairs: &[MetricSetPair],
+    ) -> Result<()> {
+        self.caller.check(Role::Start, On::EVERYTHING)?;
+        self.app.storage.check_room(account).await?;
+        let storage = &self.app.storage;
+        storage.put_metric_set_pairs(account, id, pairs).await
+    }
+
+    /// # Errors
+    /// `Invalid` when there are none.
+    pub async fn delete_metric_set_pairs(&self, account: &str, id: &Id) -> Result<()> {
+        self.enters(Role::Delete)?;
+        if !self.owns_pairs(Role::Delete, account, id).await? {
+            return Err(if self.owns_pairs(Role::Read, account, id).await? {
+                self.refused(Role::Delete, On::EVERYTHING)
+            } else {
+                does_not_exist()
+            });
+        }
+        self.app.storage.delete_metric_set_pairs(account, id).await
+    }
+
+    async fn owns_pairs(&self, role: Role, account: &str, id: &Id) -> Result<bool> {
+        if !self.caller.is_ruled() {
+            return Ok(true);
+        }
+        let owners = self.app.storage.owners_of_pairs(account, id).await?;
+        if owners.is_empty() {
+            return Ok(self.caller.can(role, On::EVERYTHING));
+        }
+        let mut owners = owners.iter().map(|one| On::application(named(one)));
+        Ok(owners.all(|one| self.caller.can(role, one)))
+    }
+
+    /// Whose a judgement of these pairs is; `ad-hoc` also for pairs that nobody may read or that are not there.
+    pub async fn owner_of_pairs(&self, account: &str, id: &Id) -> Result<String> {
+        let owners = self.app.storage.owners_of_pairs(account, id).await?;
+        Ok(named(owners.first().map_or("", String::as_str)).to_owned())
+    }
+
+    /// What a comparison found.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such execution, `Invalid` when it is no comparison.
+    pub async fn comparison(&self, id: &Id) -> Result<Bytes> {
+        self.pipeline(id).await?;
+        self.app.storage.comparison(id).await
+    }
+}
