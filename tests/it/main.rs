@@ -22,6 +22,7 @@ mod command;
 mod contract;
 mod cost;
 mod crash;
+mod deploy;
 mod disk;
 mod doors;
 mod doubts;
