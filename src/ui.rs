@@ -13,6 +13,7 @@ mod list;
 mod page;
 mod run;
 mod runs;
+mod shell;
 mod times;
 
 use axum::Router;

@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::routing::get;
 
 use super::page::Page;
+use super::shell::Shell;
+use crate::access::Caller;
 use crate::app::App;
 use crate::config::{self, Face};
 use crate::error::Result;
@@ -20,6 +22,7 @@ pub fn routes() -> Router<App> {
 #[derive(Template)]
 #[template(path = "accounts.html", config = "src/ui/askama.toml")]
 pub struct View {
+    shell: Shell,
     checked_at: Option<Moment>,
     database: Health,
     listed: Vec<Account>,
@@ -44,7 +47,7 @@ enum Health {
     Down(String),
 }
 
-pub async fn show(State(app): State<App>) -> Page<View> {
+pub async fn show(State(app): State<App>, caller: Caller) -> Page<View> {
     let checked = app.check().await;
     let mut health: HashMap<&str, Health> = checked
         .stores
@@ -60,6 +63,7 @@ pub async fn show(State(app): State<App>) -> Page<View> {
         health: health.remove(account.name.as_str()).unwrap_or(Health::Up),
     });
     Page(View {
+        shell: Shell::of(&caller),
         checked_at: Moment::of_millis(app.clock.now_millis()),
         database: Health::of(&checked.index),
         listed: accounts.collect(),

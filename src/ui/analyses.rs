@@ -8,6 +8,8 @@ use super::filter::Filter;
 use super::find;
 use super::list::{List, Subject};
 use super::page::Page;
+use super::shell::Shell;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
@@ -22,10 +24,15 @@ const READS: usize = 8;
 #[derive(Template)]
 #[template(path = "analyses.html", config = "src/ui/askama.toml")]
 pub struct Analyses {
+    shell: Shell,
     list: List,
 }
 
-pub async fn list(State(app): State<App>, filter: Filter) -> Result<Page<Analyses>> {
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    filter: Filter,
+) -> Result<Page<Analyses>> {
     let analyses = Subject {
         noun: "analysis",
         newest: "/ui/analyses",
@@ -33,7 +40,10 @@ pub async fn list(State(app): State<App>, filter: Filter) -> Result<Page<Analyse
         notes: "Judgements",
     };
     let list = List::of(&app, filter, analyses, note).await?;
-    Ok(Page(Analyses { list }))
+    Ok(Page(Analyses {
+        shell: Shell::of(&caller),
+        list,
+    }))
 }
 
 /// How many judgements, or what is under way.
@@ -49,11 +59,16 @@ fn note(line: &Line<CanaryAnalysisExecutionStatusResponse>) -> String {
 #[derive(Template)]
 #[template(path = "analysis.html", config = "src/ui/askama.toml")]
 pub struct AnalysisPage {
+    shell: Shell,
     actions: Vec<ActionRecord>,
     analysis: AnalysisView,
 }
 
-pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page<AnalysisPage>> {
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Page<AnalysisPage>> {
     let document: CanaryAnalysisExecutionStatusResponse =
         find::execution(&app, &id, "analysis").await?;
     let ids = document
@@ -66,6 +81,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page
     let canaries: Vec<_> = stream::iter(canaries).buffered(READS).collect().await;
     let canaries: Vec<_> = canaries.into_iter().filter_map(Result::ok).collect();
     Ok(Page(AnalysisPage {
+        shell: Shell::of(&caller),
         actions: find::actions(&app, &id).await?,
         analysis: analysis(&document, &canaries),
     }))

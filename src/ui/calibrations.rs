@@ -8,6 +8,8 @@ use axum::{Form, Router};
 
 use super::forms::{Fields, own_pages_only};
 use super::page::Page;
+use super::shell::Shell;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::calibration::{MetricRates, Rate, Report};
 use crate::canary::number::number;
@@ -32,6 +34,7 @@ pub fn routes(server: &Server) -> Router<App> {
 #[derive(Template)]
 #[template(path = "calibrations.html", config = "src/ui/askama.toml")]
 pub struct List {
+    shell: Shell,
     lines: Vec<CalibrationSummary>,
     learned: Vec<String>,
     is_live: bool,
@@ -40,21 +43,26 @@ pub struct List {
 #[derive(Template)]
 #[template(path = "calibration.html", config = "src/ui/askama.toml")]
 pub struct One {
+    shell: Shell,
     made: Calibration,
 }
 
-async fn list(State(app): State<App>) -> Result<Page<List>> {
+async fn list(State(app): State<App>, caller: Caller) -> Result<Page<List>> {
     let lines = calibration::calibrations(&app, LINES).await?;
     Ok(Page(List {
+        shell: Shell::of(&caller),
         is_live: lines.iter().any(|line| !line.complete),
         lines,
         learned: learned::learned_ids(&app).await?,
     }))
 }
 
-async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page<One>> {
+async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Page<One>> {
     let made = calibration::calibration(&app, &Id::parse(&id)?).await?;
-    Ok(Page(One { made }))
+    Ok(Page(One {
+        shell: Shell::of(&caller),
+        made,
+    }))
 }
 
 async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Redirect> {

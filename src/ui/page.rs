@@ -7,6 +7,8 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
+use super::shell::Shell;
+use crate::access::Caller;
 use crate::error::Error;
 
 /// Scripts, styles and data come from serin alone, and none of them stands in a page.
@@ -40,6 +42,7 @@ impl<T: Template> IntoResponse for Page<T> {
 #[derive(Template)]
 #[template(path = "failure.html", config = "src/ui/askama.toml")]
 struct Failure {
+    shell: Shell,
     status: u16,
     title: &'static str,
     message: String,
@@ -56,6 +59,7 @@ struct Problem {
 /// get it as it is.
 pub async fn tell_failure(request: Request, next: Next) -> Response {
     let is_for_people = !wants_json(request.headers());
+    let caller = request.extensions().get::<Caller>().cloned();
     let response = next.run(request).await;
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
@@ -73,6 +77,7 @@ pub async fn tell_failure(request: Request, next: Next) -> Response {
         .and_then(|body| serde_json::from_slice(&body).ok());
     let title = status.canonical_reason().unwrap_or("Error");
     let failure = Failure {
+        shell: Shell::of(&caller.unwrap_or_else(Caller::anyone)),
         status: status.as_u16(),
         title,
         message: problem.map_or_else(|| title.to_owned(), |Problem { message }| message),
@@ -96,6 +101,11 @@ fn wants_json(headers: &HeaderMap) -> bool {
 
 fn advice(status: StatusCode) -> &'static str {
     match status {
+        StatusCode::UNAUTHORIZED => {
+            "Load the page again: the browser asks for a name and a password. The name of a token of \
+             serin is the one, the token itself the other."
+        }
+        StatusCode::FORBIDDEN => "Who looks after serin says by its rules who may do this.",
         StatusCode::NOT_FOUND => "The address may be mistyped, or what it named has been deleted.",
         StatusCode::BAD_REQUEST => "The address holds something that cannot be understood.",
         StatusCode::SERVICE_UNAVAILABLE => "Nothing is lost. Load the page again in a few seconds.",

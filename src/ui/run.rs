@@ -9,7 +9,9 @@ use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::page::Page;
+use super::shell::Shell;
 use super::{assets, find};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, MetricSetPair, iso_from_millis};
 use crate::error::{Error, Result};
@@ -30,6 +32,7 @@ pub enum Place {
 #[derive(Template)]
 #[template(path = "run.html", config = "src/ui/askama.toml")]
 pub struct RunPage {
+    shell: Shell,
     run: RunView,
     actions: Vec<ActionRecord>,
     place: Place,
@@ -37,9 +40,14 @@ pub struct RunPage {
     permanent: Option<String>,
 }
 
-pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Page<RunPage>> {
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Page<RunPage>> {
     let (run, _) = view_of(&app, &id).await?;
     Ok(Page(RunPage {
+        shell: Shell::of(&caller),
         permanent: permanent(&app, &run),
         actions: find::actions(&app, &id).await?,
         run,

@@ -6,6 +6,8 @@ use axum::extract::State;
 use super::filter::Filter;
 use super::list::{List, Subject};
 use super::page::Page;
+use super::shell::Shell;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::CanaryExecutionStatusResponse;
 use crate::error::Result;
@@ -15,10 +17,11 @@ use crate::storage::Line;
 #[derive(Template)]
 #[template(path = "runs.html", config = "src/ui/askama.toml")]
 pub struct Runs {
+    shell: Shell,
     list: List,
 }
 
-pub async fn show(State(app): State<App>, filter: Filter) -> Result<Page<Runs>> {
+pub async fn show(State(app): State<App>, caller: Caller, filter: Filter) -> Result<Page<Runs>> {
     let runs = Subject {
         noun: "run",
         newest: "/ui/",
@@ -26,7 +29,10 @@ pub async fn show(State(app): State<App>, filter: Filter) -> Result<Page<Runs>> 
         notes: "Metrics",
     };
     let list = List::of(&app, filter, runs, note).await?;
-    Ok(Page(Runs { list }))
+    Ok(Page(Runs {
+        shell: Shell::of(&caller),
+        list,
+    }))
 }
 
 const RECEIVED: &str = "posted, not run here";

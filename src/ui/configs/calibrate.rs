@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::{Store, accounts_for};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CalibrationRequest, CanaryConfig, Id};
 use crate::config::AccountType::MetricsStore;
@@ -17,12 +18,14 @@ use crate::run::calibration::admit_calibration;
 use crate::run::configs;
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 
 const MINUTES_OF_A_DAY: u64 = 24 * 60;
 
 #[derive(Template)]
 #[template(path = "config_calibrate.html", config = "src/ui/askama.toml")]
 pub struct Calibrate {
+    shell: Shell,
     store: Store,
     of: Of,
     config: CanaryConfig,
@@ -53,6 +56,7 @@ enum Of {
 /// The form, and once it is filled in, the calibration.
 pub async fn of_text(
     State(app): State<App>,
+    caller: Caller,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
@@ -66,7 +70,7 @@ pub async fn of_text(
             (CanaryConfig::default(), Some(told.unwrap_or_default()))
         }
     };
-    let mut page = Calibrate::new(&app, store, Of::Text(text), config);
+    let mut page = Calibrate::new(&app, &caller, store, Of::Text(text), config);
     if problem.is_some() {
         page.problem = problem;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
@@ -79,36 +83,39 @@ pub async fn of_text(
 
 pub async fn ask(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<Calibrate>> {
-    Calibrate::of(&app, &id, &address).await.map(Page)
+    Calibrate::of(&app, &caller, &id, &address).await.map(Page)
 }
 
 pub async fn start(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
-    let page = Calibrate::of(&app, &id, &address).await?;
+    let page = Calibrate::of(&app, &caller, &id, &address).await?;
     page.start(&app, &fields).await
 }
 
 impl Calibrate {
-    async fn of(app: &App, id: &str, address: &Fields) -> Result<Self> {
+    async fn of(app: &App, caller: &Caller, id: &str, address: &Fields) -> Result<Self> {
         let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
         let config = app.storage.canary_config(&store.name, &id).await?;
-        Ok(Self::new(app, store, Of::Stored(id), config))
+        Ok(Self::new(app, caller, store, Of::Stored(id), config))
     }
 
-    fn new(app: &App, store: Store, of: Of, config: CanaryConfig) -> Self {
+    fn new(app: &App, caller: &Caller, store: Store, of: Of, config: CanaryConfig) -> Self {
         // What is learned of a text that is not stored is looked at first.
         let named = match &of {
             Of::Stored(_) => config.calibration().or_else(|| config.name.clone()),
             Of::Text(_) => None,
         };
         Self {
+            shell: Shell::of(caller),
             problem: None,
             metrics_accounts: accounts_for(app, MetricsStore),
             metrics_account: Field::new("metricsAccountName", ""),

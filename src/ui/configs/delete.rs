@@ -5,15 +5,18 @@ use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 
 use super::Store;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
 use crate::error::Result;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 
 #[derive(Template)]
 #[template(path = "config_delete.html", config = "src/ui/askama.toml")]
 pub struct Question {
+    shell: Shell,
     store: Store,
     id: Id,
     config: CanaryConfig,
@@ -21,12 +24,18 @@ pub struct Question {
 
 pub async fn ask(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<Question>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
     let config = app.storage.canary_config(&store.name, &id).await?;
-    Ok(Page(Question { store, id, config }))
+    Ok(Page(Question {
+        shell: Shell::of(&caller),
+        store,
+        id,
+        config,
+    }))
 }
 
 pub async fn delete(

@@ -19,10 +19,12 @@ use crate::run::configs::{self, Finding, Severity};
 use crate::run::learned;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 
 #[derive(Template)]
 #[template(path = "config_edit.html", config = "src/ui/askama.toml")]
 pub struct Editor {
+    shell: Shell,
     store: Store,
     task: Task,
     text: String,
@@ -103,14 +105,21 @@ async fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
     (config, findings)
 }
 
-pub async fn begin(State(app): State<App>, Query(address): Query<Fields>) -> Result<Page<Editor>> {
+pub async fn begin(
+    State(app): State<App>,
+    caller: Caller,
+    Query(address): Query<Fields>,
+) -> Result<Page<Editor>> {
     let store = Store::of(&app, &address)?;
     let text = example::of(&app, address.given("type"))?;
-    Ok(Page(Editor::new(&app, store, Task::New, text).await))
+    Ok(Page(
+        Editor::new(&app, &caller, store, Task::New, text).await,
+    ))
 }
 
 pub async fn copy(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<Editor>> {
@@ -118,17 +127,20 @@ pub async fn copy(
     let mut config = app.storage.canary_config(&store.name, &id).await?;
     config.name = Some(format!("{}-copy", config.name.unwrap_or_default()));
     let text = editable(&config)?;
-    Ok(Page(Editor::new(&app, store, Task::Copy(id), text).await))
+    Ok(Page(
+        Editor::new(&app, &caller, store, Task::Copy(id), text).await,
+    ))
 }
 
 pub async fn open(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<Editor>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
     let config = app.storage.canary_config(&store.name, &id).await?;
-    let mut editor = Editor::new(&app, store, Task::Edit(id), editable(&config)?).await;
+    let mut editor = Editor::new(&app, &caller, store, Task::Edit(id), editable(&config)?).await;
     editor.seen = config.updated_timestamp;
     Ok(Page(editor))
 }
@@ -136,6 +148,7 @@ pub async fn open(
 /// A text that somebody may want to save, with what would change.
 pub async fn propose(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
@@ -143,7 +156,7 @@ pub async fn propose(
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
     let stored = app.storage.canary_config(&store.name, &id).await?;
     let text = fields.lines("config").trim_end().to_owned();
-    let mut editor = Editor::new(&app, store, Task::Edit(id), text).await;
+    let mut editor = Editor::new(&app, &caller, store, Task::Edit(id), text).await;
     editor.seen = stored.updated_timestamp;
     editor.stored = Some(editable(&stored)?);
     Ok(Page(editor))
@@ -151,17 +164,20 @@ pub async fn propose(
 
 pub async fn create(
     State(app): State<App>,
+    caller: Caller,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config");
     let Ok(config) = configs::read(&app.config, &text) else {
-        return Ok(Editor::new(&app, store, Task::New, text).await.come_back());
+        return Ok(Editor::new(&app, &caller, store, Task::New, text)
+            .await
+            .come_back());
     };
     match configs::create(&app, &Caller::anyone(), &store.name, config).await {
         Ok(id) => Ok(Redirect::to(&store.address(id.as_str())).into_response()),
-        Err(error) => Editor::new(&app, store, Task::New, text)
+        Err(error) => Editor::new(&app, &caller, store, Task::New, text)
             .await
             .refuse(error, None),
     }
@@ -169,6 +185,7 @@ pub async fn create(
 
 pub async fn save(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
@@ -178,7 +195,7 @@ pub async fn save(
     let seen = fields.given("overwrite").or(fields.given("seen"));
     let seen = seen.and_then(|millis| millis.parse().ok());
     let read = configs::read(&app.config, &text);
-    let mut editor = Editor::new(&app, store, Task::Edit(id.clone()), text).await;
+    let mut editor = Editor::new(&app, &caller, store, Task::Edit(id.clone()), text).await;
     editor.seen = seen;
     let Ok(mut config) = read else {
         return Ok(editor.come_back());
@@ -209,13 +226,14 @@ pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<C
 }
 
 impl Editor {
-    async fn new(app: &App, store: Store, task: Task, text: String) -> Self {
+    async fn new(app: &App, caller: &Caller, store: Store, task: Task, text: String) -> Self {
         let (config, findings) = examined(app, &text).await;
         let metrics = config
             .iter()
             .flat_map(|config| config.metrics.iter().flatten());
         let queries = metrics.filter_map(|metric| metric.query.as_ref());
         Self {
+            shell: Shell::of(caller),
             kinds: queries.map(|query| query.kind().to_owned()).collect(),
             findings,
             store,

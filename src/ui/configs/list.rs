@@ -5,16 +5,19 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 
 use super::Store;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::CanaryConfigSummary;
 use crate::error::Result;
 use crate::report::view::Moment;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 
 #[derive(Template)]
 #[template(path = "configs.html", config = "src/ui/askama.toml")]
 pub struct List {
+    shell: Shell,
     store: Store,
     /// Of all configs, to choose from.
     applications: Vec<String>,
@@ -32,6 +35,7 @@ impl List {
 
 pub async fn show(
     State(app): State<App>,
+    caller: Caller,
     Query(address): Query<Fields>,
     headers: HeaderMap,
 ) -> Result<Page<List>> {
@@ -47,6 +51,7 @@ pub async fn show(
         configs.retain(|config| config.applications.contains(&application));
     }
     Ok(Page(List {
+        shell: Shell::of(&caller),
         store,
         applications,
         application,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use indexmap::IndexMap;
 
 use super::{Store, accounts_for};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, CanaryScope,
@@ -20,6 +21,7 @@ use crate::run::asked::{self, Asked};
 use crate::run::{Admission, admit};
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 use crate::ui::times;
 
 const MINUTE: i64 = 60_000;
@@ -27,6 +29,7 @@ const MINUTE: i64 = 60_000;
 #[derive(Template)]
 #[template(path = "config_try.html", config = "src/ui/askama.toml")]
 pub struct Trial {
+    shell: Shell,
     store: Store,
     id: Id,
     config: CanaryConfig,
@@ -61,19 +64,21 @@ struct Side {
 
 pub async fn ask(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<Trial>> {
-    Trial::of(&app, &id, &address).await.map(Page)
+    Trial::of(&app, &caller, &id, &address).await.map(Page)
 }
 
 pub async fn start(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
-    let mut trial = Trial::of(&app, &id, &address).await?;
+    let mut trial = Trial::of(&app, &caller, &id, &address).await?;
     trial.fill(&fields);
     let now = app.clock.now_millis();
     let Some(request) = trial.request(now) else {
@@ -103,7 +108,7 @@ pub async fn start(
 
 impl Trial {
     /// As it is asked first: the last hour, with the thresholds that most use.
-    async fn of(app: &App, id: &str, address: &Fields) -> Result<Self> {
+    async fn of(app: &App, caller: &Caller, id: &str, address: &Fields) -> Result<Self> {
         let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
         let config = app.storage.canary_config(&store.name, &id).await?;
         let end = app.clock.now_millis() / MINUTE * MINUTE;
@@ -125,6 +130,7 @@ impl Trial {
             marginal: Field::new("marginal", "75"),
             pass: Field::new("pass", "95"),
             scopes: scopes(&config, &window),
+            shell: Shell::of(caller),
             problem: None,
             locations: locations.unwrap_or_default(),
             store,

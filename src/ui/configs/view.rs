@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 
 use super::Store;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Id};
 use crate::error::{Error, Result};
@@ -15,10 +16,12 @@ use crate::run::configs;
 use crate::run::learned;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 
 #[derive(Template)]
 #[template(path = "config.html", config = "src/ui/askama.toml")]
 pub struct View {
+    shell: Shell,
     store: Store,
     id: Id,
     config: CanaryConfig,
@@ -69,6 +72,7 @@ struct Group {
 
 pub async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<View>> {
@@ -81,6 +85,7 @@ pub async fn show(
     let warnings = configs::examine(&app.config, &document).1.into_iter();
     let calibrated = learned::look_up(&app, &config).await;
     Ok(Page(View {
+        shell: Shell::of(&caller),
         margins: lint::of_margins(&config, calibrated.as_ref()),
         metrics: metrics(&app, &config)?,
         groups: groups(&config),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Store;
 use super::edit::editable;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::number::score;
 use crate::canary::{
@@ -22,10 +23,12 @@ use crate::run::replay::{Change, MOST_RUNS, RUNS, replay};
 use crate::ui::find;
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
+use crate::ui::shell::Shell;
 
 #[derive(Template)]
 #[template(path = "what_if.html", config = "src/ui/askama.toml")]
 pub struct WhatIfPage {
+    shell: Shell,
     store: Store,
     judges: Vec<&'static str>,
     runs: Field,
@@ -53,9 +56,10 @@ struct Adoption {
 
 pub async fn ask(
     State(app): State<App>,
+    caller: Caller,
     Query(address): Query<Fields>,
 ) -> Result<Page<WhatIfPage>> {
-    let mut page = WhatIfPage::of(&app, &address)?;
+    let mut page = WhatIfPage::of(&app, &caller, &address)?;
     let config = page.config_at_hand(&app).await?;
     page.text = config
         .as_ref()
@@ -67,10 +71,11 @@ pub async fn ask(
 
 pub async fn judge(
     State(app): State<App>,
+    caller: Caller,
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
-    let mut page = WhatIfPage::of(&app, &address)?.filled(&fields);
+    let mut page = WhatIfPage::of(&app, &caller, &address)?.filled(&fields);
     page.by_text = fields.given("by") == Some("text");
     page.text = fields.lines("text");
     let asked = match page.request(&app) {
@@ -96,13 +101,14 @@ pub async fn judge(
 }
 
 impl WhatIfPage {
-    fn of(app: &App, fields: &Fields) -> Result<Self> {
+    fn of(app: &App, caller: &Caller, fields: &Fields) -> Result<Self> {
         let field = |name: &str| Field::new(name, fields.text(name));
         let last = match fields.given("last") {
             None if fields.given("runs").is_none() => Field::new("last", RUNS.to_string()),
             _ => field("last"),
         };
         Ok(Self {
+            shell: Shell::of(caller),
             store: Store::of(app, fields)?,
             judges: judges::all(&app.config)
                 .filter(|judge| judge.is_visible())
