@@ -5,6 +5,7 @@ mod archive;
 mod bodies;
 mod by_hand;
 mod calibrations;
+mod callers;
 mod canary;
 mod canary_config;
 mod charts;
@@ -37,6 +38,7 @@ mod verdict;
 mod wait;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -241,6 +243,7 @@ pub fn router(app: &App, address: IpAddr) -> Router {
         hosts: Hosts::new(server, address),
         bodies: Bodies::new(server, app.closing.clone()),
         documents: Documents::of(server.answer_memory),
+        callers: Arc::clone(&app.callers),
     };
     layers::surround(routes, server, edge).with_state(app.clone())
 }

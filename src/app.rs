@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::budget::Budget;
+use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::config::{Account, AccountType, Config};
 use crate::error::{Error, Result};
@@ -47,6 +48,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub config: Config,
     pub clock: Clock,
+    pub callers: Arc<Callers>,
     pub storage: Storage,
     pub metric_sources: IndexMap<String, Arc<dyn MetricSource>>,
     /// The memory of executions.
@@ -87,17 +89,19 @@ impl std::ops::Deref for App {
 
 impl App {
     /// # Errors
-    /// When the index or a directory cannot be opened, or an account cannot work at all.
+    /// When the index, a directory or the file of tokens cannot be opened, or an account cannot work at all.
     pub async fn open(config: Config, clock: Clock) -> Result<Self> {
         // Another one that is installed already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let telemetry = telemetry()?;
+        let callers = Callers::open(&config.access, clock.clone())?;
         let storage = Storage::open(&config, clock.clone()).await?;
         let metric_sources = metrics::open(&config, &clock)?;
         let budget = Budget::new(config.limits.memory, config.limits.execution);
         Ok(Self(Arc::new(Parts {
             config,
             clock,
+            callers: Arc::new(callers),
             storage,
             metric_sources,
             budget,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tempfile::TempPath;
 
+mod access;
 mod accounts;
 mod actions;
 mod context;
@@ -27,6 +28,10 @@ mod shorthands;
 mod tests;
 pub mod text;
 
+pub use access::{
+    Access, BREAK_GLASS, Issuer, NamedToken, SHORTEST_TOKEN, SignedBy, TokenHash, TrustedProxy,
+    read_tokens,
+};
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};
 pub use accounts::azure::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity};
@@ -64,6 +69,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub server: Server,
+    pub access: Access,
     pub database: Database,
     pub storage: Storage,
     pub executions: Executions,

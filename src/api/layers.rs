@@ -21,7 +21,8 @@ use super::bodies::Bodies;
 use super::documents::Documents;
 use super::hosts::Hosts;
 use super::problem::Problem;
-use super::{TooMany, gate, refusal};
+use super::{TooMany, callers, gate, refusal};
+use crate::callers::Callers;
 use crate::config::Server;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,6 +41,7 @@ pub struct Edge {
     pub hosts: Hosts,
     pub bodies: Bodies,
     pub documents: Documents,
+    pub callers: Arc<Callers>,
 }
 
 pub fn surround<S>(routes: Router<S>, server: &Server, edge: Edge) -> Router<S>
@@ -52,6 +54,7 @@ where
         hosts,
         bodies,
         documents,
+        callers,
     } = edge;
     let cors = server.cors.then(|| middleware::from_fn(allow_origin));
     routes.layer(
@@ -77,6 +80,9 @@ where
                 answer_in_time(limit, request, next)
             }))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
+                callers::know(Arc::clone(&callers), request, next)
+            }))
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
                 bodies.clone().read(request, next)
             }))
             .layer(DefaultBodyLimit::max(server.max_body_bytes))
@@ -93,6 +99,7 @@ fn span(request: &Request<Body>) -> tracing::Span {
         http.method = %request.method(),
         http.path = request.uri().path(),
         request.id = id.and_then(|id| id.to_str().ok()),
+        caller = tracing::field::Empty,
     )
 }
 
@@ -229,7 +236,8 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::config::{LoadOptions, load_from};
+    use crate::clock::Clock;
+    use crate::config::{Access, LoadOptions, load_from};
 
     fn server() -> Server {
         let loaded = load_from(&LoadOptions::default(), &BTreeMap::new()).unwrap();
@@ -248,6 +256,7 @@ mod tests {
             hosts: Hosts::new(server, [0, 0, 0, 0].into()),
             bodies: Bodies::new(server, CancellationToken::new()),
             documents: Documents::of(server.answer_memory),
+            callers: Arc::new(Callers::open(&Access::default(), Clock::System).unwrap()),
         };
         let routes = surround(routes, server, edge);
         let response = routes.oneshot(request).await.unwrap();

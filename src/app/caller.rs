@@ -11,9 +11,9 @@ use crate::access::Caller;
 impl FromRequestParts<App> for Caller {
     type Rejection = Infallible;
 
-    /// As whoever learned it before the doors says; nobody knows who calls, where nobody says so.
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
+    /// As whoever learned it before the doors says; without its word, the caller shows nothing.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let known = parts.extensions.get::<Self>().cloned();
-        Ok(known.unwrap_or_else(Self::anyone))
+        Ok(known.unwrap_or_else(|| app.callers.nobody()))
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempPath;
 use super::layers::COMPILED_IN;
 use super::placeholder::{Unresolved, expand};
 use super::scalar::{self, relax};
-use super::secret::{Reference, SecretEngines};
+use super::secret::{Reference, Refused, SecretEngines};
 
 const KUBERNETES: &str = "k8s";
 const KUBERNETES_ENABLED: &str = "spinnaker.secrets.kubernetes.enabled";
@@ -34,6 +34,22 @@ pub struct Context<'a> {
 pub struct Revealed {
     pub value: String,
     pub reference: Reference,
+}
+
+/// Of a file beside the configuration, which has values and nothing else.
+static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+
+impl<'a> Context<'a> {
+    pub fn of_file(root: &'a Table<String, Value>) -> Self {
+        Self {
+            environment: &NOTHING,
+            root,
+            file: None,
+            warnings: RefCell::default(),
+            secrets: &Refused,
+            files: RefCell::default(),
+        }
+    }
 }
 
 impl Context<'_> {

@@ -18,10 +18,11 @@ use super::{
     Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result, Retention,
     RetentionRule, Retry, Server, Sources, Storage,
 };
-use super::{actions, notifications};
+use super::{access, actions, notifications};
 
 const SECTIONS: &[&str] = &[
     "server",
+    "access",
     "database",
     "storage",
     "executions",
@@ -132,6 +133,7 @@ pub fn read(
 ) -> Result<(Config, Json)> {
     let mut root = Section::new(context, "", Some(context.root))?;
     let server = root.section("server", server)?;
+    let access = root.section("access", access::read)?;
     let storage = root.section("storage", |section| {
         Ok(Storage {
             directory: section.parsed("directory", |text| Ok(PathBuf::from(text)))?,
@@ -178,6 +180,7 @@ pub fn read(
     warn_of_rest(&mut root, SECTIONS, SPRING_SECTIONS)?;
     let config = Config {
         server,
+        access,
         database,
         storage,
         executions,

@@ -159,6 +159,38 @@ impl<'a> Section<'a> {
         self.by_name(key, Given::shown)
     }
 
+    /// By names that may hold dots, which a file has as mappings below.
+    pub fn texts_by_path(&mut self, key: &'static str) -> Result<IndexMap<String, String>> {
+        let mut texts = IndexMap::new();
+        if let Some(value) = self.take(key) {
+            let path = self.path_of(key);
+            self.texts_below(&path, &path, table_of(&path, value)?, &mut texts)?;
+        }
+        let shown = texts.iter();
+        let shown = shown.map(|(name, text): (&String, &String)| (name.clone(), mask(text).into()));
+        let shown: Map<String, Json> = shown.collect();
+        self.effective.insert(key.to_owned(), shown.into());
+        Ok(texts)
+    }
+
+    fn texts_below(
+        &self,
+        root: &str,
+        path: &str,
+        table: &Table<String, Value>,
+        texts: &mut IndexMap<String, String>,
+    ) -> Result<()> {
+        for (name, value) in table {
+            let path = format!("{path}.{name}");
+            if let ValueKind::Table(below) = &value.kind {
+                self.texts_below(root, &path, below, texts)?;
+            } else if let Some(given) = self.text_of(&path, value)? {
+                texts.insert(path[root.len() + 1..].to_owned(), given.text);
+            }
+        }
+        Ok(())
+    }
+
     fn by_name(
         &mut self,
         key: &'static str,

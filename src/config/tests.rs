@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::*;
 
+mod access;
 mod aws;
 mod kayenta;
 mod mistakes;
@@ -68,6 +69,9 @@ fn paths(value: &Json) -> Vec<String> {
         match value {
             Json::Object(members) if path.ends_with(".headers") => {
                 assert!(!members.is_empty() || path.contains("accounts"));
+                found.push(path.to_owned());
+            }
+            Json::Object(_) | Json::Null if path.ends_with(".claims") => {
                 found.push(path.to_owned());
             }
             Json::Object(_) if path.ends_with(".endpointParams") => found.push(path.to_owned()),

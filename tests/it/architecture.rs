@@ -85,8 +85,8 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     (
         "api",
         &[
-            "access", "app", "ui", "lint", "run", "storage", "metrics", "report", "judge",
-            "canary", "config", "error", "clock",
+            "access", "app", "callers", "ui", "lint", "run", "storage", "metrics", "report",
+            "judge", "canary", "config", "error", "clock",
         ],
     ),
     (

@@ -15,6 +15,7 @@ mod bounds;
 mod buckets;
 mod by_hand;
 mod calibrating;
+mod callers;
 mod canary_configs;
 mod ci_docs;
 mod cloudwatch;

@@ -11,7 +11,7 @@ use serin::budget::Budget;
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
-    Account, AccountType, Config, Database, Executions, Face, Http, Limits, Log, LogFormat,
+    Access, Account, AccountType, Config, Database, Executions, Face, Http, Limits, Log, LogFormat,
     Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Spare,
     Storage, TestControllerDefaults, Thanos,
 };
@@ -66,6 +66,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
     });
     let second = Duration::from_secs(1);
     Config {
+        access: Access::default(),
         fail_doubtful: false,
         recalibrate_every: None,
         accounts: accounts.collect(),

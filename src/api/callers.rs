@@ -1,0 +1,44 @@
+//! Who calls is learned before anything of a request is read.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::access::Peer;
+use crate::callers::Callers;
+
+/// What a client may show.
+const CHALLENGES: [HeaderValue; 2] = [
+    HeaderValue::from_static("Bearer"),
+    HeaderValue::from_static("Basic realm=\"serin\""),
+];
+
+pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    let mut response = match callers.learn(request.headers(), peer).await {
+        Ok(caller) => {
+            if caller.is_ruled() {
+                tracing::Span::current().record("caller", caller.name());
+            }
+            // No door has any business with it.
+            request.headers_mut().remove(header::AUTHORIZATION);
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refused) => {
+            ::metrics::counter!("serin_access_refused_total", "reason" => refused.reason)
+                .increment(1);
+            refused.error.into_response()
+        }
+    };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let headers = response.headers_mut();
+        for challenge in CHALLENGES {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    response
+}
