@@ -65,6 +65,7 @@ mod prometheus_source;
 mod prometheus_tls;
 mod receivers;
 mod refusals;
+mod released;
 mod remote_judge;
 mod replay;
 mod retention;
