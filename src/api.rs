@@ -13,6 +13,7 @@ mod credentials;
 mod documents;
 mod events;
 mod examples;
+mod executions;
 mod fetch;
 mod flagger;
 mod gate;
@@ -31,6 +32,7 @@ mod replay;
 mod request;
 mod retention;
 mod scores;
+mod security;
 mod sentence;
 mod standalone;
 mod stored_config;
@@ -208,7 +210,7 @@ fn of_calibrations() -> OpenApiRouter<App> {
 
 /// The document alone, for `serin openapi` and the test that locks it.
 pub fn openapi() -> Document {
-    routes(Documents::of(0)).split_for_parts().1
+    security::told(routes(Documents::of(0)).split_for_parts().1)
 }
 
 /// The service that listens there: every route, and what surrounds it.
@@ -216,6 +218,7 @@ pub fn router(app: &App, address: IpAddr) -> Router {
     let server = &app.config.server;
     let documents = Documents::of(server.answer_memory);
     let (routes, document) = routes(documents).split_for_parts();
+    let document = security::told(document);
     // The validator is a service elsewhere; the document is nobody's business but the reader's.
     let page = SwaggerUi::new("/swagger-ui")
         .config(Config::default().validator_url("none"))

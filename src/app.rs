@@ -4,6 +4,7 @@ mod calibrations;
 mod caller;
 mod health;
 mod heartbeat;
+mod open;
 mod seen;
 
 use std::collections::HashSet;
@@ -29,6 +30,7 @@ use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
 use calibrations::Calibrations;
 pub use calibrations::Live;
+pub use caller::{Anybody, Operator};
 pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;
@@ -226,7 +228,7 @@ impl App {
         stores.map(|account| account.name.clone()).collect()
     }
 
-    /// The metric source of that name, or the first of that kind.
+    /// The account of that name, or the first of that kind, and its source.
     ///
     /// # Errors
     /// `Invalid` when there is none, or when that of the name answers other queries.
@@ -234,23 +236,23 @@ impl App {
         &self,
         name: Option<&str>,
         kind: &str,
-    ) -> Result<&Arc<dyn MetricSource>> {
+    ) -> Result<(&str, &Arc<dyn MetricSource>)> {
         if name.is_some() {
+            let account = &self.account(name, AccountType::MetricsStore)?.name;
             let source = self.metric_source(name)?;
             let own = source.language().kind();
             if own != kind {
-                let name = name.unwrap_or_default();
                 return Err(Error::Invalid(format!(
-                    "The account '{name}' answers queries of type '{own}', not of type '{kind}'."
+                    "The account '{account}' answers queries of type '{own}', not of type '{kind}'."
                 )));
             }
-            return Ok(source);
+            return Ok((account, source));
         }
         let accounts = self.accounts().into_iter();
         let mut sources = accounts.filter(|account| account.serves(AccountType::MetricsStore));
         let source = sources.find_map(|account| {
             let source = self.metric_sources.get(&account.name)?;
-            (source.language().kind() == kind).then_some(source)
+            (source.language().kind() == kind).then_some((account.name.as_str(), source))
         });
         source.ok_or_else(|| {
             Error::Invalid(format!("There is no account for queries of type '{kind}'."))

@@ -22,6 +22,7 @@ mod remote_judge;
 pub mod replay;
 mod sources;
 mod stages;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,15 +33,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use admission::{Admission, Admitted, admit};
 pub use again::{judge_analysis_again, judge_canary_again};
-pub use analysis::{AnalysisAdmission, ForFlagger, admit_analysis, check_analysis};
+pub use analysis::check_analysis;
 pub use by_hand::accept;
 pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};
 pub use judges::{Question, judge};
 pub use kept::kept_pairs;
 pub use pipeline::pipeline;
+pub use start::{Admission, Admitted, ForFlagger, Startable, start};
 
 use stages::Stages;
 

@@ -60,7 +60,7 @@ pub use listing::Line;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 pub use unowned::pair_list_of_run;
 
-use crate::canary::Kind;
+use crate::canary::{Id, Kind};
 use crate::clock::Clock;
 use crate::config::{AccountType, Config, Database, Executions, Retention};
 use crate::error::{Error, Result};
@@ -316,6 +316,14 @@ pub fn not_found(id: &str) -> Error {
 /// There is no execution of an id, in Kayenta's words.
 pub fn no_pipeline(id: &str) -> Error {
     Error::NotFound(format!("No pipeline found for {id}"))
+}
+
+pub fn no_calibration(id: &Id) -> Error {
+    Error::NotFound(format!("there is no calibration '{id}'"))
+}
+
+pub fn nothing_learned(id: &Id) -> Error {
+    Error::NotFound(format!("nothing was learned under '{id}'"))
 }
 
 /// There is nothing to delete, in Kayenta's words.

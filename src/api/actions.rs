@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::problem::Problem;
 use super::request::PathId;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
@@ -20,9 +21,10 @@ use crate::error::Result;
     responses((status = 200, body = Vec<ActionRecord>), (status = 404, body = Problem)))]
 pub async fn list_canary_actions(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<Json<Vec<ActionRecord>>> {
-    list::<CanaryExecutionStatusResponse>(&app, &id).await
+    list::<CanaryExecutionStatusResponse>(&app, &caller, &id).await
 }
 
 /// List the actions of an analysis
@@ -33,13 +35,18 @@ pub async fn list_canary_actions(
     responses((status = 200, body = Vec<ActionRecord>), (status = 404, body = Problem)))]
 pub async fn list_analysis_actions(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<Json<Vec<ActionRecord>>> {
-    list::<CanaryAnalysisExecutionStatusResponse>(&app, &id).await
+    list::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id).await
 }
 
-async fn list<R: Execution>(app: &App, id: &Id) -> Result<Json<Vec<ActionRecord>>> {
+async fn list<R: Execution>(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+) -> Result<Json<Vec<ActionRecord>>> {
     // An execution that is not there, or of another kind, is told as everywhere.
-    app.storage.execution_of_any::<R>(&app.stores(), id).await?;
-    Ok(Json(app.storage.actions(id).await?))
+    let (seen, stores) = (app.seen_by(caller), app.stores());
+    seen.actions::<R>(&stores, id).await.map(Json)
 }

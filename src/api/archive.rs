@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::names::name_fault;
 use crate::canary::{CanaryExecutionStatusResponse, Id, Path};
@@ -31,10 +32,11 @@ pub struct CanaryArchiveResponse {
     responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
 pub async fn list_archives(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<Vec<ObjectSummary>>> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    Ok(Json(app.storage.archives(account).await?))
+    Ok(Json(app.seen_by(&caller).archives(account).await?))
 }
 
 /// Find an archived result
@@ -43,11 +45,12 @@ pub async fn list_archives(
     responses((status = 200, body = CanaryExecutionStatusResponse, example = json!(examples::execution())), (status = 404, body = Problem)))]
 pub async fn find_archive(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<Response> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let archive = app.storage.archive(account, &id).await?;
+    let archive = app.seen_by(&caller).archive(account, &id).await?;
     Ok(Json(&*archive).into_response())
 }
 
@@ -61,6 +64,8 @@ fn received(result: CanaryExecutionStatusResponse) -> Result<CanaryExecutionStat
         Some(fault) => Err(fault.into()),
         None => Ok(CanaryExecutionStatusResponse {
             received: true,
+            // Only who runs it knows.
+            caller: None,
             ..result
         }),
     }
@@ -75,6 +80,7 @@ fn received(result: CanaryExecutionStatusResponse) -> Result<CanaryExecutionStat
     responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn create_archive(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     Body(result): Body<CanaryExecutionStatusResponse>,
 ) -> Result<Json<CanaryArchiveResponse>> {
@@ -84,7 +90,9 @@ pub async fn create_archive(
         Some(id) => Id::parse(id)?,
         None => Id::parse(&Uuid::new_v4().to_string())?,
     };
-    app.storage.create_archive(account, &id, &result).await?;
+    app.seen_by(&caller)
+        .create_archive(account, &id, &result)
+        .await?;
     Ok(Json(CanaryArchiveResponse {
         pipeline_id: id.to_string(),
     }))
@@ -99,13 +107,16 @@ pub async fn create_archive(
     responses((status = 200, body = CanaryArchiveResponse), (status = 400, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn update_archive(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
     Body(result): Body<CanaryExecutionStatusResponse>,
 ) -> Result<Json<CanaryArchiveResponse>> {
     let result = received(result)?;
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    app.storage.update_archive(account, &id, &result).await?;
+    app.seen_by(&caller)
+        .update_archive(account, &id, &result)
+        .await?;
     Ok(Json(CanaryArchiveResponse {
         pipeline_id: id.to_string(),
     }))
@@ -117,10 +128,11 @@ pub async fn update_archive(
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_archive(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    app.storage.delete_archive(account, &id).await?;
+    app.seen_by(&caller).delete_archive(account, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,6 +12,7 @@ use super::idempotency::{Replayed, replayed};
 use super::problem::Problem;
 use super::request::{Body, PathId};
 use super::standalone::CanaryAnalysisExecutionResponse;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     Acceptance, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Instant,
@@ -38,10 +39,11 @@ pub struct Again {
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem, description = "it has not ended, or the end is not later"), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn repeat_canary(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     Body(again): Body<Again>,
 ) -> Result<(Replayed, Json<CanaryExecutionResponse>)> {
-    let begun = judge_canary_again(&app, &id, again.end(&app)?).await?;
+    let begun = judge_canary_again(&app, &caller, &id, again.end(&app)?).await?;
     let answer = CanaryExecutionResponse::new(&begun.id);
     Ok((replayed(begun.is_new), Json(answer)))
 }
@@ -55,10 +57,11 @@ pub async fn repeat_canary(
     responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem, description = "it has not ended, or the end is not later"), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn repeat_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     Body(again): Body<Again>,
 ) -> Result<(Replayed, Json<CanaryAnalysisExecutionResponse>)> {
-    let begun = judge_analysis_again(&app, &id, again.end(&app)?).await?;
+    let begun = judge_analysis_again(&app, &caller, &id, again.end(&app)?).await?;
     let answer = CanaryAnalysisExecutionResponse::new(&begun.id);
     Ok((replayed(begun.is_new), Json(answer)))
 }
@@ -72,10 +75,11 @@ pub async fn repeat_analysis(
     responses((status = 204), (status = 400, body = Problem, description = "there is no reason, or nothing to accept"), (status = 404, body = Problem), (status = 409, body = Problem, description = "it was accepted before, for another reason"), (status = 503, body = Problem, description = "its archive cannot be written just now")))]
 pub async fn accept_canary(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     Body(acceptance): Body<Acceptance>,
 ) -> Result<StatusCode> {
-    accept::<CanaryExecutionStatusResponse>(&app, &id, acceptance).await?;
+    accept::<CanaryExecutionStatusResponse>(&app, &caller, &id, acceptance).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -88,10 +92,11 @@ pub async fn accept_canary(
     responses((status = 204), (status = 400, body = Problem, description = "there is no reason, or nothing to accept"), (status = 404, body = Problem), (status = 409, body = Problem, description = "it was accepted before, for another reason"), (status = 503, body = Problem, description = "its archive cannot be written just now")))]
 pub async fn accept_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     Body(acceptance): Body<Acceptance>,
 ) -> Result<StatusCode> {
-    accept::<CanaryAnalysisExecutionStatusResponse>(&app, &id, acceptance).await?;
+    accept::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, acceptance).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{Calibration, CalibrationRequest, CalibrationSummary, Id, Learned};
 use crate::error::{Error, Result};
@@ -44,6 +45,7 @@ pub struct LearnedRequest {
     responses((status = 202, body = CalibrationResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end")))]
 pub async fn start_calibration(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     Body(request): Body<CalibrationRequest>,
 ) -> Result<(StatusCode, Json<CalibrationResponse>)> {
@@ -51,7 +53,7 @@ pub async fn start_calibration(
         query.text("metricsAccountName"),
         query.text("configurationAccountName"),
     );
-    let id = calibration::admit_calibration(&app, request, metrics, configs).await?;
+    let id = calibration::admit_calibration(&app, &caller, request, metrics, configs).await?;
     let calibration_id = id.to_string();
     Ok((
         StatusCode::ACCEPTED,
@@ -65,10 +67,13 @@ pub async fn start_calibration(
     responses((status = 200, body = Vec<CalibrationSummary>), (status = 400, body = Problem)))]
 pub async fn list_calibrations(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<Vec<CalibrationSummary>>> {
     let limit = query.number("limit")?.unwrap_or(20);
-    calibration::calibrations(&app, limit).await.map(Json)
+    calibration::calibrations(&app, &caller, limit)
+        .await
+        .map(Json)
 }
 
 /// Find a calibration
@@ -79,9 +84,10 @@ pub async fn list_calibrations(
     responses((status = 200, body = Calibration), (status = 404, body = Problem)))]
 pub async fn find_calibration(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<Json<Calibration>> {
-    calibration::calibration(&app, &id).await.map(Json)
+    calibration::calibration(&app, &caller, &id).await.map(Json)
 }
 
 /// Delete a calibration that has ended
@@ -90,8 +96,12 @@ pub async fn find_calibration(
 #[utoipa::path(delete, path = "/calibrations/{id}", tag = "calibration",
     params(("id" = String, Path)),
     responses((status = 204), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn delete_calibration(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
-    calibration::delete_calibration(&app, &id).await?;
+pub async fn delete_calibration(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode> {
+    calibration::delete_calibration(&app, &caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -101,8 +111,12 @@ pub async fn delete_calibration(State(app): State<App>, PathId(id): PathId) -> R
 #[utoipa::path(put, path = "/calibrations/{id}/cancel", tag = "calibration",
     params(("id" = String, Path)),
     responses((status = 202), (status = 404, body = Problem)))]
-pub async fn cancel_calibration(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
-    calibration::cancel_calibration(&app, &id).await?;
+pub async fn cancel_calibration(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode> {
+    calibration::cancel_calibration(&app, &caller, &id).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -111,16 +125,20 @@ pub async fn cancel_calibration(State(app): State<App>, PathId(id): PathId) -> R
 /// The ids that configs can name as `judge.judgeConfigurations.calibration`.
 #[utoipa::path(get, path = "/learnedMargins", tag = "calibration",
     responses((status = 200, body = Vec<String>)))]
-pub async fn list_learned(State(app): State<App>) -> Result<Json<Vec<String>>> {
-    learned::learned_ids(&app).await.map(Json)
+pub async fn list_learned(State(app): State<App>, caller: Caller) -> Result<Json<Vec<String>>> {
+    learned::learned_ids(&app, &caller).await.map(Json)
 }
 
 /// Find what was learned
 #[utoipa::path(get, path = "/learnedMargins/{id}", tag = "calibration",
     params(("id" = String, Path)),
     responses((status = 200, body = Learned), (status = 404, body = Problem)))]
-pub async fn find_learned(State(app): State<App>, PathId(id): PathId) -> Result<Json<Learned>> {
-    learned::learned(&app, &id).await.map(Json)
+pub async fn find_learned(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<Learned>> {
+    learned::learned(&app, &caller, &id).await.map(Json)
 }
 
 /// Keep what a calibration taught
@@ -132,21 +150,17 @@ pub async fn find_learned(State(app): State<App>, PathId(id): PathId) -> Result<
     responses((status = 200, body = Learned), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn store_learned(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     Body(request): Body<LearnedRequest>,
 ) -> Result<Json<Learned>> {
     match (request.calibration_id, request.learned) {
-        (Some(of), None) => learned::keep_of(&app, &Id::parse(&of)?, &id)
+        (Some(of), None) => learned::keep_of(&app, &caller, &Id::parse(&of)?, &id)
             .await
             .map(Json),
-        (None, Some(learned)) => {
-            let learned = Learned {
-                calibration: id.to_string(),
-                ..learned
-            };
-            learned::keep(&app, learned.clone(), None).await?;
-            Ok(Json(learned))
-        }
+        (None, Some(learned)) => learned::keep_learned(&app, &caller, &id, learned)
+            .await
+            .map(Json),
         _ => {
             let told = "either 'calibrationId' or 'learned' says what to keep";
             Err(Error::Invalid(told.to_owned()))
@@ -160,7 +174,11 @@ pub async fn store_learned(
 #[utoipa::path(delete, path = "/learnedMargins/{id}", tag = "calibration",
     params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
-pub async fn delete_learned(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
-    learned::delete_learned(&app, &id).await?;
+pub async fn delete_learned(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode> {
+    learned::delete_learned(&app, &caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

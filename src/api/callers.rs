@@ -3,22 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::access::Peer;
 use crate::callers::Callers;
 
-/// What a client may show.
-const CHALLENGES: [HeaderValue; 2] = [
-    HeaderValue::from_static("Bearer"),
-    HeaderValue::from_static("Basic realm=\"serin\""),
-];
-
 pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>();
-    let mut response = match callers.learn(request.headers(), peer).await {
+    match callers.learn(request.headers(), peer).await {
         Ok(caller) => {
             if caller.is_ruled() {
                 tracing::Span::current().record("caller", caller.name());
@@ -33,12 +27,5 @@ pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Re
                 .increment(1);
             refused.error.into_response()
         }
-    };
-    if response.status() == StatusCode::UNAUTHORIZED {
-        let headers = response.headers_mut();
-        for challenge in CHALLENGES {
-            headers.append(header::WWW_AUTHENTICATE, challenge);
-        }
     }
-    response
 }

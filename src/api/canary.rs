@@ -1,27 +1,25 @@
 //! `/canary`: start an execution and read its result.
 
-use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::examples;
-use super::idempotency::{Keyed, Notes, Replayed, before, replayed};
+use super::executions::{self, Served, Started};
+use super::idempotency::Keyed;
 use super::problem::Problem;
 use super::request::{PathId, Query};
-use super::wait::{self, Preferred, Wait};
+use super::wait::Preferred;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
-    CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse,
-    ExecutionStatus, Id, Kind, Outcome,
+    CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse, Id, Outcome,
 };
-use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
-use crate::error::{Error, Result};
-use crate::run::{self, Admission, admit, asked, judges};
-use crate::storage::Wanted;
+use crate::error::Result;
+
+type Canary = CanaryExecutionStatusResponse;
 
 /// The id under which an execution can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,9 +33,20 @@ pub struct CanaryExecutionResponse {
 
 impl CanaryExecutionResponse {
     pub fn new(id: &Id) -> Self {
-        Self {
+        Canary::answer(id, None)
+    }
+}
+
+impl Served for Canary {
+    type Request = CanaryExecutionRequest;
+    type Answer = CanaryExecutionResponse;
+
+    const IS_ANYWHERE: bool = false;
+
+    fn answer(id: &Id, warning: Option<String>) -> CanaryExecutionResponse {
+        CanaryExecutionResponse {
             canary_execution_id: id.to_string(),
-            warning: None,
+            warning,
         }
     }
 }
@@ -59,25 +68,12 @@ impl CanaryExecutionResponse {
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_canary(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
-    Keyed {
-        body: request,
-        key,
-        notes,
-    }: Keyed<CanaryExecutionRequest>,
-) -> Result<Started> {
-    if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false, &notes));
-    }
-    let mut admission = admission(&app, &query)?;
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    admission.config = app.storage.canary_config(account, &id).await?;
-    admission.configuration_account = Some(account.to_owned());
-    admission.canary_config_id = Some(id.to_string());
-    admission.request = request;
-    admission.key = key;
-    start(&app, admission, notes).await
+    keyed: Keyed<CanaryExecutionRequest>,
+) -> Result<Started<Canary>> {
+    executions::start_stored::<Canary>(&app, &caller, &id, &query, keyed).await
 }
 
 /// Start a canary with the config in the request
@@ -93,24 +89,12 @@ pub async fn initiate_canary(
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_adhoc_canary(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
-    Keyed {
-        body: request,
-        key,
-        notes,
-    }: Keyed<CanaryAdhocExecutionRequest>,
-) -> Result<Started> {
-    if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false, &notes));
-    }
-    let mut admission = admission(&app, &query)?;
-    let explain = |error| notes.explain(error);
-    admission.config = required(request.canary_config, "canaryConfig").map_err(explain)?;
-    admission.request = required(request.execution_request, "executionRequest").map_err(explain)?;
-    admission.config.drop_nulls();
-    judges::check(&app.config, &admission.config)?;
-    admission.key = key;
-    start(&app, admission, notes).await
+    keyed: Keyed<CanaryAdhocExecutionRequest>,
+) -> Result<Started<Canary>> {
+    let keyed = keyed.map(|body| (body.canary_config, body.execution_request));
+    executions::start_adhoc::<Canary>(&app, &caller, &query, keyed).await
 }
 
 /// Find an execution
@@ -122,17 +106,12 @@ pub async fn initiate_adhoc_canary(
     responses((status = 200, body = CanaryExecutionStatusResponse, example = json!(examples::execution())), (status = 404, body = Problem)))]
 pub async fn find_canary_execution(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
     preferred: Preferred,
 ) -> Result<Response> {
-    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let wait = Wait::of(&query, &preferred)?;
-    let find = || {
-        let storage = &app.storage;
-        storage.execution::<CanaryExecutionStatusResponse>(account, &id)
-    };
-    wait::answer(&app, Kind::Canary, &id, wait, find).await
+    executions::find::<Canary>(&app, &caller, &id, &query, &preferred).await
 }
 
 /// List executions of an application, newest first
@@ -148,20 +127,12 @@ pub async fn find_canary_execution(
         ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = Vec<CanaryExecutionStatusResponse>, example = json!(examples::executions())), (status = 400, body = Problem)))]
-pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Result<Response> {
-    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let limit = query.number::<usize>("limit")?.unwrap_or(20);
-    let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
-    let wanted = Wanted {
-        statuses: &statuses(&query.list("statuses"))?,
-        outcomes: &outcomes(&query.list("outcome"))?,
-    };
-    let application = query.text("application").unwrap_or("ad-hoc");
-    let documents = app
-        .storage
-        .executions::<CanaryExecutionStatusResponse>(account, application, wanted, limit, page)
-        .await?;
-    Ok(json_list(&documents))
+pub async fn list_canary_executions(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response> {
+    executions::list::<Canary>(&app, &caller, &query).await
 }
 
 /// Cancel an execution
@@ -172,88 +143,8 @@ pub async fn list_canary_executions(State(app): State<App>, query: Query) -> Res
     responses((status = 202), (status = 404, body = Problem)))]
 pub async fn cancel_canary_execution(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<StatusCode> {
-    cancel(&app, &id).await
-}
-
-/// Answered to a start, and to the same start sent again.
-type Started = (Replayed, Json<CanaryExecutionResponse>);
-
-fn started(id: &Id, is_new: bool, notes: &Notes) -> Started {
-    let answer = CanaryExecutionResponse {
-        warning: notes.warning(),
-        ..CanaryExecutionResponse::new(id)
-    };
-    (replayed(is_new), Json(answer))
-}
-
-async fn start(app: &App, mut admission: Admission, mut notes: Notes) -> Result<Started> {
-    notes.add(asked::of_config(&admission.config));
-    admission.warning = notes.warning();
-    let admitted = admit(app, admission).await;
-    let admitted = admitted.map_err(|error| notes.explain(error))?;
-    Ok(started(&admitted.id, admitted.is_new, &notes))
-}
-
-/// The part of an admission that the query parameters give.
-pub fn admission(app: &App, query: &Query) -> Result<Admission> {
-    let metrics = query.text("metricsAccountName");
-    if metrics.is_some() {
-        app.account(metrics, MetricsStore)?;
-    }
-    let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
-    Ok(Admission {
-        application: query.text("application").map(str::to_owned),
-        parent_pipeline_execution_id: query.text("parentPipelineExecutionId").map(str::to_owned),
-        metrics_account: metrics.map(str::to_owned),
-        storage_account: storage.to_owned(),
-        ..Admission::default()
-    })
-}
-
-pub fn required<T>(value: Option<T>, name: &str) -> Result<T> {
-    value.ok_or_else(|| Error::Invalid(format!("{name} must be provided for ad-hoc requests")))
-}
-
-/// Ends an execution of any kind.
-pub async fn cancel(app: &App, id: &Id) -> Result<StatusCode> {
-    run::cancel(app, id).await?;
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// A list of documents that are JSON already.
-pub fn json_list(documents: &[Bytes]) -> Response {
-    let mut body = Vec::with_capacity(documents.iter().map(|text| text.len() + 1).sum());
-    body.push(b'[');
-    body.extend(documents.join(&b","[..]));
-    body.push(b']');
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-/// # Errors
-/// `Invalid` for a word that is none.
-pub fn outcomes(names: &[String]) -> Result<Vec<Outcome>> {
-    let outcome = |name: &String| {
-        Outcome::parse(name).ok_or_else(|| {
-            let all = Outcome::ALL.map(Outcome::as_str).join(", ");
-            Error::Invalid(format!("'{name}' is no outcome: there are {all}"))
-        })
-    };
-    names.iter().map(outcome).collect()
-}
-
-pub fn statuses(names: &[String]) -> Result<Vec<ExecutionStatus>> {
-    names
-        .iter()
-        .map(|name| {
-            ExecutionStatus::parse(name).ok_or_else(|| {
-                // Kayenta's text, to the letter.
-                Error::Invalid(format!(
-                    "No enum constant com.netflix.spinnaker.orca.api.pipeline.models.ExecutionStatus.{}",
-                    name.to_uppercase()
-                ))
-            })
-        })
-        .collect()
+    executions::cancel(&app, &caller, &id).await
 }

@@ -5,14 +5,18 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::app::App;
+use crate::app::{Anybody, App};
 use crate::error::{Error, Result};
 use crate::report::chart;
 
 /// A chart never changes, and goes with its execution.
 const CACHED: &str = "private, max-age=86400, immutable";
 
-pub async fn show(State(app): State<App>, Path(file): Path<String>) -> Result<Response> {
+pub async fn show(
+    State(app): State<App>,
+    _: Anybody,
+    Path(file): Path<String>,
+) -> Result<Response> {
     let token = token(&file)?;
     let png = match app.charts.get(token).await {
         Some(png) => png,
@@ -26,7 +30,7 @@ pub async fn show(State(app): State<App>, Path(file): Path<String>) -> Result<Re
 }
 
 async fn draw(app: &App, token: &str) -> Result<Bytes> {
-    let (pair, label) = app.storage.charted(token).await?;
+    let (pair, label) = app.charted(token).await?;
     let drawn = tokio::task::spawn_blocking(move || chart::png(&pair, &label)).await;
     let png = drawn.map_err(|cause| Error::Internal(format!("cannot draw a chart: {cause}")))??;
     let png = Bytes::from(png);

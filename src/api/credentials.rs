@@ -5,10 +5,11 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::pipelines::admins_only;
 use super::problem::Problem;
-use crate::app::App;
+use crate::access::{Caller, On, Role};
+use crate::app::{App, Operator};
 use crate::config::Account;
+use crate::error::Result;
 
 /// An account, without its secrets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,8 +50,21 @@ struct Endpoint {
 ///
 /// In the order of the configuration. User names and file names stay inside, unlike in Kayenta.
 #[utoipa::path(get, path = "/credentials", tag = "accounts", responses((status = 200, body = Vec<AccountCredentials>)))]
-pub async fn list_credentials(State(app): State<App>) -> Json<Vec<AccountCredentials>> {
-    Json(app.accounts().into_iter().map(describe).collect())
+pub async fn list_credentials(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Vec<AccountCredentials>>> {
+    app.seen_by(&caller).reads()?;
+    let is_whole = !caller.is_ruled() || caller.can(Role::Admin, On::EVERYTHING);
+    let told = |account| {
+        let whole = describe(account);
+        if is_whole {
+            whole
+        } else {
+            whole.without_places()
+        }
+    };
+    Ok(Json(app.accounts().into_iter().map(told).collect()))
 }
 
 /// Forget an account until the next start
@@ -58,14 +72,24 @@ pub async fn list_credentials(State(app): State<App>) -> Json<Vec<AccountCredent
 /// An unknown name is no error.
 #[utoipa::path(delete, path = "/credentials/{accountName}", tag = "accounts",
     params(("accountName" = String, Path)),
-    responses((status = 200), (status = 403, description = "without `server.admin`", body = Problem)))]
-pub async fn delete_credentials(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<(), Problem> {
-    admins_only(&app)?;
+    responses((status = 200), (status = 403, description = "without the role `admin`", body = Problem)))]
+pub async fn delete_credentials(State(app): State<App>, _: Operator, Path(name): Path<String>) {
     app.remove_account(&name);
-    Ok(())
+}
+
+impl AccountCredentials {
+    /// Where an account lies is for who keeps serin.
+    fn without_places(self) -> Self {
+        Self {
+            endpoint: None,
+            project: None,
+            bucket: None,
+            bucket_location: None,
+            region: None,
+            root_folder: None,
+            ..self
+        }
+    }
 }
 
 fn describe(account: &Account) -> AccountCredentials {

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::executions::look_for;
 use super::problem::Problem;
 use super::request::{PathId, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
@@ -21,7 +23,6 @@ use crate::canary::{
 };
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
-use crate::storage::Found;
 use crate::storage::events::{Change, Waiting};
 
 /// Progress is told by nobody: it is found out by looking. An analysis takes its steps in minutes,
@@ -53,10 +54,11 @@ pub struct Standing {
     responses((status = 200, content_type = "text/event-stream", body = Standing), (status = 404, body = Problem)))]
 pub async fn watch_canary(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    watch::<CanaryExecutionStatusResponse>(app, id, &query).await
+    watch::<CanaryExecutionStatusResponse>(app, caller, id, &query).await
 }
 
 /// Watch an analysis
@@ -67,24 +69,27 @@ pub async fn watch_canary(
     responses((status = 200, content_type = "text/event-stream", body = Standing), (status = 404, body = Problem)))]
 pub async fn watch_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    watch::<CanaryAnalysisExecutionStatusResponse>(app, id, &query).await
+    watch::<CanaryAnalysisExecutionStatusResponse>(app, caller, id, &query).await
 }
 
 async fn watch<R: Execution>(
     app: App,
+    caller: Caller,
     id: Id,
     query: &Query,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<R>>> {
     let account = query.text("storageAccountName");
     let account = account.map(|name| app.store(Some(name), ObjectStore).map(str::to_owned));
     // Before it is looked for, so that no end is missed.
-    let changes = app.storage.events.subscribe(id.as_str());
+    let changes = app.seen_by(&caller).events().subscribe(id.as_str());
     let watched = Watched {
         account: account.transpose()?,
         app,
+        caller,
         id,
         changes,
         told: None,
@@ -102,6 +107,7 @@ async fn watch<R: Execution>(
 /// One who watches an execution.
 struct Watched {
     app: App,
+    caller: Caller,
     /// Else whichever has it.
     account: Option<String>,
     id: Id,
@@ -150,7 +156,8 @@ impl Watched {
 
     /// How it stands after a while; the outer `None` when the process ends or it is gone.
     async fn later<R: Execution>(&mut self) -> Option<Option<Standing>> {
-        let closed = self.app.storage.events.closed();
+        let seen = self.app.seen_by(&self.caller);
+        let closed = seen.events().closed();
         tokio::select! {
             () = self.changes.until(Change::Ended) => {}
             () = tokio::time::sleep(look_every(R::KIND)) => {}
@@ -168,14 +175,10 @@ impl Watched {
     }
 
     async fn look<R: Execution>(&self) -> Result<Standing> {
-        let storage = &self.app.storage;
-        let Found { body, .. } = if let Some(account) = &self.account {
-            storage.execution::<R>(account, &self.id).await?
-        } else {
-            let stores = self.app.stores();
-            storage.execution_of_any::<R>(&stores, &self.id).await?
-        };
-        serde_json::from_slice(&body)
+        let seen = self.app.seen_by(&self.caller);
+        let (account, stores) = (self.account.as_deref(), self.app.stores());
+        let found = look_for::<R>(seen, account, &stores, &self.id).await?;
+        serde_json::from_slice(&found.body)
             .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))
     }
 }

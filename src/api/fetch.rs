@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::metric_sets::MetricSetListResponse;
 use super::problem::Problem;
 use super::request::{self, Query};
-use crate::app::App;
+use crate::access::Caller;
+use crate::app::{App, Seen};
 use crate::canary::{
     CanaryConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig, CanaryScope, Id, Instant,
 };
@@ -41,10 +42,16 @@ const PARAMS: [&str; 2] = ["project", "resourceType"];
         ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
-pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Response> {
+pub async fn query_prometheus(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response> {
+    let seen = app.seen_by(&caller);
+    seen.may_judge()?;
     let language = of_kind("prometheus")?;
     let metric = metric(&query, language)?;
-    tried(&app, &query, language, metric, Params::default()).await
+    tried(&app, seen, &query, language, metric, Params::default()).await
 }
 
 /// Try a query of any metric service
@@ -70,10 +77,13 @@ pub async fn query_prometheus(State(app): State<App>, query: Query) -> Result<Re
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn query_service(
     State(app): State<App>,
+    caller: Caller,
     Path(service): Path<String>,
     query: Query,
     body: Bytes,
 ) -> Result<Response> {
+    let seen = app.seen_by(&caller);
+    seen.may_judge()?;
     let language = of_kind(&service)?;
     let Body {
         canary_metric_config,
@@ -83,7 +93,7 @@ pub async fn query_service(
         Some(metric) => metric,
         None => metric(&query, language)?,
     };
-    tried(&app, &query, language, metric, extended_scope_params).await
+    tried(&app, seen, &query, language, metric, extended_scope_params).await
 }
 
 type Params = indexmap::IndexMap<String, String>;
@@ -127,13 +137,15 @@ fn of_kind(kind: &str) -> Result<&'static dyn Language> {
 
 async fn tried(
     app: &App,
+    seen: Seen<'_>,
     query: &Query,
     language: &dyn Language,
     metric: CanaryMetricConfig,
     params: Params,
 ) -> Result<Response> {
     let kind = language.kind();
-    let source = app.metric_source_of(query.text("metricsAccountName"), kind)?;
+    let (account, source) = app.metric_source_of(query.text("metricsAccountName"), kind)?;
+    seen.may_ask(account)?;
     let store = app.store(query.text("storageAccountName"), ObjectStore)?;
     let scope = scope(app, query, language, params)?;
     let request = MetricRequest {
@@ -147,10 +159,10 @@ async fn tried(
         return Ok(Json(json!({"query": source.query(&request)?})).into_response());
     }
     app.check_open()?;
-    app.storage.check_room(store).await?;
+    seen.check_room(store).await?;
     let sets = source.fetch(&request, &app.budget.share_by_hand()).await?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
-    app.storage.put_metric_sets(store, &id, &sets).await?;
+    seen.put_fetched(account, store, &id, &sets).await?;
     Ok(Json(MetricSetListResponse {
         metric_set_list_id: id.to_string(),
     })

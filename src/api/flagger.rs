@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::examples;
 use super::problem::Problem;
@@ -22,14 +23,15 @@ use super::refusal::{About, Logged};
 use super::request::parse;
 use super::sentence::short;
 use super::stored_config;
+use crate::access::Caller;
 use crate::app::App;
-use crate::canary::{CanaryAnalysisExecutionStatusResponse, Execution};
+use crate::canary::{
+    CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionStatusResponse, Execution,
+};
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::config::nearest;
 use crate::error::{Error, Result};
-use crate::run::{
-    AnalysisAdmission, ForFlagger, admit_analysis, asked, cancel_unasked, check_analysis,
-};
+use crate::run::{Admission, ForFlagger, asked, cancel_unasked, check_analysis, start};
 use crate::storage::{FlaggerKey, FlaggerRun, FlaggerState};
 use hook::{Answer, Deed, Hook, Standing, decide};
 use metadata::{CLUSTER, Described, Target};
@@ -74,11 +76,12 @@ pub struct FlaggerPayload {
     ))]
 pub async fn answer_flagger_hook(
     State(app): State<App>,
+    caller: Caller,
     Path(name): Path<String>,
     about: About,
     body: Bytes,
 ) -> Response {
-    match answer(&app, &name, &about, &body).await {
+    match answer(&app, &caller, &name, &about, &body).await {
         Ok((Answer::Yes, told)) => (StatusCode::OK, told).into_response(),
         Ok((Answer::No, told)) => (StatusCode::FORBIDDEN, Extension(Logged), told).into_response(),
         Err(error) => in_words(error),
@@ -96,7 +99,14 @@ fn in_words(error: Error) -> Response {
     response.map(|_| told.into())
 }
 
-async fn answer(app: &App, name: &str, about: &About, body: &[u8]) -> Result<(Answer, String)> {
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    about: &About,
+    body: &[u8],
+) -> Result<(Answer, String)> {
+    app.seen_by(caller).may_judge()?;
     let hook = Hook::parse(name).ok_or_else(|| Error::NotFound(unknown(name)))?;
     if hook == Hook::Event {
         return Ok((Answer::Yes, "Noted".to_owned()));
@@ -105,7 +115,8 @@ async fn answer(app: &App, name: &str, about: &About, body: &[u8]) -> Result<(An
     about.tell(&format!("{}/{}", payload.namespace, payload.name));
     let metadata = texts(&payload)?;
     let revision = Revision {
-        key: key(&payload, &metadata)?,
+        key: key(caller, &payload, &metadata)?,
+        caller,
         target: Target {
             namespace: &payload.namespace,
             name: &payload.name,
@@ -113,7 +124,7 @@ async fn answer(app: &App, name: &str, about: &About, body: &[u8]) -> Result<(An
     };
     let mut seen = match hook {
         Hook::ConfirmRollout => Seen::none(None),
-        _ => look(app, &revision.key).await?,
+        _ => look(app, &revision).await?,
     };
     // What closes a run is heard whatever its metadata say.
     if hook.describes() {
@@ -125,8 +136,8 @@ async fn answer(app: &App, name: &str, about: &About, body: &[u8]) -> Result<(An
     let (answer, deed) = decide(hook, seen.standing);
     if let Some(run) = &seen.run {
         let close = async |state| {
-            let storage = &app.storage;
-            storage.close_flagger_run(&revision.key, run, state).await?;
+            let seen = app.seen_by(caller);
+            seen.close_flagger_run(&revision.key, run, state).await?;
             cancel_unasked(app, &run.id).await
         };
         match deed {
@@ -149,6 +160,7 @@ async fn answer(app: &App, name: &str, about: &About, body: &[u8]) -> Result<(An
 /// One revision of a canary.
 struct Revision<'a> {
     key: FlaggerKey,
+    caller: &'a Caller,
     target: Target<'a>,
 }
 
@@ -160,6 +172,8 @@ impl fmt::Display for Revision<'_> {
             name,
             checksum,
         } = &self.key;
+        let own = of_caller(self.caller);
+        let namespace = namespace.strip_prefix(&own).unwrap_or(namespace);
         write!(f, "flagger:{namespace}/{name}@{checksum}")
     }
 }
@@ -191,8 +205,9 @@ impl Seen {
     }
 }
 
-async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
-    let Some(run) = app.storage.flagger_run(key).await? else {
+async fn look(app: &App, revision: &Revision<'_>) -> Result<Seen> {
+    let seen = app.seen_by(revision.caller);
+    let Some(run) = seen.flagger_run(&revision.key).await? else {
         return Ok(Seen::none(None));
     };
     match run.state {
@@ -210,9 +225,8 @@ async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
         }
         FlaggerState::Open => {}
     }
-    let storage = &app.storage;
-    let found = storage
-        .execution::<CanaryAnalysisExecutionStatusResponse>(&run.storage_account, &run.id)
+    let found = seen
+        .started::<CanaryAnalysisExecutionStatusResponse>(&run.storage_account, &run.id)
         .await;
     let found = match found {
         // Somebody deleted it, or retention did.
@@ -224,6 +238,7 @@ async fn look(app: &App, key: &FlaggerKey) -> Result<Seen> {
         }
         found => found?,
     };
+    seen.may_start(Some(&*found.application), [])?;
     let analysis: CanaryAnalysisExecutionStatusResponse = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an analysis cannot be read: {cause}")))?;
     let told = analysis.told();
@@ -256,11 +271,11 @@ async fn begin(
         }
         return Ok(seen);
     };
-    let (start, admission) = (described.start, admission(app, revision, described).await?);
-    if hook < start {
+    let (first, mut admission) = (described.start, admission(app, revision, described).await?);
+    if hook < first {
         // Better now than when traffic flows.
-        check_analysis(app, &admission)?;
-        let told = format!("The hook {} starts the analysis", start.as_str());
+        check_analysis(app, admission)?;
+        let told = format!("The hook {} starts the analysis", first.as_str());
         return Ok(Seen {
             told,
             run: None,
@@ -270,11 +285,8 @@ async fn begin(
     let storage_account = admission.storage_account.clone();
     let gone = seen.run.map(|run| run.id);
     let key = revision.key.clone();
-    let admission = AnalysisAdmission {
-        flagger: Some(ForFlagger { key, gone }),
-        ..admission
-    };
-    let admitted = admit_analysis(app, admission).await?;
+    admission.flagger = Some(ForFlagger { key, gone });
+    let admitted = start(app, admission).await?;
     Ok(Seen {
         standing: Standing::Running,
         told: "The analysis has begun".to_owned(),
@@ -291,28 +303,27 @@ async fn admission(
     app: &App,
     revision: &Revision<'_>,
     described: Described,
-) -> Result<AnalysisAdmission> {
+) -> Result<Admission<CanaryAnalysisExecutionRequest>> {
+    let application = described.application.as_deref();
+    let application = application.unwrap_or(revision.target.name);
+    let mut admission = Admission::asked_by(app, revision.caller, Some(application.to_owned()))?;
     let storage = app.store(described.storage_account.as_deref(), ObjectStore)?;
     let configs = described.configuration_account.as_deref();
     let configs = app.store(configs, ConfigurationStore)?;
-    let application = described.application.as_deref();
-    let application = application.unwrap_or(revision.target.name);
-    let (id, config) = stored_config::find(app, configs, &described.config, application).await?;
+    let seen = app.seen_by(revision.caller);
+    let (id, config) = stored_config::find(seen, configs, &described.config, application).await?;
     let notes = asked::of_config(&config);
     if !notes.is_empty() {
         return Err(Error::Invalid(notes.join("; ")));
     }
-    Ok(AnalysisAdmission {
-        application: Some(application.to_owned()),
-        user: Some("flagger".to_owned()),
-        parent_pipeline_execution_id: Some(revision.to_string()),
-        canary_config_id: Some(id.to_string()),
-        request: described.request(&config),
-        config,
-        metrics_account: described.metrics_account,
-        storage_account: storage.to_owned(),
-        ..AnalysisAdmission::default()
-    })
+    admission.user = Some("flagger".to_owned());
+    admission.parent_pipeline_execution_id = Some(revision.to_string());
+    admission.canary_config_id = Some(id.to_string());
+    admission.request = described.request(&config);
+    admission.config = config;
+    storage.clone_into(&mut admission.storage_account);
+    admission.metrics_account = described.metrics_account;
+    Ok(admission)
 }
 
 /// Flagger sends texts; who tries by hand may send numbers.
@@ -333,7 +344,11 @@ fn texts(payload: &FlaggerPayload) -> Result<IndexMap<String, String>> {
     texts.collect()
 }
 
-fn key(payload: &FlaggerPayload, metadata: &IndexMap<String, String>) -> Result<FlaggerKey> {
+fn key(
+    caller: &Caller,
+    payload: &FlaggerPayload,
+    metadata: &IndexMap<String, String>,
+) -> Result<FlaggerKey> {
     let parts = [
         ("name", &payload.name),
         ("namespace", &payload.namespace),
@@ -355,10 +370,19 @@ fn key(payload: &FlaggerPayload, metadata: &IndexMap<String, String>) -> Result<
         _ => payload.namespace.clone(),
     };
     Ok(FlaggerKey {
-        namespace,
+        namespace: of_caller(caller) + &namespace,
         name: payload.name.clone(),
         checksum: payload.checksum.clone(),
     })
+}
+
+/// Before a namespace, so that nobody meets the runs of another who guesses its names.
+fn of_caller(caller: &Caller) -> String {
+    if !caller.is_ruled() {
+        return String::new();
+    }
+    let own = Uuid::new_v5(&Uuid::NAMESPACE_OID, caller.name().as_bytes());
+    format!("{own}/")
 }
 
 fn unknown(name: &str) -> String {

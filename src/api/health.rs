@@ -7,18 +7,20 @@ use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, Checked};
+use crate::access::{Caller, On, Role};
+use crate::app::{Anybody, App, Checked};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::run::gauges;
 
 /// Health in detail
 ///
+/// Without the role `read`, no more than whether it is UP.
 /// DOWN (503) only when serin itself cannot work: its index or its default store does not answer.
 /// Other stores are details, and so are disks that are nearly full (`disk`), lists that lag behind their stores (`reconciliation`) and Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
-pub async fn health(State(app): State<App>) -> Response {
+pub async fn health(State(app): State<App>, caller: Caller) -> Response {
     let checked = app.check().await;
     let Checked {
         index,
@@ -26,7 +28,7 @@ pub async fn health(State(app): State<App>) -> Response {
         sources,
         disks,
     } = &*checked;
-    let default = app.storage.default_store();
+    let default = app.default_store();
     let default_is_up = stores
         .iter()
         .any(|(name, checked)| default == Some(name.as_str()) && checked.is_ok());
@@ -45,11 +47,7 @@ pub async fn health(State(app): State<App>) -> Response {
         components.insert("disk".to_owned(), accounts(have_room, disks));
     }
     components.insert("work".to_owned(), json!({"status": working(&app)}));
-    let reconciled = app.storage.stores().map(|name| {
-        let checked = app.storage.check_reconciled(name);
-        (name.to_owned(), checked)
-    });
-    let reconciled: Vec<_> = reconciled.collect();
+    let reconciled = app.check_reconciled();
     let all = reconciled.iter().all(|(_, checked)| checked.is_ok());
     components.insert("reconciliation".to_owned(), accounts(all, &reconciled));
     let code = if up {
@@ -57,14 +55,18 @@ pub async fn health(State(app): State<App>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({"status": word(up), "components": components});
+    let body = if app.seen_by(&caller).reads().is_ok() {
+        json!({"status": word(up), "components": components})
+    } else {
+        json!({"status": word(up)})
+    };
     (code, Json(body)).into_response()
 }
 
 /// Whether the process answers, and its worker still works
 #[utoipa::path(get, path = "/health/liveness", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
-pub async fn liveness(State(app): State<App>) -> Response {
+pub async fn liveness(State(app): State<App>, _: Anybody) -> Response {
     let late = "the loop of the worker has not turned for a minute";
     let checked = if app.heartbeat.is_late() {
         Err(Error::Unavailable(late.to_owned()))
@@ -77,9 +79,9 @@ pub async fn liveness(State(app): State<App>) -> Response {
 /// Whether requests can be served
 #[utoipa::path(get, path = "/health/readiness", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
-pub async fn readiness(State(app): State<App>) -> Response {
+pub async fn readiness(State(app): State<App>, _: Anybody) -> Response {
     let checked = match app.check_open() {
-        Ok(()) => app.storage.check_index().await,
+        Ok(()) => app.check_index().await,
         closing => closing,
     };
     answered(&checked)
@@ -87,11 +89,12 @@ pub async fn readiness(State(app): State<App>) -> Response {
 
 /// Metrics of serin in Prometheus's text format
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain")))]
-pub async fn metrics(State(app): State<App>) -> Response {
+pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response> {
+    caller.check(Role::Read, On::EVERYTHING)?;
     let takes_work = f64::from(u8::from(app.takes_work()));
     ::metrics::gauge!("serin_takes_work").set(takes_work);
     let text = app.telemetry.render() + &gauges::text();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 
 /// It was switched off, or the process is about to end; requests are answered all the same.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::refusal::About;
 use super::request::{parse, read};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::Id;
 use crate::error::{Error, Result};
@@ -30,6 +31,16 @@ pub struct Keyed<T> {
 pub struct Notes {
     misnamed: Vec<String>,
     doubtful: Vec<String>,
+}
+
+impl<T> Keyed<T> {
+    pub fn map<U>(self, read: impl FnOnce(T) -> U) -> Keyed<U> {
+        Keyed {
+            body: read(self.body),
+            key: self.key,
+            notes: self.notes,
+        }
+    }
 }
 
 impl Notes {
@@ -82,9 +93,13 @@ pub fn replayed(is_new: bool) -> Replayed {
 ///
 /// # Errors
 /// `Reused` when it came with another request.
-pub async fn before(app: &App, key: Option<&IdempotencyKey>) -> Result<Option<Id>> {
+pub async fn before(
+    app: &App,
+    caller: &Caller,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<Id>> {
     match key {
-        Some(key) => app.storage.started_with(key).await,
+        Some(key) => app.seen_by(caller).started_with(key).await,
         None => Ok(None),
     }
 }
@@ -96,10 +111,14 @@ impl<T: DeserializeOwned + Asked> FromRequest<App> for Keyed<T> {
         let key = key(&request).map_err(IntoResponse::into_response)?;
         let target = format!("{} {}\n", request.method(), request.uri());
         let about = About::of(request.extensions());
+        let caller = request.extensions().get::<Caller>().cloned();
         let bytes = read(request, app).await?;
         let (body, notes) =
             asked(&bytes, app.clock.now_millis(), &about).map_err(IntoResponse::into_response)?;
-        let key = key.map(|key| key_of(key, &[target.as_bytes(), &bytes].concat()));
+        let key = key.map(|key| {
+            let caller = caller.unwrap_or_else(|| app.callers.nobody());
+            key_of(&caller, key, &[target.as_bytes(), &bytes].concat())
+        });
         Ok(Self { body, key, notes })
     }
 }
@@ -125,10 +144,19 @@ fn asked<T: DeserializeOwned + Asked>(bytes: &[u8], now: i64, about: &About) -> 
     Ok((body, notes))
 }
 
-/// A key that came with that request.
-pub fn key_of(key: String, request: &[u8]) -> IdempotencyKey {
-    let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, request).to_string();
-    IdempotencyKey { key, fingerprint }
+/// A key that came with that request. Where callers are told from each other, each has keys of its own.
+pub fn key_of(caller: &Caller, told: String, request: &[u8]) -> IdempotencyKey {
+    let hash = |bytes: &[u8]| Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes).to_string();
+    let key = if caller.is_ruled() {
+        hash(format!("{}\0{told}", caller.name()).as_bytes())
+    } else {
+        told.clone()
+    };
+    IdempotencyKey {
+        key,
+        told,
+        fingerprint: hash(request),
+    }
 }
 
 fn key(request: &Request) -> Result<Option<String>> {

@@ -31,13 +31,17 @@ pub struct JudgeSummary {
 
 /// List judges
 #[utoipa::path(get, path = "/judges", tag = "judges", responses((status = 200, body = Vec<JudgeSummary>)))]
-pub async fn list_judges(State(app): State<App>) -> Json<Vec<JudgeSummary>> {
+pub async fn list_judges(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Vec<JudgeSummary>>> {
+    app.seen_by(&caller).reads()?;
     let judges = run::judges::all(&app.config);
     let summary = |judge: run::judges::AnyJudge<'_>| JudgeSummary {
         name: judge.name(),
         visible: judge.is_visible(),
     };
-    Json(judges.map(summary).collect())
+    Ok(Json(judges.map(summary).collect()))
 }
 
 /// Judge a stored metric set pair list
@@ -55,10 +59,10 @@ pub async fn judge(State(app): State<App>, caller: Caller, query: Query) -> Resu
     let asked = asked(&app, &caller, &query).await?;
     let pairs = app
         .seen_by(&caller)
-        .metric_set_pairs(&asked.storage_account, &asked.metric_set_pair_list_id)
+        .pairs_to_judge(&asked.storage_account, &asked.metric_set_pair_list_id)
         .await?;
     let (mut pairs, _room) = pairs.into_parts();
-    let learned = run::learned::of(&app, &asked.config).await?;
+    let learned = run::learned::of(&app, &caller, &asked.config).await?;
     metrics::tell_looks_back(&mut pairs);
     let question = Question {
         config: Arc::new(asked.config),
@@ -93,7 +97,7 @@ pub async fn initiate_judge_comparison(
     let mut asked = asked(&app, &caller, &query).await?;
     asked.judges = ["overrideCanaryJudge1", "overrideCanaryJudge2"]
         .map(|name| query.text(name).map(str::to_owned));
-    let id = run::compare(&app, asked).await?;
+    let id = run::compare(&app, &caller, asked).await?;
     Ok(Json(CanaryExecutionResponse::new(&id)))
 }
 

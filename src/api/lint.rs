@@ -12,10 +12,12 @@ use utoipa::ToSchema;
 use super::examples;
 use super::problem::Problem;
 use super::request::{self, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryScope, CanaryScopePair, Instant, Pair,
 };
+use crate::config::AccountType::MetricsStore;
 use crate::error::{Error, Result};
 use crate::lint::{self, Finding, Format, Given, Severity};
 use crate::run::learned;
@@ -59,12 +61,15 @@ pub struct Linted {
     responses((status = 200, body = Linted), (status = 400, body = Problem)))]
 pub async fn lint_canary_config(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     body: LintBody,
 ) -> Result<Json<Linted>> {
+    let seen = app.seen_by(&caller);
+    seen.reads()?;
     let mut body = body;
     if let Some(config) = lint::config(&body.text, body.format) {
-        body.given.calibrated = learned::look_up(&app, &config).await;
+        body.given.calibrated = learned::look_up(&app, &caller, &config).await;
     }
     let (text, format) = (&body.text, body.format);
     let findings = match query.text("metricsAccountName") {
@@ -74,8 +79,10 @@ pub async fn lint_canary_config(
             return Err(Error::Invalid(told.to_owned()));
         }
         account => {
+            let account = app.account(account, MetricsStore)?;
+            seen.may_ask(&account.name)?;
             let given = at(body.given, app.clock.now_millis());
-            let source = app.metric_source(account)?;
+            let source = app.metric_source(Some(&account.name))?;
             lint::lint_with_series(
                 &app.config,
                 text,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::examples;
 use super::problem::Problem;
 use super::request::{Body, PathId, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{Id, MetricSet, MetricSetPair};
 use crate::config::AccountType::ObjectStore;
@@ -42,10 +43,13 @@ fn store<'a>(app: &'a App, query: &Query) -> Result<&'a str> {
     responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
 pub async fn list_metric_set_lists(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<Vec<ObjectSummary>>> {
     Ok(Json(
-        app.storage.metric_set_lists(store(&app, &query)?).await?,
+        app.seen_by(&caller)
+            .metric_set_lists(store(&app, &query)?)
+            .await?,
     ))
 }
 
@@ -55,10 +59,14 @@ pub async fn list_metric_set_lists(
     responses((status = 200, body = Vec<MetricSet>, example = json!(examples::metric_sets())), (status = 404, body = Problem)))]
 pub async fn find_metric_set_list(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<Response> {
-    let sets = app.storage.metric_sets(store(&app, &query)?, &id).await?;
+    let sets = app
+        .seen_by(&caller)
+        .metric_sets(store(&app, &query)?, &id)
+        .await?;
     Ok(Json(&*sets).into_response())
 }
 
@@ -69,11 +77,12 @@ pub async fn find_metric_set_list(
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn store_metric_set_list(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     Body(sets): Body<Vec<MetricSet>>,
 ) -> Result<Json<MetricSetListResponse>> {
     let id = Id::parse(&Uuid::new_v4().to_string())?;
-    app.storage
+    app.seen_by(&caller)
         .put_metric_sets(store(&app, &query)?, &id, &sets)
         .await?;
     Ok(Json(MetricSetListResponse {
@@ -87,10 +96,11 @@ pub async fn store_metric_set_list(
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_metric_set_list(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    app.storage
+    app.seen_by(&caller)
         .delete_metric_sets(store(&app, &query)?, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)
@@ -102,10 +112,11 @@ pub async fn delete_metric_set_list(
     responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
 pub async fn list_metric_set_pair_lists(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<Vec<ObjectSummary>>> {
     Ok(Json(
-        app.storage
+        app.seen_by(&caller)
             .metric_set_pair_lists(store(&app, &query)?)
             .await?,
     ))
@@ -117,11 +128,12 @@ pub async fn list_metric_set_pair_lists(
     responses((status = 200, body = Vec<MetricSetPair>, example = json!(examples::metric_set_pairs())), (status = 404, body = Problem)))]
 pub async fn find_metric_set_pair_list(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<Response> {
     let store = store(&app, &query)?;
-    let pairs = app.storage.metric_set_pairs(store, &id).await?;
+    let pairs = app.seen_by(&caller).metric_set_pairs(store, &id).await?;
     Ok(Json(&*pairs).into_response())
 }
 
@@ -131,12 +143,13 @@ pub async fn find_metric_set_pair_list(
     responses((status = 200, body = MetricSetPair), (status = 404, description = "no such list (with a body), or no such pair in it (without)")))]
 pub async fn find_metric_set_pair(
     State(app): State<App>,
+    caller: Caller,
     Path((list, pair)): Path<(String, String)>,
     query: Query,
 ) -> Result<Response> {
     let list = Id::parse(&list)?;
     let pairs = app
-        .storage
+        .seen_by(&caller)
         .metric_set_pairs(store(&app, &query)?, &list)
         .await?;
     Ok(match pairs.iter().find(|candidate| candidate.id == pair) {
@@ -152,13 +165,14 @@ pub async fn find_metric_set_pair(
     responses((status = 200, body = MetricSetPairListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn store_metric_set_pair_list(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     Body(pairs): Body<Vec<MetricSetPair>>,
 ) -> Result<Json<MetricSetPairListResponse>> {
     let store = store(&app, &query)?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
-    app.storage.check_room(store).await?;
-    app.storage.put_metric_set_pairs(store, &id, &pairs).await?;
+    let seen = app.seen_by(&caller);
+    seen.put_metric_set_pairs(store, &id, &pairs).await?;
     Ok(Json(MetricSetPairListResponse {
         metric_set_pair_list_id: id.to_string(),
     }))
@@ -170,10 +184,11 @@ pub async fn store_metric_set_pair_list(
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_metric_set_pair_list(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    app.storage
+    app.seen_by(&caller)
         .delete_metric_set_pairs(store(&app, &query)?, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::request::Query;
+use crate::access::Caller;
 use crate::app::App;
 use crate::config::AccountType::MetricsStore;
 use crate::error::Result;
@@ -26,12 +27,16 @@ pub struct MetricsServiceDetail {
 
 /// List metrics accounts
 #[utoipa::path(get, path = "/metricsServices", tag = "accounts", responses((status = 200, body = Vec<MetricsServiceDetail>)))]
-pub async fn list_metrics_services(State(app): State<App>) -> Json<Vec<MetricsServiceDetail>> {
+pub async fn list_metrics_services(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Vec<MetricsServiceDetail>>> {
+    app.seen_by(&caller).reads()?;
     let accounts = app.accounts();
     let metrics = accounts
         .into_iter()
         .filter(|account| account.supported_types.contains(&MetricsStore));
-    Json(
+    Ok(Json(
         metrics
             .map(|account| MetricsServiceDetail {
                 name: account.name.clone(),
@@ -40,7 +45,7 @@ pub async fn list_metrics_services(State(app): State<App>) -> Json<Vec<MetricsSe
                 recommended_locations: account.recommended_locations.clone(),
             })
             .collect(),
-    )
+    ))
 }
 
 /// List the metrics of an account
@@ -51,9 +56,14 @@ pub async fn list_metrics_services(State(app): State<App>) -> Json<Vec<MetricsSe
     responses((status = 200, body = Vec<Descriptor>), (status = 400, body = Problem)))]
 pub async fn list_metrics_service_metadata(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
 ) -> Result<Json<Vec<Descriptor>>> {
-    let source = app.metric_source(query.text("metricsAccountName"))?;
+    let seen = app.seen_by(&caller);
+    seen.may_judge()?;
+    let account = app.account(query.text("metricsAccountName"), MetricsStore)?;
+    seen.may_ask(&account.name)?;
+    let source = app.metric_source(Some(&account.name))?;
     let filter = query.text("filter").unwrap_or("");
     let names = source.metric_names(filter).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot list metric names");

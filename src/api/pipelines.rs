@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use super::request::{Body, PathId};
 use crate::access::Caller;
-use crate::app::App;
+use crate::app::{Anybody, App, Operator};
 use crate::error::Result;
 use crate::run;
 use crate::storage::Deleted;
@@ -36,8 +36,13 @@ pub async fn list_pipelines(State(app): State<App>, caller: Caller) -> Result<Js
 #[utoipa::path(get, path = "/pipelines/{executionId}", tag = "canary",
     params(("executionId" = String, Path)),
     responses((status = 200, body = Object), (status = 404, body = Problem)))]
-pub async fn find_pipeline(State(app): State<App>, PathId(id): PathId) -> Result<Json<Value>> {
-    Ok(Json(run::pipeline(&app.storage.pipeline(&id).await?)?))
+pub async fn find_pipeline(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<Value>> {
+    let row = app.seen_by(&caller).pipeline(&id).await?;
+    run::pipeline(&row).map(Json)
 }
 
 /// Forget an execution that is complete
@@ -46,8 +51,12 @@ pub async fn find_pipeline(State(app): State<App>, PathId(id): PathId) -> Result
 #[utoipa::path(delete, path = "/pipelines/{executionId}", tag = "canary",
     params(("executionId" = String, Path)),
     responses((status = 200), (status = 401, description = "it is not complete", body = Problem), (status = 404, body = Problem)))]
-pub async fn delete_pipeline(State(app): State<App>, PathId(id): PathId) -> Result<Response> {
-    Ok(match app.storage.delete_pipeline(&id).await? {
+pub async fn delete_pipeline(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Response> {
+    Ok(match app.seen_by(&caller).delete_pipeline(&id).await? {
         Deleted::Gone => StatusCode::OK.into_response(),
         // Orca's status for it.
         Deleted::StillRunning => Problem::new(
@@ -64,15 +73,19 @@ pub async fn delete_pipeline(State(app): State<App>, PathId(id): PathId) -> Resu
 #[utoipa::path(put, path = "/pipelines/{executionId}/cancel", tag = "canary",
     params(("executionId" = String, Path)),
     responses((status = 202), (status = 404, body = Problem)))]
-pub async fn cancel_pipeline(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
-    super::canary::cancel(&app, &id).await
+pub async fn cancel_pipeline(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode> {
+    super::executions::cancel(&app, &caller, &id).await
 }
 
 /// Start a pipeline of Orca
 ///
 /// Never done: serin runs canaries, and no other stages.
 #[utoipa::path(post, path = "/pipelines/start", tag = "canary", responses((status = 501, body = Problem)))]
-pub async fn start_pipeline() -> Response {
+pub async fn start_pipeline(_: Anybody) -> Response {
     Problem::new(
         StatusCode::NOT_IMPLEMENTED,
         "serin runs no pipelines of Orca; start a canary with POST /canary/{canaryConfigId}",
@@ -80,31 +93,17 @@ pub async fn start_pipeline() -> Response {
     .into_response()
 }
 
-/// Whoever reaches serin could stop it by what only its operators need.
-///
-/// # Errors
-/// A 403, unless it is configured.
-pub fn admins_only(app: &App) -> std::result::Result<(), Problem> {
-    if app.config.server.admin {
-        return Ok(());
-    }
-    let told = "this is served with 'server.admin: true' only: everybody who reaches serin could stop its work";
-    Err(Problem::new(StatusCode::FORBIDDEN, told))
-}
-
 /// Let this process take up work, or not
 ///
 /// What runs goes on; what is accepted meanwhile waits, or runs in another process.
 #[utoipa::path(post, path = "/admin/orca/instance/enabled", tag = "operations",
     request_body = InstanceEnabled,
-    responses((status = 200), (status = 400, body = Problem), (status = 403, description = "without `server.admin`", body = Problem)))]
+    responses((status = 200), (status = 400, body = Problem), (status = 403, description = "without the role `admin`", body = Problem)))]
 pub async fn enable_instance(
     State(app): State<App>,
+    _: Operator,
     Body(instance): Body<InstanceEnabled>,
 ) -> Response {
-    if let Err(problem) = admins_only(&app) {
-        return problem.into_response();
-    }
     let enabled = match &instance.enabled {
         Value::Bool(enabled) => Ok(*enabled),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),

@@ -24,6 +24,9 @@ pub struct Problem {
     /// Only where Kayenta's answer comes from its framework.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
+    /// A credential would help.
+    #[serde(skip)]
+    asks_who: bool,
 }
 
 impl Problem {
@@ -36,6 +39,7 @@ impl Problem {
             status: status.as_u16(),
             timestamp: None,
             error: None,
+            asks_who: false,
         }
     }
 
@@ -52,7 +56,17 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let asks_who = self.asks_who;
         let mut response = (status, Json(self)).into_response();
+        if asks_who {
+            for challenge in ["Bearer", "Basic realm=\"serin\""] {
+                let headers = response.headers_mut();
+                headers.append(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static(challenge),
+                );
+            }
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
@@ -75,7 +89,10 @@ impl From<Error> for Problem {
             // clients only know that.
             Error::Invalid(message) => Self::new(StatusCode::BAD_REQUEST, message),
             Error::NotFound(message) => Self::new(StatusCode::NOT_FOUND, message),
-            Error::Unknown(message) => Self::new(StatusCode::UNAUTHORIZED, message),
+            Error::Unknown(message) => Self {
+                asks_who: true,
+                ..Self::new(StatusCode::UNAUTHORIZED, message)
+            },
             Error::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, message),
             Error::Reused(message) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
             Error::Changed(message) => Self::new(StatusCode::CONFLICT, message),

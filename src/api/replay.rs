@@ -6,6 +6,7 @@ use axum::extract::State;
 use super::examples;
 use super::problem::Problem;
 use super::request::Body;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{Replay, ReplayRequest};
 use crate::error::Result;
@@ -20,7 +21,8 @@ use crate::run::replay;
     responses((status = 200, body = Replay), (status = 400, body = Problem, description = "no runs are named, more than 100 are, or none could be judged like that"), (status = 404, body = Problem, description = "the stored config is not there"), (status = 503, body = Problem, description = "too many ask at once; `Retry-After` says when to try again")))]
 pub async fn replay_runs(
     State(app): State<App>,
+    caller: Caller,
     Body(request): Body<ReplayRequest>,
 ) -> Result<Json<Replay>> {
-    Ok(Json(replay::replay(&app, &request).await?))
+    Ok(Json(replay::replay(&app, &caller, &request).await?))
 }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 
 use super::problem::Problem;
 use super::request::{PathId, Query};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Id,
@@ -23,11 +24,15 @@ use crate::storage::{RETENTION_BATCH, RetentionReport};
         ("page" = Option<usize>, Query, description = "from 1"),
     ),
     responses((status = 200, body = RetentionReport), (status = 400, body = Problem)))]
-pub async fn show_retention(State(app): State<App>, query: Query) -> Result<Json<RetentionReport>> {
+pub async fn show_retention(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<RetentionReport>> {
     let limit = query.number("limit")?.unwrap_or(100);
     let page = query.number("page")?.unwrap_or(1).max(1);
     let limit = limit.min(RETENTION_BATCH);
-    Ok(Json(app.storage.due(limit, page).await?))
+    Ok(Json(app.seen_by(&caller).due(limit, page).await?))
 }
 
 /// Delete what is due, now
@@ -39,11 +44,12 @@ pub async fn show_retention(State(app): State<App>, query: Query) -> Result<Json
     responses((status = 200, body = RetentionReport), (status = 400, body = Problem), (status = 503, body = Problem, description = "serin is shutting down")))]
 pub async fn run_retention(
     State(app): State<App>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<RetentionReport>> {
     let is_dry = is_dry(query.as_deref().unwrap_or_default())?;
-    app.check_open()?;
-    Ok(Json(app.storage.retain_now(is_dry).await?))
+    let seen = app.seen_by(&caller);
+    seen.retain_now(is_dry).await.map(Json)
 }
 
 /// A mistyped `dryRun` must not delete anything, so this query is read strictly.
@@ -71,10 +77,11 @@ fn is_dry(query: &str) -> Result<bool> {
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn pin_canary(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    pin::<CanaryExecutionStatusResponse>(&app, &id, vec![account(&app, &query)?]).await
+    pin::<CanaryExecutionStatusResponse>(&app, &caller, &id, vec![account(&app, &query)?]).await
 }
 
 /// Unpin a canary
@@ -85,10 +92,11 @@ pub async fn pin_canary(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn unpin_canary(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    unpin::<CanaryExecutionStatusResponse>(&app, &id, vec![account(&app, &query)?]).await
+    unpin::<CanaryExecutionStatusResponse>(&app, &caller, &id, vec![account(&app, &query)?]).await
 }
 
 /// Pin an analysis
@@ -99,10 +107,11 @@ pub async fn unpin_canary(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn pin_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    pin::<CanaryAnalysisExecutionStatusResponse>(&app, &id, accounts(&app, &query)?).await
+    pin::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, accounts(&app, &query)?).await
 }
 
 /// Unpin an analysis
@@ -113,19 +122,31 @@ pub async fn pin_analysis(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn unpin_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
 ) -> Result<StatusCode> {
-    unpin::<CanaryAnalysisExecutionStatusResponse>(&app, &id, accounts(&app, &query)?).await
+    unpin::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, accounts(&app, &query)?)
+        .await
 }
 
-async fn pin<R: Execution>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
-    app.storage.pin::<R>(&accounts, id).await?;
+async fn pin<R: Execution>(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+    accounts: Vec<String>,
+) -> Result<StatusCode> {
+    app.seen_by(caller).pin::<R>(&accounts, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn unpin<R: Execution>(app: &App, id: &Id, accounts: Vec<String>) -> Result<StatusCode> {
-    app.storage.unpin::<R>(&accounts, id).await?;
+async fn unpin<R: Execution>(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+    accounts: Vec<String>,
+) -> Result<StatusCode> {
+    app.seen_by(caller).unpin::<R>(&accounts, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -138,7 +159,7 @@ fn account(app: &App, query: &Query) -> Result<String> {
 fn accounts(app: &App, query: &Query) -> Result<Vec<String>> {
     match query.text("storageAccountName") {
         Some(_) => Ok(vec![account(app, query)?]),
-        None => Ok(app.storage.stores().map(str::to_owned).collect()),
+        None => Ok(app.all_stores()),
     }
 }
 

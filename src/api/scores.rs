@@ -9,7 +9,7 @@ mod times;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::request::Query as Parameters;
-use crate::app::App;
+use crate::access::Caller;
+use crate::app::{Anybody, App};
 use crate::canary::CanaryExecutionStatusResponse;
 use crate::error::{Error, Result};
 use crate::metrics::selection::{Query, Selection};
@@ -51,8 +52,8 @@ const LOOKED_AT: i64 = 1000;
     params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}"),
         ("time" = Option<String>, Query, description = "seconds or RFC 3339; now, if not given")),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_scores(State(app): State<App>, parameters: Parameters) -> Response {
-    answered(at_once(&app, &parameters).await)
+async fn query_scores(State(app): State<App>, caller: Caller, parameters: Parameters) -> Response {
+    answered(at_once(&app, &caller, &parameters).await)
 }
 
 /// Query scores as in Prometheus, with a form
@@ -63,10 +64,11 @@ async fn query_scores(State(app): State<App>, parameters: Parameters) -> Respons
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
 async fn query_scores_by_form(
     State(app): State<App>,
+    caller: Caller,
     parameters: Parameters,
     form: Bytes,
 ) -> Response {
-    answered(at_once(&app, &Parameters::read(&form).or(parameters)).await)
+    answered(at_once(&app, &caller, &Parameters::read(&form).or(parameters)).await)
 }
 
 /// Query the course of scores as in Prometheus
@@ -77,8 +79,8 @@ async fn query_scores_by_form(
         ("start" = String, Query, description = "seconds or RFC 3339"), ("end" = String, Query),
         ("step" = String, Query, description = "seconds, or a duration")),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_course(State(app): State<App>, parameters: Parameters) -> Response {
-    answered(over_time(&app, &parameters).await)
+async fn query_course(State(app): State<App>, caller: Caller, parameters: Parameters) -> Response {
+    answered(over_time(&app, &caller, &parameters).await)
 }
 
 /// Query the course of scores as in Prometheus, with a form
@@ -89,10 +91,11 @@ async fn query_course(State(app): State<App>, parameters: Parameters) -> Respons
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
 async fn query_course_by_form(
     State(app): State<App>,
+    caller: Caller,
     parameters: Parameters,
     form: Bytes,
 ) -> Response {
-    answered(over_time(&app, &Parameters::read(&form).or(parameters)).await)
+    answered(over_time(&app, &caller, &Parameters::read(&form).or(parameters)).await)
 }
 
 /// Say what answers as a Prometheus
@@ -100,7 +103,7 @@ async fn query_course_by_form(
 /// Grafana asks before it asks for anything else.
 #[utoipa::path(get, path = "/prometheus/api/v1/status/buildinfo", tag = "delivery",
     responses((status = 200, body = Object)))]
-async fn tell_build() -> Json<Value> {
+async fn tell_build(_: Anybody) -> Json<Value> {
     let version = env!("CARGO_PKG_VERSION");
     Json(json!({"status": "success", "data": {
         "application": "serin", "version": version, "revision": "", "branch": "", "buildUser": "",
@@ -109,7 +112,7 @@ async fn tell_build() -> Json<Value> {
 }
 
 /// Whatever else there is in a Prometheus.
-pub async fn refuse_rest(uri: Uri) -> Response {
+pub async fn refuse_rest(_: Anybody, uri: Uri) -> Response {
     in_prometheus_words(Error::Invalid(format!(
         "'{}' is not served here: serin answers query, query_range, labels, series, metadata and \
          status/buildinfo, for {} and numbers",
@@ -129,14 +132,22 @@ fn in_prometheus_words(error: Error) -> Response {
     let kind = match &error {
         Error::Invalid(_) => "bad_data",
         Error::Unavailable(_) => "unavailable",
+        Error::Unknown(_) | Error::Forbidden(_) => "execution",
         _ => "internal",
     };
     let problem = Problem::from(error);
     let body = json!({"status": "error", "errorType": kind, "error": &problem.message});
-    (problem.into_response().status(), Json(body)).into_response()
+    let told = problem.into_response();
+    let mut response = (told.status(), Json(body)).into_response();
+    for challenge in told.headers().get_all(header::WWW_AUTHENTICATE) {
+        let headers = response.headers_mut();
+        headers.append(header::WWW_AUTHENTICATE, challenge.clone());
+    }
+    response
 }
 
-async fn at_once(app: &App, asked: &Parameters) -> Result<Scores> {
+async fn at_once(app: &App, caller: &Caller, asked: &Parameters) -> Result<Scores> {
+    app.seen_by(caller).reads()?;
     let now = app.clock.now_millis();
     let query = Query::parse(asked.text("query").unwrap_or_default())?;
     let (shown, time) = times::instant("time", asked, now)?;
@@ -144,20 +155,21 @@ async fn at_once(app: &App, asked: &Parameters) -> Result<Scores> {
         Query::Number(number) => Scores::Scalar(answer::value(shown, number)),
         Query::Vector(number) => Scores::number(shown, number),
         Query::Scores(selection) => {
-            let lines = lines(app, &selection, time).await?;
+            let lines = lines(app, caller, &selection, time).await?;
             let samples = course::at(&lines, &selection, time);
             Scores::Vector(samples.map(|found| found.sample(shown)).collect())
         }
     })
 }
 
-async fn over_time(app: &App, asked: &Parameters) -> Result<Scores> {
+async fn over_time(app: &App, caller: &Caller, asked: &Parameters) -> Result<Scores> {
+    app.seen_by(caller).reads()?;
     let query = Query::parse(asked.text("query").unwrap_or_default())?;
     let times = Times::read(asked, app.clock.now_millis())?;
     Ok(match query {
         Query::Number(number) | Query::Vector(number) => Scores::constant(&times, number),
         Query::Scores(selection) => {
-            let lines = lines(app, &selection, times.end).await?;
+            let lines = lines(app, caller, &selection, times.end).await?;
             Scores::Matrix(course::over(&lines, &selection, &times)?)
         }
     })
@@ -166,6 +178,7 @@ async fn over_time(app: &App, asked: &Parameters) -> Result<Scores> {
 /// Canaries that may have ended by then, the newest first.
 async fn lines(
     app: &App,
+    caller: &Caller,
     selection: &Selection,
     time: i64,
 ) -> Result<Vec<Line<CanaryExecutionStatusResponse>>> {
@@ -178,5 +191,5 @@ async fn lines(
         limit: LOOKED_AT,
         ..Search::default()
     };
-    app.storage.search(&search).await
+    app.seen_by(caller).search(&search).await
 }

@@ -1,27 +1,26 @@
 //! `/standalone_canary_analysis`: canaries over one window after the other.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::canary::{cancel, json_list, outcomes, required, statuses};
 use super::examples;
-use super::idempotency::{Keyed, Notes, Replayed, before, replayed};
+use super::executions::{self, Served, Started};
+use super::idempotency::Keyed;
 use super::problem::Problem;
 use super::request::{PathId, Query};
-use super::wait::{self, Preferred, Wait};
+use super::wait::Preferred;
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
-    CanaryAnalysisExecutionStatusResponse, Id, Kind, Outcome,
+    CanaryAnalysisExecutionStatusResponse, Id, Outcome,
 };
-use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
 use crate::error::Result;
-use crate::run::{AnalysisAdmission, admit_analysis, asked, judges};
-use crate::storage::{Found, Wanted};
+
+type Analysis = CanaryAnalysisExecutionStatusResponse;
 
 /// The id under which an analysis can be polled.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,9 +34,20 @@ pub struct CanaryAnalysisExecutionResponse {
 
 impl CanaryAnalysisExecutionResponse {
     pub fn new(id: &Id) -> Self {
-        Self {
+        Analysis::answer(id, None)
+    }
+}
+
+impl Served for Analysis {
+    type Request = CanaryAnalysisExecutionRequest;
+    type Answer = CanaryAnalysisExecutionResponse;
+
+    const IS_ANYWHERE: bool = true;
+
+    fn answer(id: &Id, warning: Option<String>) -> CanaryAnalysisExecutionResponse {
+        CanaryAnalysisExecutionResponse {
             canary_analysis_execution_id: id.to_string(),
-            warning: None,
+            warning,
         }
     }
 }
@@ -60,24 +70,12 @@ impl CanaryAnalysisExecutionResponse {
     responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
-    Keyed {
-        body: request,
-        key,
-        notes,
-    }: Keyed<CanaryAnalysisExecutionRequest>,
-) -> Result<Started> {
-    if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false, &notes));
-    }
-    let mut admission = admission(&app, &query)?;
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    admission.config = app.storage.canary_config(account, &id).await?;
-    admission.canary_config_id = Some(id.to_string());
-    admission.request = request;
-    admission.key = key;
-    start(&app, admission, notes).await
+    keyed: Keyed<CanaryAnalysisExecutionRequest>,
+) -> Result<Started<Analysis>> {
+    executions::start_stored::<Analysis>(&app, &caller, &id, &query, keyed).await
 }
 
 /// Start an analysis with the config in the request
@@ -94,24 +92,12 @@ pub async fn initiate_analysis(
     responses((status = 200, body = CanaryAnalysisExecutionResponse), (status = 400, body = Problem), (status = 422, body = Problem, description = "the key came with another request"), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end; `Retry-After` says when to try again")))]
 pub async fn initiate_adhoc_analysis(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
-    Keyed {
-        body: request,
-        key,
-        notes,
-    }: Keyed<CanaryAnalysisAdhocExecutionRequest>,
-) -> Result<Started> {
-    if let Some(id) = before(&app, key.as_ref()).await? {
-        return Ok(started(&id, false, &notes));
-    }
-    let mut admission = admission(&app, &query)?;
-    let explain = |error| notes.explain(error);
-    admission.config = required(request.canary_config, "canaryConfig").map_err(explain)?;
-    admission.request = required(request.execution_request, "executionRequest").map_err(explain)?;
-    admission.config.drop_nulls();
-    judges::check(&app.config, &admission.config)?;
-    admission.key = key;
-    start(&app, admission, notes).await
+    keyed: Keyed<CanaryAnalysisAdhocExecutionRequest>,
+) -> Result<Started<Analysis>> {
+    let keyed = keyed.map(|body| (body.canary_config, body.execution_request));
+    executions::start_adhoc::<Analysis>(&app, &caller, &query, keyed).await
 }
 
 /// Find an analysis
@@ -123,16 +109,12 @@ pub async fn initiate_adhoc_analysis(
     responses((status = 200, body = CanaryAnalysisExecutionStatusResponse), (status = 404, body = Problem)))]
 pub async fn find_analysis(
     State(app): State<App>,
+    caller: Caller,
     PathId(id): PathId,
     query: Query,
     preferred: Preferred,
 ) -> Result<Response> {
-    let wait = Wait::of(&query, &preferred)?;
-    let account = query.text("storageAccountName");
-    let account = account.map(|name| app.store(Some(name), ObjectStore));
-    let account = account.transpose()?;
-    let look = || look_for(&app, account, &id);
-    wait::answer(&app, Kind::Analysis, &id, wait, look).await
+    executions::find::<Analysis>(&app, &caller, &id, &query, &preferred).await
 }
 
 /// List analyses of an application, newest first
@@ -146,26 +128,12 @@ pub async fn find_analysis(
         ("storageAccountName" = Option<String>, Query),
     ),
     responses((status = 200, body = Vec<CanaryAnalysisExecutionStatusResponse>), (status = 400, body = Problem)))]
-pub async fn list_analyses(State(app): State<App>, query: Query) -> Result<Response> {
-    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let limit = query.number::<usize>("limit")?.unwrap_or(20);
-    let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
-    let wanted = Wanted {
-        statuses: &statuses(&query.list("statuses"))?,
-        outcomes: &outcomes(&query.list("outcome"))?,
-    };
-    let application = query.text("application").unwrap_or("ad-hoc");
-    let documents = app
-        .storage
-        .executions::<CanaryAnalysisExecutionStatusResponse>(
-            account,
-            application,
-            wanted,
-            limit,
-            page,
-        )
-        .await?;
-    Ok(json_list(&documents))
+pub async fn list_analyses(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+) -> Result<Response> {
+    executions::list::<Analysis>(&app, &caller, &query).await
 }
 
 /// Cancel an analysis
@@ -174,60 +142,10 @@ pub async fn list_analyses(State(app): State<App>, query: Query) -> Result<Respo
 #[utoipa::path(delete, path = "/standalone_canary_analysis/{id}", tag = "analysis",
     params(("id" = String, Path, description = "id of the analysis")),
     responses((status = 202), (status = 404, body = Problem)))]
-pub async fn cancel_analysis(State(app): State<App>, PathId(id): PathId) -> Result<StatusCode> {
-    cancel(&app, &id).await
-}
-
-/// Answered to a start, and to the same start sent again.
-type Started = (Replayed, Json<CanaryAnalysisExecutionResponse>);
-
-fn started(id: &Id, is_new: bool, notes: &Notes) -> Started {
-    let answer = CanaryAnalysisExecutionResponse {
-        warning: notes.warning(),
-        ..CanaryAnalysisExecutionResponse::new(id)
-    };
-    (replayed(is_new), Json(answer))
-}
-
-async fn start(app: &App, mut admission: AnalysisAdmission, mut notes: Notes) -> Result<Started> {
-    notes.add(asked::of_config(&admission.config));
-    admission.warning = notes.warning();
-    let admitted = admit_analysis(app, admission).await;
-    let admitted = admitted.map_err(|error| notes.explain(error))?;
-    Ok(started(&admitted.id, admitted.is_new, &notes))
-}
-
-/// The part of an admission that the query parameters give.
-fn admission(app: &App, query: &Query) -> Result<AnalysisAdmission> {
-    let metrics = query.text("metricsAccountName");
-    if metrics.is_some() {
-        app.account(metrics, MetricsStore)?;
-    }
-    let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let text = |name| query.text(name).map(str::to_owned);
-    Ok(AnalysisAdmission {
-        application: text("application"),
-        user: text("user"),
-        parent_pipeline_execution_id: text("parentPipelineExecutionId"),
-        metrics_account: metrics.map(str::to_owned),
-        storage_account: storage.to_owned(),
-        ..AnalysisAdmission::default()
-    })
-}
-
-async fn look_for(app: &App, account: Option<&str>, id: &Id) -> Result<Found> {
-    if let Some(account) = account {
-        return find(app, account, id).await;
-    }
-    let storage = &app.storage;
-    let stores = app.stores();
-    storage
-        .execution_of_any::<CanaryAnalysisExecutionStatusResponse>(&stores, id)
-        .await
-}
-
-async fn find(app: &App, account: &str, id: &Id) -> Result<Found> {
-    app.storage
-        .execution::<CanaryAnalysisExecutionStatusResponse>(account, id)
-        .await
+pub async fn cancel_analysis(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode> {
+    executions::cancel(&app, &caller, &id).await
 }

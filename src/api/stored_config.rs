@@ -1,6 +1,6 @@
 //! Which stored canary config a request means: by its id, or by its name.
 
-use crate::app::App;
+use crate::app::Seen;
 use crate::canary::{CanaryConfig, CanaryConfigSummary, Id};
 use crate::config::nearest;
 use crate::error::{Error, Result};
@@ -12,10 +12,12 @@ pub enum Named {
     Name(String),
 }
 
+/// One by which the caller may start something.
+///
 /// # Errors
 /// `NotFound` when there is none, `Invalid` when a name is that of several.
 pub async fn find(
-    app: &App,
+    seen: Seen<'_>,
     account: &str,
     named: &Named,
     application: &str,
@@ -23,11 +25,11 @@ pub async fn find(
     let id = match named {
         Named::Id(id) => Id::parse(id)?,
         Named::Name(name) => {
-            let all = app.storage.canary_configs(account, &[]).await?;
+            let all = seen.configs_to_start(account).await?;
             Id::parse(&by_name(&all, name, application)?.id)?
         }
     };
-    let config = app.storage.canary_config(account, &id).await?;
+    let config = seen.config_to_start(account, &id).await?;
     Ok((id, config))
 }
 

@@ -9,14 +9,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::canary::admission;
 use super::examples;
+use super::executions::admission;
 use super::idempotency::{self, Keyed, Replayed, before, replayed};
 use super::problem::Problem;
 use super::request::Query;
 use super::sentence::short;
 use super::stored_config::{self, Named};
 use super::wait::{self, Preferred, Wait};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryScope,
@@ -27,7 +28,7 @@ use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::run::asked::names::OF_ADDRESS;
 use crate::run::asked::{self, Asked};
-use crate::run::{admit, judges};
+use crate::run::{Admission, judges, start};
 use crate::storage::IdempotencyKey;
 
 const STEP: i64 = 60;
@@ -81,6 +82,7 @@ pub struct CanaryVerdictResponse {
     ))]
 pub async fn ask_for_verdict(
     State(app): State<App>,
+    caller: Caller,
     query: Query,
     preferred: Preferred,
     Keyed {
@@ -92,15 +94,19 @@ pub async fn ask_for_verdict(
     notes.refused()?;
     query.only(&OF_ADDRESS)?;
     let wait = waits(&request, &query, &preferred)?;
-    let key = key_of(&request, &query, key)?;
-    let (id, is_new) = match before(&app, key.as_ref()).await? {
-        Some(id) => (id, false),
-        None => start(&app, &query, request, key).await?,
+    let key = key_of(&caller, &request, &query, key)?;
+    let mut admission = admission(&app, &caller, &query)?;
+    let known = before(&app, &caller, key.as_ref()).await?;
+    let (id, is_new) = if let Some(id) = known {
+        (id, false)
+    } else {
+        admission.key = key;
+        begin(&app, &caller, &query, request, admission).await?
     };
     let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let storage = &app.storage;
-    let find = || storage.execution::<CanaryExecutionStatusResponse>(account, &id);
-    let found = wait::until_ended(&app, Kind::Canary, &id, wait, find).await?;
+    let seen = app.seen_by(&caller);
+    let find = || seen.started::<CanaryExecutionStatusResponse>(account, &id);
+    let found = wait::until_ended(&app, seen, Kind::Canary, &id, wait, find).await?;
     let canary: CanaryExecutionStatusResponse = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))?;
     let status = if found.is_complete {
@@ -141,12 +147,13 @@ fn waits(request: &CanaryVerdictRequest, query: &Query, preferred: &Preferred) -
 
 /// The key of the header, else that of the body. How long is waited makes no other request.
 fn key_of(
+    caller: &Caller,
     request: &CanaryVerdictRequest,
     query: &Query,
     header: Option<IdempotencyKey>,
 ) -> Result<Option<IdempotencyKey>> {
     let key = match (header, &request.key) {
-        (Some(header), _) => header.key,
+        (Some(header), _) => header.told,
         (None, Some(key)) => idempotency::checked(key)?,
         (None, None) => return Ok(None),
     };
@@ -165,22 +172,23 @@ fn key_of(
     .map(|name| query.text(name));
     let request = serde_json::to_vec(&("verdict", parameters, plain))
         .map_err(|cause| Error::Internal(format!("cannot write a request: {cause}")))?;
-    Ok(Some(idempotency::key_of(key, &request)))
+    Ok(Some(idempotency::key_of(caller, key, &request)))
 }
 
-async fn start(
+async fn begin(
     app: &App,
+    caller: &Caller,
     query: &Query,
     mut request: CanaryVerdictRequest,
-    key: Option<IdempotencyKey>,
+    mut admission: Admission<CanaryExecutionRequest>,
 ) -> Result<(Id, bool)> {
-    let mut admission = admission(app, query)?;
     match (named(&request), request.canary_config.take()) {
         (Some(named), None) => {
             let account = query.text("configurationAccountName");
             let account = app.store(account, ConfigurationStore)?;
-            let application = admission.application.as_deref().unwrap_or_default();
-            let (id, config) = stored_config::find(app, account, &named, application).await?;
+            let application = query.text("application").unwrap_or_default();
+            let seen = app.seen_by(caller);
+            let (id, config) = stored_config::find(seen, account, &named, application).await?;
             admission.canary_config_id = Some(id.to_string());
             admission.configuration_account = Some(account.to_owned());
             admission.config = config;
@@ -199,8 +207,7 @@ async fn start(
     let now = Timestamp::from_millisecond(app.clock.now_millis()).unwrap_or_default();
     admission.request = completed(request, &admission.config, now)?;
     refuse_doubtful(&admission.request, &admission.config, now)?;
-    admission.key = key;
-    let admitted = admit(app, admission).await?;
+    let admitted = start(app, admission).await?;
     Ok((admitted.id, admitted.is_new))
 }
 

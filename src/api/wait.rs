@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use tokio::time::{Instant, sleep_until};
 
 use super::request::Query;
-use crate::app::App;
+use crate::app::{App, Seen};
 use crate::canary::{Id, Kind};
 use crate::error::{Error, Result};
 use crate::storage::Found;
@@ -71,6 +71,11 @@ impl Wait {
         Self::parse(text)
     }
 
+    /// Whether anything is waited for.
+    pub const fn is_any(&self) -> bool {
+        !self.duration.is_zero()
+    }
+
     /// As long as it takes, and a request may.
     pub const fn longest() -> Self {
         Self {
@@ -102,12 +107,13 @@ impl Wait {
 /// The answer to a GET of an execution.
 pub async fn answer<F: Future<Output = Result<Found>>>(
     app: &App,
+    seen: Seen<'_>,
     kind: Kind,
     id: &Id,
     wait: Wait,
     find: impl Fn() -> F,
 ) -> Result<Response> {
-    let found = until_ended(app, kind, id, wait, find).await?;
+    let found = until_ended(app, seen, kind, id, wait, find).await?;
     let json = HeaderValue::from_static("application/json");
     let applied = wait
         .is_preference
@@ -120,6 +126,7 @@ pub async fn answer<F: Future<Output = Result<Found>>>(
 /// that a request may take is left for the answer.
 pub async fn until_ended<F: Future<Output = Result<Found>>>(
     app: &App,
+    seen: Seen<'_>,
     kind: Kind,
     id: &Id,
     wait: Wait,
@@ -129,18 +136,16 @@ pub async fn until_ended<F: Future<Output = Result<Found>>>(
     let until = Instant::now() + wait.duration.min(most);
     if Instant::now() < until {
         // Before it is looked for, so that no end is missed.
-        let mut changes = app.storage.events.subscribe(id.as_str());
+        let events = seen.events();
+        let mut changes = events.subscribe(id.as_str());
         // Its document is read when there is an end to tell.
-        while app.storage.is_under_way(kind, id).await?
-            && Instant::now() < until
-            && !app.storage.events.is_closed()
-        {
+        while seen.is_under_way(kind, id).await? && Instant::now() < until && !events.is_closed() {
             // Should nobody tell, it is found out by looking.
-            let look = Instant::now() + app.storage.look_every();
+            let look = Instant::now() + seen.look_every();
             tokio::select! {
                 () = changes.until(Change::Ended) => {}
                 () = sleep_until(look.min(until)) => {}
-                () = app.storage.events.closed() => {}
+                () = events.closed() => {}
             }
         }
     }

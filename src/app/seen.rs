@@ -2,10 +2,12 @@
 //!
 //! What one may not read is not there: it is answered as an unknown id is.
 
+mod calibrations;
 mod configs;
 mod deeds;
 mod documents;
 mod lists;
+mod started;
 
 use super::App;
 use crate::access::{Caller, On, Role};
@@ -68,7 +70,7 @@ impl Seen<'_> {
         self.shown(found, id, no_pipeline).await
     }
 
-    /// What the caller started itself, which who may start it may hear of.
+    /// What the caller started itself: who may start it may hear of it.
     ///
     /// # Errors
     /// `NotFound` when there is none.

@@ -255,6 +255,10 @@ pub struct CanaryAnalysisExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub accepted_by_hand: Option<AcceptedByHand>,
+    /// serin's own: who started it, where that is known; `user` is what the request says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "token:ci")]
+    pub caller: Option<String>,
     /// serin's own: the execution whose request is judged again, with a later end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<String>,

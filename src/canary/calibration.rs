@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 pub use report::{Advice, JudgeRates, MetricAlarms, MetricRates, Rate, Report, Typical};
 
 use super::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, ExecutionStatus, Instant, Learned,
-    TaughtBy,
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryScope, ExecutionStatus, Instant,
+    KeptMargins, Learned, TaughtBy,
 };
 
 /// What to calibrate, and on which past windows.
@@ -86,6 +86,9 @@ pub struct Calibration {
     pub complete: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_name: Option<String>,
+    /// Those of the config; whoever may read one of them may read this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<Vec<String>>,
     pub request: CalibrationRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_account_name: Option<String>,
@@ -133,6 +136,15 @@ pub struct CalibrationSummary {
 }
 
 impl Calibration {
+    /// What it taught, to be kept.
+    pub fn margins(&self, learned: Learned) -> KeptMargins {
+        KeptMargins {
+            learned,
+            applications: self.applications.clone(),
+            taught_by: Some(self.teaches()),
+        }
+    }
+
     /// How it is made once more.
     pub fn teaches(&self) -> TaughtBy {
         TaughtBy {

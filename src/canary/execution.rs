@@ -367,6 +367,14 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub accepted_by_hand: Option<AcceptedByHand>,
+    /// serin's own: who started it, where that is known.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = "token:ci")]
+    pub caller: Option<String>,
     /// serin's own: the execution whose request is judged again, with a later end.
     #[serde(
         default,

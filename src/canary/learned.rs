@@ -30,6 +30,9 @@ pub struct Learned {
 pub struct KeptMargins {
     #[serde(flatten)]
     pub learned: Learned,
+    /// Those of the config that they were learned for; none where they were learned elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<Vec<String>>,
     /// None where they were learned elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taught_by: Option<TaughtBy>,

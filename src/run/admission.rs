@@ -1,89 +1,54 @@
 //! From a request to a claimable row: every check that a client hears about at once.
 
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use ulid::Ulid;
 
+use super::learned;
 use super::stages::Stages;
-use super::{learned, sources};
+use super::start::{Admission, Admitted, Startable};
 use crate::actions;
 use crate::app::App;
 use crate::canary::names::name_fault;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
-    ExecutionStatus, Fault, Id, Learned, Look, Path, iso_from_millis,
+    ExecutionStatus, Fault, Id, Learned, Path, iso_from_millis,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::storage::{Begun, Claim, IdempotencyKey};
+use crate::storage::{Begun, Claim};
 
-/// What an execution is made of; the storage accounts are resolved.
-#[derive(Clone, Debug, Default)]
-pub struct Admission {
-    pub application: Option<String>,
-    pub parent_pipeline_execution_id: Option<String>,
-    /// None for a config that came with the request.
-    pub canary_config_id: Option<String>,
-    pub config: CanaryConfig,
-    pub request: CanaryExecutionRequest,
-    /// As the request names it; without a name, the only one that answers the first metric.
-    pub metrics_account: Option<String>,
-    pub storage_account: String,
-    pub configuration_account: Option<String>,
-    pub key: Option<IdempotencyKey>,
-    /// What its client should know of the request.
-    pub warning: Option<String>,
-    /// The execution that it judges again.
-    pub repeats: Option<String>,
-    /// Which judgement of an analysis it is.
-    pub look: Option<Look>,
-}
-
-/// What was accepted, or had been accepted before with the same key.
-#[derive(Clone, Debug)]
-pub struct Admitted {
-    pub id: Id,
-    pub is_new: bool,
-}
-
-/// Accepts an execution: when this returns, it will be run to its end, whatever happens.
-///
-/// # Errors
-/// `Invalid` when config and request do not fit together, `Unavailable` when enough wait already,
-/// `Reused` when the key came with another request.
-pub async fn admit(app: &App, admission: Admission) -> Result<Admitted> {
-    let id = new_id(app.clock.now_millis());
-    admit_as(app, id, admission).await
-}
-
-/// Under an id of the caller's; one that is there already stays as it is.
-pub(super) async fn admit_as(app: &App, id: String, mut admission: Admission) -> Result<Admitted> {
-    app.check_open()?;
-    let named = admission.metrics_account.as_deref();
-    admission.metrics_account = Some(sources::account(app, named, &admission.config)?);
-    check(&app.config, &admission.config, &admission.request)?;
-    let learned = learned::of(app, &admission.config).await?;
-    check_names([
-        ("application", &admission.application),
-        (
-            "parentPipelineExecutionId",
-            &admission.parent_pipeline_execution_id,
-        ),
-    ])?;
-    let key = admission.key.take();
-    let document = document(&id, app.clock.now_millis(), admission, learned);
-    actions::check(app, &document, 0)?;
-    let place = app.free_place();
-    let lease = place.as_ref().map(|_| app.config.executions.lease);
-    match app.storage.begin(&document, key.as_ref(), lease).await? {
-        Begun::Before(id) => return Ok(Admitted { id, is_new: false }),
-        Begun::Here(claim) => begin(app, place.zip(claim), document),
+impl Startable for CanaryExecutionRequest {
+    fn actions(&self) -> Option<&Value> {
+        self.actions.as_ref()
     }
-    app.storage.durable().await?;
-    ::metrics::counter!("serin_executions_accepted_total").increment(1);
-    tracing::info!(execution.id = id, "execution accepted");
-    let id = Id::parse(&id)?;
-    Ok(Admitted { id, is_new: true })
+
+    async fn accept(app: &App, id: String, mut admission: Admission<Self>) -> Result<Admitted> {
+        check(&app.config, &admission.config, &admission.request)?;
+        let learned = learned::of(app, &admission.caller, &admission.config).await?;
+        check_names([
+            ("application", &admission.application),
+            (
+                "parentPipelineExecutionId",
+                &admission.parent_pipeline_execution_id,
+            ),
+        ])?;
+        let key = admission.key.take();
+        let document = document(&id, app.clock.now_millis(), admission, learned);
+        actions::check(app, &document, 0)?;
+        let place = app.free_place();
+        let lease = place.as_ref().map(|_| app.config.executions.lease);
+        match app.storage.begin(&document, key.as_ref(), lease).await? {
+            Begun::Before(id) => return Ok(Admitted { id, is_new: false }),
+            Begun::Here(claim) => begin(app, place.zip(claim), document),
+        }
+        app.storage.durable().await?;
+        ::metrics::counter!("serin_executions_accepted_total").increment(1);
+        tracing::info!(execution.id = id, "execution accepted");
+        let id = Id::parse(&id)?;
+        Ok(Admitted { id, is_new: true })
+    }
 }
 
 /// Admits the canary of an analysis under an id that is the same whenever it is tried.
@@ -94,10 +59,10 @@ pub(super) async fn admit_for(
     app: &App,
     analysis: &str,
     id: &str,
-    admission: Admission,
+    admission: Admission<CanaryExecutionRequest>,
 ) -> Result<()> {
     check(&app.config, &admission.config, &admission.request)?;
-    let learned = learned::of(app, &admission.config).await?;
+    let learned = learned::of(app, &admission.caller, &admission.config).await?;
     let document = document(id, app.clock.now_millis(), admission, learned);
     let place = app.free_place();
     let lease = place.as_ref().map(|_| app.config.executions.lease);
@@ -124,7 +89,7 @@ fn begin(
 fn document(
     id: &str,
     now: i64,
-    admission: Admission,
+    admission: Admission<CanaryExecutionRequest>,
     learned: Option<Learned>,
 ) -> CanaryExecutionStatusResponse {
     let mut config = admission.config;
@@ -149,6 +114,7 @@ fn document(
         configuration_account_name: admission.configuration_account,
         warning: admission.warning,
         repeats: admission.repeats,
+        caller: admission.started_by,
         look: admission.look,
         learned,
         ..CanaryExecutionStatusResponse::default()

@@ -4,9 +4,9 @@
 use ulid::Ulid;
 use uuid::Uuid;
 
-use super::admission::{self, Admission, Admitted};
-use super::analysis::{self, AnalysisAdmission};
 use super::plan::Plan;
+use super::start::{Admission, Admitted, start_as};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     Amendment, CanaryAnalysisExecutionStatusResponse, CanaryConfig, CanaryExecutionRequest,
@@ -21,15 +21,20 @@ use crate::error::{Error, Result};
 /// # Errors
 /// `NotFound` when there is none, `Invalid` when it has not ended or `end` is not later than its end
 /// and passed, `Unavailable` when too much waits.
-pub async fn judge_canary_again(app: &App, id: &Id, end: Option<Instant>) -> Result<Admitted> {
-    let before: CanaryExecutionStatusResponse = ended(app, id).await?;
+pub async fn judge_canary_again(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+    end: Option<Instant>,
+) -> Result<Admitted> {
+    let before: CanaryExecutionStatusResponse = ended(app, caller, id).await?;
     let next = next_id(&before)?;
     let is_new = !is_there::<CanaryExecutionStatusResponse>(app, &next).await?;
     if is_new {
         let mut request = before.canary_execution_request.clone().unwrap_or_default();
         prolong(&mut request, later(app, end)?)?;
+        let asked = Admission::asked_by(app, caller, before.application.clone())?;
         let admission = Admission {
-            application: before.application.clone(),
             parent_pipeline_execution_id: before.parent_pipeline_execution_id.clone(),
             canary_config_id: before.canary_config_id.clone(),
             config: without_actions(before.config.as_ref()),
@@ -38,9 +43,9 @@ pub async fn judge_canary_again(app: &App, id: &Id, end: Option<Instant>) -> Res
             storage_account: storage_account(app, before.storage_account_name.as_deref())?,
             configuration_account: before.configuration_account_name.clone(),
             repeats: Some(id.to_string()),
-            ..Admission::default()
+            ..asked
         };
-        admission::admit_as(app, next.to_string(), admission).await?;
+        Box::pin(start_as(app, next.to_string(), admission)).await?;
     }
     note::<CanaryExecutionStatusResponse>(app, id, &next).await?;
     Ok(Admitted { id: next, is_new })
@@ -50,8 +55,13 @@ pub async fn judge_canary_again(app: &App, id: &Id, end: Option<Instant>) -> Res
 ///
 /// # Errors
 /// Those of [`judge_canary_again`].
-pub async fn judge_analysis_again(app: &App, id: &Id, end: Option<Instant>) -> Result<Admitted> {
-    let before: CanaryAnalysisExecutionStatusResponse = ended(app, id).await?;
+pub async fn judge_analysis_again(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+    end: Option<Instant>,
+) -> Result<Admitted> {
+    let before: CanaryAnalysisExecutionStatusResponse = ended(app, caller, id).await?;
     let next = next_id(&before)?;
     let is_new = !is_there::<CanaryAnalysisExecutionStatusResponse>(app, &next).await?;
     if is_new {
@@ -65,8 +75,8 @@ pub async fn judge_analysis_again(app: &App, id: &Id, end: Option<Instant>) -> R
         // One that ended early never judged the rest of its time.
         let judged = times.ended.unwrap_or(i64::MAX).min(plan.end().as_millis());
         check_later(end, judged)?;
-        let admission = AnalysisAdmission {
-            application: before.application.clone(),
+        let asked = Admission::asked_by(app, caller, before.application.clone())?;
+        let admission = Admission {
             user: before.user.clone(),
             parent_pipeline_execution_id: before.parent_pipeline_execution_id.clone(),
             canary_config_id: before.canary_config_id.clone(),
@@ -75,15 +85,16 @@ pub async fn judge_analysis_again(app: &App, id: &Id, end: Option<Instant>) -> R
             metrics_account: before.metrics_account_name.clone(),
             storage_account: storage_account(app, before.storage_account_name.as_deref())?,
             repeats: Some(id.to_string()),
-            ..AnalysisAdmission::default()
+            ..asked
         };
-        analysis::admit_analysis_as(app, next.to_string(), admission).await?;
+        Box::pin(start_as(app, next.to_string(), admission)).await?;
     }
     note::<CanaryAnalysisExecutionStatusResponse>(app, id, &next).await?;
     Ok(Admitted { id: next, is_new })
 }
 
-async fn ended<R: Execution>(app: &App, id: &Id) -> Result<R> {
+async fn ended<R: Execution>(app: &App, caller: &Caller, id: &Id) -> Result<R> {
+    app.seen_by(caller).may_repeat::<R>(id).await?;
     let found = app.storage.execution_of_any::<R>(&app.stores(), id).await?;
     let document: R = serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("an execution cannot be read: {cause}")))?;

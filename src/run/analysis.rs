@@ -8,10 +8,11 @@ mod admission;
 use ulid::Ulid;
 use uuid::Uuid;
 
-use super::admission::{Admission, admit_for};
+use super::admission::admit_for;
 use super::alone::given_up;
 use super::plan::{Plan, run_number};
 use super::stages::{Failure, Stage};
+use super::start::Admission;
 use crate::actions::Judgement;
 use crate::app::App;
 use crate::canary::{
@@ -23,9 +24,7 @@ use crate::error::{Error, Result};
 use crate::judge::looks::{self, Standing};
 use crate::storage::Claim;
 
-pub use admission::{
-    AnalysisAdmission, ForFlagger, admit_analysis, admit_analysis_as, check_analysis,
-};
+pub use admission::check_analysis;
 
 const SETUP: &str = "Sets up and executes the wait, run and monitor canary task chain.";
 const GENERATE_RESULT: &str =
@@ -172,19 +171,16 @@ async fn start_canary(
     let number = run_number(&analysis.stage_status, at);
     let canary = canary_id(analysis, number);
     let id = analysis.pipeline_id.as_deref().unwrap_or_default();
+    let going_on = Admission::going_on(analysis.caller.clone(), analysis.application.clone());
     let admission = Admission {
-        application: analysis.application.clone(),
         parent_pipeline_execution_id: analysis.parent_pipeline_execution_id.clone(),
         canary_config_id: analysis.canary_config_id.clone(),
         config: analysis.canary_config.clone().unwrap_or_default(),
         request: plan.request(number),
         metrics_account: analysis.metrics_account_name.clone(),
         storage_account: analysis.storage_account_name.clone().unwrap_or_default(),
-        configuration_account: None,
-        key: None,
-        warning: None,
-        repeats: None,
         look: Some(plan.look(number)),
+        ..going_on
     };
     admit_for(app, id, &canary, admission).await?;
     Ok(canary)

@@ -1,5 +1,6 @@
 //! Accepting by hand what did not pass: it is told beside the outcome, which stays what was measured.
 
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{Acceptance, AcceptedByHand, Amendment, Execution, Id};
 use crate::error::{Error, Result};
@@ -9,7 +10,13 @@ use crate::error::{Error, Result};
 /// # Errors
 /// `NotFound` when there is none, `Invalid` when it cannot be accepted or the texts are wrong,
 /// `Changed` when somebody accepted it before, `Unavailable` while its archive cannot be written.
-pub async fn accept<R: Execution>(app: &App, id: &Id, acceptance: Acceptance) -> Result<()> {
+pub async fn accept<R: Execution>(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+    acceptance: Acceptance,
+) -> Result<()> {
+    app.seen_by(caller).may_accept::<R>(id).await?;
     let accepted = acceptance.at(app.clock.now_millis());
     let accepted = accepted.map_err(Error::Invalid)?;
     let note = |document: &R, analysis: Option<&str>| noted(document, analysis, &accepted);

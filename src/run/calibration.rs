@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{admission, judges, learned, sources};
-use crate::app::{App, Live};
+use crate::access::{Caller, Role};
+use crate::app::{App, Live, Seen};
 use crate::calibration::{self, Bounds, Given, Plan, Twin};
 use crate::canary::calibration::{Progress, Report};
 use crate::canary::{
@@ -46,14 +47,21 @@ struct Work {
 /// `Invalid` when it could not be made, `NotFound` when there is no such config, `Unavailable` when too many wait.
 pub async fn admit_calibration(
     app: &App,
+    caller: &Caller,
     request: CalibrationRequest,
     metrics_account: Option<&str>,
     configuration_account: Option<&str>,
 ) -> Result<Id> {
     app.check_open()?;
     let now = app.clock.now_millis();
-    let config = config_of(app, &request, configuration_account).await?;
-    let account = sources::account(app, metrics_account, &config)?;
+    let seen = app.seen_by(caller);
+    seen.may_judge()?;
+    let config = config_of(app, seen, &request, configuration_account).await?;
+    let applications = config.applications.clone().unwrap_or_default();
+    let accounts = sources::accounts(app, metrics_account, &config)?;
+    for account in &accounts {
+        seen.may_calibrate(&applications, account)?;
+    }
     let bounds = Bounds {
         now,
         metrics: config.metrics.as_ref().map_or(0, Vec::len),
@@ -67,17 +75,19 @@ pub async fn admit_calibration(
             &as_canary(&config, &request, other, &plan),
         )?;
     }
-    if let Some(id) = &request.write {
-        Id::parse(id)?;
-    }
     let store = store(app)?.to_owned();
-    let learned = learned::of(app, &config).await?;
+    if let Some(id) = &request.write {
+        seen.may_teach(&store, &applications, &Id::parse(id)?)
+            .await?;
+    }
+    let learned = learned::of(app, caller, &config).await?;
     let id = admission::new_id(now);
     let calibration = Calibration {
         id: id.clone(),
         status: ExecutionStatus::NotStarted,
         config_name: config.name.clone(),
-        metrics_account_name: Some(account),
+        applications: Some(applications),
+        metrics_account_name: accounts.into_iter().next(),
         progress: Progress {
             queries: u32::try_from(plan.pods() * bounds.metrics).unwrap_or(u32::MAX),
             windows: plan.windows,
@@ -117,15 +127,24 @@ pub async fn admit_calibration(
 ///
 /// # Errors
 /// `NotFound` when there is none.
-pub async fn calibration(app: &App, id: &Id) -> Result<Calibration> {
+pub async fn calibration(app: &App, caller: &Caller, id: &Id) -> Result<Calibration> {
+    let found = app.seen_by(caller).calibration(store(app)?, id).await?;
+    Ok(as_it_stands(app, found))
+}
+
+async fn stored(app: &App, id: &Id) -> Result<Calibration> {
     let found = app.storage.calibration(store(app)?, id).await?;
     Ok(as_it_stands(app, found))
 }
 
 /// Newest first.
-pub async fn calibrations(app: &App, most: usize) -> Result<Vec<CalibrationSummary>> {
+pub async fn calibrations(
+    app: &App,
+    caller: &Caller,
+    most: usize,
+) -> Result<Vec<CalibrationSummary>> {
     let told = |one| as_it_stands(app, one).summary();
-    app.storage
+    app.seen_by(caller)
         .calibrations(store(app)?, most.min(MOST_LISTED), told)
         .await
 }
@@ -134,9 +153,11 @@ pub async fn calibrations(app: &App, most: usize) -> Result<Vec<CalibrationSumma
 ///
 /// # Errors
 /// `NotFound` when there is none.
-pub async fn cancel_calibration(app: &App, id: &Id) -> Result<()> {
-    let found = calibration(app, id).await?;
-    if found.complete {
+pub async fn cancel_calibration(app: &App, caller: &Caller, id: &Id) -> Result<()> {
+    let seen = app.seen_by(caller);
+    seen.may_change_calibration(Role::Start, store(app)?, id)
+        .await?;
+    if stored(app, id).await?.complete {
         return Ok(());
     }
     if let Some(live) = app.calibrations.of(id.as_str()) {
@@ -148,8 +169,11 @@ pub async fn cancel_calibration(app: &App, id: &Id) -> Result<()> {
 
 /// # Errors
 /// `NotFound` when there is none, `Invalid` when it has not ended.
-pub async fn delete_calibration(app: &App, id: &Id) -> Result<()> {
-    if !calibration(app, id).await?.complete {
+pub async fn delete_calibration(app: &App, caller: &Caller, id: &Id) -> Result<()> {
+    let seen = app.seen_by(caller);
+    seen.may_change_calibration(Role::Delete, store(app)?, id)
+        .await?;
+    if !stored(app, id).await?.complete {
         return Err(Error::Invalid(format!(
             "'{id}' has not ended yet: cancel it first"
         )));
@@ -182,13 +206,14 @@ fn as_it_stands(app: &App, mut found: Calibration) -> Calibration {
 
 async fn config_of(
     app: &App,
+    seen: Seen<'_>,
     request: &CalibrationRequest,
     account: Option<&str>,
 ) -> Result<CanaryConfig> {
     let mut config = match (&request.canary_config_id, &request.canary_config) {
         (Some(id), None) => {
             let account = app.store(account, ConfigurationStore)?;
-            app.storage.canary_config(account, &Id::parse(id)?).await?
+            seen.config_to_start(account, &Id::parse(id)?).await?
         }
         (None, Some(config)) => {
             let mut config = config.clone();
@@ -313,7 +338,7 @@ enum Ended {
 async fn keep(app: &App, made: &Calibration, learned: &Learned, report: &mut Report) -> Result<()> {
     let id = Id::parse(&learned.calibration)?;
     let before = app.storage.learned(store(app)?, &id).await?;
-    learned::keep(app, learned.clone(), Some(made.teaches())).await?;
+    learned::keep(app, &made.margins(learned.clone())).await?;
     let moved = before.map(|before| calibration::moved(&before, learned));
     for sentence in moved.into_iter().flatten() {
         tracing::info!(margins = %id, told = ?sentence, "a margin moved");

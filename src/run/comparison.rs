@@ -8,6 +8,7 @@ use super::admission::new_id;
 use super::judges::{Question, judge};
 use super::learned;
 use super::stages::{Failure, Stage};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryJudgeConfig, CanaryJudgeResult,
@@ -41,11 +42,11 @@ pub struct Comparison {
 ///
 /// # Errors
 /// `Storage` when it cannot be kept, `Unavailable` when nothing new is begun; a judge that fails is part of what is kept.
-pub async fn compare(app: &App, comparison: Comparison) -> Result<Id> {
+pub async fn compare(app: &App, caller: &Caller, comparison: Comparison) -> Result<Id> {
     app.check_open()?;
     app.storage.check_room(&comparison.storage_account).await?;
     let build_time = app.clock.now_millis();
-    let [one, two] = verdicts(app, &comparison).await?;
+    let [one, two] = verdicts(app, caller, &comparison).await?;
     let (status, document) = match (one, two) {
         (Ok(one), Ok(two)) => (
             ExecutionStatus::Succeeded,
@@ -71,11 +72,14 @@ pub async fn compare(app: &App, comparison: Comparison) -> Result<Id> {
     Ok(id)
 }
 
-async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJudgeResult>; 2]> {
+async fn verdicts(
+    app: &App,
+    caller: &Caller,
+    comparison: &Comparison,
+) -> Result<[Result<CanaryJudgeResult>; 2]> {
     let list = &comparison.metric_set_pair_list_id;
-    let pairs = app
-        .storage
-        .metric_set_pairs(&comparison.storage_account, list);
+    let seen = app.seen_by(caller);
+    let pairs = seen.pairs_to_judge(&comparison.storage_account, list);
     let (mut pairs, _room) = match pairs.await {
         Ok(pairs) => pairs.into_parts(),
         // As in Kayenta, the accepted comparison fails, and not the request.
@@ -89,7 +93,9 @@ async fn verdicts(app: &App, comparison: &Comparison) -> Result<[Result<CanaryJu
     };
     metrics::tell_looks_back(&mut pairs);
     let pairs = Arc::new(pairs);
-    let learned = learned::of(app, &comparison.config).await?.map(Arc::new);
+    let learned = learned::of(app, caller, &comparison.config)
+        .await?
+        .map(Arc::new);
     let asked = |name: &Option<String>| {
         let mut config = comparison.config.clone();
         if let (Some(name), Some(judge)) = (name, &mut config.judge) {

@@ -1,10 +1,12 @@
 //! Margins that were learned: kept under an id, and found by the configs that name it.
 
 use super::calibration::{calibration, store};
+use crate::access::Caller;
 use crate::app::App;
 pub use crate::calibration::SECOND_JUDGE;
-use crate::canary::{CanaryConfig, Fault, Id, KeptMargins, Learned, Path, TaughtBy};
+use crate::canary::{CanaryConfig, Fault, Id, KeptMargins, Learned, Path};
 use crate::error::{Error, Result};
+use crate::storage::nothing_learned;
 
 /// Where a config names a calibration.
 pub const NAMED_AT: &str = "judge.judgeConfigurations.calibration";
@@ -15,8 +17,8 @@ const MOST_TOLD: usize = 20;
 ///
 /// # Errors
 /// `Invalid` when there is none of that name, with those that there are.
-pub async fn of(app: &App, config: &CanaryConfig) -> Result<Option<Learned>> {
-    match known(app, config).await? {
+pub async fn of(app: &App, caller: &Caller, config: &CanaryConfig) -> Result<Option<Learned>> {
+    match known(app, caller, config).await? {
         Known::Nothing => Ok(None),
         Known::Learned(learned) => Ok(Some(learned)),
         Known::Missing(fault) => Err(fault.into()),
@@ -41,9 +43,9 @@ pub struct Calibrated {
 }
 
 /// For who can do without: none where the store does not answer.
-pub async fn look_up(app: &App, config: &CanaryConfig) -> Option<Calibrated> {
+pub async fn look_up(app: &App, caller: &Caller, config: &CanaryConfig) -> Option<Calibrated> {
     let now = app.clock.now_millis();
-    match known(app, config).await {
+    match known(app, caller, config).await {
         Ok(known) => Some(Calibrated { known, now }),
         Err(error) => {
             tracing::warn!(%error, "cannot look a calibration up");
@@ -54,19 +56,19 @@ pub async fn look_up(app: &App, config: &CanaryConfig) -> Option<Calibrated> {
 
 /// # Errors
 /// When the store does not answer.
-pub async fn known(app: &App, config: &CanaryConfig) -> Result<Known> {
+pub async fn known(app: &App, caller: &Caller, config: &CanaryConfig) -> Result<Known> {
     let Some(named) = config.calibration() else {
         return Ok(Known::Nothing);
     };
     let account = store(app)?;
     let found = match Id::parse(&named) {
-        Ok(id) => app.storage.learned(account, &id).await?,
+        Ok(id) => app.seen_by(caller).margins(account, &id).await?,
         Err(_) => None,
     };
-    if let Some(learned) = found {
-        return Ok(Known::Learned(learned));
+    if let Some(kept) = found {
+        return Ok(Known::Learned(kept.learned));
     }
-    let ids = app.storage.learned_ids(account).await?;
+    let ids = app.seen_by(caller).margin_ids(account).await?;
     let others = ids.len().saturating_sub(MOST_TOLD);
     let told: Vec<String> = ids
         .iter()
@@ -89,43 +91,73 @@ pub async fn known(app: &App, config: &CanaryConfig) -> Result<Known> {
 ///
 /// # Errors
 /// `NotFound` when there is no such calibration, `Invalid` when it has taught nothing.
-pub async fn keep_of(app: &App, of: &Id, id: &Id) -> Result<Learned> {
-    let made = calibration(app, of).await?;
-    let taught_by = made.teaches();
-    let learned = made
-        .learned
+pub async fn keep_of(app: &App, caller: &Caller, of: &Id, id: &Id) -> Result<Learned> {
+    let made = calibration(app, caller, of).await?;
+    let applications = made.applications.as_deref().unwrap_or_default();
+    let seen = app.seen_by(caller);
+    seen.may_teach(store(app)?, applications, id).await?;
+    let learned = made.learned.clone();
+    let learned = learned
         .ok_or_else(|| Error::Invalid(format!("the calibration '{of}' has taught nothing")))?;
     let learned = Learned {
         calibration: id.to_string(),
         ..learned
     };
-    keep(app, learned.clone(), Some(taught_by)).await?;
+    keep(app, &made.margins(learned.clone())).await?;
     Ok(learned)
+}
+
+/// Keeps what was learned elsewhere.
+///
+/// # Errors
+/// `Invalid` when it holds nothing that a judge could take.
+pub async fn keep_learned(
+    app: &App,
+    caller: &Caller,
+    id: &Id,
+    learned: Learned,
+) -> Result<Learned> {
+    app.seen_by(caller).may_teach(store(app)?, &[], id).await?;
+    let kept = KeptMargins {
+        learned: Learned {
+            calibration: id.to_string(),
+            ..learned
+        },
+        applications: None,
+        taught_by: None,
+    };
+    keep(app, &kept).await?;
+    Ok(kept.learned)
 }
 
 /// # Errors
 /// `Invalid` when it holds nothing that a judge could take.
-pub async fn keep(app: &App, learned: Learned, taught_by: Option<TaughtBy>) -> Result<()> {
-    check(app, &learned)?;
-    let kept = KeptMargins { learned, taught_by };
-    app.storage.put_learned(store(app)?, &kept).await
+pub(super) async fn keep(app: &App, kept: &KeptMargins) -> Result<()> {
+    check(app, &kept.learned)?;
+    app.storage.put_learned(store(app)?, kept).await
 }
 
 /// # Errors
 /// `NotFound` when there is none.
-pub async fn learned(app: &App, id: &Id) -> Result<Learned> {
-    let found = app.storage.learned(store(app)?, id).await?;
-    found.ok_or_else(|| Error::NotFound(format!("nothing was learned under '{id}'")))
+pub async fn learned(app: &App, caller: &Caller, id: &Id) -> Result<Learned> {
+    let seen = app.seen_by(caller);
+    seen.reads()?;
+    let found = seen.margins(store(app)?, id).await?;
+    found
+        .map(|kept| kept.learned)
+        .ok_or_else(|| nothing_learned(id))
 }
 
-pub async fn learned_ids(app: &App) -> Result<Vec<String>> {
-    app.storage.learned_ids(store(app)?).await
+pub async fn learned_ids(app: &App, caller: &Caller) -> Result<Vec<String>> {
+    let seen = app.seen_by(caller);
+    seen.reads()?;
+    seen.margin_ids(store(app)?).await
 }
 
 /// # Errors
 /// `NotFound` when there is none.
-pub async fn delete_learned(app: &App, id: &Id) -> Result<()> {
-    app.storage.delete_learned(store(app)?, id).await
+pub async fn delete_learned(app: &App, caller: &Caller, id: &Id) -> Result<()> {
+    app.seen_by(caller).delete_margins(store(app)?, id).await
 }
 
 fn check(app: &App, learned: &Learned) -> Result<()> {

@@ -8,6 +8,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::calibration::{MOST_LISTED, admit_calibration, store};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CalibrationRequest, Id, KeptMargins};
 use crate::config::AccountType::ConfigurationStore;
@@ -67,7 +68,15 @@ async fn look(app: &App, every: Duration) -> Result<()> {
             tracing::debug!(margins, "no stored config names these margins any more");
             continue;
         };
-        match admit_calibration(app, request, metrics.as_deref(), Some(&account)).await {
+        match admit_calibration(
+            app,
+            &Caller::anyone(),
+            request,
+            metrics.as_deref(),
+            Some(&account),
+        )
+        .await
+        {
             Ok(id) => {
                 tracing::info!(margins, calibration = %id, "margins are learned anew");
                 begun += 1;

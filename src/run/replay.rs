@@ -15,6 +15,7 @@ use super::admission;
 use super::judges::{self, Question};
 use super::kept::kept_pairs;
 use super::learned;
+use crate::access::Caller;
 use crate::app::App;
 use crate::budget::Share;
 use crate::canary::{
@@ -47,11 +48,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// `Invalid` when the request names no runs or too many, or no judge could answer it; `NotFound` when the
 /// stored config is not there; `Unavailable` when too many ask at once.
-pub async fn replay(app: &App, request: &ReplayRequest) -> Result<Replay> {
+pub async fn replay(app: &App, caller: &Caller, request: &ReplayRequest) -> Result<Replay> {
+    app.seen_by(caller).reads()?;
     // The rest is for the answer.
     let until = Instant::now() + app.config.server.request_timeout / 4 * 3;
-    let change = change(app, &request.what_if).await?;
-    let ids = ids(app, request).await?;
+    let change = change(app, caller, &request.what_if).await?;
+    let ids = ids(app, caller, request).await?;
     let patience = until.min(Instant::now() + PATIENCE);
     let turn = timeout_at(patience, app.replays.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
@@ -63,7 +65,7 @@ pub async fn replay(app: &App, request: &ReplayRequest) -> Result<Replay> {
     let judging = ids.into_iter().map(|id| {
         let (change, both) = (&change, &both);
         async move {
-            let judged = timeout_at(until, one(app, &id, change, both)).await;
+            let judged = timeout_at(until, one(app, caller, &id, change, both)).await;
             judged.map_err(|_| id)
         }
     });
@@ -85,7 +87,7 @@ pub async fn replay(app: &App, request: &ReplayRequest) -> Result<Replay> {
 }
 
 /// What is to be otherwise, with what it names.
-async fn change(app: &App, what_if: &WhatIf) -> Result<Change> {
+async fn change(app: &App, caller: &Caller, what_if: &WhatIf) -> Result<Change> {
     let config = match (&what_if.canary_config_id, &what_if.canary_config) {
         (Some(_), Some(_)) => {
             let told = "whatIf has canaryConfigId and canaryConfig; one of both is wanted";
@@ -94,7 +96,8 @@ async fn change(app: &App, what_if: &WhatIf) -> Result<Change> {
         (Some(id), None) => {
             let account = what_if.configuration_account_name.as_deref();
             let account = app.store(account, ConfigurationStore)?;
-            Some(app.storage.canary_config(account, &Id::parse(id)?).await?)
+            let seen = app.seen_by(caller);
+            Some(seen.canary_config(account, &Id::parse(id)?).await?)
         }
         (None, config) => config.clone(),
     };
@@ -106,7 +109,7 @@ async fn change(app: &App, what_if: &WhatIf) -> Result<Change> {
         check_judge(app, name)?;
     }
     let learned = match &config {
-        Some(config) => learned::of(app, config).await?,
+        Some(config) => learned::of(app, caller, config).await?,
         None => None,
     };
     let change = Change {
@@ -141,7 +144,7 @@ fn check_judge(app: &App, name: &str) -> Result<()> {
 }
 
 /// The ids that a request names, or finds.
-async fn ids(app: &App, request: &ReplayRequest) -> Result<Vec<String>> {
+async fn ids(app: &App, caller: &Caller, request: &ReplayRequest) -> Result<Vec<String>> {
     let is_search = request.application.is_some() || request.config.is_some();
     let wanted = match (request.runs.is_empty(), is_search) {
         (false, false) => request.runs.len(),
@@ -170,7 +173,8 @@ async fn ids(app: &App, request: &ReplayRequest) -> Result<Vec<String>> {
         limit: i64::try_from(wanted).unwrap_or(i64::MAX),
         ..Search::default()
     };
-    let lines = app.storage.search::<CanaryExecutionStatusResponse>(&search);
+    let seen = app.seen_by(caller);
+    let lines = seen.search::<CanaryExecutionStatusResponse>(&search);
     Ok(lines.await?.into_iter().map(|line| line.id).collect())
 }
 
@@ -222,10 +226,16 @@ fn both(change: &Change) -> Vec<String> {
     names
 }
 
-async fn one(app: &App, id: &str, change: &Change, both: &[String]) -> ReplayedRun {
+async fn one(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    change: &Change,
+    both: &[String],
+) -> ReplayedRun {
     // Given back when the run has been told.
     let share = app.budget.share();
-    let run = match document(app, id, &share).await {
+    let run = match document(app, caller, id, &share).await {
         Ok(run) => run,
         Err(why) => {
             return ReplayedRun {
@@ -243,15 +253,15 @@ async fn one(app: &App, id: &str, change: &Change, both: &[String]) -> ReplayedR
 
 async fn document(
     app: &App,
+    caller: &Caller,
     id: &str,
     share: &Share,
 ) -> Result<CanaryExecutionStatusResponse, NotReplayed> {
     let unknown = || not_replayed(NotReplayedCause::Unknown, format!("no run with id '{id}'"));
     let parsed = Id::parse(id).map_err(|_| unknown())?;
     let stores = app.stores();
-    let found = app
-        .storage
-        .execution_of_any::<CanaryExecutionStatusResponse>(&stores, &parsed);
+    let seen = app.seen_by(caller);
+    let found = seen.execution_of_any::<CanaryExecutionStatusResponse>(&stores, &parsed);
     let found = found.await.map_err(|error| match error {
         Error::NotFound(_) | Error::Invalid(_) => unknown(),
         error => unreadable(id, &error),

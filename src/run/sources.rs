@@ -47,6 +47,23 @@ pub(super) fn account(app: &App, named: Option<&str>, config: &CanaryConfig) -> 
     Ok(account.name.clone())
 }
 
+/// All accounts that are asked: the one that a request means, and those of the other metrics.
+///
+/// # Errors
+/// Those of [`account`].
+pub(super) fn accounts(
+    app: &App,
+    named: Option<&str>,
+    config: &CanaryConfig,
+) -> Result<Vec<String>> {
+    let mut all = vec![account(app, named, config)?];
+    let own = app.metric_source(Some(&all[0]))?.language().kind();
+    for (kind, metric) in kinds(config).iter().filter(|(kind, _)| **kind != own) {
+        all.push(only(app, kind, metric)?.0);
+    }
+    Ok(all)
+}
+
 /// What answers queries of that type.
 pub(super) fn of(
     app: &App,

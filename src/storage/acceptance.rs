@@ -16,7 +16,10 @@ const KEY_LIFE: i64 = 24 * 60 * 60 * 1000;
 /// What a client sends with a request, so that sending it again starts nothing new.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
+    /// As it is kept.
     pub key: String,
+    /// As the client wrote it.
+    pub told: String,
     /// Tells whether the request is the same.
     pub fingerprint: String,
 }
@@ -27,9 +30,8 @@ impl IdempotencyKey {
             return Id::parse(&before.execution_id);
         }
         Err(Error::Reused(format!(
-            "the Idempotency-Key '{}' came with another request before, which started '{}'; \
-             a new request wants a new key",
-            self.key, before.execution_id
+            "the Idempotency-Key '{}' came with another request before; a new request wants a new key",
+            self.told
         )))
     }
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::objects::ObjectEntry;
-use super::{Storage, group, large, to_bytes};
+use super::{Storage, group, large, no_calibration, nothing_learned, to_bytes};
 use crate::canary::{Calibration, Id, KeptMargins, Learned};
 use crate::error::{Error, Result};
 
@@ -57,7 +57,7 @@ impl Storage {
         let found = self
             .found(account, group::CALIBRATION, id, CALIBRATION)
             .await?;
-        found.ok_or_else(|| Error::NotFound(format!("there is no calibration '{id}'")))
+        found.ok_or_else(|| no_calibration(id))
     }
 
     /// What is `told` of the newest, newest first. Each is held until then, as it has its config in it. One that
@@ -156,7 +156,7 @@ impl Storage {
     /// `NotFound` when there is none of that id.
     pub async fn delete_learned(&self, account: &str, id: &Id) -> Result<()> {
         if self.learned(account, id).await?.is_none() {
-            return Err(Error::NotFound(format!("nothing was learned under '{id}'")));
+            return Err(nothing_learned(id));
         }
         self.delete(account, group::LEARNED, id).await
     }

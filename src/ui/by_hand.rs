@@ -7,6 +7,7 @@ use axum::response::Redirect;
 use axum::routing::post;
 
 use super::forms::{Fields, own_pages_only};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     Acceptance, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Id, Instant,
@@ -30,7 +31,13 @@ async fn repeat_run(
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
-    let begun = judge_canary_again(&app, &Id::parse(&id)?, end(&fields, &app)?).await?;
+    let begun = judge_canary_again(
+        &app,
+        &Caller::anyone(),
+        &Id::parse(&id)?,
+        end(&fields, &app)?,
+    )
+    .await?;
     Ok(page_of(Kind::Canary, &begun.id))
 }
 
@@ -39,7 +46,13 @@ async fn repeat_analysis(
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
-    let begun = judge_analysis_again(&app, &Id::parse(&id)?, end(&fields, &app)?).await?;
+    let begun = judge_analysis_again(
+        &app,
+        &Caller::anyone(),
+        &Id::parse(&id)?,
+        end(&fields, &app)?,
+    )
+    .await?;
     Ok(page_of(Kind::Analysis, &begun.id))
 }
 
@@ -49,7 +62,8 @@ async fn accept_run(
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    accept::<CanaryExecutionStatusResponse>(&app, &id, acceptance(&fields)).await?;
+    accept::<CanaryExecutionStatusResponse>(&app, &Caller::anyone(), &id, acceptance(&fields))
+        .await?;
     Ok(page_of(Kind::Canary, &id))
 }
 
@@ -59,7 +73,13 @@ async fn accept_analysis(
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    accept::<CanaryAnalysisExecutionStatusResponse>(&app, &id, acceptance(&fields)).await?;
+    accept::<CanaryAnalysisExecutionStatusResponse>(
+        &app,
+        &Caller::anyone(),
+        &id,
+        acceptance(&fields),
+    )
+    .await?;
     Ok(page_of(Kind::Analysis, &id))
 }
 

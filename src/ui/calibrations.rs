@@ -48,26 +48,30 @@ pub struct One {
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Page<List>> {
-    let lines = calibration::calibrations(&app, LINES).await?;
+    let lines = calibration::calibrations(&app, &caller, LINES).await?;
     Ok(Page(List {
         shell: Shell::of(&caller),
         is_live: lines.iter().any(|line| !line.complete),
         lines,
-        learned: learned::learned_ids(&app).await?,
+        learned: learned::learned_ids(&app, &caller).await?,
     }))
 }
 
 async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Page<One>> {
-    let made = calibration::calibration(&app, &Id::parse(&id)?).await?;
+    let made = calibration::calibration(&app, &caller, &Id::parse(&id)?).await?;
     Ok(Page(One {
         shell: Shell::of(&caller),
         made,
     }))
 }
 
-async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Redirect> {
+async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    calibration::cancel_calibration(&app, &id).await?;
+    calibration::cancel_calibration(&app, &caller, &id).await?;
     Ok(page_of(&id))
 }
 
@@ -77,7 +81,7 @@ async fn keep(
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    learned::keep_of(&app, &id, &Id::parse(fields.text("id"))?).await?;
+    learned::keep_of(&app, &Caller::anyone(), &id, &Id::parse(fields.text("id"))?).await?;
     Ok(Redirect::to("/ui/calibrations"))
 }
 

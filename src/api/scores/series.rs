@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::{course, in_prometheus_words, lines, times};
+use crate::access::Caller;
 use crate::api::request::Query as Parameters;
-use crate::app::App;
+use crate::app::{Anybody, App};
 use crate::error::{Error, Result};
 use crate::metrics::selection::{NAME, SCORE, Selection};
 
@@ -25,8 +26,8 @@ const MOST_SELECTORS: usize = 20;
         ("start" = Option<String>, Query, description = "seconds or RFC 3339"), ("end" = Option<String>, Query),
         ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
-pub async fn list_labels(State(app): State<App>, asked: Parameters) -> Response {
-    told(labels(&app, &asked).await)
+pub async fn list_labels(State(app): State<App>, caller: Caller, asked: Parameters) -> Response {
+    told(labels(&app, &caller, &asked).await)
 }
 
 /// List labels as in Prometheus, with a form
@@ -37,10 +38,11 @@ pub async fn list_labels(State(app): State<App>, asked: Parameters) -> Response 
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
 pub async fn list_labels_by_form(
     State(app): State<App>,
+    caller: Caller,
     asked: Parameters,
     form: Bytes,
 ) -> Response {
-    told(labels(&app, &Parameters::read(&form).or(asked)).await)
+    told(labels(&app, &caller, &Parameters::read(&form).or(asked)).await)
 }
 
 /// List the values of a label as in Prometheus
@@ -54,10 +56,11 @@ pub async fn list_labels_by_form(
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
 pub async fn list_label_values(
     State(app): State<App>,
+    caller: Caller,
     Path(label): Path<String>,
     asked: Parameters,
 ) -> Response {
-    told(values(&app, &label, &asked).await)
+    told(values(&app, &caller, &label, &asked).await)
 }
 
 /// List series as in Prometheus
@@ -68,8 +71,8 @@ pub async fn list_label_values(
         ("start" = Option<String>, Query, description = "seconds or RFC 3339"), ("end" = Option<String>, Query),
         ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
-pub async fn list_series(State(app): State<App>, asked: Parameters) -> Response {
-    told(series(&app, &asked).await)
+pub async fn list_series(State(app): State<App>, caller: Caller, asked: Parameters) -> Response {
+    told(series(&app, &caller, &asked).await)
 }
 
 /// List series as in Prometheus, with a form
@@ -80,10 +83,11 @@ pub async fn list_series(State(app): State<App>, asked: Parameters) -> Response 
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
 pub async fn list_series_by_form(
     State(app): State<App>,
+    caller: Caller,
     asked: Parameters,
     form: Bytes,
 ) -> Response {
-    told(series(&app, &Parameters::read(&form).or(asked)).await)
+    told(series(&app, &caller, &Parameters::read(&form).or(asked)).await)
 }
 
 /// Describe the metrics that there are, as in Prometheus
@@ -92,7 +96,7 @@ pub async fn list_series_by_form(
 #[utoipa::path(get, path = "/prometheus/api/v1/metadata", tag = "delivery",
     params(("metric" = Option<String>, Query)),
     responses((status = 200, body = Object)))]
-pub async fn describe_metrics(asked: Parameters) -> Response {
+pub async fn describe_metrics(_: Anybody, asked: Parameters) -> Response {
     let is_asked_for = asked.text("metric").is_none_or(|name| name == SCORE);
     let help = "The score of the newest canary of an application and a config that has ended.";
     let all = json!({SCORE: [{"type": "gauge", "unit": "", "help": help}]});
@@ -104,7 +108,7 @@ pub async fn describe_metrics(asked: Parameters) -> Response {
 /// There are none; Grafana asks.
 #[utoipa::path(get, path = "/prometheus/api/v1/rules", tag = "delivery",
     responses((status = 200, body = Object)))]
-pub async fn list_rules() -> Response {
+pub async fn list_rules(_: Anybody) -> Response {
     told(Ok(json!({"groups": []})))
 }
 
@@ -115,24 +119,26 @@ fn told(data: Result<Value>) -> Response {
     }
 }
 
-async fn labels(app: &App, asked: &Parameters) -> Result<Value> {
-    let all = found(app, asked, |labels| labels.into_keys().collect());
+async fn labels(app: &App, caller: &Caller, asked: &Parameters) -> Result<Value> {
+    let all = found(app, caller, asked, |labels| labels.into_keys().collect());
     Ok(json!(all.await?))
 }
 
-async fn values(app: &App, label: &str, asked: &Parameters) -> Result<Value> {
-    let all = found(app, asked, |mut labels| {
+async fn values(app: &App, caller: &Caller, label: &str, asked: &Parameters) -> Result<Value> {
+    let all = found(app, caller, asked, |mut labels| {
         labels.remove(label).into_iter().collect()
     });
     Ok(json!(all.await?))
 }
 
-async fn series(app: &App, asked: &Parameters) -> Result<Value> {
+async fn series(app: &App, caller: &Caller, asked: &Parameters) -> Result<Value> {
     if asked.all("match[]").next().is_none() {
         let told = "the parameter 'match[]' must be given, as in match[]=serin_canary_score";
         return Err(Error::Invalid(told.to_owned()));
     }
-    Ok(json!(found(app, asked, |labels| vec![labels]).await?))
+    Ok(json!(
+        found(app, caller, asked, |labels| vec![labels]).await?
+    ))
 }
 
 type Labels = BTreeMap<&'static str, String>;
@@ -140,9 +146,11 @@ type Labels = BTreeMap<&'static str, String>;
 /// What is read of the labels of each score that is asked for, in order and once.
 async fn found<T: Ord>(
     app: &App,
+    caller: &Caller,
     asked: &Parameters,
     read: impl Fn(Labels) -> Vec<T>,
 ) -> Result<Vec<T>> {
+    app.seen_by(caller).reads()?;
     let mut texts: Vec<&str> = asked.all("match[]").take(MOST_SELECTORS + 1).collect();
     if MOST_SELECTORS < texts.len() {
         let told = format!("more than {MOST_SELECTORS} selectors are asked for in 'match[]'");
@@ -158,7 +166,7 @@ async fn found<T: Ord>(
     let (_, end) = times::instant("end", asked, now)?;
     let mut all = BTreeSet::new();
     for selection in &selections {
-        let lines = lines(app, selection, end).await?;
+        let lines = lines(app, caller, selection, end).await?;
         for found in course::since(&lines, selection, start) {
             let labels = found.labels().into_iter().chain([(NAME, SCORE)]);
             let labels = labels.filter(|(_, value)| !value.is_empty());

@@ -70,7 +70,7 @@ impl Seen<'_> {
         Err(not_found(id.as_str()))
     }
 
-    fn starts_with(&self, applications: &[String]) -> bool {
+    pub(super) fn starts_with(&self, applications: &[String]) -> bool {
         let starts = if applications.is_empty() {
             self.caller.can(Role::Start, On::NOTHING)
         } else {

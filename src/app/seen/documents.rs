@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Seen, named};
+use super::{AD_HOC, Seen, named};
 use crate::access::{On, Role};
 use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair};
 use crate::error::Result;
@@ -13,9 +13,9 @@ impl Seen<'_> {
         self.reads()?;
         let mut all = self.app.storage.archives(account).await?;
         if self.caller.is_ruled() {
-            let sees = |application: &str| self.sees(application);
-            let seen = self.app.storage.archived_of(account, sees).await?;
-            all.retain(|archive| seen.contains(&archive.id));
+            let is_seen = |application: &str| self.sees(application);
+            let ids = self.app.storage.archived_of(account, is_seen).await?;
+            all.retain(|archive| ids.contains(&archive.id));
         }
         Ok(all)
     }
@@ -104,6 +104,18 @@ impl Seen<'_> {
         self.app.storage.put_metric_sets(account, id, sets).await
     }
 
+    /// What was fetched from an account that the caller may ask.
+    pub async fn put_fetched(
+        &self,
+        asked: &str,
+        account: &str,
+        id: &Id,
+        sets: &[MetricSet],
+    ) -> Result<()> {
+        self.may_ask(asked)?;
+        self.app.storage.put_metric_sets(account, id, sets).await
+    }
+
     pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
         self.caller.check(Role::Delete, On::EVERYTHING)?;
         self.app.storage.delete_metric_sets(account, id).await
@@ -129,6 +141,23 @@ impl Seen<'_> {
     ) -> Result<Large<Vec<MetricSetPair>>> {
         self.reads()?;
         if !self.owns_pairs(Role::Read, account, id).await? {
+            return Err(not_found(id.as_str()));
+        }
+        self.app.storage.metric_set_pairs(account, id).await
+    }
+
+    /// The same, for whoever may have them judged.
+    ///
+    /// # Errors
+    /// `NotFound` when there are none.
+    pub async fn pairs_to_judge(
+        &self,
+        account: &str,
+        id: &Id,
+    ) -> Result<Large<Vec<MetricSetPair>>> {
+        let may = self.owns_pairs(Role::Start, account, id).await?
+            || self.owns_pairs(Role::Read, account, id).await?;
+        if !may {
             return Err(not_found(id.as_str()));
         }
         self.app.storage.metric_set_pairs(account, id).await
@@ -172,8 +201,11 @@ impl Seen<'_> {
         Ok(owners.all(|one| self.caller.can(role, one)))
     }
 
-    /// Whose a judgement of these pairs is; `ad-hoc` also for pairs that nobody may read or that are not there.
+    /// Whose a comparison by these pairs is: nobody's in particular, as in Kayenta, where nothing is configured.
     pub async fn owner_of_pairs(&self, account: &str, id: &Id) -> Result<String> {
+        if !self.caller.is_ruled() {
+            return Ok(AD_HOC.to_owned());
+        }
         let owners = self.app.storage.owners_of_pairs(account, id).await?;
         Ok(named(owners.first().map_or("", String::as_str)).to_owned())
     }

@@ -78,7 +78,7 @@ pub async fn of_text(
     if !fields.has("control") {
         return Ok(Page(page).into_response());
     }
-    page.start(&app, &fields).await
+    page.start(&app, &caller, &fields).await
 }
 
 pub async fn ask(
@@ -98,7 +98,7 @@ pub async fn start(
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
     let page = Calibrate::of(&app, &caller, &id, &address).await?;
-    page.start(&app, &fields).await
+    page.start(&app, &caller, &fields).await
 }
 
 impl Calibrate {
@@ -137,14 +137,14 @@ impl Calibrate {
         }
     }
 
-    async fn start(mut self, app: &App, fields: &Fields) -> Result<Response> {
+    async fn start(mut self, app: &App, caller: &Caller, fields: &Fields) -> Result<Response> {
         self.fill(fields);
         let Some(request) = self.request() else {
             self.problem = Some("see what is marked below".to_owned());
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response());
         };
         let account = Some(self.metrics_account.value.as_str()).filter(|name| !name.is_empty());
-        match admit_calibration(app, request, account, Some(&self.store.name)).await {
+        match admit_calibration(app, caller, request, account, Some(&self.store.name)).await {
             Ok(id) => Ok(Redirect::to(&format!("/ui/calibrations/{id}")).into_response()),
             Err(error @ Error::Internal(_)) => Err(error),
             Err(error) => {

@@ -97,7 +97,7 @@ async fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
     let (config, refusals) = configs::examine(&app.config, text);
     let mut given = lint::Given::default();
     if let Some(config) = &config {
-        given.calibrated = learned::look_up(app, config).await;
+        given.calibrated = learned::look_up(app, &Caller::anyone(), config).await;
     }
     let doubts = lint::doubts(&app.config, text, &given);
     let refusals = refusals.into_iter().map(Told::from);
@@ -175,7 +175,7 @@ pub async fn create(
             .await
             .come_back());
     };
-    match configs::create(&app, &Caller::anyone(), &store.name, config).await {
+    match configs::create(&app, &caller, &store.name, config).await {
         Ok(id) => Ok(Redirect::to(&store.address(id.as_str())).into_response()),
         Err(error) => Editor::new(&app, &caller, store, Task::New, text)
             .await
@@ -203,7 +203,7 @@ pub async fn save(
     // The address says which one it is.
     config.id = Some(id.to_string());
     let account = &editor.store.name;
-    match configs::replace_known(&app, &Caller::anyone(), account, &id, config, seen).await {
+    match configs::replace_known(&app, &caller, account, &id, config, seen).await {
         Ok(()) => Ok(Redirect::to(&editor.store.address(id.as_str())).into_response()),
         Err(error @ Error::Changed(_)) => {
             let stored = app.storage.canary_config(account, &id).await?;

@@ -18,7 +18,7 @@ use crate::config::Account;
 use crate::config::AccountType::{MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::run::asked::{self, Asked};
-use crate::run::{Admission, admit};
+use crate::run::{self, Admission};
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
 use crate::ui::shell::Shell;
@@ -91,8 +91,8 @@ pub async fn start(
         trial.problem = Some(notes.join("; "));
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
     }
-    let admitted = match trial.admission(&app, request) {
-        Ok(admission) => admit(&app, admission).await,
+    let admitted = match trial.admission(&app, &caller, request) {
+        Ok(admission) => run::start(&app, admission).await,
         Err(error) => Err(error),
     };
     match admitted {
@@ -176,23 +176,26 @@ impl Trial {
         })
     }
 
-    fn admission(&self, app: &App, request: CanaryExecutionRequest) -> Result<Admission> {
+    fn admission(
+        &self,
+        app: &App,
+        caller: &Caller,
+        request: CanaryExecutionRequest,
+    ) -> Result<Admission<CanaryExecutionRequest>> {
         let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
         let storage = app.store(given(&self.storage_account).as_deref(), ObjectStore)?;
-        Ok(Admission {
-            application: given(&self.application),
-            canary_config_id: Some(self.id.to_string()),
-            config: CanaryConfig {
-                // A trial on past data moves no traffic.
-                actions: None,
-                ..self.config.clone()
-            },
-            request,
-            metrics_account: given(&self.metrics_account),
-            storage_account: storage.to_owned(),
-            configuration_account: Some(self.store.name.clone()),
-            ..Admission::default()
-        })
+        let mut admission = Admission::asked_by(app, caller, given(&self.application))?;
+        admission.canary_config_id = Some(self.id.to_string());
+        admission.config = CanaryConfig {
+            // A trial on past data moves no traffic.
+            actions: None,
+            ..self.config.clone()
+        };
+        admission.request = request;
+        admission.metrics_account = given(&self.metrics_account);
+        storage.clone_into(&mut admission.storage_account);
+        admission.configuration_account = Some(self.store.name.clone());
+        Ok(admission)
     }
 }
 

@@ -83,7 +83,7 @@ pub async fn show(
     let judge_configurations = judge.and_then(|judge| judge.judge_configurations.as_ref());
     let judge_configurations = judge_configurations.filter(|members| !members.is_empty());
     let warnings = configs::examine(&app.config, &document).1.into_iter();
-    let calibrated = learned::look_up(&app, &config).await;
+    let calibrated = learned::look_up(&app, &caller, &config).await;
     Ok(Page(View {
         shell: Shell::of(&caller),
         margins: lint::of_margins(&config, calibrated.as_ref()),

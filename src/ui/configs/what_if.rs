@@ -85,7 +85,7 @@ pub async fn judge(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(page)).into_response());
         }
     };
-    match replay(&app, &asked).await {
+    match replay(&app, &caller, &asked).await {
         Ok(told) => {
             page.adoption = page.adoption(&app, &asked.what_if, &told).await?;
             page.replay = Some(told);

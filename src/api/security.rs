@@ -1,0 +1,65 @@
+//! What the document of the API says of credentials: which there are, and how a door refuses.
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::Ref;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, RefOr, ResponseBuilder};
+
+/// Nobody is asked there who it is.
+const OPEN: [&str; 6] = [
+    "liveness",
+    "readiness",
+    "start_pipeline",
+    "tell_build",
+    "describe_metrics",
+    "list_rules",
+];
+
+/// Its answers are Prometheus's, or Flagger's.
+const IN_OTHER_WORDS: [&str; 2] = ["/prometheus/", "/flagger/"];
+
+/// With schemes, and with what every door that is not for everybody may answer.
+pub fn told(mut document: OpenApi) -> OpenApi {
+    let http = |scheme| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build());
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("bearer", http(HttpAuthScheme::Bearer));
+    components.add_security_scheme("basic", http(HttpAuthScheme::Basic));
+    // None, where the configuration does not say who may what.
+    let requirement = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
+    let none = SecurityRequirement::default();
+    document.security = Some(vec![requirement("bearer"), requirement("basic"), none]);
+    for (path, item) in &mut document.paths.paths {
+        let is_problem = !IN_OTHER_WORDS.iter().any(|other| path.starts_with(other));
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let id = operation.operation_id.as_deref().unwrap_or_default();
+            if !OPEN.contains(&id) {
+                refuses(operation, is_problem);
+            }
+        }
+    }
+    document
+}
+
+fn refuses(operation: &mut Operation, is_problem: bool) {
+    let refusals = [
+        ("401", "serin does not know who asks"),
+        ("403", "who asks may not"),
+    ];
+    for (status, told) in refusals {
+        let mut response = ResponseBuilder::new().description(told);
+        if is_problem {
+            let problem = Ref::from_schema_name("Problem");
+            let content = ContentBuilder::new().schema(Some(problem)).build();
+            response = response.content("application/json", content);
+        }
+        let responses = &mut operation.responses.responses;
+        let refusal = RefOr::T(response.build());
+        responses.entry(status.to_owned()).or_insert(refusal);
+    }
+}
