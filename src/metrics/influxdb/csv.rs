@@ -114,7 +114,8 @@ impl Reader<'_> {
 
     fn row(&mut self, cells: &[String], paid: &mut Held) -> Result<(), Wrong> {
         let head = &self.head;
-        if let Some(at) = head.at("error") {
+        // Series have a table; a column of that name is a tag there.
+        if let (Some(at), None) = (head.at("error"), head.at("table")) {
             return Err(head.cell(cells, at).to_owned().into());
         }
         let wanted = |name: &str, what: &str| {

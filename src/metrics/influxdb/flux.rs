@@ -24,6 +24,10 @@ const IMPORTED: [&str; 11] = [
 ];
 /// What writes.
 const WRITING: [&str; 2] = ["to", "wideTo"];
+/// Words that are no values.
+const BEFORE_VALUES: [&str; 9] = [
+    "and", "else", "exists", "if", "in", "not", "or", "return", "then",
+];
 
 /// `r["version"] == "v2"`
 pub fn condition(tag: &str, value: &str) -> String {
@@ -81,7 +85,7 @@ impl Reader<'_, '_> {
             let rest = self.rest;
             if let Some(tail) = rest.strip_prefix("$${") {
                 self.write(if self.within == Within::Text {
-                    "\\${"
+                    "\\x24{"
                 } else {
                     "${"
                 });
@@ -92,56 +96,103 @@ impl Reader<'_, '_> {
             {
                 self.paste(expression)?;
                 self.rest = tail;
-            } else if self.within == Within::Code && rest.starts_with("//") {
-                self.rest = rest.find('\n').map_or("", |at| &rest[at..]);
             } else {
-                self.read_letter(letter);
+                match self.within {
+                    Within::Code => self.read_code(letter),
+                    Within::Text => self.read_text(letter),
+                    Within::Expression => self.read_expression(letter)?,
+                }
             }
         }
+        match self.within {
+            Within::Code => Ok(()),
+            Within::Text => Err(invalid(
+                self.request,
+                "a string of the script is not closed",
+            )),
+            Within::Expression => {
+                let told = "a regular expression of the script is not closed";
+                Err(invalid(self.request, told))
+            }
+        }
+    }
+
+    fn read_code(&mut self, letter: char) {
+        if self.rest.starts_with("//") {
+            self.rest = self.rest.find('\n').map_or("", |at| &self.rest[at..]);
+            return;
+        }
+        match letter {
+            '"' => {
+                self.within = Within::Text;
+                self.code.push('"');
+                self.strings.push(String::new());
+                self.script.push('"');
+            }
+            '/' if self.is_expression() => {
+                self.within = Within::Expression;
+                // It is a value: a slash behind it divides.
+                self.code.push_str(" 0 ");
+                self.script.push('/');
+            }
+            letter => self.write(letter.encode_utf8(&mut [0; 4])),
+        }
+        self.skip(letter);
+    }
+
+    /// Flux takes a dollar and the letter behind it for one, be that a backslash or another dollar: it is written as
+    /// nothing else can be read.
+    fn read_text(&mut self, letter: char) {
+        match (letter, self.rest[letter.len_utf8()..].chars().next()) {
+            ('"', _) => {
+                self.within = Within::Code;
+                self.script.push('"');
+            }
+            ('$', _) => self.write("\\x24"),
+            ('\\', Some('$')) => {
+                self.write("\\x24");
+                self.skip('$');
+            }
+            ('\\', Some(escaped)) => {
+                self.write("\\");
+                self.write(escaped.encode_utf8(&mut [0; 4]));
+                self.skip(escaped);
+            }
+            _ => self.write(letter.encode_utf8(&mut [0; 4])),
+        }
+        self.skip(letter);
+    }
+
+    fn read_expression(&mut self, letter: char) -> Result<()> {
+        let rest = self.rest;
+        if letter == '/' {
+            self.within = Within::Code;
+            self.script.push('/');
+        } else if rest.starts_with("\\\\/") {
+            let told = "a regular expression has \\\\/ in it, where Flux may end it or not: write [\\\\]/ there";
+            return Err(invalid(self.request, told));
+        } else if letter == '\\' && matches!(rest.as_bytes().get(1), Some(b'/' | b'\\')) {
+            self.script.push_str(&rest[..2]);
+            self.rest = &rest[1..];
+        } else {
+            self.write(letter.encode_utf8(&mut [0; 4]));
+        }
+        self.skip(letter);
         Ok(())
     }
 
-    fn read_letter(&mut self, letter: char) {
-        let end = match self.within {
-            Within::Text => '"',
-            Within::Expression => '/',
-            Within::Code => {
-                match letter {
-                    '"' => {
-                        self.within = Within::Text;
-                        self.code.push('"');
-                        self.strings.push(String::new());
-                        self.script.push('"');
-                    }
-                    '/' if self.is_expression() => {
-                        self.code.push('/');
-                        self.within = Within::Expression;
-                        self.script.push('/');
-                    }
-                    letter => self.write(letter.encode_utf8(&mut [0; 4])),
-                }
-                self.rest = &self.rest[letter.len_utf8()..];
-                return;
-            }
-        };
-        let mut bytes = letter.len_utf8();
-        if letter == '\\' && !self.rest[1..].starts_with("${") {
-            bytes += self.rest[1..].chars().next().map_or(0, char::len_utf8);
-        }
-        if letter == end {
-            self.within = Within::Code;
-            self.script.push(end);
-        } else {
-            let taken = self.rest[..bytes].to_owned();
-            self.write(&taken);
-        }
-        self.rest = &self.rest[bytes..];
+    fn skip(&mut self, letter: char) {
+        self.rest = &self.rest[letter.len_utf8()..];
     }
 
-    /// Whether a slash begins a regular expression here, and is no division.
+    /// Whether a slash begins a regular expression here, and is no division: no value stands before it.
     fn is_expression(&self) -> bool {
-        let before = self.code.trim_end().chars().last();
-        before.is_none_or(|before| matches!(before, '~' | ':' | '(' | ',' | '=' | '['))
+        let before = self.code.trim_end();
+        let name = before.trim_end_matches(is_of_name);
+        match &before[name.len()..] {
+            "" => !before.ends_with([')', ']', '}', '"', '.']),
+            name => BEFORE_VALUES.contains(&name),
+        }
     }
 
     fn write(&mut self, text: &str) {
@@ -189,37 +240,46 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// It reads, and of this server.
+    /// It reads, and of this server. What writes may have no other name, so that it cannot be called by one.
     fn check(&self) -> Result<()> {
         let refused = |told: &str| Err(invalid(self.request, told));
         let mut strings = self.strings.iter();
-        let mut parts = self.code.split('"');
-        // Every second part would stand between quotes, where there are none here.
-        let mut before = parts.next().unwrap_or_default();
-        for part in parts {
-            let string = strings.next().map_or("", String::as_str);
-            // It may be given another name there.
-            let is_imported = before
-                .split_whitespace()
-                .rev()
-                .take(2)
-                .any(|word| word == "import");
-            if is_imported && !IMPORTED.contains(&string) {
-                let all = IMPORTED.join(", ");
-                return refused(&format!("a script may import {all}; not '{string}'"));
-            }
-            before = part;
-        }
+        let mut open = Vec::new();
         let words: Vec<&str> = words(&self.code).collect();
-        for pair in words.windows(2) {
-            if WRITING.contains(&pair[0]) && pair[1] == "(" {
-                return refused(&format!("a script reads only; {}() writes", pair[0]));
-            }
-            if matches!(pair[0], "host" | "token") && pair[1] == ":" {
-                return refused(&format!(
-                    "a script reads of this server only; '{}:' names another",
-                    pair[0]
-                ));
+        for (at, word) in words.iter().copied().enumerate() {
+            let before = |back: usize| at.checked_sub(back).map_or("", |at| words[at]);
+            let next = words.get(at + 1).copied().unwrap_or_default();
+            let is_argument = open.last() == Some(&"(") && matches!(before(1), "(" | "," | "?");
+            match word {
+                "(" | "[" | "{" => open.push(word),
+                ")" | "]" | "}" => drop(open.pop()),
+                "\"" => {
+                    let string = strings.next().map_or("", String::as_str);
+                    // It may be given another name there.
+                    let is_imported = before(1) == "import"
+                        || before(2) == "import" && before(1).starts_with(is_of_name);
+                    if is_imported && !IMPORTED.contains(&string) {
+                        let all = IMPORTED.join(", ");
+                        return refused(&format!("a script may import {all}; not '{string}'"));
+                    }
+                    if is_argument && next == ":" {
+                        return refused(&format!(
+                            "an argument of a script is named without quotes: {string}"
+                        ));
+                    }
+                }
+                "host" | "token" if is_argument => {
+                    return refused(&format!(
+                        "a script reads of this server only; '{word}:' names another"
+                    ));
+                }
+                word if WRITING.contains(&word) => {
+                    let is_member = before(1) == "." && next != "(";
+                    if next != ":" && !is_member {
+                        return refused(&format!("a script reads only; {word}() writes"));
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -231,9 +291,8 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
     let mut rest = code.trim_start();
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
-        let is_name = |it: char| it.is_alphanumeric() || it == '_';
-        let end = if is_name(first) {
-            rest.find(|it| !is_name(it)).unwrap_or(rest.len())
+        let end = if is_of_name(first) {
+            rest.find(|it| !is_of_name(it)).unwrap_or(rest.len())
         } else {
             first.len_utf8()
         };
@@ -243,6 +302,10 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+fn is_of_name(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
 fn is_of_word(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '_' | '.') || stand_in::number_of(letter).is_some()
 }
@@ -250,7 +313,7 @@ fn is_of_word(letter: char) -> bool {
 /// Within a string, which could have expressions in it.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"");
-    text.replace("${", "\\${")
+    text.replace('$', "\\x24")
 }
 
 #[cfg(test)]
@@ -287,7 +350,7 @@ mod tests {
             (
                 "f(a: \"${p}\")",
                 "b\" or \\ ${",
-                "f(a: \"b\\\" or \\\\ \\${\")",
+                "f(a: \"b\\\" or \\\\ \\x24{\")",
             ),
             ("f(a: \"\\\"${p}\" + ${p})", "5m", "f(a: \"\\\"5m\" + 5m)"),
             ("f(a: ${p})", "1) |> to(", "!is no name, number or duration"),
@@ -299,7 +362,7 @@ mod tests {
             ),
             ("r.a =~ /${p}/", "a/", "!in a regular expression"),
             ("x / 2 / ${p}", "a-b", "!is no name, number or duration"),
-            ("f(a: \"$${p}\")", "", "f(a: \"\\${p}\")"),
+            ("f(a: \"$${p}\")", "", "f(a: \"\\x24{p}\")"),
             ("f(${q})", "", "!Problem evaluating"),
             ("import \"math\"\nx", "", "import \"math\"\nx"),
             (
@@ -308,6 +371,50 @@ mod tests {
                 "!not 'experimental/http'",
             ),
             ("import \"sql\"\nx", "", "!not 'sql'"),
+            ("@edition(\"1\")import \"sql\"\nx", "", "!not 'sql'"),
+            ("import\"\\x73ql\"\nx", "", "!may import"),
+            ("x |> h.to(url: \"u\")", "", "!to() writes"),
+            ("f = to\nx |> f(bucket: \"b\")", "", "!to() writes"),
+            ("r = {to}\nx |> r.to(bucket: \"b\")", "", "!to() writes"),
+            ("x |> ${p}(bucket: \"b\")", "wideTo", "!wideTo() writes"),
+            ("f(d: r.to, to: 1)", "", "f(d: r.to, to: 1)"),
+            ("from(bucket: \"b\", host)", "", "!'host:' names another"),
+            (
+                "from(bucket: \"b\", \"host\": \"u\")",
+                "",
+                "!named without quotes",
+            ),
+            (
+                "rename(columns: {host: \"h\"}) |> f(x: r.host)",
+                "",
+                "rename(columns: {host: \"h\"}) |> f(x: r.host)",
+            ),
+            // What would hide the rest from who reads it otherwise than Flux.
+            (
+                "f = (r) => /\"/\nfrom(host: \"u\")",
+                "",
+                "!'host:' names another",
+            ),
+            (
+                "1. /\"/\nfrom(host: \"u\")",
+                "",
+                "!a string of the script is not closed",
+            ),
+            (
+                "x =~ /a\\\\/ \"/\nto()",
+                "",
+                "!where Flux may end it or not",
+            ),
+            (
+                "x =~ /a\\/",
+                "",
+                "!regular expression of the script is not closed",
+            ),
+            ("f(a: \"$\\\" + to())", "", "!is not closed"),
+            ("f(a: \"$$${p}\")", "", "f(a: \"\\x24\\x24{p}\")"),
+            ("f(a: \"\\${p}\")", "\"", "f(a: \"\\x24{p}\")"),
+            ("f(a: \"b$\")", "", "f(a: \"b\\x24\")"),
+            ("f(a: \"${p}{q}\")", "$", "f(a: \"\\x24{q}\")"),
             ("x |> to (bucket: \"b\")", "", "!to() writes"),
             (
                 "from(bucket: \"b\", host: \"http://h\")",
@@ -330,6 +437,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(condition("a\"b", "c\\${d}"), r#"r["a\"b"] == "c\\\${d}""#);
+        assert_eq!(condition("a\"b", "c\\${d}"), r#"r["a\"b"] == "c\\\x24{d}""#);
     }
 }

@@ -213,6 +213,13 @@ async fn what_is_wrong_with_flux_is_told() {
             Err("failed: no bucket of …"),
         ),
         (
+            table(&[
+                ",result,table,_time,_value,error",
+                ",,0,2024-06-01T00:00:00Z,1,timeout",
+            ]),
+            Ok(1),
+        ),
+        (
             table(&[",result,table,_time,v", ",,0,2024-06-01T00:00:00Z,1"]),
             Err("without the column _value"),
         ),
