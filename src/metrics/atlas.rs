@@ -141,6 +141,7 @@ impl Service for Atlas {
             query: &asked.text,
             // What it is, is told by its lines.
             wanted: Wanted::Anything,
+            fault: Some(answer::fault),
             ..Call::get("/api/v2/fetch")
         };
         let backends = self.backends().await?;

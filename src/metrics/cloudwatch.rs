@@ -96,6 +96,7 @@ fn call<'a>(
         headers,
         sent: Sent::Post(JSON, body),
         query,
+        fault: Some(answer::fault),
         ..Call::get("/")
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::budget::Held;
 use crate::config::Limits;
 use crate::metrics::bounded::{at_most, if_any};
 use crate::metrics::cost;
-use crate::metrics::http::Wrong;
+use crate::metrics::http::{Fault, Wrong};
 use crate::metrics::number::Number;
 use crate::metrics::series::{
     Answered, Labels, Sample, Series, Window, too_many_samples, too_many_series, too_many_tags,
@@ -19,6 +20,7 @@ use crate::metrics::series::{
 /// Read before the limits of the configuration are asked.
 const MOST_VALUES: usize = 5_000_000;
 const MOST_KEYS: usize = 1_000;
+const CUT: &str = "the stream ended before Atlas said that it is whole: 'close' never came";
 
 /// Of any message.
 #[derive(Deserialize)]
@@ -48,13 +50,34 @@ struct Data {
     values: Option<Vec<Option<Number>>>,
 }
 
+/// A stream that ends in its midst may be whole when it is asked for again.
+pub fn fault(_: &HeaderMap, body: &[u8]) -> Option<Fault> {
+    let text = std::str::from_utf8(body).ok()?;
+    let kinds = || messages(text).rev().map(json::<Kind>);
+    let is_told = |kind: &str| matches!(kind, "close" | "timeseries" | "error");
+    let last = kinds().find(|kind| match kind {
+        Ok(Kind { kind, .. }) => kind.as_deref().is_some_and(is_told),
+        Err(_) => true,
+    });
+    let is_whole = matches!(&last, Some(Ok(Kind { kind: Some(kind), .. })) if kind == "close");
+    let is_error = |kind: Result<Kind, _>| {
+        kind.is_ok_and(|Kind { kind, .. }| kind.as_deref() == Some("error"))
+    };
+    let is_cut = messages(text).next().is_some() && !is_whole && !kinds().any(is_error);
+    is_cut.then(|| Fault {
+        told: CUT.to_owned(),
+        may_pass: true,
+    })
+}
+
+fn messages(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("data:"))
+}
+
 /// The series of a stream, which is whole if it ends with a message that says so.
 pub fn read(body: &[u8], limits: &Limits, held: &mut Held) -> Result<Answered, Wrong> {
     let text = std::str::from_utf8(body).map_err(|_| Wrong::other(body, "it is no text"))?;
-    let lines = text.lines();
-    let mut messages = lines
-        .filter_map(|line| line.strip_prefix("data:"))
-        .peekable();
+    let mut messages = messages(text).peekable();
     if messages.peek().is_none() {
         return Err(Wrong::other(body, "it has no line of data"));
     }
@@ -92,8 +115,7 @@ pub fn read(body: &[u8], limits: &Limits, held: &mut Held) -> Result<Answered, W
         }
     }
     if !is_whole {
-        let told = "the stream ended before Atlas said that it is whole: 'close' never came";
-        return Err(told.to_owned().into());
+        return Err(CUT.to_owned().into());
     }
     let mut left = limits.samples;
     for (_, chunks) in chunks {

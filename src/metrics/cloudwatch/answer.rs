@@ -1,6 +1,7 @@
 //! The pages of an answer to `GetMetricData`.
 
 use indexmap::IndexMap;
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::query::Asked;
@@ -8,7 +9,7 @@ use crate::budget::Held;
 use crate::config::Limits;
 use crate::metrics::bounded::at_most;
 use crate::metrics::grid::{Grid, Places};
-use crate::metrics::http::Wrong;
+use crate::metrics::http::{Fault, Wrong};
 use crate::metrics::number::Number;
 use crate::metrics::series::{Answered, Labels, Series, Window, too_many_samples, too_many_series};
 
@@ -16,6 +17,8 @@ use crate::metrics::series::{Answered, Labels, Series, Window, too_many_samples,
 const MOST_SERIES: usize = 20_000;
 const MOST_POINTS: usize = 2_000_000;
 const MOST_MESSAGES: usize = 100;
+const INTERNAL: &str = "InternalError";
+const FORBIDDEN: &str = "Forbidden";
 
 /// Beside a point in a map: the label is there once for a series.
 const POINT_BYTES: usize = size_of::<(i64, f64)>();
@@ -50,6 +53,54 @@ struct Found {
 struct Message {
     code: Option<String>,
     value: Option<String>,
+}
+
+/// A page without its points.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Outline {
+    #[serde(default, deserialize_with = "at_most::<MOST_SERIES, _, _>")]
+    metric_data_results: Vec<Outcome>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Outcome {
+    id: String,
+    label: Option<String>,
+    status_code: Option<String>,
+    #[serde(default, deserialize_with = "at_most::<MOST_MESSAGES, _, _>")]
+    messages: Vec<Message>,
+}
+
+/// What CloudWatch could not answer and what is not for who asks; of the former it says that one asks again.
+pub fn fault(_: &HeaderMap, body: &[u8]) -> Option<Fault> {
+    let text = std::str::from_utf8(body).ok()?;
+    if !text.contains(INTERNAL) && !text.contains(FORBIDDEN) {
+        return None;
+    }
+    let outline: Outline = serde_json::from_str(text).ok()?;
+    let mut failed = outline.metric_data_results.into_iter().filter(|outcome| {
+        [INTERNAL, FORBIDDEN].contains(&outcome.status_code.as_deref().unwrap_or_default())
+    });
+    let outcome = failed.next()?;
+    let status = outcome.status_code.unwrap_or_default();
+    let (id, label) = (outcome.id, outcome.label.unwrap_or_default());
+    let messages = told(outcome.messages).join("; ");
+    let why = if messages.is_empty() {
+        messages
+    } else {
+        format!(": {messages}")
+    };
+    Some(Fault {
+        may_pass: status == INTERNAL,
+        told: format!("{status} for '{id}' ({label}){why}"),
+    })
+}
+
+fn told(messages: Vec<Message>) -> Vec<String> {
+    let told = messages.into_iter().map(Message::told);
+    told.filter(|told| !told.is_empty()).collect()
 }
 
 impl Message {
@@ -92,17 +143,7 @@ impl Pages {
 
     fn add_found(&mut self, found: Found, limits: &Limits, held: &mut Held) -> Result<(), Wrong> {
         let label = found.label.unwrap_or_default();
-        let messages = found.messages.into_iter().map(Message::told);
-        let messages: Vec<String> = messages.filter(|told| !told.is_empty()).collect();
-        if let Some(status @ ("InternalError" | "Forbidden")) = found.status_code.as_deref() {
-            let why = messages.join("; ");
-            let why = if why.is_empty() {
-                why
-            } else {
-                format!(": {why}")
-            };
-            return Err(format!("{status} for '{}' ({label}){why}", found.id).into());
-        }
+        let messages = told(found.messages);
         if found.timestamps.len() != found.values.len() {
             let told = "the answer does not have as many values as times";
             return Err(told.to_owned().into());

@@ -99,6 +99,34 @@ async fn what_a_scope_says_moves_nothing_to_another_host_and_faults_are_told() {
             "{account} {location} {params}: {told}"
         );
     }
+    // A stream that ends in its midst is asked for again.
+    let cut = "data: {\"type\": \"timeseries\", \"id\": \"x\", \"start\": 0, \"end\": 60000, \"step\": 60000, \
+        \"tags\": {}, \"data\": {\"values\": [1.0]}}\n";
+    let whole = format!("{cut}data: {{\"type\": \"close\"}}\n");
+    let error = format!("{cut}data: {{\"type\": \"error\", \"message\": \"no such\"}}\n");
+    let never = "'close' never came";
+    let cases = [
+        // what comes, what is told, how often it was asked
+        (vec![cut, &whole], "1 sets", 2),
+        (vec![cut], never, 3),
+        (vec![&cut[..40]], never, 3),
+        (vec!["data: {\"type\": \"heartbeat\"}\n"], never, 3),
+        (vec![&error], "no such", 1),
+    ];
+    for (streams, expected, times) in cases {
+        let replies = streams.iter();
+        let replies = replies.map(|stream| super::reply("text/event-stream", stream));
+        cluster.play(replies.collect());
+        let fetched = asking("us-east-1", &json!({}))
+            .fetch(&sources["here"])
+            .await;
+        let told = match fetched {
+            Ok(sets) => format!("{} sets", sets.len()),
+            Err(error) => error.to_string(),
+        };
+        assert!(told.contains(expected), "{streams:?}: {told}");
+        assert_eq!(cluster.asked().len(), times, "{streams:?}");
+    }
     assert!(sources["here"].health().await.is_ok());
     assert!(sources["other"].health().await.is_err());
     assert!(sources["away"].health().await.is_err());

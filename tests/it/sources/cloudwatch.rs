@@ -327,7 +327,7 @@ async fn what_an_answer_says_of_itself_is_heard() {
         (
             broken("InternalError"),
             "InternalError for 'e' (m): ArithmeticError: divided by zero",
-            1,
+            3,
         ),
         (broken("Forbidden"), "Forbidden for 'e' (m)", 1),
         (of_json(&uneven), "as many values as times", 1),
@@ -360,6 +360,10 @@ async fn what_an_answer_says_of_itself_is_heard() {
         assert!(told.contains(expected), "{expected}: {told}");
         assert_eq!(stand_in.asked().len(), times, "{told}");
     }
+    let good = page(&[result("m", &[(0, 1.0)], "Complete")], None);
+    let (source, _) = answered("cloudwatch", vec![broken("InternalError"), good]).await;
+    let sets = asking(&query).fetch(&source).await.unwrap();
+    assert_eq!(sets[0].values[..1], [1.0]);
     let (source, _) = answered(
         "cloudwatch",
         vec![page(&[result("m", &[], "Complete")], None)],
