@@ -12,6 +12,43 @@ use crate::metrics::template::{self, Expansion};
 /// What serin calls the parameters that it makes itself.
 const OWN_PARAM: &str = "serin_";
 
+const SETTINGS: &str = "SETTINGS";
+/// What may stand behind a table or column that is called so.
+const BEHIND_NAMES: [&str; 32] = [
+    "AND",
+    "ANY",
+    "ARRAY",
+    "AS",
+    "ASC",
+    "ASOF",
+    "BETWEEN",
+    "CROSS",
+    "DESC",
+    "DIV",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "FINAL",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INTERSECT",
+    "IS",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NOT",
+    "OR",
+    "ORDER",
+    "UNION",
+    "WHERE",
+];
+
 const QUOTING: Quoting = Quoting {
     quotes: "'\"`",
     comment: None,
@@ -47,7 +84,8 @@ enum Within {
     /// A string, or a name between quotes.
     Quoted(char),
     Line,
-    Block,
+    /// That lies within so many others.
+    Block(usize),
 }
 
 /// # Errors
@@ -145,7 +183,7 @@ impl Reader<'_, '_> {
                 self.paste(expression)?;
                 self.rest = tail;
             } else if self.within != Within::Code {
-                self.read_within(letter);
+                self.read_within(letter)?;
             } else if !self.read_code()? {
                 self.take(letter.len_utf8());
             }
@@ -166,7 +204,8 @@ impl Reader<'_, '_> {
             self.within = Within::Line;
             self.take(1);
         } else if rest.starts_with("/*") {
-            self.within = Within::Block;
+            self.code.push(' ');
+            self.within = Within::Block(0);
             self.take(2);
         } else if let Some(quote) = rest
             .chars()
@@ -185,10 +224,14 @@ impl Reader<'_, '_> {
         Ok(true)
     }
 
-    fn read_within(&mut self, letter: char) {
+    fn read_within(&mut self, letter: char) -> Result<()> {
         let after = &self.rest[letter.len_utf8()..];
         match self.within {
-            Within::Quoted(_) if letter == '\\' && !after.starts_with("${") => {
+            Within::Quoted(_) if letter == '\\' && after.starts_with("${") => {
+                let told = "a \\ stands before ${ in the statement: write \\\\ for one that is meant, or leave it out";
+                return Err(invalid(self.request, told));
+            }
+            Within::Quoted(_) if letter == '\\' => {
                 let escaped = after.chars().next().map_or(0, char::len_utf8);
                 self.take(1 + escaped);
             }
@@ -201,12 +244,17 @@ impl Reader<'_, '_> {
                 self.within = Within::Code;
                 self.take(1);
             }
-            Within::Block if self.rest.starts_with("*/") => {
+            Within::Block(outer) if self.rest.starts_with("/*") => {
                 self.take(2);
-                self.within = Within::Code;
+                self.within = Within::Block(outer + 1);
+            }
+            Within::Block(outer) if self.rest.starts_with("*/") => {
+                self.take(2);
+                self.within = outer.checked_sub(1).map_or(Within::Code, Within::Block);
             }
             _ => self.take(letter.len_utf8()),
         }
+        Ok(())
     }
 
     fn take(&mut self, bytes: usize) {
@@ -232,7 +280,7 @@ impl Reader<'_, '_> {
         let name = template::name_and_default(expression).0;
         match self.within {
             // Nothing reads it there, and a value could end it.
-            Within::Line | Within::Block => self.write(&format!("${{{expression}}}")),
+            Within::Line | Within::Block(_) => self.write(&format!("${{{expression}}}")),
             Within::Quoted(quote) => {
                 let value = self.value(expression)?;
                 quoted::check_value(self.request, name, &value, quote, &QUOTING)?;
@@ -321,6 +369,11 @@ impl Reader<'_, '_> {
             let told = "a statement for ClickHouse begins with SELECT or WITH";
             return Err(invalid(self.request, told));
         }
+        if sets(&upper) {
+            let told = "the statement has SETTINGS: leave them out, as serin sends those that bound what it may do; \
+                        others belong into the profile of the user";
+            return Err(invalid(self.request, told));
+        }
         let has_format = words.iter().enumerate().skip(1).any(|(at, word)| {
             let is_last = matches!(words.get(at + 2), None | Some(&"SETTINGS"));
             *word == "FORMAT" && at + 1 < words.len() && is_last && words[at - 1] != "AS"
@@ -331,6 +384,31 @@ impl Reader<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Whether a statement in capitals changes settings, at its end or that of a part of it.
+fn sets(upper: &str) -> bool {
+    let is_of_name = |it: char| it.is_alphanumeric() || it == '_';
+    let mut rest = upper;
+    while let Some(at) = rest.find(SETTINGS) {
+        let (before, after) = (&rest[..at], &rest[at + SETTINGS.len()..]);
+        rest = after;
+        let table = before.strip_suffix('.');
+        let is_of_table = table.is_some_and(|it| !it.ends_with(|it: char| it.is_ascii_digit()));
+        let is_word = !is_of_table && !before.ends_with(is_of_name);
+        let name = after.trim_start();
+        if !is_word || after.starts_with(is_of_name) {
+            continue;
+        }
+        let tail = name.trim_start_matches(is_of_name);
+        let word = &name[..name.len() - tail.len()];
+        let is_quoted = name.starts_with(['`', '"', '?']);
+        let is_set = tail.trim_start().starts_with('=');
+        if is_quoted || !word.is_empty() && (is_set || !BEHIND_NAMES.contains(&word)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// `'${…}'`, and nothing else between the quotes.
