@@ -40,8 +40,8 @@ impl AwsIdentity {
     /// `usual` is the region, where none is given.
     pub fn read(section: &mut Section<'_>, usual: Option<&str>) -> Result<Self> {
         let environment = &section.context().environment;
-        let found = REGIONS.iter().find_map(|name| environment.get(*name));
-        let found = found.filter(|region| !region.is_empty());
+        let mut found = REGIONS.iter().filter_map(|name| environment.get(*name));
+        let found = found.find(|region| !region.is_empty());
         let usual = usual.map(str::to_owned).or_else(|| found.cloned());
         let region = section.parsed_or("region", usual.as_deref(), region)?;
         let profile = either(section, "profileName", "profile")?;
@@ -59,6 +59,20 @@ impl AwsIdentity {
             role: role(section)?,
         })
     }
+}
+
+/// Of an address of AWS, as in `aps-workspaces.eu-west-1.amazonaws.com`, or that of an endpoint within a VPC, as in
+/// `vpce-1-2.aps-workspaces.eu-west-1.vpce.amazonaws.com`.
+pub fn region_of(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    let suffixes = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+    let service = suffixes
+        .iter()
+        .find_map(|suffix| host.strip_suffix(suffix))?;
+    let service = service.strip_suffix(".vpce").unwrap_or(service);
+    let (_, region) = service.rsplit_once('.')?;
+    Some(region.to_owned())
 }
 
 fn region(text: &str) -> Result<String, String> {

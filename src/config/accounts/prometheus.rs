@@ -7,7 +7,7 @@ use ::config::{Map as Table, Value, ValueKind};
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
-use super::aws::AwsIdentity;
+use super::aws::{AwsIdentity, region_of};
 use super::google::GoogleAccount;
 use super::http::{CertificateFiles, Http, headers};
 use super::oauth2::{OAuth2, Usual};
@@ -288,14 +288,11 @@ fn check(section: &Section<'_>, account: &PrometheusAccount) -> Result<()> {
 
 /// For Amazon Managed Service for Prometheus, or what is asked as it is.
 fn sigv4(section: &mut Section<'_>, base_url: &str) -> Result<Option<Box<SigV4>>> {
-    let host = base_url.split("://").nth(1).unwrap_or_default();
-    let host = host.split(['/', ':']).next().unwrap_or_default();
-    let is_of_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    let region = host.split('.').nth(1).filter(|_| is_of_aws);
+    let region = region_of(base_url);
     section.section_if_given("sigv4", |section| {
         Ok(Box::new(SigV4 {
             service: section.text_or("service", SERVICE)?,
-            identity: AwsIdentity::read(section, region)?,
+            identity: AwsIdentity::read(section, region.as_deref())?,
         }))
     })
 }

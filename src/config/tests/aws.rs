@@ -7,7 +7,8 @@ fn who_asks_aws_is_said_in_few_words() {
             "kayenta: {{prometheus: {{enabled: true, accounts: [{{name: p, endpoint: {{baseUrl: '{url}'}}, \
              sigv4: {keys}}}]}}}}"
         );
-        let loaded = load_text(&yaml, &[("AWS_REGION", "of-environment")]).unwrap();
+        let variables = [("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "of-environment")];
+        let loaded = load_text(&yaml, &variables).unwrap();
         prometheus(&loaded.config.accounts[0])
             .sigv4
             .clone()
@@ -18,6 +19,19 @@ fn who_asks_aws_is_said_in_few_words() {
         // address, keys, region, service
         (managed, "{}", "eu-west-1", "aps"),
         (managed, "{region: us-east-1}", "us-east-1", "aps"),
+        (
+            "https://vpce-1-2.aps-workspaces.eu-west-1.vpce.amazonaws.com/workspaces/ws-1",
+            "{}",
+            "eu-west-1",
+            "aps",
+        ),
+        (
+            "https://aps-workspaces.cn-north-1.amazonaws.com.cn",
+            "{}",
+            "cn-north-1",
+            "aps",
+        ),
+        ("https://evilamazonaws.com", "{}", "of-environment", "aps"),
         (
             "http://p:9090/a",
             "{service: execute-api}",
