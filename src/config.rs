@@ -34,7 +34,7 @@ pub use access::{
 };
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};
-pub use accounts::azure::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity};
+pub use accounts::azure::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity, AzureProof};
 pub use accounts::clickhouse::ClickHouseAccount;
 pub use accounts::cloudwatch::CloudWatchAccount;
 pub use accounts::datadog::DatadogAccount;

@@ -14,6 +14,8 @@ use crate::config::{Error, Result, scalar};
 const SUFFIX: &str = "core.windows.net";
 const TIMEOUT: &str = "45s";
 const AUTHORITY: &str = "https://login.microsoftonline.com";
+const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+const SECRET: &str = "AZURE_CLIENT_SECRET";
 const METADATA: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 
 pub const KIND: Kind = Kind {
@@ -63,12 +65,12 @@ pub struct AzureIdentity {
 /// Who gives tokens; Azure's own tools find it in the environment.
 #[derive(Clone, Debug)]
 pub enum AzureGiver {
-    /// A pod of Kubernetes, whose own token lies in a file.
-    Workload {
+    /// Entra ID, for an app that proves what it is.
+    Directory {
         /// Without a trailing slash.
         authority: String,
         tenant: String,
-        file: PathBuf,
+        proof: AzureProof,
     },
     /// An app of App Service or Container Apps.
     App {
@@ -77,6 +79,13 @@ pub enum AzureGiver {
     },
     /// The metadata of a machine.
     Machine { url: String },
+}
+
+#[derive(Clone, Debug)]
+pub enum AzureProof {
+    /// Of a pod of Kubernetes, whose own token lies there.
+    File(PathBuf),
+    Secret(SecretString),
 }
 
 /// What a connection string says; each of it may stand in a key of its own instead.
@@ -101,7 +110,11 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
     let key = section.secret("accountAccessKey")?;
     let sas = section.secret("sasToken")?;
     let connection = connection(section)?;
-    let client_id = section.text("clientId")?;
+    let own = Own {
+        client_id: section.text("clientId")?,
+        tenant_id: section.text("tenantId")?,
+        client_secret: section.secret("clientSecret")?,
+    };
     let suffix = section.parsed_if_given("endpointSuffix", suffix)?;
     let url = other_url(section)?;
     let container = section.parsed("container", container)?;
@@ -114,18 +127,19 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         key: one(section, "accountAccessKey", key, connection.key)?,
         sas: one(section, "sasToken", sas, connection.sas)?,
         suffix: one(section, "endpointSuffix", suffix, connection.suffix)?,
-        url: one(section, "endpoint.baseUrl", url.clone(), connection.url)?,
+        url: one(section, "endpoint.baseUrl", url, connection.url)?,
     };
+    let address = address(section, &given)?;
     let account = AzureAccount {
         container: container.clone(),
         root_folder: root_folder.clone(),
-        url: address(section, &given)?,
-        credentials: credentials(section, given, client_id)?,
+        url: address.clone(),
+        credentials: credentials(section, given, own)?,
         timeout,
     };
     let face = Face {
         bucket: Some(container),
-        server: url,
+        server: Some(address),
         root_folder: Some(root_folder),
         ..FACE
     };
@@ -133,6 +147,13 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
         store: Some(Store::Azure(account)),
         ..super::account(section, name, supported_types, face)?
     })
+}
+
+/// What an account says of who asks, without a key or a signature.
+struct Own {
+    client_id: Option<String>,
+    tenant_id: Option<String>,
+    client_secret: Option<SecretString>,
 }
 
 /// What stands in a key or in the connection string, and not in both.
@@ -162,15 +183,17 @@ fn address(section: &Section<'_>, given: &Connection) -> Result<String> {
     }
 }
 
-fn credentials(
-    section: &Section<'_>,
-    given: Connection,
-    client_id: Option<String>,
-) -> Result<AzureCredentials> {
-    if client_id.is_some() && (given.key.is_some() || given.sas.is_some()) {
+fn credentials(section: &Section<'_>, given: Connection, own: Own) -> Result<AzureCredentials> {
+    let members = [
+        ("clientId", own.client_id.is_some()),
+        ("tenantId", own.tenant_id.is_some()),
+        ("clientSecret", own.client_secret.is_some()),
+    ];
+    let member = members.into_iter().find(|(_, is_given)| *is_given);
+    if let (Some((key, _)), true) = (member, given.key.is_some() || given.sas.is_some()) {
         return Err(Error(format!(
             "{} is of use without a key or a signature only",
-            section.path_of("clientId")
+            section.path_of(key)
         )));
     }
     match (given.key, given.sas) {
@@ -188,32 +211,57 @@ fn credentials(
             section.path_of("accountAccessKey"),
             section.path_of("sasToken"),
         ))),
-        (None, None) => identity(section, client_id).map(AzureCredentials::Identity),
+        (None, None) => identity(section, own).map(AzureCredentials::Identity),
     }
 }
 
-/// As Azure's own tools find it: that of a pod, of an app, else of the machine.
-fn identity(section: &Section<'_>, client_id: Option<String>) -> Result<AzureIdentity> {
+/// With the secret of the account, else as Azure's own tools find it: that of a pod, that of an app with its secret,
+/// of an app of Azure, else of the machine.
+fn identity(section: &Section<'_>, own: Own) -> Result<AzureIdentity> {
     let environment = section.context().environment;
     let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    if let Some(file) = variable("AZURE_FEDERATED_TOKEN_FILE") {
-        let client_id = client_id.or_else(|| variable("AZURE_CLIENT_ID").cloned());
-        let (Some(client_id), Some(tenant)) = (client_id, variable("AZURE_TENANT_ID")) else {
-            return Err(Error(
-                "AZURE_FEDERATED_TOKEN_FILE is set; AZURE_CLIENT_ID and AZURE_TENANT_ID are wanted with it"
-                    .to_owned(),
-            ));
+    let secret = own.client_secret.map(|secret| {
+        let key = section.path_of("clientSecret");
+        (format!("{key} is given"), AzureProof::Secret(secret))
+    });
+    let found = || {
+        let file = variable(TOKEN_FILE).map(|file| (TOKEN_FILE, AzureProof::File(file.into())));
+        let found = file.or_else(|| {
+            let secret = variable(SECRET)?.as_str();
+            Some((SECRET, AzureProof::Secret(secret.into())))
+        });
+        found.map(|(name, proof)| (format!("{name} is set"), proof))
+    };
+    if let Some((what, proof)) = secret.or_else(found) {
+        let client_id = own
+            .client_id
+            .or_else(|| variable("AZURE_CLIENT_ID").cloned());
+        let tenant = own
+            .tenant_id
+            .or_else(|| variable("AZURE_TENANT_ID").cloned());
+        let (Some(client_id), Some(tenant)) = (client_id, tenant) else {
+            let (id, tenant) = (section.path_of("clientId"), section.path_of("tenantId"));
+            return Err(Error(format!(
+                "{what}; {id} and {tenant} are wanted with it, or AZURE_CLIENT_ID and AZURE_TENANT_ID"
+            )));
         };
         let authority = variable("AZURE_AUTHORITY_HOST").map_or(AUTHORITY, String::as_str);
         return Ok(AzureIdentity {
             client_id: Some(client_id),
-            giver: AzureGiver::Workload {
+            giver: AzureGiver::Directory {
                 authority: authority.trim_end_matches('/').to_owned(),
-                tenant: tenant.clone(),
-                file: PathBuf::from(file),
+                tenant,
+                proof,
             },
         });
     }
+    if own.tenant_id.is_some() {
+        let tenant = section.path_of("tenantId");
+        return Err(Error(format!(
+            "{tenant} is given, and neither a clientSecret nor {TOKEN_FILE}"
+        )));
+    }
+    let client_id = own.client_id;
     let app = (variable("IDENTITY_ENDPOINT"), variable("IDENTITY_HEADER"));
     let giver = match app {
         (Some(endpoint), Some(header)) => AzureGiver::App {

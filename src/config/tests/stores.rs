@@ -190,12 +190,22 @@ fn who_has_no_key_for_azure_is_who_serin_runs_as() {
         (
             &pod[..],
             "",
-            "Some(\"c\"), giver: Workload { authority: \"https://login.chinacloudapi.cn\", tenant: \"t\", file: \"/t\" }",
+            "Some(\"c\"), giver: Directory { authority: \"https://login.chinacloudapi.cn\", tenant: \"t\", proof: File(\"/t\") }",
         ),
         (
             &pod[..3],
             ", clientId: d",
-            "Some(\"d\"), giver: Workload { authority: \"https://login.microsoftonline.com\"",
+            "Some(\"d\"), giver: Directory { authority: \"https://login.microsoftonline.com\"",
+        ),
+        (
+            &pod[1..],
+            ", clientSecret: s3cret",
+            "Some(\"c\"), giver: Directory { authority: \"https://login.chinacloudapi.cn\", tenant: \"t\", proof: Secret(",
+        ),
+        (
+            &[("AZURE_CLIENT_SECRET", "s3cret")],
+            ", clientId: d, tenantId: u",
+            "Some(\"d\"), giver: Directory { authority: \"https://login.microsoftonline.com\", tenant: \"u\", proof: Secret(",
         ),
         (
             &app[..],
@@ -227,6 +237,21 @@ fn who_has_no_key_for_azure_is_who_serin_runs_as() {
             "{found}"
         );
     }
-    let Error(told) = load(&pod[..2], "").unwrap_err();
-    assert!(told.contains("AZURE_TENANT_ID"), "{told}");
+    let mistakes = [
+        (&pod[..2], "", "AZURE_TENANT_ID"),
+        (&[], ", clientSecret: s3cret", "clientSecret is given; "),
+        (&[], ", tenantId: t", "tenantId is given, and neither"),
+        (
+            &[],
+            ", accountAccessKey: a2V5, clientSecret: s3cret",
+            "clientSecret is of use without a key",
+        ),
+    ];
+    for (variables, more, expected) in mistakes {
+        let Error(told) = load(variables, more).unwrap_err();
+        assert!(
+            told.contains(expected) && !told.contains("s3cret"),
+            "{told}"
+        );
+    }
 }

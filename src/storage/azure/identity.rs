@@ -1,13 +1,13 @@
-//! Who serin runs as, in the eyes of Azure: a pod with workload identity, an app, or a machine.
+//! Who serin runs as, in the eyes of Azure: who has a secret, a pod with workload identity, an app, or a machine.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Client, RequestBuilder};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Clock;
-use crate::config::{AzureGiver, AzureIdentity};
+use crate::config::{AzureGiver, AzureIdentity, AzureProof};
 use crate::http::ask::{self, Failed, Token};
 use crate::http::{self, Giver};
 
@@ -31,10 +31,10 @@ impl Identity {
             .timeout(ATTEMPT)
             .redirect(reqwest::redirect::Policy::none());
         let client = match &identity.giver {
-            AzureGiver::Workload { authority, .. } if !http::is_safe(authority) => {
+            AzureGiver::Directory { authority, .. } if !http::is_safe(authority) => {
                 return Err("AZURE_AUTHORITY_HOST must begin with 'https://'".to_owned());
             }
-            AzureGiver::Workload { .. } => client,
+            AzureGiver::Directory { .. } => client,
             // No proxy of the environment reaches this machine's own.
             AzureGiver::App { .. } | AzureGiver::Machine { .. } => client.no_proxy(),
         };
@@ -59,29 +59,30 @@ impl Giver for Identity {
 
     async fn ask(&self) -> Result<Token, Failed> {
         match &self.identity.giver {
-            AzureGiver::Workload {
+            AzureGiver::Directory {
                 authority,
                 tenant,
-                file,
+                proof,
             } => {
-                // Read at each renewal, as it is changed.
-                let assertion = std::fs::read_to_string(file).map_err(|cause| Failed {
-                    why: format!("cannot read '{}': {cause}", file.display()),
-                    may_pass: true,
-                })?;
-                let assertion = assertion.trim();
+                let proved = proved(proof)?;
+                let proved = proved.expose_secret();
                 let client = self.identity.client_id.as_deref().unwrap_or_default();
                 let scope = format!("{RESOURCE}.default");
-                let form = [
+                let mut form = vec![
                     ("grant_type", "client_credentials"),
                     ("client_id", client),
                     ("scope", &scope),
-                    ("client_assertion_type", ASSERTION),
-                    ("client_assertion", assertion),
                 ];
+                match proof {
+                    AzureProof::File(_) => form.extend([
+                        ("client_assertion_type", ASSERTION),
+                        ("client_assertion", proved),
+                    ]),
+                    AzureProof::Secret(_) => form.push(("client_secret", proved)),
+                }
                 let tenant = http::escaped(tenant);
                 let url = format!("{authority}/{tenant}/oauth2/v2.0/token");
-                ask::token(ask::form(&self.client, &url, &form), &[assertion]).await
+                ask::token(ask::form(&self.client, &url, &form), &[proved]).await
             }
             AzureGiver::App { endpoint, header } => {
                 let header = header.expose_secret();
@@ -111,6 +112,20 @@ impl Giver for Identity {
                     ..failed
                 })
             }
+        }
+    }
+}
+
+/// What is sent; a file is read at each renewal, as it is changed.
+fn proved(proof: &AzureProof) -> Result<SecretString, Failed> {
+    match proof {
+        AzureProof::Secret(secret) => Ok(secret.clone()),
+        AzureProof::File(file) => {
+            let read = std::fs::read_to_string(file).map_err(|cause| Failed {
+                why: format!("cannot read '{}': {cause}", file.display()),
+                may_pass: true,
+            })?;
+            Ok(read.trim().into())
         }
     }
 }

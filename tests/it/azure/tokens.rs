@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use serin::clock::Clock;
-use serin::config::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity};
+use serin::config::{AzureAccount, AzureCredentials, AzureGiver, AzureIdentity, AzureProof};
 use serin::error::Error;
 use serin::storage::azure::AzureStore;
 use serin::storage::objects::ObjectStore;
@@ -100,10 +100,10 @@ async fn each_identity_gets_its_token_as_azure_gives_it() {
     let cases = [
         (
             Some("id"),
-            AzureGiver::Workload {
+            AzureGiver::Directory {
                 authority: url.clone(),
                 tenant: "my tenant".to_owned(),
-                file,
+                proof: AzureProof::File(file),
             },
             (
                 "/my%20tenant/oauth2/v2.0/token".to_owned(),
@@ -116,6 +116,24 @@ async fn each_identity_gets_its_token_as_azure_gives_it() {
                         "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
                     ),
                     ("client_assertion", "of-the-pod"),
+                ]),
+                String::new(),
+            ),
+        ),
+        (
+            Some("id"),
+            AzureGiver::Directory {
+                authority: url.clone(),
+                tenant: "t".to_owned(),
+                proof: AzureProof::Secret("of-the-registration".into()),
+            },
+            (
+                "/t/oauth2/v2.0/token".to_owned(),
+                members(&[
+                    ("grant_type", "client_credentials"),
+                    ("client_id", "id"),
+                    ("scope", "https://storage.azure.com/.default"),
+                    ("client_secret", "of-the-registration"),
                 ]),
                 String::new(),
             ),
