@@ -10,6 +10,7 @@ pub mod index;
 mod memory;
 pub mod objects;
 mod over_http;
+mod paged;
 mod reconcile;
 mod relay;
 pub mod s3;

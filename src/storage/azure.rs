@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap};
 use reqwest::{Client, Method, Request, RequestBuilder, StatusCode};
 
 use super::guarded::{Backend, Failure, Guarded};
 use super::objects::{ObjectEntry, below};
 use super::over_http::{Clients, MOST_BYTES, Missed, collect, lost, patiently, wrong};
+use super::paged;
 use crate::clock::Clock;
 use crate::config::AzureAccount;
 use crate::http::{self, Again};
@@ -42,13 +43,6 @@ enum Answer {
     Done(HeaderMap, Bytes),
     /// The blob is not there, and the container is.
     Missing,
-}
-
-/// How far a listing is.
-enum Place {
-    Start,
-    After(String),
-    End,
 }
 
 impl AzureStore {
@@ -164,12 +158,7 @@ impl Container {
         })
     }
 
-    async fn page(&self, prefix: &str, place: Place) -> Result<Option<(Vec<ObjectEntry>, Place)>> {
-        let after = match place {
-            Place::Start => None,
-            Place::After(marker) => Some(marker),
-            Place::End => return Ok(None),
-        };
+    async fn page(&self, prefix: &str, after: Option<String>) -> paged::Page {
         let prefix = self.full(prefix);
         let mut query = vec![("comp", "list"), ("prefix", &prefix), ("maxresults", PAGE)];
         query.extend(after.as_deref().map(|marker| ("marker", marker)));
@@ -181,18 +170,9 @@ impl Container {
             why: "a listing that Azure does not give".to_owned(),
             cause,
         })?;
-        let next = match page.next {
-            None => Place::End,
-            Some(marker) if Some(&marker) == after.as_ref() => {
-                return Err(wrong(
-                    "the listing is cut short, and the server does not tell how to go on",
-                ));
-            }
-            Some(marker) => Place::After(marker),
-        };
         let root = self.full("");
         let entries = page.blobs.into_iter().filter_map(|blob| entry(blob, &root));
-        Ok(Some((entries.collect(), next)))
+        Ok((entries.collect(), page.next))
     }
 }
 
@@ -240,7 +220,7 @@ impl Backend for Container {
     }
 
     fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
-        stream::try_unfold(Place::Start, move |place| self.page(prefix, place)).boxed()
+        paged::pages(move |after| self.page(prefix, after))
     }
 
     async fn create(&self) -> Result<()> {

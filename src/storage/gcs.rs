@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
@@ -15,6 +15,7 @@ use serde_json::json;
 use super::guarded::{Backend, Failure, Guarded};
 use super::objects::{ObjectEntry, below};
 use super::over_http::{Clients, MOST_BYTES, Missed, collect, lost, patiently, wrong};
+use super::paged;
 use crate::config::{self, GcsAccount};
 use crate::google::{self, Tokens};
 use crate::http::{self, Again, Secrets};
@@ -53,13 +54,6 @@ struct Object {
     /// Differs for each time that it is written.
     generation: String,
     size: String,
-}
-
-/// How far a listing is.
-enum Place {
-    Start,
-    After(String),
-    End,
 }
 
 impl GcsStore {
@@ -178,12 +172,7 @@ impl Bucket {
         }
     }
 
-    async fn page(&self, prefix: &str, place: Place) -> Result<Option<(Vec<ObjectEntry>, Place)>> {
-        let after = match place {
-            Place::Start => None,
-            Place::After(token) => Some(token),
-            Place::End => return Ok(None),
-        };
+    async fn page(&self, prefix: &str, after: Option<String>) -> paged::Page {
         let prefix = self.full(prefix);
         let mut query = vec![
             ("prefix", prefix.as_str()),
@@ -198,18 +187,9 @@ impl Bucket {
             return Err(gone());
         };
         let page: Page = read(&body)?;
-        let next = match page.next_page_token.filter(|token| !token.is_empty()) {
-            None => Place::End,
-            Some(token) if Some(&token) == after.as_ref() => {
-                return Err(wrong(
-                    "the listing is cut short, and the server does not tell how to go on",
-                ));
-            }
-            Some(token) => Place::After(token),
-        };
         let root = self.full("");
         let entries = page.items.iter().filter_map(|object| entry(object, &root));
-        Ok(Some((entries.collect(), next)))
+        Ok((entries.collect(), page.next_page_token))
     }
 }
 
@@ -251,7 +231,7 @@ impl Backend for Bucket {
     }
 
     fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
-        stream::try_unfold(Place::Start, move |place| self.page(prefix, place)).boxed()
+        paged::pages(move |after| self.page(prefix, after))
     }
 
     /// As Kayenta makes it: with versions of what is overwritten.

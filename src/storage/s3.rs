@@ -15,10 +15,11 @@ use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, Object, ServerSideEncryption, StorageClass,
 };
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::BoxStream;
 
 use super::guarded::{Backend, Failure, Guarded};
 use super::objects::{ObjectEntry, below};
+use super::paged;
 use crate::config::S3Account;
 use connection::Connection;
 use failure::code;
@@ -35,13 +36,6 @@ pub struct Bucket {
 }
 
 type Result<T, E = Failure> = std::result::Result<T, E>;
-
-/// How far a listing is.
-enum Place {
-    Start,
-    After(String),
-    End,
-}
 
 /// The body of an object.
 enum Collected {
@@ -125,12 +119,7 @@ impl Bucket {
         Ok(Collected::Whole(body.into()))
     }
 
-    async fn page(&self, prefix: &str, place: Place) -> Result<Option<(Vec<ObjectEntry>, Place)>> {
-        let after = match place {
-            Place::Start => None,
-            Place::After(token) => Some(token),
-            Place::End => return Ok(None),
-        };
+    async fn page(&self, prefix: &str, after: Option<String>) -> paged::Page {
         let list = |client: Client| {
             let request = client.list_objects_v2().bucket(&self.account.bucket);
             let request = request.prefix(self.full(prefix));
@@ -140,26 +129,20 @@ impl Bucket {
             Ok(page) => page,
             Err(error) => return Err(self.failure(&error)),
         };
-        let next = next_place(&page, after.as_deref()).ok_or_else(|| {
-            let why = "the listing is cut short, and the server does not tell how to go on";
-            let (why, cause) = (why.to_owned(), why.to_owned());
-            Failure::Wrong { why, cause }
-        })?;
+        let next = next_mark(&page)?;
         let root = self.full("");
         let objects = page.contents.unwrap_or_default();
         let entries = objects.iter().filter_map(|object| entry(object, &root));
-        Ok(Some((entries.collect(), next)))
+        Ok((entries.collect(), next))
     }
 }
 
-/// `None` where half a listing would pass for a whole one.
-fn next_place(page: &ListObjectsV2Output, after: Option<&str>) -> Option<Place> {
+fn next_mark(page: &ListObjectsV2Output) -> Result<Option<String>> {
     let token = page.next_continuation_token();
-    let token = token.filter(|token| !token.is_empty() && Some(*token) != after);
-    match (page.is_truncated(), token) {
-        (Some(false), _) | (None, None) => Some(Place::End),
-        (_, Some(token)) => Some(Place::After(token.to_owned())),
-        (Some(true), None) => None,
+    match (page.is_truncated(), token.filter(|token| !token.is_empty())) {
+        (Some(false), _) | (None, None) => Ok(None),
+        (_, Some(token)) => Ok(Some(token.to_owned())),
+        (Some(true), None) => Err(paged::cut_short()),
     }
 }
 
@@ -240,7 +223,7 @@ impl Backend for Bucket {
     }
 
     fn pages<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Vec<ObjectEntry>>> {
-        stream::try_unfold(Place::Start, move |place| self.page(prefix, place)).boxed()
+        paged::pages(move |after| self.page(prefix, after))
     }
 
     async fn create(&self) -> Result<()> {
