@@ -50,7 +50,7 @@ pub use config::{
     CanaryClassifierConfig, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryConfigSummary,
     CanaryJudgeConfig, CanaryMetricConfig, CanaryMetricSetQueryConfig,
 };
-pub use cost::{Costs, RateLimit, ServiceCost};
+pub use cost::{Costs, RateLimit, ServiceCost, together};
 pub use document::Execution;
 pub use event::Event;
 pub use execution::{

@@ -1,5 +1,7 @@
 //! A standalone canary analysis: canaries over one window after the other.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +11,7 @@ use super::lenient;
 use super::time::iso_from_millis;
 use super::{
     AcceptedByHand, Actions, CanaryClassifierThresholdsConfig, CanaryConfig, CanaryResult,
-    ExecutionStatus, Outcome, StageException,
+    ExecutionStatus, Outcome, ServiceCost, StageException,
 };
 
 /// What to compare, over which windows, and the thresholds of the verdict.
@@ -249,6 +251,12 @@ pub struct CanaryAnalysisExecutionStatusResponse {
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// serin's own: what its canaries cost the services that they asked, by account, once it has ended.
+    #[serde(
+        deserialize_with = "lenient::if_readable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cost: Option<BTreeMap<String, ServiceCost>>,
     /// serin's own: somebody goes on with it all the same.
     #[serde(
         deserialize_with = "lenient::if_readable",

@@ -41,7 +41,26 @@ pub struct RateLimit {
     pub reset_seconds: Option<u64>,
 }
 
+/// What several canaries cost together.
+pub fn together<'c>(all: impl IntoIterator<Item = &'c Costs>) -> Costs {
+    let mut costs = Costs::new();
+    for (account, cost) in all.into_iter().flatten() {
+        costs.entry(account.clone()).or_default().add(cost);
+    }
+    costs
+}
+
 impl ServiceCost {
+    fn add(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.repeated = self.repeated.saturating_add(other.repeated);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.retry_after_seconds = self.retry_after_seconds.max(other.retry_after_seconds);
+        if let Some(told) = other.rate_limit {
+            self.hear(told);
+        }
+    }
+
     /// Keeps the nearest.
     pub fn hear(&mut self, told: RateLimit) {
         if self.rate_limit.is_none_or(|known| told.is_nearer(known)) {
@@ -112,6 +131,31 @@ mod tests {
             period_seconds: limit.map(|_| 60),
             reset_seconds: None,
         }
+    }
+
+    #[test]
+    fn what_canaries_cost_is_put_together() {
+        let cost = |calls, wait, remaining| ServiceCost {
+            calls,
+            repeated: 1,
+            refused: 2,
+            retry_after_seconds: wait,
+            rate_limit: Some(left(remaining, Some(300))),
+        };
+        let of = |cost: &[(&str, ServiceCost)]| -> Costs {
+            let cost = cost.iter().cloned();
+            cost.map(|(name, cost)| (name.to_owned(), cost)).collect()
+        };
+        let first = of(&[("a", cost(3, Some(7), 20)), ("b", cost(1, None, 5))]);
+        let second = of(&[("a", cost(4, Some(2), 10))]);
+        let both = ServiceCost {
+            repeated: 2,
+            refused: 4,
+            ..cost(7, Some(7), 10)
+        };
+        let expected = of(&[("a", both), ("b", cost(1, None, 5))]);
+        assert_eq!(together([&first, &second]), expected);
+        assert_eq!(together([]), Costs::new());
     }
 
     #[test]

@@ -293,5 +293,10 @@ fn facts(analysis: &CanaryAnalysisExecutionStatusResponse, told: &Told<'_>) -> V
         let name = name.to_owned();
         value.map(|value| Fact { name, value })
     });
-    facts.collect()
+    let costs = analysis.cost.iter().flatten();
+    let costs = costs.map(|(account, cost)| Fact {
+        name: format!("Asked of {account}"),
+        value: cost.sentence(),
+    });
+    facts.chain(costs).collect()
 }

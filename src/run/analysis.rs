@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionResult, CanaryAnalysisExecutionStatusResponse,
     CanaryExecutionResult, CanaryExecutionStatusResponse, Execution, ExecutionStatus, Id, Instant,
-    LookWindow, Outcome, StageException, iso_from_millis,
+    LookWindow, Outcome, StageException, iso_from_millis, together,
 };
 use crate::error::{Error, Result};
 use crate::judge::looks::{self, Standing};
@@ -275,6 +275,8 @@ async fn end(
     let mut generated = AnalysisStage::new(AnalysisStage::GENERATE_RESULT, GENERATE_RESULT);
     generated.set(ExecutionStatus::Succeeded);
     analysis.stage_status.push(generated);
+    let cost = together(ran.iter().filter_map(|canary| canary.cost.as_ref()));
+    analysis.cost = Some(cost).filter(|cost| !cost.is_empty());
     let judged = outcome(analysis, &ran);
     analysis.outcome = Some(exception.as_ref().map_or(judged, |_| Outcome::Error));
     analysis.canary_analysis_execution_result = Some(result(analysis, ran));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::analysis::retrospective;
 use crate::executions::adhoc;
 use crate::harness::Serin;
 use crate::stand_in::StandIn;
@@ -62,6 +63,47 @@ async fn a_canary_tells_what_it_cost_each_service_and_how_near_its_limit_is() {
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_tells_what_its_canaries_cost_together() {
+    let stand_in = StandIn::start().await;
+    let points: Vec<Value> = (0..180)
+        .map(|at| json!([(1_717_203_600_i64 + 60 * at) * 1000, at % 7]))
+        .collect();
+    let series = json!({"start": 1_717_203_600_000_i64, "end": 1_717_214_400_000_i64, "interval": 60, "pointlist": points});
+    let answer = json!({"status": "ok", "series": [series]}).to_string();
+    stand_in.play(vec![limited(200, 299, &answer), limited(200, 200, &answer)]);
+    let serin = start(&stand_in).await;
+    let mut body = retrospective(60);
+    body["canaryConfig"] = canary()["canaryConfig"].clone();
+    body["executionRequest"]["analysisIntervalMins"] = json!(20);
+    body["executionRequest"]["thresholds"] = json!({"pass": 1, "marginal": 0});
+    let path = "/standalone_canary_analysis";
+    let (_, answer) = serin.client.post(path, &body).await;
+    let id = answer["canaryAnalysisExecutionId"].as_str().unwrap();
+    let (_, done) = serin.client.get(&format!("{path}/{id}?wait=20s")).await;
+    assert_eq!(done["complete"], true, "{done}");
+    let runs = done["canaryAnalysisExecutionResult"]["canaryExecutionResults"].clone();
+    let mut calls = 0;
+    for run in runs.as_array().unwrap() {
+        let run = run["executionId"].as_str().unwrap();
+        let (_, run) = serin.client.get(&format!("/canary/{run}")).await;
+        calls += run["cost"]["cost-datadog"]["calls"].as_u64().unwrap();
+    }
+    assert!(2 < calls, "{done}");
+    assert_eq!(calls, stand_in.asked().len() as u64);
+    let cost = &done["cost"]["cost-datadog"];
+    assert_eq!(
+        (&cost["calls"], &cost["rateLimit"]["remaining"]),
+        (&json!(calls), &json!(200)),
+        "{cost}"
+    );
+    let shown = page(&serin, &format!("/ui/analyses/{id}")).await.1;
+    assert!(
+        shown.contains(&format!("{calls} calls; 200 of 300")),
+        "{shown}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
