@@ -2,7 +2,7 @@
 
 mod anew;
 mod pages;
-mod real;
+pub mod real;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -68,13 +68,13 @@ fn request(more: &Value) -> Value {
     request
 }
 
-async fn start(client: &Client, request: &Value) -> String {
+pub async fn start(client: &Client, request: &Value) -> String {
     let (status, answer) = client.post("/calibrations", request).await;
     assert_eq!(status, 202, "{answer}");
     answer["calibrationId"].as_str().unwrap().to_owned()
 }
 
-async fn ended(client: &Client, id: &str) -> Value {
+pub async fn ended(client: &Client, id: &str) -> Value {
     let begun = Instant::now();
     loop {
         let (status, document) = client.get(&format!("/calibrations/{id}")).await;

@@ -90,5 +90,6 @@ mod toy_source;
 mod ui;
 mod ui_configs;
 mod unheard;
+mod user_path;
 mod verdict;
 mod what_if;

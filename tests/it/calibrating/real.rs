@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{ended, rate, start};
-use crate::harness::Serin;
+use crate::harness::{Client, Serin};
 
 const HOURS: i64 = 200;
 const END: i64 = 1_717_200_000;
@@ -17,9 +16,9 @@ const METRICS: usize = 10;
 /// Of the noise, from a minute to the next.
 const CORRELATION: f64 = 0.6;
 
-struct Prometheus {
+pub struct Prometheus {
     process: Child,
-    url: String,
+    pub url: String,
     _folder: tempfile::TempDir,
 }
 
@@ -31,7 +30,7 @@ impl Drop for Prometheus {
 }
 
 /// A generator that is the same everywhere.
-struct Noise(u64);
+pub struct Noise(pub u64);
 
 impl Noise {
     fn uniform(&mut self) -> f64 {
@@ -43,13 +42,13 @@ impl Noise {
         uniform
     }
 
-    fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 }
 
 /// Of two pods; the second is half as high again in every tenth hour.
-fn history(file: &Path) {
+fn history() -> String {
     let mut text = String::new();
     for metric in 0..METRICS {
         let _ = writeln!(text, "# TYPE noise{metric} gauge");
@@ -71,15 +70,15 @@ fn history(file: &Path) {
         }
     }
     text.push_str("# EOF\n");
-    std::fs::write(file, text).unwrap();
+    text
 }
 
-/// None where the tests run without one.
+/// One that has that history, in `OpenMetrics`; none where the tests run without one.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests are not configured by files"
 )]
-fn started() -> Option<Prometheus> {
+pub async fn started(history: impl FnOnce() -> String) -> Option<Prometheus> {
     if std::env::var("SERIN_TEST_PROMETHEUS_URL").is_err() {
         eprintln!(
             "skipped: SERIN_TEST_PROMETHEUS_URL names no Prometheus, so there may be none to start"
@@ -88,7 +87,7 @@ fn started() -> Option<Prometheus> {
     }
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
-    history(&place("history.om"));
+    std::fs::write(place("history.om"), history()).unwrap();
     let made = Command::new("promtool")
         .args(["tsdb", "create-blocks-from", "openmetrics"])
         .args([place("history.om"), place("tsdb")])
@@ -117,18 +116,24 @@ fn started() -> Option<Prometheus> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    Some(Prometheus {
+    let url = format!("http://127.0.0.1:{port}");
+    let prometheus = Prometheus {
         process,
-        url: format!("http://127.0.0.1:{port}"),
+        url,
         _folder: folder,
-    })
+    };
+    ready(&prometheus.url).await;
+    Some(prometheus)
 }
 
 async fn ready(url: &str) {
     let begun = Instant::now();
+    let http = Client::new(url).http;
     let address = format!("{url}/-/ready");
     loop {
-        if reqwest::get(&address)
+        if http
+            .get(&address)
+            .send()
             .await
             .is_ok_and(|answer| answer.status().is_success())
         {
@@ -154,8 +159,9 @@ fn config() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rate_of_a_history_is_known() {
-    let Some(prometheus) = started() else { return };
-    ready(&prometheus.url).await;
+    let Some(prometheus) = started(history).await else {
+        return;
+    };
     let serin = Serin::start(&prometheus.url).await;
     let request = json!({"canaryConfig": config(), "control": {"scope": "a"}, "against": [{"scope": "b"}],
         "windows": HOURS, "windowMins": 60, "intervalMins": 10, "end": "2024-06-01T00:00:00Z"});
