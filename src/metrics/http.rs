@@ -2,6 +2,7 @@
 
 mod again;
 mod aside;
+mod attempt;
 mod body;
 mod call;
 mod came;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::Retryable;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -27,15 +28,13 @@ use super::too_large;
 use crate::budget::{Held, Refused, Share};
 use crate::config::{CertificateFiles, Config, Retry};
 use crate::error::{FetchError, Result};
-use crate::http::{Again, Rotating, Secrets, Unread, beginning, cut, in_words};
+use crate::http::{Again, Rotating, Secrets, cut};
 
-use again::{again_after, backoff};
+use again::backoff;
 pub use aside::Aside;
 pub use body::{Body, Exchange, Read, Room, document};
 use call::is_long;
 pub use call::{Call, Fault, Sent, Wanted};
-use came::Came;
-use connect::Heard;
 pub use connect::{Credentials, Endpoint};
 pub use oauth2::ClientCredentials;
 pub use told::error_text;
@@ -52,7 +51,6 @@ const REMARK_BYTES: usize = 1 << 10;
 const TOLD_BYTES: usize = 4 << 10;
 /// A reason may have any text of the answer in it.
 const REASON_BYTES: usize = 200;
-const FORM: &str = "application/x-www-form-urlencoded";
 
 #[derive(Clone)]
 pub struct Client {
@@ -301,134 +299,6 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>, room: &Room<'_>) -> Result<Body, Failure> {
-        let failure = |status, message, again| Failure {
-            why: self.error(call, status, message).into(),
-            again,
-        };
-        let mut url = call.url(&self.base);
-        let broken = |error: reqwest::Error| {
-            let (told, place) = (
-                in_words(&error.without_url()),
-                connect::place(&call.url(&self.base)),
-            );
-            failure(None, format!("{told}, at '{place}'"), Again::Later)
-        };
-        let form = form_of(call, &mut url);
-        let http = self.http.client().await;
-        let mut redirects = 0;
-        let mut is_renewed = false;
-        let mut sent;
-        let mut response = loop {
-            let request = match &form {
-                Some((kind, text)) => {
-                    let request = http.post(url.clone()).body(text.clone());
-                    request.header(CONTENT_TYPE, *kind)
-                }
-                None => http.get(url.clone()),
-            };
-            let headers = call.headers.iter();
-            let request = headers.fold(request, |request, (name, value)| {
-                request.header(*name, *value)
-            });
-            let request = self.credentials.authorize(request).await;
-            let request = request
-                .map_err(|failed| failure(None, failed.why, Again::if_it(failed.may_pass)))?;
-            let request = request.build().map_err(broken)?;
-            sent = request.headers().clone();
-            self.asks(room);
-            let response = http.execute(request).await;
-            self.answered(response.as_ref().ok(), room);
-            let response = response.map_err(broken)?;
-            // Another token is had once: a new one is not refused for its age.
-            if response.status() == StatusCode::UNAUTHORIZED
-                && !is_renewed
-                && self.credentials.forget(&sent)
-            {
-                is_renewed = true;
-                continue;
-            }
-            // What that leads to is another thing, and no place for a query in a body.
-            let is_elsewhere = form.is_some() && response.status() == StatusCode::SEE_OTHER;
-            match connect::redirected_within(&response, &self.base) {
-                Some(there) if redirects < connect::MAX_REDIRECTS && !is_elsewhere => {
-                    (redirects, url) = (redirects + 1, there);
-                }
-                _ => break response,
-            }
-        };
-
-        let status = response.status();
-        if !status.is_success() {
-            return Err(self.failed(call, response, &sent).await);
-        }
-        let (bytes, held) = match body::read(&mut response, room).await {
-            Ok(read) => read,
-            Err(Unread::Broken(error)) => return Err(broken(error)),
-            Err(Unread::TooLong(_)) => {
-                let message = if room.share.is_none() {
-                    aside::too_large()
-                } else {
-                    format!(
-                        "the answers to the query are larger than {} MiB: a larger step, a shorter \
-                         range or fewer series are wanted",
-                        MAX_ANSWER_BYTES >> 20
-                    )
-                };
-                return Err(failure(Some(status.as_u16()), message, Again::Never));
-            }
-            Err(Unread::Refused(refused)) => {
-                return Err(Failure {
-                    why: self.refused(call, refused),
-                    again: Again::Never,
-                });
-            }
-        };
-        self.counts.bytes.increment(bytes.len() as u64);
-        if let Some(fault) = call.fault_of(response.headers(), &bytes) {
-            let again = fault.again();
-            let told = self.in_words_of_service(&sent, fault.told);
-            return Err(failure(Some(status.as_u16()), told, again));
-        }
-        let came = Came::of(&response);
-        if !came.is_wanted(call.wanted, &bytes) {
-            let message = came.no_answer(&self.readable(&sent, wrong::beginning(&bytes)));
-            return Err(failure(Some(status.as_u16()), message, Again::Never));
-        }
-        Ok(Body {
-            bytes,
-            exchange: Exchange { sent, came },
-            held,
-        })
-    }
-
-    /// What an answer says that is an error.
-    async fn failed(&self, call: &Call<'_>, mut response: Response, sent: &HeaderMap) -> Failure {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let redirect = connect::redirected_to(&response);
-        let bytes = beginning(&mut response).await;
-        let again = match self.credentials.heard(&headers, &bytes, sent) {
-            Some(Heard::Renewed) => Again::Later,
-            Some(Heard::TooSoon) => {
-                again_after(StatusCode::TOO_MANY_REQUESTS, &headers, &self.retry)
-            }
-            None => again_after(status, &headers, &self.retry),
-        };
-        let fault = call.fault_of(&headers, &bytes);
-        let again = match &fault {
-            Some(fault) if !fault.may_pass => Again::Never,
-            _ => again,
-        };
-        let message = redirect.unwrap_or_else(|| match fault {
-            Some(fault) => self.in_words_of_service(sent, fault.told),
-            None => Came::of(&response).error(call.wanted, &self.readable(sent, &bytes)),
-        });
-        Failure {
-            why: self.error(call, Some(status.as_u16()), message).into(),
-            again,
-        }
-    }
-
     /// What is wrong with an answer: in the words of its server, else with what came instead.
     fn told(&self, exchange: &Exchange, wrong: Wrong) -> String {
         match wrong {
@@ -500,18 +370,5 @@ impl Client {
         let before = last.map_or_else(String::new, |last| format!("; before that: {last}"));
         let seconds = limit.as_secs_f64();
         self.error(call, None, format!("no answer within {seconds} s{before}"))
-    }
-}
-
-/// The body of a request and its type; what goes there of an address that is too long leaves it.
-fn form_of<'a>(call: &'a Call<'_>, url: &mut Url) -> Option<(&'a str, String)> {
-    match &call.sent {
-        Sent::Post(kind, body) => Some((*kind, body.clone())),
-        Sent::GetOrForm if is_long(url) => {
-            let form = url.query().unwrap_or_default().to_owned();
-            url.set_query(None);
-            Some((FORM, form))
-        }
-        Sent::Get | Sent::GetOrForm => None,
     }
 }
