@@ -239,7 +239,7 @@ pub fn router(app: &App, address: IpAddr) -> Router {
         .merge(page)
         .route("/prometheus/api/v1/{*rest}", any(scores::refuse_rest))
         .route("/ui/charts/{file}", get(charts::show))
-        .merge(ui::routes(server))
+        .merge(ui::routes(app))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
     let edge = Edge {

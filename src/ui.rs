@@ -22,25 +22,28 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
 pub use forms::own_pages_only;
+use shell::Reader;
 
 use crate::app::App;
-use crate::config::Server;
 use crate::error::{Error, Result};
 
 /// All pages. What goes wrong in them is told on a page too, but for a panic and a time-out.
-pub fn routes(server: &Server) -> Router<App> {
+pub fn routes(app: &App) -> Router<App> {
+    let server = &app.config.server;
+    let reader = middleware::from_extractor_with_state::<Reader, _>(app.clone());
     Router::new()
         .merge(configs::routes(server))
         .merge(accounts::routes())
         .merge(by_hand::routes(server))
         .merge(calibrations::routes(server))
-        .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))
         .route("/ui/runs/{id}/report.html", get(run::report))
         .route("/ui/runs/{id}/metrics/{file}", get(run::metric_data))
         .route("/ui/analyses", get(analyses::list))
         .route("/ui/analyses/{id}", get(analyses::show))
+        .route_layer(reader)
+        .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui/assets/{version}/{*file}", get(assets::find))
         .route("/ui/{*rest}", any(answer_unknown_page))
         .layer(middleware::from_fn(page::tell_failure))

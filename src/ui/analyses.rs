@@ -39,7 +39,7 @@ pub async fn list(
         pages: "/ui/analyses",
         notes: "Judgements",
     };
-    let list = List::of(&app, filter, analyses, note).await?;
+    let list = List::of(&app, &caller, filter, analyses, note).await?;
     Ok(Page(Analyses {
         shell: Shell::of(&caller),
         list,
@@ -70,19 +70,24 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Page<AnalysisPage>> {
     let document: CanaryAnalysisExecutionStatusResponse =
-        find::execution(&app, &id, "analysis").await?;
+        find::execution(&app, &caller, &id, "analysis").await?;
     let ids = document
         .stage_status
         .iter()
         .filter_map(|stage| stage.execution_id.as_deref());
     // One that is gone, or not there now, is told by the analysis itself.
-    let canaries = ids.map(|id| find::execution::<CanaryExecutionStatusResponse>(&app, id, "run"));
+    let canaries =
+        ids.map(|id| find::execution::<CanaryExecutionStatusResponse>(&app, &caller, id, "run"));
     let canaries: Vec<_> = canaries.collect();
     let canaries: Vec<_> = stream::iter(canaries).buffered(READS).collect().await;
     let canaries: Vec<_> = canaries.into_iter().filter_map(Result::ok).collect();
+    let analysis = analysis(&document, &canaries);
     Ok(Page(AnalysisPage {
         shell: Shell::of(&caller),
-        actions: find::actions(&app, &id).await?,
-        analysis: analysis(&document, &canaries),
+        actions: find::actions::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id).await?,
+        analysis: AnalysisView {
+            by_hand: find::allowed(&app, &caller, &analysis.application, analysis.by_hand),
+            ..analysis
+        },
     }))
 }

@@ -28,58 +28,46 @@ pub fn routes(server: &Server) -> Router<App> {
 
 async fn repeat_run(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
-    let begun = judge_canary_again(
-        &app,
-        &Caller::anyone(),
-        &Id::parse(&id)?,
-        end(&fields, &app)?,
-    )
-    .await?;
+    let id = Id::parse(&id)?;
+    let begun = judge_canary_again(&app, &caller, &id, end(&fields, &app)?).await?;
     Ok(page_of(Kind::Canary, &begun.id))
 }
 
 async fn repeat_analysis(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
-    let begun = judge_analysis_again(
-        &app,
-        &Caller::anyone(),
-        &Id::parse(&id)?,
-        end(&fields, &app)?,
-    )
-    .await?;
+    let id = Id::parse(&id)?;
+    let begun = judge_analysis_again(&app, &caller, &id, end(&fields, &app)?).await?;
     Ok(page_of(Kind::Analysis, &begun.id))
 }
 
 async fn accept_run(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    accept::<CanaryExecutionStatusResponse>(&app, &Caller::anyone(), &id, acceptance(&fields))
-        .await?;
+    accept::<CanaryExecutionStatusResponse>(&app, &caller, &id, acceptance(&fields)).await?;
     Ok(page_of(Kind::Canary, &id))
 }
 
 async fn accept_analysis(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    accept::<CanaryAnalysisExecutionStatusResponse>(
-        &app,
-        &Caller::anyone(),
-        &id,
-        acceptance(&fields),
-    )
-    .await?;
+    accept::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, acceptance(&fields))
+        .await?;
     Ok(page_of(Kind::Analysis, &id))
 }
 

@@ -9,7 +9,7 @@ use axum::{Form, Router};
 use super::forms::{Fields, own_pages_only};
 use super::page::Page;
 use super::shell::Shell;
-use crate::access::Caller;
+use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::canary::calibration::{MetricRates, Rate, Report};
 use crate::canary::number::number;
@@ -44,6 +44,8 @@ pub struct List {
 #[template(path = "calibration.html", config = "src/ui/askama.toml")]
 pub struct One {
     shell: Shell,
+    may_cancel: bool,
+    may_keep: bool,
     made: Calibration,
 }
 
@@ -59,7 +61,11 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Page<List>> {
 
 async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Page<One>> {
     let made = calibration::calibration(&app, &caller, &Id::parse(&id)?).await?;
+    let of = made.applications.as_deref().unwrap_or_default();
+    let may = |role| app.seen_by(&caller).may_on_all(role, of).is_ok();
     Ok(Page(One {
+        may_cancel: may(Role::Start),
+        may_keep: may(Role::Config),
         shell: Shell::of(&caller),
         made,
     }))
@@ -77,11 +83,12 @@ async fn cancel(
 
 async fn keep(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    learned::keep_of(&app, &Caller::anyone(), &id, &Id::parse(fields.text("id"))?).await?;
+    learned::keep_of(&app, &caller, &id, &Id::parse(fields.text("id"))?).await?;
     Ok(Redirect::to("/ui/calibrations"))
 }
 

@@ -15,8 +15,10 @@ use axum::routing::{get, post};
 use url::form_urlencoded::byte_serialize;
 
 use super::forms::{Fields, own_pages_only};
+use crate::access::{Caller, On, Role};
 use crate::app::App;
-use crate::config::AccountType::{self, ConfigurationStore};
+use crate::canary::CanaryConfig;
+use crate::config::AccountType::{self, ConfigurationStore, MetricsStore};
 use crate::config::Server;
 use crate::error::Result;
 
@@ -90,6 +92,56 @@ impl Store {
         };
         format!("/ui/configs/{id}{page}{}", self.query)
     }
+}
+
+/// What a caller may do with a config.
+#[derive(Clone, Copy)]
+struct May {
+    /// Have a canary judged by it.
+    start: bool,
+    /// Change and delete it.
+    change: bool,
+    /// Store another one.
+    create: bool,
+}
+
+impl May {
+    fn of(app: &App, caller: &Caller, applications: &[String]) -> Self {
+        Self {
+            start: check_start(caller, applications).is_ok(),
+            change: check_change(app, caller, applications).is_ok(),
+            create: check_create(caller).is_ok(),
+        }
+    }
+}
+
+/// Whether something may be started by a config of these applications: for one of them.
+fn check_start(caller: &Caller, applications: &[String]) -> Result<()> {
+    let check = |one: &String| caller.check(Role::Start, On::application(one));
+    let mut all = applications.iter().map(check);
+    let Some(first) = all.next() else {
+        return caller.check(Role::Start, On::NOTHING);
+    };
+    first.or_else(|refused| all.find(Result::is_ok).unwrap_or(Err(refused)))
+}
+
+fn check_change(app: &App, caller: &Caller, applications: &[String]) -> Result<()> {
+    app.seen_by(caller).may_on_all(Role::Config, applications)
+}
+
+fn check_create(caller: &Caller) -> Result<()> {
+    caller.check(Role::Config, On::NOTHING)
+}
+
+fn applications(config: &CanaryConfig) -> &[String] {
+    config.applications.as_deref().unwrap_or_default()
+}
+
+/// The metrics accounts that a caller may have asked.
+fn metrics_accounts(app: &App, caller: &Caller) -> Vec<String> {
+    let mut names = accounts_for(app, MetricsStore);
+    names.retain(|name| caller.can(Role::Start, On::account(name)));
+    names
 }
 
 /// The names of the accounts that can serve as one of a type.

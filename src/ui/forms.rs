@@ -72,9 +72,9 @@ impl Field {
     }
 }
 
-/// There is no login that a page of another site could not borrow: who can reach serin may do
-/// everything. So of what browsers send, only what comes from serin's own pages is taken; other
-/// clients do not say where they come from.
+/// A page of another site can borrow what a browser knows: a login, a password, or only the way to
+/// serin, where nobody is asked who calls. So of what browsers send, only what comes from serin's own
+/// pages is taken; other clients do not say where they come from.
 pub fn own_pages_only(
     server: &Server,
 ) -> CsrfLayer<impl Fn(ProtectionError) -> Response + Clone + use<>> {

@@ -1,6 +1,7 @@
 //! A list of executions, newest first: the same for runs and for analyses.
 
 use super::filter::{Filter, Form};
+use crate::access::Caller;
 use crate::app::App;
 use crate::canary::number::score;
 use crate::canary::{Execution, Outcome};
@@ -54,14 +55,16 @@ impl List {
     /// A page of it; `note` says of each how it went.
     pub async fn of<R: Execution>(
         app: &App,
+        caller: &Caller,
         filter: Filter,
         subject: Subject,
         note: impl Fn(&storage::Line<R>) -> String,
     ) -> Result<Self> {
         let now = app.clock.now_millis();
         let search = filter.search(app.stores(), LINES + 1, now);
-        let mut found = app.storage.search::<R>(&search).await?;
-        let applications = app.storage.applications::<R>(&search.accounts).await?;
+        let seen = app.seen_by(caller);
+        let mut found = seen.search::<R>(&search).await?;
+        let applications = seen.applications::<R>(&search.accounts).await?;
         let has_more = LINES < found.len();
         found.truncate(LINES);
         let last = found.last().filter(|_| has_more);

@@ -45,11 +45,12 @@ pub async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Page<RunPage>> {
-    let (run, _) = view_of(&app, &id).await?;
+    let (mut run, _) = view_of(&app, &caller, &id).await?;
+    run.by_hand = find::allowed(&app, &caller, &run.application, run.by_hand);
     Ok(Page(RunPage {
         shell: Shell::of(&caller),
         permanent: permanent(&app, &run),
-        actions: find::actions(&app, &id).await?,
+        actions: find::actions::<CanaryExecutionStatusResponse>(&app, &caller, &id).await?,
         run,
         place: Place::Page,
     }))
@@ -75,8 +76,12 @@ struct ReportFile {
 }
 
 /// The page in one file, with all that it needs: it opens from disk.
-pub async fn report(State(app): State<App>, Path(id): Path<String>) -> Result<Response> {
-    let (run, pairs) = view_of(&app, &id).await?;
+pub async fn report(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let (run, pairs) = view_of(&app, &caller, &id).await?;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let data = run.metrics.iter().map(|metric| {
         let pair = pairs.as_deref().and_then(|pairs| pair_of(metric, pairs));
@@ -91,7 +96,7 @@ pub async fn report(State(app): State<App>, Path(id): Path<String>) -> Result<Re
         scripts: [assets::UPLOT, assets::SCRIPT],
         place: Place::File,
         permanent: permanent(&app, &run),
-        actions: find::actions(&app, &id).await?,
+        actions: find::actions::<CanaryExecutionStatusResponse>(&app, &caller, &id).await?,
         run,
         nonce,
     };
@@ -123,11 +128,12 @@ impl ReportFile {
 /// The series of one metric, for a chart and a table.
 pub async fn metric_data(
     State(app): State<App>,
+    caller: Caller,
     Path((id, file)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response> {
     let (index, kind) = Download::parse(&file)?;
-    let canary: CanaryExecutionStatusResponse = find::execution(&app, &id, "run").await?;
+    let canary: CanaryExecutionStatusResponse = find::execution(&app, &caller, &id, "run").await?;
     let pairs = kept_pairs(&app, &canary, None).await?;
     let all = pairs.as_deref().map_or(&[][..], Vec::as_slice);
     let pair = pair_at(&canary, all, index).ok_or_else(|| {
@@ -198,8 +204,12 @@ impl Download {
     }
 }
 
-async fn view_of(app: &App, id: &str) -> Result<(RunView, Option<Large<Vec<MetricSetPair>>>)> {
-    let canary: CanaryExecutionStatusResponse = find::execution(app, id, "run").await?;
+async fn view_of(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<(RunView, Option<Large<Vec<MetricSetPair>>>)> {
+    let canary: CanaryExecutionStatusResponse = find::execution(app, caller, id, "run").await?;
     // A store that is away takes the series from the page, and not the verdict.
     let pairs = kept_pairs(app, &canary, None)
         .await

@@ -28,7 +28,7 @@ pub async fn show(State(app): State<App>, caller: Caller, filter: Filter) -> Res
         pages: "/ui/runs",
         notes: "Metrics",
     };
-    let list = List::of(&app, filter, runs, note).await?;
+    let list = List::of(&app, &caller, filter, runs, note).await?;
     Ok(Page(Runs {
         shell: Shell::of(&caller),
         list,

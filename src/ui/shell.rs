@@ -1,6 +1,11 @@
 //! What all pages have around them: who looks at them.
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
 use crate::access::{Caller, On, Proof, Role};
+use crate::app::App;
+use crate::error::Error;
 use crate::escape;
 
 pub struct Shell(Caller);
@@ -31,6 +36,18 @@ impl Shell {
 
     pub fn is_admin(&self) -> bool {
         self.0.can(Role::Admin, On::NOTHING)
+    }
+}
+
+/// Whoever may see something of some application: nobody else is shown a page.
+pub struct Reader;
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let Ok(caller) = Caller::from_request_parts(parts, app).await;
+        app.seen_by(&caller).reads().map(|()| Self)
     }
 }
 

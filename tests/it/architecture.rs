@@ -128,7 +128,7 @@ const KEPT: [(&str, &[&str]); 7] = [
     // Doors see what their caller may see (`app/seen.rs`).
     (
         "app.storage",
-        &["app", "ui", "run", "actions", "notify", "command"],
+        &["app", "run", "actions", "notify", "command"],
     ),
 ];
 

@@ -8,11 +8,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::{Store, accounts_for};
+use super::{Store, applications, check_start, metrics_accounts};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CalibrationRequest, CanaryConfig, Id};
-use crate::config::AccountType::MetricsStore;
 use crate::error::{Error, Result};
 use crate::run::calibration::admit_calibration;
 use crate::run::configs;
@@ -60,6 +59,7 @@ pub async fn of_text(
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
+    check_start(&caller, &[])?;
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config").trim_end().to_owned();
     let (config, problem) = match configs::read(&app.config, &text) {
@@ -104,7 +104,8 @@ pub async fn start(
 impl Calibrate {
     async fn of(app: &App, caller: &Caller, id: &str, address: &Fields) -> Result<Self> {
         let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
-        let config = app.storage.canary_config(&store.name, &id).await?;
+        let config = app.seen_by(caller).canary_config(&store.name, &id).await?;
+        check_start(caller, applications(&config))?;
         Ok(Self::new(app, caller, store, Of::Stored(id), config))
     }
 
@@ -117,7 +118,7 @@ impl Calibrate {
         Self {
             shell: Shell::of(caller),
             problem: None,
-            metrics_accounts: accounts_for(app, MetricsStore),
+            metrics_accounts: metrics_accounts(app, caller),
             metrics_account: Field::new("metricsAccountName", ""),
             control: Field::new("control", ""),
             against: Field::new("against", ""),

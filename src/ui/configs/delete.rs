@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 
-use super::Store;
+use super::{Store, applications, check_change};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
@@ -29,7 +29,8 @@ pub async fn ask(
     Query(address): Query<Fields>,
 ) -> Result<Page<Question>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    let config = app.storage.canary_config(&store.name, &id).await?;
+    let config = app.seen_by(&caller).canary_config(&store.name, &id).await?;
+    check_change(&app, &caller, applications(&config))?;
     Ok(Page(Question {
         shell: Shell::of(&caller),
         store,
@@ -40,12 +41,12 @@ pub async fn ask(
 
 pub async fn delete(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Redirect> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    app.storage
-        .delete_canary_config(&store.name, &id, |_| Ok(()))
-        .await?;
+    let seen = app.seen_by(&caller);
+    seen.delete_canary_config(&store.name, &id).await?;
     Ok(Redirect::to(&format!("/ui/configs{}", store.query)))
 }

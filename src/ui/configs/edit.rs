@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::diff::{self, Line};
-use super::{Store, example};
+use super::{Store, applications, check_change, check_create, check_start, example};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
@@ -25,6 +25,7 @@ use crate::ui::shell::Shell;
 #[template(path = "config_edit.html", config = "src/ui/askama.toml")]
 pub struct Editor {
     shell: Shell,
+    may_calibrate: bool,
     store: Store,
     task: Task,
     text: String,
@@ -93,11 +94,11 @@ impl From<lint::Finding> for Told {
 
 /// The config of a text, and what keeps it from being stored or judged by, then what else should be
 /// known of it.
-async fn examined(app: &App, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
+async fn examined(app: &App, caller: &Caller, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
     let (config, refusals) = configs::examine(&app.config, text);
     let mut given = lint::Given::default();
     if let Some(config) = &config {
-        given.calibrated = learned::look_up(app, &Caller::anyone(), config).await;
+        given.calibrated = learned::look_up(app, caller, config).await;
     }
     let doubts = lint::doubts(&app.config, text, &given);
     let refusals = refusals.into_iter().map(Told::from);
@@ -111,6 +112,7 @@ pub async fn begin(
     Query(address): Query<Fields>,
 ) -> Result<Page<Editor>> {
     let store = Store::of(&app, &address)?;
+    check_create(&caller)?;
     let text = example::of(&app, address.given("type"))?;
     Ok(Page(
         Editor::new(&app, &caller, store, Task::New, text).await,
@@ -124,7 +126,8 @@ pub async fn copy(
     Query(address): Query<Fields>,
 ) -> Result<Page<Editor>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    let mut config = app.storage.canary_config(&store.name, &id).await?;
+    check_create(&caller)?;
+    let mut config = app.seen_by(&caller).canary_config(&store.name, &id).await?;
     config.name = Some(format!("{}-copy", config.name.unwrap_or_default()));
     let text = editable(&config)?;
     Ok(Page(
@@ -139,7 +142,8 @@ pub async fn open(
     Query(address): Query<Fields>,
 ) -> Result<Page<Editor>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    let config = app.storage.canary_config(&store.name, &id).await?;
+    let config = app.seen_by(&caller).canary_config(&store.name, &id).await?;
+    check_change(&app, &caller, applications(&config))?;
     let mut editor = Editor::new(&app, &caller, store, Task::Edit(id), editable(&config)?).await;
     editor.seen = config.updated_timestamp;
     Ok(Page(editor))
@@ -154,7 +158,8 @@ pub async fn propose(
     Form(fields): Form<Fields>,
 ) -> Result<Page<Editor>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    let stored = app.storage.canary_config(&store.name, &id).await?;
+    let stored = app.seen_by(&caller).canary_config(&store.name, &id).await?;
+    check_change(&app, &caller, applications(&stored))?;
     let text = fields.lines("config").trim_end().to_owned();
     let mut editor = Editor::new(&app, &caller, store, Task::Edit(id), text).await;
     editor.seen = stored.updated_timestamp;
@@ -169,6 +174,7 @@ pub async fn create(
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
     let store = Store::of(&app, &address)?;
+    check_create(&caller)?;
     let text = fields.lines("config");
     let Ok(config) = configs::read(&app.config, &text) else {
         return Ok(Editor::new(&app, &caller, store, Task::New, text)
@@ -191,6 +197,7 @@ pub async fn save(
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
+    app.seen_by(&caller).may_change_configs()?;
     let text = fields.lines("config");
     let seen = fields.given("overwrite").or(fields.given("seen"));
     let seen = seen.and_then(|millis| millis.parse().ok());
@@ -206,7 +213,7 @@ pub async fn save(
     match configs::replace_known(&app, &caller, account, &id, config, seen).await {
         Ok(()) => Ok(Redirect::to(&editor.store.address(id.as_str())).into_response()),
         Err(error @ Error::Changed(_)) => {
-            let stored = app.storage.canary_config(account, &id).await?;
+            let stored = app.seen_by(&caller).canary_config(account, &id).await?;
             editor.refuse(error, stored.updated_timestamp)
         }
         Err(error) => editor.refuse(error, None),
@@ -219,21 +226,26 @@ pub struct Checked {
     findings: Vec<Told>,
 }
 
-pub async fn check(State(app): State<App>, Form(fields): Form<Fields>) -> Json<Checked> {
+pub async fn check(
+    State(app): State<App>,
+    caller: Caller,
+    Form(fields): Form<Fields>,
+) -> Json<Checked> {
     Json(Checked {
-        findings: examined(&app, &fields.lines("config")).await.1,
+        findings: examined(&app, &caller, &fields.lines("config")).await.1,
     })
 }
 
 impl Editor {
     async fn new(app: &App, caller: &Caller, store: Store, task: Task, text: String) -> Self {
-        let (config, findings) = examined(app, &text).await;
+        let (config, findings) = examined(app, caller, &text).await;
         let metrics = config
             .iter()
             .flat_map(|config| config.metrics.iter().flatten());
         let queries = metrics.filter_map(|metric| metric.query.as_ref());
         Self {
             shell: Shell::of(caller),
+            may_calibrate: check_start(caller, &[]).is_ok(),
             kinds: queries.map(|query| query.kind().to_owned()).collect(),
             findings,
             store,

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 
-use super::Store;
+use super::{May, Store, check_create};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::CanaryConfigSummary;
@@ -22,7 +22,8 @@ pub struct List {
     /// Of all configs, to choose from.
     applications: Vec<String>,
     application: String,
-    configs: Vec<CanaryConfigSummary>,
+    configs: Vec<(CanaryConfigSummary, May)>,
+    may_create: bool,
     /// For the line that a newcomer can copy.
     url: String,
 }
@@ -41,21 +42,30 @@ pub async fn show(
 ) -> Result<Page<List>> {
     let store = Store::of(&app, &address)?;
     let application = address.text("application").to_owned();
-    let mut configs = app.storage.canary_configs(&store.name, &[]).await?;
+    let mut configs = app
+        .seen_by(&caller)
+        .canary_configs(&store.name, &[])
+        .await?;
     configs.sort_by_cached_key(|config| (config.name.to_lowercase(), config.id.clone()));
     let named = configs.iter().flat_map(|config| &config.applications);
-    let mut applications: Vec<String> = named.cloned().collect();
+    let seen = named.filter(|name| caller.sees(name));
+    let mut applications: Vec<String> = seen.cloned().collect();
     applications.sort();
     applications.dedup();
     if !application.is_empty() {
         configs.retain(|config| config.applications.contains(&application));
     }
+    let may = |config: CanaryConfigSummary| {
+        let may = May::of(&app, &caller, &config.applications);
+        (config, may)
+    };
     Ok(Page(List {
         shell: Shell::of(&caller),
         store,
         applications,
         application,
-        configs,
+        configs: configs.into_iter().map(may).collect(),
+        may_create: check_create(&caller).is_ok(),
         url: url(&app, &headers),
     }))
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use indexmap::IndexMap;
 
-use super::{Store, accounts_for};
+use super::{Store, accounts_for, applications, check_start, metrics_accounts};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
@@ -110,7 +110,8 @@ impl Trial {
     /// As it is asked first: the last hour, with the thresholds that most use.
     async fn of(app: &App, caller: &Caller, id: &str, address: &Fields) -> Result<Self> {
         let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
-        let config = app.storage.canary_config(&store.name, &id).await?;
+        let config = app.seen_by(caller).canary_config(&store.name, &id).await?;
+        check_start(caller, applications(&config))?;
         let end = app.clock.now_millis() / MINUTE * MINUTE;
         let window = (iso_from_millis(end - 60 * MINUTE), iso_from_millis(end));
         let metrics = answering(app, &config);
@@ -119,12 +120,11 @@ impl Trial {
             recommended => recommended.to_vec(),
         });
         let metrics_account = metrics.map_or("", |account| account.name.as_str());
-        let metrics_accounts = accounts_for(app, MetricsStore);
+        let metrics_accounts = metrics_accounts(app, caller);
         let storage_accounts = accounts_for(app, ObjectStore);
         let first = |names: &[String]| names.first().cloned().unwrap_or_default();
-        let applications = config.applications.as_deref().unwrap_or_default();
         Ok(Self {
-            application: Field::new("application", first(applications)),
+            application: Field::new("application", first(applications(&config))),
             metrics_account: Field::new("metricsAccountName", metrics_account),
             storage_account: Field::new("storageAccountName", first(&storage_accounts)),
             marginal: Field::new("marginal", "75"),

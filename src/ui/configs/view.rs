@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 
-use super::Store;
+use super::{May, Store, applications};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Id};
@@ -22,6 +22,7 @@ use crate::ui::shell::Shell;
 #[template(path = "config.html", config = "src/ui/askama.toml")]
 pub struct View {
     shell: Shell,
+    may: May,
     store: Store,
     id: Id,
     config: CanaryConfig,
@@ -77,7 +78,7 @@ pub async fn show(
     Query(address): Query<Fields>,
 ) -> Result<Page<View>> {
     let (store, id) = (Store::of(&app, &address)?, Id::parse(&id)?);
-    let config = app.storage.canary_config(&store.name, &id).await?;
+    let config = app.seen_by(&caller).canary_config(&store.name, &id).await?;
     let document = pretty(&config)?;
     let judge = config.judge.as_ref();
     let judge_configurations = judge.and_then(|judge| judge.judge_configurations.as_ref());
@@ -86,6 +87,7 @@ pub async fn show(
     let calibrated = learned::look_up(&app, &caller, &config).await;
     Ok(Page(View {
         shell: Shell::of(&caller),
+        may: May::of(&app, &caller, applications(&config)),
         margins: lint::of_margins(&config, calibrated.as_ref()),
         metrics: metrics(&app, &config)?,
         groups: groups(&config),

@@ -6,8 +6,8 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::Store;
 use super::edit::editable;
+use super::{Store, applications, check_change};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::number::score;
@@ -60,7 +60,7 @@ pub async fn ask(
     Query(address): Query<Fields>,
 ) -> Result<Page<WhatIfPage>> {
     let mut page = WhatIfPage::of(&app, &caller, &address)?;
-    let config = page.config_at_hand(&app).await?;
+    let config = page.config_at_hand(&app, &caller).await?;
     page.text = config
         .as_ref()
         .map(editable)
@@ -87,7 +87,7 @@ pub async fn judge(
     };
     match replay(&app, &caller, &asked).await {
         Ok(told) => {
-            page.adoption = page.adoption(&app, &asked.what_if, &told).await?;
+            page.adoption = page.adoption(&app, &caller, &asked.what_if, &told).await?;
             page.replay = Some(told);
             Ok(Page(page).into_response())
         }
@@ -148,19 +148,24 @@ impl WhatIfPage {
     }
 
     /// To begin with: that of the run, or the stored one.
-    async fn config_at_hand(&self, app: &App) -> Result<Option<CanaryConfig>> {
+    async fn config_at_hand(&self, app: &App, caller: &Caller) -> Result<Option<CanaryConfig>> {
         if let [id] = self.runs.value.split_whitespace().collect::<Vec<_>>()[..] {
-            let run: CanaryExecutionStatusResponse = find::execution(app, id, "run").await?;
+            let run: CanaryExecutionStatusResponse =
+                find::execution(app, caller, id, "run").await?;
             return Ok(run.config);
         }
         match Id::parse(&self.config.value) {
-            Ok(id) => self.stored(app, &id).await,
+            Ok(id) => self.stored(app, caller, &id).await,
             Err(_) => Ok(None),
         }
     }
 
-    async fn stored(&self, app: &App, id: &Id) -> Result<Option<CanaryConfig>> {
-        match app.storage.canary_config(&self.store.name, id).await {
+    async fn stored(&self, app: &App, caller: &Caller, id: &Id) -> Result<Option<CanaryConfig>> {
+        match app
+            .seen_by(caller)
+            .canary_config(&self.store.name, id)
+            .await
+        {
             Ok(config) => Ok(Some(config)),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -229,6 +234,7 @@ impl WhatIfPage {
     async fn adoption(
         &self,
         app: &App,
+        caller: &Caller,
         what_if: &WhatIf,
         replay: &Replay,
     ) -> Result<Option<Adoption>> {
@@ -240,9 +246,12 @@ impl WhatIfPage {
         let (Ok(id), true) = (Id::parse(first), ids.all(|id| id == first)) else {
             return Ok(None);
         };
-        let Some(stored) = self.stored(app, &id).await? else {
+        let Some(stored) = self.stored(app, caller, &id).await? else {
             return Ok(None);
         };
+        if check_change(app, caller, applications(&stored)).is_err() {
+            return Ok(None);
+        }
         let change = Change {
             config: what_if.canary_config.clone(),
             judge: what_if.judge.clone(),
