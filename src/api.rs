@@ -169,7 +169,6 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
         .routes(routes!(judges::find_judge_comparison))
         .routes(routes!(replay::replay_runs))
         .routes(routes!(credentials::list_credentials))
-        .routes(routes!(credentials::delete_credentials))
         .routes(routes!(metrics::list_metrics_services))
         .routes(routes!(metrics::list_metrics_service_metadata))
         .routes(routes!(fetch::query_prometheus))
@@ -181,12 +180,22 @@ fn routes(documents: Documents) -> OpenApiRouter<App> {
         ))
         .routes(routes!(pipelines::start_pipeline))
         .routes(routes!(pipelines::cancel_pipeline))
-        .routes(routes!(pipelines::enable_instance))
         .routes(routes!(retention::show_retention, retention::run_retention))
+}
+
+/// What concerns the process, and has an address of its own where one is configured.
+fn of_operators() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(credentials::delete_credentials))
+        .routes(routes!(pipelines::enable_instance))
+        .routes(routes!(health::metrics))
+}
+
+fn of_health() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(health::liveness))
         .routes(routes!(health::readiness))
-        .routes(routes!(health::metrics))
 }
 
 fn of_calibrations() -> OpenApiRouter<App> {
@@ -210,19 +219,26 @@ fn of_calibrations() -> OpenApiRouter<App> {
 
 /// The document alone, for `serin openapi` and the test that locks it.
 pub fn openapi() -> Document {
-    security::told(routes(Documents::of(0)).split_for_parts().1)
+    let all = routes(Documents::of(0))
+        .merge(of_operators())
+        .merge(of_health());
+    security::told(all.split_for_parts().1)
 }
 
 /// The service that listens there: every route, and what surrounds it.
 pub fn router(app: &App, address: IpAddr) -> Router {
     let server = &app.config.server;
     let documents = Documents::of(server.answer_memory);
-    let (routes, document) = routes(documents).split_for_parts();
-    let document = security::told(document);
+    let routes = routes(documents).merge(of_health());
+    let routes = match server.admin_address {
+        None => routes.merge(of_operators()),
+        Some(_) => routes,
+    };
+    let (routes, _) = routes.split_for_parts();
     // The validator is a service elsewhere; the document is nobody's business but the reader's.
     let page = SwaggerUi::new("/swagger-ui")
         .config(Config::default().validator_url("none"))
-        .url("/v3/api-docs", document);
+        .url("/v3/api-docs", openapi());
     let routes = if server.cors {
         routes
     } else {
@@ -242,6 +258,21 @@ pub fn router(app: &App, address: IpAddr) -> Router {
         .merge(ui::routes(app))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);
+    surrounded(routes, app, address)
+}
+
+/// What operators find at an address of their own.
+pub fn router_of_operators(app: &App, address: IpAddr) -> Router {
+    let (routes, _) = of_operators().merge(of_health()).split_for_parts();
+    let routes = routes
+        .layer(ui::own_pages_only(&app.config.server))
+        .fallback(answer_unknown_path)
+        .method_not_allowed_fallback(answer_unknown_method);
+    surrounded(routes, app, address)
+}
+
+fn surrounded(routes: Router<App>, app: &App, address: IpAddr) -> Router {
+    let server = &app.config.server;
     let edge = Edge {
         hosts: Hosts::new(server, address),
         bodies: Bodies::new(server, app.closing.clone()),

@@ -3,6 +3,7 @@
 //! What a request shows is looked at in one place, in this order: a credential, the word of a proxy, a
 //! certificate. A credential that does not hold is refused, and never taken for none.
 
+pub mod certificate;
 mod credential;
 mod proxies;
 mod tokens;

@@ -27,6 +27,7 @@ mod shorthands;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod tls;
 
 pub use access::{
     Access, BREAK_GLASS, Issuer, NamedToken, SHORTEST_TOKEN, SignedBy, TokenHash, TrustedProxy,
@@ -57,6 +58,7 @@ pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, ch
 pub use scalar::{duration, nearest};
 pub use secret::{Reference, SecretEngines, Unread};
 pub use shorthands::Shorthands;
+pub use tls::{ClientCertificates, Tls};
 
 /// What is wrong with the configuration: the key, where it stands, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +104,9 @@ pub struct Config {
 pub struct Server {
     pub address: String,
     pub port: u16,
+    /// Where operators alone reach what concerns the process, as host and port.
+    pub admin_address: Option<String>,
+    pub tls: Option<Tls>,
     /// Used for every link that leaves the service; without it, links are relative. Forms may come
     /// from there.
     pub public_url: Option<String>,

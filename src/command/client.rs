@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use backon::{ExponentialBuilder, Retryable};
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use reqwest::{Certificate, Method, StatusCode};
+use reqwest::{Certificate, Identity, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -43,6 +43,12 @@ pub struct Remote {
     /// PEM certificates to trust beside the system's.
     #[arg(long, env = "SERIN_CA_FILE", value_name = "FILE", value_parser = path())]
     pub ca_file: Option<PathBuf>,
+    /// PEM: the certificate that is shown to the server.
+    #[arg(long, env = "SERIN_CLIENT_CERTIFICATE", value_name = "FILE", value_parser = path())]
+    pub client_certificate: Option<PathBuf>,
+    /// PEM: its key.
+    #[arg(long, env = "SERIN_CLIENT_KEY", value_name = "FILE", value_parser = path())]
+    pub client_key: Option<PathBuf>,
     /// How long the server may be away; 2m, if nobody says so.
     #[arg(long, env = "SERIN_PATIENCE", value_name = "DURATION")]
     pub patience: Option<String>,
@@ -68,8 +74,28 @@ impl Remote {
         let patience = patience.map_or(Ok(PATIENCE), |text| {
             config::duration(text).map_err(|wrong| Usage(format!("--patience '{text}' {wrong}")))
         })?;
-        let client = Client::new(url, token, filled(self.ca_file.as_ref()))?;
+        let client = Client::new(url, token, filled(self.ca_file.as_ref()), self.own()?)?;
         Ok(Client { patience, ..client })
+    }
+
+    fn own(&self) -> Result<Option<Identity>, Usage> {
+        let certificate = filled(self.client_certificate.as_ref());
+        let (certificate, key) = match (certificate, filled(self.client_key.as_ref())) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (None, None) => return Ok(None),
+            _ => {
+                let wrong = "--client-certificate and --client-key go together: give both or none";
+                return Err(Usage(wrong.to_owned()));
+            }
+        };
+        let pem = format!("{}\n{}", read(key)?, read(certificate)?);
+        let own = Identity::from_pem(pem.as_bytes()).map_err(|cause| {
+            let cause = http::in_words(&cause);
+            Usage(format!(
+                "--client-certificate and --client-key are no certificate with its key: {cause}"
+            ))
+        })?;
+        Ok(Some(own))
     }
 }
 
@@ -173,6 +199,7 @@ impl Client {
         url: &str,
         token: Option<SecretString>,
         ca_file: Option<&PathBuf>,
+        own: Option<Identity>,
     ) -> anyhow::Result<Self> {
         let is_web = url.starts_with("http://") || url.starts_with("https://");
         let Some(mut shown) = url::Url::parse(url).ok().filter(|_| is_web) else {
@@ -196,6 +223,10 @@ impl Client {
             certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(wrong)?;
         }
         let http = http::trusting(builder(), shown.scheme(), certificates);
+        let http = match own {
+            Some(own) => http.identity(own),
+            None => http,
+        };
         Ok(Self {
             http: http.build().context(NO_CLIENT)?,
             url: url.trim_end_matches('/').to_owned(),

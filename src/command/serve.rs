@@ -2,8 +2,10 @@
 
 mod answer;
 mod connections;
+mod tls;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -24,14 +26,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use self::answer::{Answer, Coming};
 use self::connections::{Connection, Connections};
+use self::tls::Tls;
 use super::{Configured, start_log};
-use crate::access::Peer;
+use crate::access::{Identity, Peer};
 use crate::actions::Actor;
 use crate::api;
 use crate::app::App;
@@ -42,6 +47,9 @@ use crate::run;
 
 /// Bytes of the head of a request; over HTTP/1 of what is read and written at once, too.
 const HEAD: u32 = 64 * 1024;
+
+/// Connections at the address of operators.
+const OPERATORS: usize = 100;
 
 /// How long answers under way may take, where work took all the grace.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -76,6 +84,7 @@ impl Serve {
         let mut service = Service::start(loaded.config).await?;
         tracing::info!(
             url = service.url,
+            admin_url = service.admin_url,
             accounts = service.app.accounts().len(),
             "serin listens"
         );
@@ -100,6 +109,8 @@ pub struct Service {
     pub app: App,
     /// Where it listens.
     pub url: String,
+    /// Where it listens for operators.
+    pub admin_url: Option<String>,
     /// They end once nothing new is begun, when what they do has come to its end.
     work: JoinSet<&'static str>,
     /// They end after that.
@@ -122,8 +133,8 @@ impl Service {
         let app = App::open(config, Clock::shared()).await?;
         let notifier = Notifier::open(&app)?;
         let actor = Actor::open(&app)?;
-        let router = api::router(&app, address.ip());
         let (stopping, closing) = (&app.stopping, &app.closing);
+        let door = Door::new(api::router(&app, address.ip()), server.clone(), closing)?;
         let mut work = JoinSet::new();
         let working = run::work(app.clone(), stopping.clone());
         spawn(&mut work, "worker", working);
@@ -135,17 +146,22 @@ impl Service {
         }
         let mut doors = JoinSet::new();
         let until = || closing.clone();
-        spawn(
-            &mut doors,
-            "listener",
-            accept(listener, router, server, until()),
-        );
+        spawn(&mut doors, "listener", door.accept(listener));
+        let operators = match &server.admin_address {
+            None => None,
+            Some(address) => Some(of_operators(&app, address).await?),
+        };
+        let admin_url = operators.map(|(door, listener, url)| {
+            spawn(&mut doors, "admin listener", door.accept(listener));
+            url
+        });
         spawn(&mut doors, "relay", relay(app.clone(), until()));
         spawn(&mut doors, "housekeeping", keep_house(app.clone(), until()));
         spawn(&mut doors, "archiver", note_archived(app.clone(), until()));
         Ok(Self {
             app,
-            url: format!("http://{address}"),
+            url: url(&server, address),
+            admin_url,
             work,
             doors,
         })
@@ -198,6 +214,36 @@ impl Service {
     }
 }
 
+/// The door at `server.adminAddress`, which others cannot fill.
+async fn of_operators(app: &App, at: &str) -> anyhow::Result<(Door, TcpListener, String)> {
+    let listener = TcpListener::bind(at)
+        .await
+        .with_context(|| format!("cannot listen on server.adminAddress {at}"))?;
+    let address = listener
+        .local_addr()
+        .context("the listener of operators has no address")?;
+    let mut server = Server {
+        max_connections: OPERATORS.min(app.config.server.max_connections),
+        ..app.config.server.clone()
+    };
+    if let Some(clients) = server.tls.as_mut().and_then(|tls| tls.clients.as_mut()) {
+        // The probes of a cluster have none.
+        clients.required = false;
+    }
+    let url = url(&server, address);
+    let router = api::router_of_operators(app, address.ip());
+    Ok((Door::new(router, server, &app.closing)?, listener, url))
+}
+
+fn url(server: &Server, address: SocketAddr) -> String {
+    let scheme = if server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    format!("{scheme}://{address}")
+}
+
 /// A panic ends a task as any other end does; its hook has told of it.
 fn spawn(
     tasks: &mut JoinSet<&'static str>,
@@ -207,43 +253,104 @@ fn spawn(
     tasks.spawn(AssertUnwindSafe(task).catch_unwind().map(move |_| name));
 }
 
-/// Takes connections until `closing`, and waits for those that are being answered.
-async fn accept(listener: TcpListener, router: Router, server: Server, closing: CancellationToken) {
-    let server = Arc::new(server);
-    let builder = builder(&server);
-    let connections = Connections::new(&server);
-    let driven = TaskTracker::new();
-    let serve = async {
-        loop {
-            let (stream, address) = next(&listener).await;
-            let peer = Peer {
-                address: address.ip().to_canonical(),
-                certificate: None,
-            };
-            let connection = connections.open().await;
-            let _ = stream.set_nodelay(true);
-            let service = {
-                let (router, server) = (router.clone(), Arc::clone(&server));
-                let connection = Arc::clone(&connection);
-                service_fn(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(peer.clone());
-                    let connection = Arc::clone(&connection);
-                    answer(router.clone(), Arc::clone(&server), connection, request)
-                })
-            };
-            let exchange = builder.serve_connection(TokioIo::new(stream), service);
-            driven.spawn(connection.drive(exchange.into_owned(), closing.clone()));
-        }
-    };
-    tokio::select! {
-        () = serve => {}
-        () = connections.look_after() => {}
-        () = closing.cancelled() => {}
-    }
-    drop(listener);
-    driven.close();
-    driven.wait().await;
+/// Where clients come in, and what answers them.
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    server: Arc<Server>,
+    builder: Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
+    closing: CancellationToken,
 }
+
+impl Door {
+    /// # Errors
+    /// When the files of `server.tls` cannot be used.
+    fn new(router: Router, server: Server, closing: &CancellationToken) -> anyhow::Result<Self> {
+        let tls = server.tls.clone().map(Tls::open).transpose()?;
+        Ok(Self {
+            router,
+            builder: builder(&server),
+            server: Arc::new(server),
+            tls: tls.map(Arc::new),
+            closing: closing.clone(),
+        })
+    }
+
+    /// Takes connections until `closing`, and waits for those that are being answered.
+    async fn accept(self, listener: TcpListener) {
+        let connections = Connections::new(&self.server);
+        let driven = TaskTracker::new();
+        let serve = async {
+            loop {
+                let (stream, address) = next(&listener).await;
+                let connection = connections.open().await;
+                let _ = stream.set_nodelay(true);
+                driven.spawn(self.clone().serve(connection, stream, address));
+            }
+        };
+        let look_after_tls = async {
+            match &self.tls {
+                Some(tls) => tls.look_after().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = serve => {}
+            () = connections.look_after() => {}
+            () = look_after_tls => {}
+            () = self.closing.cancelled() => {}
+        }
+        drop(listener);
+        driven.close();
+        driven.wait().await;
+    }
+
+    async fn serve(self, connection: Arc<Connection>, stream: TcpStream, address: SocketAddr) {
+        let shaken = connection.unless_cut(&self.closing, self.shake(stream));
+        match shaken.await {
+            Some(Ok((stream, certificate))) => {
+                let peer = Peer {
+                    address: address.ip().to_canonical(),
+                    certificate,
+                };
+                self.exchange(&connection, stream, peer).await;
+            }
+            Some(Err(error)) => tracing::debug!(%error, "a connection did not come about"),
+            None => {}
+        }
+        connection.end();
+    }
+
+    /// The stream that HTTP is spoken on.
+    async fn shake(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<(Either<TcpStream, Encrypted>, Option<Arc<Identity>>)> {
+        let Some(tls) = &self.tls else {
+            return Ok((Either::Left(stream), None));
+        };
+        let (stream, certificate) = tls.shake(stream).await?;
+        Ok((Either::Right(Box::new(stream)), certificate))
+    }
+
+    async fn exchange(
+        &self,
+        connection: &Arc<Connection>,
+        stream: Either<TcpStream, Encrypted>,
+        peer: Peer,
+    ) {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            let (router, server) = (self.router.clone(), Arc::clone(&self.server));
+            answer(router, server, Arc::clone(connection), request)
+        });
+        let exchange = self.builder.serve_connection(TokioIo::new(stream), service);
+        connection.drive(exchange, self.closing.clone()).await;
+    }
+}
+
+type Encrypted = Box<TlsStream<TcpStream>>;
 
 fn builder(server: &Server) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());

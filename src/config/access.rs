@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::context::Context;
 use super::layers::Layer;
 use super::section::Section;
-use super::{Error, Result, scalar};
+use super::{Error, Result, Server, scalar};
 use crate::access::Rules;
 use rules::Shown;
 
@@ -143,7 +143,7 @@ pub struct TrustedProxy {
     pub groups_header: Option<HeaderName>,
 }
 
-pub fn read(section: &mut Section<'_>) -> Result<Access> {
+pub fn read(section: &mut Section<'_>, server: &Server) -> Result<Access> {
     let tokens = tokens(section)?;
     let tokens_file = section.text("tokensFile")?.map(PathBuf::from);
     let break_glass = break_glass(section)?;
@@ -154,7 +154,7 @@ pub fn read(section: &mut Section<'_>) -> Result<Access> {
         more_tokens: tokens_file.is_some(),
         issuers: issuers.iter().map(|issuer| issuer.name.as_str()).collect(),
         people: proxies.iter().any(|proxy| proxy.user_header.is_some()),
-        certificates: false,
+        certificates: server.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
         break_glass: break_glass.is_some(),
     };
     let rules = rules::read(section, &shown)?;

@@ -18,7 +18,7 @@ use super::{
     Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result, Retention,
     RetentionRule, Retry, Server, Sources, Storage,
 };
-use super::{access, actions, notifications};
+use super::{access, actions, notifications, tls};
 
 const SECTIONS: &[&str] = &[
     "server",
@@ -133,7 +133,7 @@ pub fn read(
 ) -> Result<(Config, Json)> {
     let mut root = Section::new(context, "", Some(context.root))?;
     let server = root.section("server", server)?;
-    let access = root.section("access", access::read)?;
+    let access = root.section("access", |section| access::read(section, &server))?;
     let storage = root.section("storage", |section| {
         Ok(Storage {
             directory: section.parsed("directory", |text| Ok(PathBuf::from(text)))?,
@@ -207,6 +207,8 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
     Ok(Server {
         address: section.parsed("address", |text| Ok(text.to_owned()))?,
         port: section.integer("port", 0..=u16::MAX)?,
+        admin_address: section.parsed_if_given("adminAddress", host_and_port)?,
+        tls: section.section("tls", tls::read)?,
         public_url: section.parsed_if_given("publicUrl", |text| {
             let url = scalar::without_credentials(text)?;
             Ok(url.trim_end_matches('/').to_owned())
@@ -225,6 +227,19 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
         idle_timeout: section.duration("idleTimeout", Duration::from_millis(1))?,
         shutdown_grace: section.duration("shutdownGrace", Duration::ZERO)?,
     })
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    let port = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty())
+        .and_then(|(_, port)| port.parse::<u16>().ok());
+    match port {
+        Some(_) => Ok(text.to_owned()),
+        None => {
+            Err("must be an address and a port, as in '127.0.0.1:8091' or '[::1]:8091'".to_owned())
+        }
+    }
 }
 
 /// As browsers send it.

@@ -13,6 +13,7 @@ mod kayenta;
 mod mistakes;
 mod secrets;
 mod stores;
+mod tls;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs

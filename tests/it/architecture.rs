@@ -93,6 +93,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
         "command",
         &[
             "access",
+            "callers",
             "app",
             "api",
             "lint",

@@ -86,6 +86,7 @@ mod stand_in;
 mod stored;
 mod stores;
 mod surface;
+mod tls;
 mod toy_source;
 mod ui;
 mod ui_configs;

@@ -95,6 +95,8 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         server: Server {
             address: "127.0.0.1".to_owned(),
             port: 0,
+            admin_address: None,
+            tls: None,
             public_url: None,
             hosts: Vec::new(),
             admin: false,

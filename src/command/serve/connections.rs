@@ -105,6 +105,7 @@ impl Connections {
             cut: CancellationToken::new(),
         });
         open.insert(number, Arc::clone(&connection));
+        ::metrics::gauge!("serin_connections").increment(1);
         Some(connection)
     }
 
@@ -119,8 +120,6 @@ impl Connections {
                     connection.cut(why);
                 }
             }
-            #[expect(clippy::cast_precision_loss, reason = "there are not that many")]
-            ::metrics::gauge!("serin_connections").set(open.len() as f64);
         }
     }
 
@@ -134,10 +133,23 @@ impl Connections {
 }
 
 impl Connection {
+    /// What comes of that, unless it is cut or serin ends before.
+    pub async fn unless_cut<T>(
+        &self,
+        closing: &CancellationToken,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.cut.cancelled() => None,
+            () = closing.cancelled() => None,
+        }
+    }
+
     /// Serves it to its end, or until it is cut. Once serin ends, it ends with the answers that are
     /// under way; half a request holds nothing up.
     pub async fn drive(
-        self: Arc<Self>,
+        &self,
         served: impl GracefulConnection<Error: std::fmt::Display>,
         closing: CancellationToken,
     ) {
@@ -163,6 +175,10 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Makes room for another.
+    pub fn end(&self) {
         self.all.lock().remove(&self.number);
         self.all.room.notify_one();
     }
@@ -215,6 +231,12 @@ impl Connection {
             ::metrics::counter!("serin_connections_cut_total", "why" => why).increment(1);
             self.cut.cancel();
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        ::metrics::gauge!("serin_connections").decrement(1);
     }
 }
 

@@ -19,12 +19,9 @@ pub struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    /// Certificates may be there to let nobody else in.
     fn is_anything(&self) -> bool {
-        !self.tokens.is_empty()
-            || self.more_tokens
-            || !self.issuers.is_empty()
-            || self.people
-            || self.certificates
+        !self.tokens.is_empty() || self.more_tokens || !self.issuers.is_empty() || self.people
     }
 }
 
@@ -188,7 +185,7 @@ impl Shown<'_> {
         if self.certificates {
             return Ok(pattern.to_owned());
         }
-        Err("wants certificates of clients, and nobody asks them for any".to_owned())
+        Err("wants certificates of clients, and nobody asks them for any: server.tls.clientCaFile does".to_owned())
     }
 }
 
