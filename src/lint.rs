@@ -94,13 +94,28 @@ pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<F
     found.collect()
 }
 
-/// What [`configs::examine`] does not tell of a text in JSON.
-pub fn doubts(own: &Config, json: &str, given: &Given) -> Vec<Finding> {
-    let text = Text::config(json);
+/// What [`configs::examine`] does not tell of the one config of a text.
+pub fn doubts(own: &Config, written: &str, format: Format, given: &Given) -> Vec<Finding> {
+    let Some(text) = one(written, format) else {
+        return Vec::new();
+    };
     match examined(own, &text) {
         (Some(canary), _) => placed(&text, checks(own, &canary, given)),
         (None, _) => Vec::new(),
     }
+}
+
+/// Where a value of the one config stands in a text.
+pub fn place(written: &str, format: Format, path: &Path) -> Option<Position> {
+    one(written, format)?.position(path)
+}
+
+fn one(written: &str, format: Format) -> Option<Text> {
+    if format == Format::Json {
+        return Some(Text::config(written));
+    }
+    let texts = Text::read(written, format).ok()?;
+    <[Text; 1]>::try_from(texts).ok().map(|[text]| text)
 }
 
 /// What is to be said of the margins of a config.
@@ -161,6 +176,8 @@ struct Found {
     path: Path,
     /// Where the path does not say it.
     position: Option<Position>,
+    /// Where in the text there, in characters from 0.
+    within: Option<usize>,
     sentence: String,
     fix: String,
 }
@@ -172,6 +189,7 @@ impl Found {
             severity: code.severity(),
             path,
             position: None,
+            within: None,
             sentence: sentence.into(),
             fix: fix.into(),
         }
@@ -205,7 +223,10 @@ fn placed(text: &Text, mut found: Vec<Found>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = found
         .into_iter()
         .map(|found| {
-            let position = found.position.or_else(|| text.position(&found.path));
+            let within = found.within;
+            let within = within.and_then(|at| text.position_within(&found.path, at));
+            let position = found.position.or(within);
+            let position = position.or_else(|| text.position(&found.path));
             Finding {
                 code: found.code,
                 severity: found.severity,

@@ -86,7 +86,10 @@ impl Asked<'_> {
         let doubts = doubts.into_iter();
         let told = doubts.map(|doubt| {
             let path = self.place(doubt.member);
-            let found = Found::new(doubt.kind.into(), path, doubt.sentence, doubt.fix);
+            let found = Found {
+                within: doubt.at,
+                ..Found::new(doubt.kind.into(), path, doubt.sentence, doubt.fix)
+            };
             match doubt.kind {
                 DoubtKind::NoPrefixOfKayenta => Found {
                     severity: Severity::Warning,

@@ -144,6 +144,24 @@ impl Text {
         self.root.clone().then(path)
     }
 
+    /// Where that character, from 0, of a text stands that is a value; in JSON only, where escapes tell.
+    pub fn position_within(&self, path: &Path, at: usize) -> Option<Position> {
+        let Marks::Json(written) = &self.marks else {
+            return None;
+        };
+        if self.is_quoted {
+            return None;
+        }
+        let Position { line, column } = self.position(path)?;
+        let text = written.lines().nth(line - 1)?;
+        let start = text.char_indices().nth(column - 1)?.0;
+        let before = written_before(&text[start..], at)?;
+        Some(Position {
+            line,
+            column: column + before,
+        })
+    }
+
     /// Where a value, or in YAML its member, begins; where it is missing, what should hold it.
     pub fn position(&self, path: &Path) -> Option<Position> {
         let path = if self.is_quoted {
@@ -176,6 +194,28 @@ impl Text {
             column: start.col() + 1,
         })
     }
+}
+
+/// How many characters of JSON come before that one of a text, with its quote; none beyond its end.
+fn written_before(json: &str, at: usize) -> Option<usize> {
+    let mut letters = json.strip_prefix('"')?.chars();
+    let mut count = 1;
+    for _ in 0..at {
+        count += match letters.next()? {
+            '"' => return None,
+            '\\' if letters.clone().next()? == 'u' => {
+                let code: String = letters.by_ref().skip(1).take(4).collect();
+                // Two of them are one letter.
+                match u32::from_str_radix(&code, 16) {
+                    Ok(0xD800..=0xDBFF) => 6 + letters.by_ref().take(6).count(),
+                    _ => 6,
+                }
+            }
+            '\\' => 1 + letters.by_ref().take(1).count(),
+            _ => 1,
+        };
+    }
+    Some(count)
 }
 
 /// Of every document; an empty text is one.
@@ -225,5 +265,27 @@ fn unreadable(location: Option<&yaml_serde::Location>, error: &dyn fmt::Display)
         column: location.map(yaml_serde::Location::column),
         sentence: format!("this is no canary config in YAML: {error}"),
         fix: "correct it there, or write JSON into a file that ends in '.json'".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_a_text_is_counted_as_it_is_written() {
+        let cases = [
+            // JSON, the character, what is written before it
+            (r#""abc""#, 0, Some(1)),
+            (r#""abc""#, 2, Some(3)),
+            (r#""a\"b", 1"#, 2, Some(4)),
+            (r#""\u00e9\ud83d\ude00x""#, 2, Some(19)),
+            (r#""äb""#, 1, Some(2)),
+            (r#""ab""#, 3, None),
+            ("12", 0, None),
+        ];
+        for (json, at, expected) in cases {
+            assert_eq!(written_before(json, at), expected, "{json} {at}");
+        }
     }
 }

@@ -76,6 +76,8 @@ pub struct Doubt {
     pub kind: DoubtKind,
     /// Of the query; empty for that of its template.
     pub member: &'static str,
+    /// Where in that text, in characters from 0, as far as it is known.
+    pub at: Option<usize>,
     pub sentence: String,
     /// What to do about it.
     pub fix: String,
@@ -131,6 +133,7 @@ impl Doubt {
         Self {
             kind,
             member: "",
+            at: None,
             sentence: sentence.into(),
             fix: fix.into(),
         }

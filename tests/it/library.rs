@@ -188,7 +188,12 @@ fn a_printed_metric_asks_what_its_name_asks() {
         let asked = [printed, named].map(|metric| {
             let config = of_metric(&metric);
             let text = serde_json::to_string(&config).unwrap();
-            let findings = serin::lint::doubts(&own, &text, &serin::lint::Given::default());
+            let findings = serin::lint::doubts(
+                &own,
+                &text,
+                serin::lint::Format::Json,
+                &serin::lint::Given::default(),
+            );
             assert_eq!(findings, [], "{text}");
             let metric = &config.metrics.as_ref().unwrap()[0];
             serin::metrics::shown_query(&own, &config, metric).unwrap()

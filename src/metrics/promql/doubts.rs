@@ -158,13 +158,13 @@ fn refused(
         _ if is_whole => Some(0),
         written => written.starts_with(PREFIX).then_some(PREFIX.len()),
     };
-    let place = broken
-        .at
-        .zip(prefix)
-        .map_or_else(String::new, |(at, prefix)| {
-            let before = prefix + marks.named(&query[..at]).chars().count();
-            format!("at letter {}, ", before + 1)
-        });
+    let before = broken.at.zip(prefix).map(|(at, prefix)| {
+        let named = marks.named(&query[..at]);
+        format!("{}{named}", &written[..prefix])
+    });
+    let place = before.as_deref().map_or_else(String::new, place);
+    // Without what a default stands for.
+    let at = before.filter(|before| written.starts_with(before.as_str()));
     let why = match kind {
         DoubtKind::Doubtful => "Prometheus refuses it, though another database may not",
         _ => "this is no PromQL",
@@ -175,7 +175,21 @@ fn refused(
     } else {
         broken.fix
     };
-    Doubt::of_template(kind, format!("{why}: {place}{sentence}"), fix)
+    Doubt {
+        at: at.map(|before| before.chars().count()),
+        ..Doubt::of_template(kind, format!("{why}: {place}{sentence}"), fix)
+    }
+}
+
+/// `at letter 7, `, where that is what stands before it.
+fn place(before: &str) -> String {
+    let lines = before.matches('\n').count();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let letter = line.chars().count() + 1;
+    match lines {
+        0 => format!("at letter {letter}, "),
+        lines => format!("at letter {letter} of line {}, ", lines + 1),
+    }
 }
 
 fn of_tree(draft: &Draft<'_>, template: &str, tree: &Expr, marks: &Marks) -> Vec<Doubt> {
