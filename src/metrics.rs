@@ -220,6 +220,12 @@ pub trait MetricSource: Send + Sync {
     /// service finds them itself, what it finds.
     async fn metric_names(&self, filter: &str) -> Result<Vec<Descriptor>>;
 
+    /// What the series of a metric, or all, have for labels, or for values of one of them; none where the
+    /// service does not tell that cheaply.
+    async fn labels(&self, _metric: &str, _label: Option<&str>) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn health(&self) -> Result<()>;
 
     /// One cheap read, with all that a query needs: who answers may refuse that.

@@ -51,6 +51,11 @@ pub trait Service: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// What the series of a metric have for labels, or for values of one of them; none where that is not cheap.
+    async fn labels(&self, _metric: &str, _label: Option<&str>) -> Result<Vec<String>, FetchError> {
+        Ok(Vec::new())
+    }
+
     async fn health(&self) -> Result<(), FetchError>;
 
     /// One cheap read, where health is none.
@@ -185,6 +190,11 @@ impl<S: Service> MetricSource for Asking<S> {
         let found = names.iter();
         let found = found.filter(|metric| metric.name.to_lowercase().contains(&filter));
         Ok(found.cloned().collect())
+    }
+
+    async fn labels(&self, metric: &str, label: Option<&str>) -> Result<Vec<String>> {
+        let labels = self.service.labels(metric, label).await;
+        labels.map_err(|error| Error::Fetch(Box::new(error)))
     }
 
     async fn health(&self) -> Result<()> {

@@ -15,7 +15,7 @@ use url::form_urlencoded;
 
 use super::asking::{Asking, Service};
 use super::http::{
-    Body, Client, ClientCredentials, Credentials, Endpoint, Unanswered, Wrong, error_text,
+    Body, Call, Client, ClientCredentials, Credentials, Endpoint, Unanswered, Wrong, error_text,
 };
 use super::promql::{self, PromQl, logql, lookback, query};
 use super::range::Range;
@@ -134,6 +134,27 @@ fn credentials(name: &str, account: &PrometheusAccount) -> Result<Credentials> {
 }
 
 impl Prometheus {
+    /// An answer that is a list of names.
+    async fn names(&self, call: &Call<'_>) -> Result<Vec<String>, FetchError> {
+        #[derive(Deserialize)]
+        struct Names {
+            data: Option<Vec<String>>,
+        }
+        let client = &self.fetching.client;
+        let Body {
+            bytes, exchange, ..
+        } = client.aside(call).await?;
+        let wrong = match serde_json::from_slice(&bytes) {
+            Ok(Names { data: Some(names) }) => return Ok(names),
+            Ok(Names { data: None }) => match error_text(&bytes) {
+                Some(told) => Wrong::Told(told),
+                None => Wrong::other(&bytes, "it has no data"),
+            },
+            Err(cause) => Wrong::other(&bytes, format!("it is no list of names: {cause}")),
+        };
+        Err(client.wrong(call, &exchange, wrong))
+    }
+
     /// Opens the query in Prometheus' own page.
     fn link(&self, query: &str, range: &Range) -> String {
         let (start, end) = (range.start.as_millis(), range.end.as_millis());
@@ -207,26 +228,23 @@ impl Service for Prometheus {
     }
 
     async fn metric_names(&self) -> Result<Vec<Descriptor>, FetchError> {
-        #[derive(Deserialize)]
-        struct Names {
-            data: Option<Vec<String>>,
-        }
-        let client = &self.fetching.client;
-        let call = self.fetching.dialect.names();
-        let Body {
-            bytes, exchange, ..
-        } = client.aside(&call).await?;
-        let wrong = match serde_json::from_slice(&bytes) {
-            Ok(Names { data: Some(names) }) => {
-                return Ok(names.into_iter().map(Descriptor::named).collect());
-            }
-            Ok(Names { data: None }) => match error_text(&bytes) {
-                Some(told) => Wrong::Told(told),
-                None => Wrong::other(&bytes, "it has no data"),
-            },
-            Err(cause) => Wrong::other(&bytes, format!("it is no list of names: {cause}")),
+        let names = self.names(&self.fetching.dialect.names()).await?;
+        Ok(names.into_iter().map(Descriptor::named).collect())
+    }
+
+    async fn labels(&self, metric: &str, label: Option<&str>) -> Result<Vec<String>, FetchError> {
+        // Others cannot be named in its address, nor in a query without quotes.
+        let is_plain = |label: &str| {
+            let mut letters = label.chars();
+            let is_first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
+            letters.next().is_some_and(is_first)
+                && letters.all(|letter| is_first(letter) || letter.is_ascii_digit())
         };
-        Err(client.wrong(&call, &exchange, wrong))
+        if !label.is_none_or(is_plain) {
+            return Ok(Vec::new());
+        }
+        self.names(&self.fetching.dialect.labels(metric, label))
+            .await
     }
 
     async fn health(&self) -> Result<(), FetchError> {

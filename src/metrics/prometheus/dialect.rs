@@ -1,5 +1,7 @@
 //! What servers of Prometheus's API want to be asked otherwise, or beside it.
 
+use std::borrow::Cow;
+
 use crate::config::{PrometheusAccount, Thanos, is_loki};
 use crate::metrics::http::{Call, Sent, Wanted};
 use crate::metrics::range::Range;
@@ -52,6 +54,22 @@ impl Dialect {
         }
     }
 
+    /// The labels of the series of a metric, or the values of one; of all series, where it is empty.
+    pub fn labels(&self, metric: &str, label: Option<&str>) -> Call<'static> {
+        let path = label.map_or_else(
+            || "/api/v1/labels".to_owned(),
+            |label| format!("/api/v1/label/{label}/values"),
+        );
+        let metric = metric.replace('\\', "\\\\").replace('"', "\\\"");
+        let of_metric = || ("match[]", format!("{{__name__=\"{metric}\"}}"));
+        let of_metric = (!metric.is_empty() && !self.is_loki).then(of_metric);
+        let params = of_metric.into_iter().chain(self.partial_response());
+        Call {
+            params: params.collect(),
+            ..self.get(path)
+        }
+    }
+
     pub fn health(&self) -> Call<'static> {
         match self.health_without_page() {
             Some(_) if !self.has_no_page => Call {
@@ -76,7 +94,7 @@ impl Dialect {
         Some(("partial_response", is_taken.to_string()))
     }
 
-    fn get(&self, path: &'static str) -> Call<'static> {
+    fn get(&self, path: impl Into<Cow<'static, str>>) -> Call<'static> {
         let wanted = if self.is_loki {
             Wanted::JsonOrWords
         } else {
