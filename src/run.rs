@@ -17,6 +17,7 @@ mod kept;
 pub mod learned;
 mod pipeline;
 mod plan;
+mod preview;
 pub mod relearn;
 mod remote_judge;
 pub mod replay;
@@ -41,6 +42,7 @@ pub use comparison::{Comparison, compare};
 pub use judges::{Question, judge};
 pub use kept::kept_pairs;
 pub use pipeline::pipeline;
+pub use preview::{Preview, Previewed, preview};
 pub use start::{Admission, Admitted, ForFlagger, Startable, start};
 
 use stages::Stages;

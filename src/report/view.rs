@@ -8,12 +8,11 @@ pub mod words;
 
 pub use by_hand::{ByHandView, by_hand};
 pub use groups::{GroupView, Segment};
-pub use metric::{MetricView, QueryView, Row, pair_of};
+pub use metric::{MetricView, QueryView, Row, metrics, pair_of};
 pub use shadow::ShadowView;
 pub use words::{Fact, Moment, duration};
 
 use self::groups::{bar, bar_note, group, groups};
-use self::metric::metrics;
 use self::words::fact;
 use crate::canary::number::{number, score};
 use crate::canary::{

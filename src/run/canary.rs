@@ -270,7 +270,7 @@ fn source_of(
 }
 
 /// Series that tell for what time they were asked.
-fn within(window: Option<Window>, mut sets: Vec<MetricSet>) -> Vec<MetricSet> {
+pub(super) fn within(window: Option<Window>, mut sets: Vec<MetricSet>) -> Vec<MetricSet> {
     let Some(window) = window else {
         return sets;
     };
