@@ -9,7 +9,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --profile dist --locked --bin serin \
     && install -D target/dist/serin /out/serin \
-    && cp LICENSE NOTICE src/ui/assets/vendor/uPlot.LICENSE /out && cp src/report/font/LICENSE /out/Inter.LICENSE \
+    && cp LICENSE NOTICE src/ui/assets/vendor/*.LICENSE /out && cp src/report/font/LICENSE /out/Inter.LICENSE \
     && mkdir /out/data
 
 FROM scratch AS released

@@ -89,7 +89,7 @@ pub async fn preview(app: &App, caller: &Caller, asked: Preview) -> Result<Previ
         count.to_string()
     }));
     let question = Question {
-        learned: learned::of(app, &config).await?.map(Arc::new),
+        learned: learned::of(app, caller, &config).await?.map(Arc::new),
         thresholds: THRESHOLDS,
         pairs: Arc::clone(&pairs),
         look: None,

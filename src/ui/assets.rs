@@ -1,5 +1,7 @@
 //! Files of the pages, as they are in the binary.
 
+use std::sync::LazyLock;
+
 use axum::extract::Path;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -22,13 +24,20 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 7] = [
+static ASSETS: [Asset; 14] = [
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("serin.js", "text/javascript; charset=utf-8"),
     asset!("configs.css", "text/css; charset=utf-8"),
     asset!("configs.js", "text/javascript; charset=utf-8"),
+    asset!("editor.js", "text/javascript; charset=utf-8"),
+    asset!("fields.js", "text/javascript; charset=utf-8"),
+    asset!("form.js", "text/javascript; charset=utf-8"),
+    asset!("metric.js", "text/javascript; charset=utf-8"),
+    asset!("series.js", "text/javascript; charset=utf-8"),
+    asset!("trial.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("vendor/uPlot.iife.min.js", "text/javascript; charset=utf-8"),
+    asset!("vendor/codemirror.js", "text/javascript; charset=utf-8"),
     asset!("vendor/uPlot.min.css", "text/css; charset=utf-8"),
 ];
 
@@ -41,11 +50,11 @@ pub const SCRIPT: &str = include_str!("assets/serin.js");
 pub const UPLOT: &str = include_str!("assets/vendor/uPlot.iife.min.js");
 
 /// Differs when any file differs: what stands under it can be kept for ever.
-const VERSION: u64 = version();
+static VERSION: LazyLock<u64> = LazyLock::new(version);
 
 /// Where a page finds a file.
 pub fn address(name: &str) -> String {
-    format!("/ui/assets/{VERSION:016x}/{name}")
+    format!("/ui/assets/{:016x}/{name}", *VERSION)
 }
 
 pub async fn find(
@@ -54,7 +63,7 @@ pub async fn find(
 ) -> Result<Response> {
     let asset = ASSETS.iter().find(|asset| asset.name == file);
     let asset = asset.ok_or_else(|| Error::NotFound(format!("no file '{file}' of the pages")))?;
-    let current = format!("{VERSION:016x}");
+    let current = format!("{:016x}", *VERSION);
     let caching = if version == current {
         "public, max-age=31536000, immutable"
     } else {
@@ -76,17 +85,9 @@ pub async fn find(
 }
 
 /// FNV-1a over all files.
-const fn version() -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut at = 0;
-    while at < ASSETS.len() {
-        let bytes = ASSETS[at].bytes;
-        let mut next = 0;
-        while next < bytes.len() {
-            hash = (hash ^ bytes[next] as u64).wrapping_mul(0x0100_0000_01b3);
-            next += 1;
-        }
-        at += 1;
-    }
-    hash
+fn version() -> u64 {
+    let bytes = ASSETS.iter().flat_map(|asset| asset.bytes);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -5,7 +5,11 @@ mod delete;
 mod diff;
 mod edit;
 mod example;
+mod labels;
 mod list;
+mod series;
+mod templates;
+mod text;
 mod trial;
 mod view;
 mod what_if;
@@ -27,7 +31,11 @@ pub fn routes(server: &Server) -> Router<App> {
         .route("/ui/configs", get(list::show))
         .route("/ui/configs/new", get(edit::begin).post(edit::create))
         .route("/ui/configs/new/calibrate", post(calibrate::of_text))
+        .route("/ui/configs/new/try", post(trial::of_text))
         .route("/ui/configs/check", post(edit::check))
+        .route("/ui/configs/series", post(series::show))
+        .route("/ui/configs/labels", get(labels::list))
+        .route("/ui/configs/templates", get(templates::list))
         .route("/ui/configs/{id}", get(view::show))
         .route("/ui/configs/{id}/edit", get(edit::open).post(edit::save))
         .route("/ui/configs/{id}/copy", get(edit::copy))
@@ -86,6 +94,9 @@ impl Store {
             // These are pages; a config may still have such an id.
             "new" => "%6Eew".to_owned(),
             "check" => "%63heck".to_owned(),
+            "labels" => "%6Cabels".to_owned(),
+            "series" => "%73eries".to_owned(),
+            "templates" => "%74emplates".to_owned(),
             id => byte_serialize(id.as_bytes())
                 .collect::<String>()
                 .replace('+', "%20"),

@@ -57,6 +57,17 @@ export const testsIn = (started) => (name, options, use) => test(name, async () 
   }
 });
 
+/// The text of the editor, in which one writes in place of the field that the form sends.
+export const editor = (page) => ({
+  text: () => page.locator('#config').inputValue(),
+  box: page.locator('.writing .cm-content'),
+  async write(text) {
+    await this.box.focus();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText(text);
+  },
+});
+
 /// axe-core finds nothing serious, in either theme and at either width, and nothing has to be scrolled sideways.
 export async function isAccessible(page) {
   // Colours do not depend on the width, so two looks show all that four would.

@@ -1,7 +1,7 @@
 // How often a config would cry wolf, from the question on its page to margins that it is judged with.
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
-import { isAccessible, startBrowser, testsIn } from './browser.mjs';
+import { editor, isAccessible, startBrowser, testsIn } from './browser.mjs';
 import { noise, startPrometheus } from './prometheus.mjs';
 import { config, request, startSerin } from './serin.mjs';
 
@@ -67,9 +67,9 @@ describe('a calibration', () => {
     await open(`/ui/configs/${id}`);
     await page.getByText('names no calibration').waitFor();
     await open(`/ui/configs/${id}/edit`);
-    const text = JSON.parse(await page.locator('#config').inputValue());
+    const text = JSON.parse(await editor(page).text());
     text.judge.judgeConfigurations.calibration = 'calm-margins';
-    await page.locator('#config').fill(JSON.stringify(text, null, 2));
+    await editor(page).write(JSON.stringify(text, null, 2));
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('heading', { name: 'calm', level: 1 }).waitFor();
     assert.equal(await page.getByText('names no calibration').count(), 0);
@@ -112,7 +112,7 @@ describe('a calibration', () => {
 
   inTab('is made of a text that nobody has stored', {}, async ({ page, context, open }) => {
     await open('/ui/configs/new');
-    await page.locator('#config').fill(JSON.stringify(calm('draft'), null, 2));
+    await editor(page).write(JSON.stringify(calm('draft'), null, 2));
     const [form] = await Promise.all([
       context.waitForEvent('page'),
       page.getByRole('button', { name: 'How often would it cry wolf?' }).click(),
@@ -123,7 +123,7 @@ describe('a calibration', () => {
     await form.getByRole('button', { name: 'Start' }).click();
     await form.getByRole('heading', { name: 'Releases that would have been stopped' }).waitFor();
     // What was written is still there, and not stored.
-    assert.match(await page.locator('#config').inputValue(), /"draft"/);
+    assert.match(await editor(page).text(), /"draft"/);
     assert.deepEqual((await serin.call('GET', '/canaryConfig')).filter(({ name }) => name === 'draft'), []);
   });
 });

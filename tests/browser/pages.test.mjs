@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe } from 'node:test';
-import { DESK, TELEPHONE, isAccessible, startBrowser, testsIn } from './browser.mjs';
+import { DESK, TELEPHONE, editor, isAccessible, startBrowser, testsIn } from './browser.mjs';
 import { noise, startPrometheus } from './prometheus.mjs';
 import { config, request, startSerin } from './serin.mjs';
 
@@ -317,26 +317,24 @@ describe('a run', () => {
 });
 
 describe('a config', () => {
-  const editor = (page) => page.locator('#config');
   const finding = (page, text) => page.locator('#findings li', { hasText: text });
 
   inTab('that is bad is refused with the message at its field', { mayTell: /status of 4\d\d/ }, async ({ page, open }) => {
     await open('/ui/configs/new');
-    const text = JSON.parse(await editor(page).inputValue());
+    const text = JSON.parse(await editor(page).text());
     text.name = 'refused';
     text.classifier.groupWeights.Errors = 'much';
     const bad = JSON.stringify(text, null, 2);
-    await editor(page).fill(bad);
+    await editor(page).write(bad);
     await page.locator('#verdict.is-error').waitFor();
-    assert.equal(await editor(page).getAttribute('aria-invalid'), 'true');
+    assert.equal(await editor(page).box.getAttribute('aria-invalid'), 'true');
     const line = 1 + bad.split('\n').findIndex((one) => one.includes('"much"'));
     const weight = finding(page, 'groupWeights');
     assert.match(await weight.textContent(), new RegExp(`^line ${line}\\b.*classifier\\.groupWeights`));
-    assert.equal(await page.locator(`.marks [data-line="${line}"][data-severity=error]`).count(), 1);
+    assert.match(await page.locator('.cm-lintRange-error').textContent(), /"much"/);
     await isAccessible(page);
     await weight.getByRole('link').click();
-    const chosen = await editor(page).evaluate((area) => area.value.slice(0, area.selectionStart).split('\n').length);
-    assert.equal(chosen, line);
+    assert.equal(await page.locator('.cm-activeLineGutter', { hasText: /\d/ }).textContent(), String(line));
 
     const [answer] = await Promise.all([
       page.waitForResponse((response) => response.request().isNavigationRequest()),
@@ -345,11 +343,11 @@ describe('a config', () => {
     assert.equal(answer.status(), 422);
     assert.match(await page.locator('#verdict').textContent(), /cannot be stored/);
     assert.match(await weight.textContent(), /'much' is not a number/);
-    assert.equal(await editor(page).inputValue(), bad);
+    assert.equal(await editor(page).text(), bad);
     assert.deepEqual((await serin.call('GET', '/canaryConfig')).filter(({ name }) => name === 'refused'), []);
 
     text.classifier.groupWeights.Errors = 70;
-    await editor(page).fill(JSON.stringify(text, null, 2));
+    await editor(page).write(JSON.stringify(text, null, 2));
     await page.locator('#verdict.is-fine').waitFor();
     await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'refused', level: 1 }).waitFor();
@@ -357,14 +355,14 @@ describe('a config', () => {
 
   inTab('is written with the keyboard, and left with it', {}, async ({ page, open }) => {
     await open(`/ui/configs/${other.config}/edit`);
-    const isInside = () => page.evaluate(() => document.activeElement.id === 'config');
-    await editor(page).focus();
+    const isInside = () => page.evaluate(() => document.activeElement.matches('.cm-content'));
+    await editor(page).box.focus();
     await page.keyboard.press('Control+Home');
     await page.keyboard.press('Tab');
     assert(await isInside());
-    assert.match(await editor(page).inputValue(), /^ {2}\{/);
+    assert.match(await editor(page).text(), /^ {2}\{/);
     await page.keyboard.press('Control+z');
-    assert.match(await editor(page).inputValue(), /^\{/);
+    assert.match(await editor(page).text(), /^\{/);
     await page.keyboard.press('Escape');
     await page.keyboard.press('Tab');
     assert.equal(await isInside(), false);
@@ -379,7 +377,7 @@ describe('a config', () => {
     const kind = (name) => page.locator(`.kind[data-kind="${name}"]`);
     const isOpen = (name) => kind(name).evaluate((details) => details.open);
     assert.equal(await isOpen('prometheus'), true);
-    await editor(page).fill('{"metrics": [{"query": {\n  "type": "signalfx"\n}}]}');
+    await editor(page).write('{"metrics": [{"query": {\n  "type": "signalfx"\n}}]}');
     await page.locator('.kind[data-kind="signalfx"][open]').waitFor();
     assert.equal(await isOpen('prometheus'), false);
     await isAccessible(page);
@@ -387,19 +385,19 @@ describe('a config', () => {
       await kind('signalfx').getByRole('button', { name: `Insert ${member}`, exact: true }).click();
       await page.keyboard.type('a');
     }
-    assert.deepEqual(JSON.parse(await editor(page).inputValue()).metrics[0].query, {
+    assert.deepEqual(JSON.parse(await editor(page).text()).metrics[0].query, {
       type: 'signalfx', queryPairs: [{ key: 'a', value: '' }], metricName: 'a',
     });
     await page.keyboard.press('Control+z');
     await page.keyboard.press('Control+z');
-    assert.doesNotMatch(await editor(page).inputValue(), /queryPairs/);
+    assert.doesNotMatch(await editor(page).text(), /queryPairs/);
   });
 
   inTab('is copied, tried and deleted', {}, async ({ page, open }) => {
     await open(`/ui/configs/${other.config}`);
     await page.getByRole('link', { name: 'Copy' }).click();
-    const text = JSON.parse(await editor(page).inputValue());
-    await editor(page).fill(JSON.stringify({ ...text, name: 'copied' }));
+    const text = JSON.parse(await editor(page).text());
+    await editor(page).write(JSON.stringify({ ...text, name: 'copied' }));
     await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'copied', level: 1 }).waitFor();
 

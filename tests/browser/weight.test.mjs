@@ -97,3 +97,17 @@ async function timeOf(work) {
   await work();
   return round(performance.now() - start);
 }
+
+test('the editor weighs less than 300 KB over the wire, its files included', { timeout: 60_000 }, async () => {
+  const tab = await watched(browser, serin);
+  const sizes = [];
+  tab.page.on('requestfinished', async (request) => sizes.push((await request.sizes()).responseBodySize));
+  await tab.open('/ui/configs/new');
+  await tab.page.locator('.cm-content').waitFor();
+  await tab.page.waitForLoadState('networkidle');
+  const sent = sizes.reduce((sum, size) => sum + size, 0);
+  console.log(`editor: ${round(sent / KB)} KB in ${sizes.length} answers`);
+  assert(5 < sizes.length && sent < 300 * KB, `${sent} bytes`);
+  tab.isQuiet();
+  await tab.close();
+});

@@ -1,6 +1,8 @@
 //! The pages of canary configs and accounts, as a browser without scripts uses them.
 
 mod editor;
+mod series;
+mod text;
 mod trial;
 
 use reqwest::redirect::Policy;
@@ -175,10 +177,11 @@ async fn a_config_is_explained_and_nothing_in_it_is_markup() {
 async fn a_config_may_be_named_like_a_page() {
     let serin = Serin::start("").await;
     let browser = Browser::of(&serin);
-    for id in ["new", "check", "a b+ä"] {
+    let ids = ["new", "check", "labels", "series", "templates", "a b+ä"];
+    for (at, id) in ids.into_iter().enumerate() {
         let mut config = config("named");
         config["id"] = json!(id);
-        config["name"] = json!(format!("n{}", id.len()));
+        config["name"] = json!(format!("n{at}"));
         let text = config.to_string();
         let place = browser
             .sent_to("/ui/configs/new", &[("config", &text)])

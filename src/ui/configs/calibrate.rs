@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::{Store, applications, check_start, metrics_accounts};
+use super::{Store, applications, check_start, metrics_accounts, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CalibrationRequest, CanaryConfig, Id};
@@ -62,7 +62,7 @@ pub async fn of_text(
     check_start(&caller, &[])?;
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config").trim_end().to_owned();
-    let (config, problem) = match configs::read(&app.config, &text) {
+    let (config, problem) = match configs::read(&app.config, &text::json(&text)) {
         Ok(config) => (config, None),
         Err(findings) => {
             let worst = findings.into_iter().next();

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::diff::{self, Line};
-use super::{Store, applications, check_change, check_create, check_start, example};
+use super::{Store, applications, check_change, check_create, check_start, example, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, Id};
 use crate::error::{Error, Result};
-use crate::lint;
+use crate::lint::{self, Format};
 use crate::run::configs::{self, Finding, Severity};
 use crate::run::learned;
 use crate::ui::forms::Fields;
@@ -94,16 +94,45 @@ impl From<lint::Finding> for Told {
 
 /// The config of a text, and what keeps it from being stored or judged by, then what else should be
 /// known of it.
-async fn examined(app: &App, caller: &Caller, text: &str) -> (Option<CanaryConfig>, Vec<Told>) {
-    let (config, refusals) = configs::examine(&app.config, text);
+async fn examined(app: &App, caller: &Caller, written: &str) -> (Option<CanaryConfig>, Vec<Told>) {
+    let format = Format::of(written);
+    if format == Format::Yaml && lint::only(written, format).is_none() {
+        return (None, unreadable(app, written));
+    }
+    let (config, mut refusals) = configs::examine(&app.config, &text::json(written));
+    if format == Format::Yaml {
+        for refusal in &mut refusals {
+            refusal.position = lint::place(written, format, &refusal.fault.path);
+        }
+    }
     let mut given = lint::Given::default();
     if let Some(config) = &config {
         given.calibrated = learned::look_up(app, caller, config).await;
     }
-    let doubts = lint::doubts(&app.config, text, &given);
+    let doubts = lint::doubts(&app.config, written, format, &given);
     let refusals = refusals.into_iter().map(Told::from);
     let findings = refusals.chain(doubts.into_iter().map(Told::from)).collect();
     (config, findings)
+}
+
+/// Why a text in YAML has no config, or not one alone.
+fn unreadable(app: &App, yaml: &str) -> Vec<Told> {
+    let found = lint::lint(&app.config, yaml, Format::Yaml, &lint::Given::default());
+    let told = found.into_iter().map(|finding| Told {
+        severity: "error",
+        ..finding.into()
+    });
+    let mut told: Vec<Told> = told.collect();
+    if told.is_empty() {
+        told.push(Told {
+            severity: "error",
+            path: String::new(),
+            line: None,
+            column: None,
+            message: "there are several configs in it; one is wanted".to_owned(),
+        });
+    }
+    told
 }
 
 pub async fn begin(
@@ -161,6 +190,7 @@ pub async fn propose(
     let stored = app.seen_by(&caller).canary_config(&store.name, &id).await?;
     check_change(&app, &caller, applications(&stored))?;
     let text = fields.lines("config").trim_end().to_owned();
+    let text = text::turned(&text, Format::Json).unwrap_or(text);
     let mut editor = Editor::new(&app, &caller, store, Task::Edit(id), text).await;
     editor.seen = stored.updated_timestamp;
     editor.stored = Some(editable(&stored)?);
@@ -176,7 +206,7 @@ pub async fn create(
     let store = Store::of(&app, &address)?;
     check_create(&caller)?;
     let text = fields.lines("config");
-    let Ok(config) = configs::read(&app.config, &text) else {
+    let Ok(config) = configs::read(&app.config, &text::json(&text)) else {
         return Ok(Editor::new(&app, &caller, store, Task::New, text)
             .await
             .come_back());
@@ -201,7 +231,7 @@ pub async fn save(
     let text = fields.lines("config");
     let seen = fields.given("overwrite").or(fields.given("seen"));
     let seen = seen.and_then(|millis| millis.parse().ok());
-    let read = configs::read(&app.config, &text);
+    let read = configs::read(&app.config, &text::json(&text));
     let mut editor = Editor::new(&app, &caller, store, Task::Edit(id.clone()), text).await;
     editor.seen = seen;
     let Ok(mut config) = read else {
@@ -224,6 +254,9 @@ pub async fn save(
 #[derive(Debug, Serialize)]
 pub struct Checked {
     findings: Vec<Told>,
+    /// The same config in the format that was asked for, if it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 pub async fn check(
@@ -231,8 +264,15 @@ pub async fn check(
     caller: Caller,
     Form(fields): Form<Fields>,
 ) -> Json<Checked> {
+    let written = fields.lines("config");
+    let turned = match fields.text("into") {
+        "json" => text::turned(&written, Format::Json),
+        "yaml" => text::turned(&written, Format::Yaml),
+        _ => None,
+    };
     Json(Checked {
-        findings: examined(&app, &caller, &fields.lines("config")).await.1,
+        findings: examined(&app, &caller, &written).await.1,
+        text: turned,
     })
 }
 

@@ -1,4 +1,7 @@
-//! `/ui/configs/{id}/try`: a run over a time that has passed already.
+//! `/ui/configs/{id}/try`: a run over a time that has passed already; and `/ui/configs/new/try`, by a text that is
+//! being edited.
+
+mod sides;
 
 use askama::Template;
 use axum::Form;
@@ -7,12 +10,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use indexmap::IndexMap;
 
-use super::{Store, accounts_for, applications, check_start, metrics_accounts};
+use self::sides::Scope;
+pub use self::sides::parameters;
+use super::{Store, accounts_for, applications, check_start, metrics_accounts, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, CanaryScope,
-    CanaryScopePair, Id, Instant, Pair, iso_from_millis,
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, Id, iso_from_millis,
 };
 use crate::config::Account;
 use crate::config::AccountType::{MetricsStore, ObjectStore};
@@ -22,7 +26,6 @@ use crate::run::{self, Admission};
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
 use crate::ui::shell::Shell;
-use crate::ui::times;
 
 const MINUTE: i64 = 60_000;
 
@@ -31,7 +34,7 @@ const MINUTE: i64 = 60_000;
 pub struct Trial {
     shell: Shell,
     store: Store,
-    id: Id,
+    of: Of,
     config: CanaryConfig,
     /// Why nothing was started.
     problem: Option<String>,
@@ -47,19 +50,10 @@ pub struct Trial {
     scopes: Vec<Scope>,
 }
 
-/// The fields of one pair of scopes.
-struct Scope {
-    name: String,
-    step: Field,
-    sides: Pair<Side>,
-}
-
-struct Side {
-    scope: Field,
-    location: Field,
-    start: Field,
-    end: Field,
-    parameters: Field,
+enum Of {
+    Stored(Id),
+    /// As it stands in an editor, which stays open beside this page.
+    Text(String),
 }
 
 pub async fn ask(
@@ -68,7 +62,32 @@ pub async fn ask(
     Path(id): Path<String>,
     Query(address): Query<Fields>,
 ) -> Result<Page<Trial>> {
-    Trial::of(&app, &caller, &id, &address).await.map(Page)
+    Trial::stored(&app, &caller, &id, &address).await.map(Page)
+}
+
+/// The form, and once it is filled in, the run.
+pub async fn of_text(
+    State(app): State<App>,
+    caller: Caller,
+    Query(address): Query<Fields>,
+    Form(fields): Form<Fields>,
+) -> Result<Response> {
+    check_start(&caller, &[])?;
+    let store = Store::of(&app, &address)?;
+    let written = fields.lines("config").trim_end().to_owned();
+    let (config, problem) = match text::readable(&app.config, &written) {
+        Ok(config) => (config, None),
+        Err(problem) => (CanaryConfig::default(), Some(problem.to_string())),
+    };
+    let mut trial = Trial::new(&app, &caller, store, Of::Text(written), config);
+    if problem.is_some() {
+        trial.problem = problem;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
+    }
+    if !fields.has("pass") {
+        return Ok(Page(trial).into_response());
+    }
+    trial.start(&app, &caller, &fields).await
 }
 
 pub async fn start(
@@ -78,40 +97,20 @@ pub async fn start(
     Query(address): Query<Fields>,
     Form(fields): Form<Fields>,
 ) -> Result<Response> {
-    let mut trial = Trial::of(&app, &caller, &id, &address).await?;
-    trial.fill(&fields);
-    let now = app.clock.now_millis();
-    let Some(request) = trial.request(now) else {
-        trial.problem = Some("see what is marked below".to_owned());
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
-    };
-    let mut notes = request.notes(now);
-    notes.extend(asked::of_config(&trial.config));
-    if !notes.is_empty() {
-        trial.problem = Some(notes.join("; "));
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(trial)).into_response());
-    }
-    let admitted = match trial.admission(&app, &caller, request) {
-        Ok(admission) => run::start(&app, admission).await,
-        Err(error) => Err(error),
-    };
-    match admitted {
-        Ok(run) => Ok(Redirect::to(&format!("/ui/runs/{}", run.id)).into_response()),
-        Err(error @ Error::Internal(_)) => Err(error),
-        Err(error) => {
-            trial.problem = Some(error.to_string());
-            let status = error.into_response().status();
-            Ok((status, Page(trial)).into_response())
-        }
-    }
+    let trial = Trial::stored(&app, &caller, &id, &address).await?;
+    trial.start(&app, &caller, &fields).await
 }
 
 impl Trial {
-    /// As it is asked first: the last hour, with the thresholds that most use.
-    async fn of(app: &App, caller: &Caller, id: &str, address: &Fields) -> Result<Self> {
+    async fn stored(app: &App, caller: &Caller, id: &str, address: &Fields) -> Result<Self> {
         let (store, id) = (Store::of(app, address)?, Id::parse(id)?);
         let config = app.seen_by(caller).canary_config(&store.name, &id).await?;
         check_start(caller, applications(&config))?;
+        Ok(Self::new(app, caller, store, Of::Stored(id), config))
+    }
+
+    /// As it is asked first: the last hour, with the thresholds that most use.
+    fn new(app: &App, caller: &Caller, store: Store, of: Of, config: CanaryConfig) -> Self {
         let end = app.clock.now_millis() / MINUTE * MINUTE;
         let window = (iso_from_millis(end - 60 * MINUTE), iso_from_millis(end));
         let metrics = answering(app, &config);
@@ -123,22 +122,63 @@ impl Trial {
         let metrics_accounts = metrics_accounts(app, caller);
         let storage_accounts = accounts_for(app, ObjectStore);
         let first = |names: &[String]| names.first().cloned().unwrap_or_default();
-        Ok(Self {
+        Self {
             application: Field::new("application", first(applications(&config))),
             metrics_account: Field::new("metricsAccountName", metrics_account),
             storage_account: Field::new("storageAccountName", first(&storage_accounts)),
             marginal: Field::new("marginal", "75"),
             pass: Field::new("pass", "95"),
-            scopes: scopes(&config, &window),
+            scopes: sides::scopes(&app.config, &config, &window),
             shell: Shell::of(caller),
             problem: None,
             locations: locations.unwrap_or_default(),
             store,
-            id,
+            of,
             config,
             metrics_accounts,
             storage_accounts,
-        })
+        }
+    }
+
+    async fn start(mut self, app: &App, caller: &Caller, fields: &Fields) -> Result<Response> {
+        self.fill(fields);
+        let now = app.clock.now_millis();
+        let Some(request) = self.request(now) else {
+            self.problem = Some("see what is marked below".to_owned());
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response());
+        };
+        let mut notes = request.notes(now);
+        notes.extend(asked::of_config(&self.config));
+        if !notes.is_empty() {
+            self.problem = Some(notes.join("; "));
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response());
+        }
+        let admitted = match self.admission(app, caller, request) {
+            Ok(admission) => run::start(app, admission).await,
+            Err(error) => Err(error),
+        };
+        match admitted {
+            Ok(run) => Ok(Redirect::to(&format!("/ui/runs/{}", run.id)).into_response()),
+            Err(error @ Error::Internal(_)) => Err(error),
+            Err(error) => {
+                self.problem = Some(error.to_string());
+                let status = error.into_response().status();
+                Ok((status, Page(self)).into_response())
+            }
+        }
+    }
+
+    /// Where the form goes.
+    fn action(&self) -> String {
+        match &self.of {
+            Of::Stored(id) => self.store.address_of(id.as_str(), "/try"),
+            Of::Text(_) => format!("/ui/configs/new/try{}", self.store.query),
+        }
+    }
+
+    fn name(&self) -> &str {
+        let name = self.config.name.as_deref().filter(|name| !name.is_empty());
+        name.unwrap_or("this config")
     }
 
     fn fill(&mut self, fields: &Fields) {
@@ -185,7 +225,9 @@ impl Trial {
         let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
         let storage = app.store(given(&self.storage_account).as_deref(), ObjectStore)?;
         let mut admission = Admission::asked_by(app, caller, given(&self.application))?;
-        admission.canary_config_id = Some(self.id.to_string());
+        if let Of::Stored(id) = &self.of {
+            admission.canary_config_id = Some(id.to_string());
+        }
         admission.config = CanaryConfig {
             // A trial on past data moves no traffic.
             actions: None,
@@ -216,114 +258,10 @@ fn answering<'a>(app: &'a App, config: &CanaryConfig) -> Option<&'a Account> {
     of_kind.or(accounts.first()).copied()
 }
 
-/// Those that the metrics name, in their order.
-fn scopes(config: &CanaryConfig, (start, end): &(String, String)) -> Vec<Scope> {
-    let metrics = config.metrics.iter().flatten();
-    let mut names: Vec<&String> = Vec::new();
-    for name in metrics.filter_map(|metric| metric.scope_name.as_ref()) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let numbered = names.into_iter().enumerate();
-    numbered
-        .map(|(at, name)| {
-            let side = |side: &str| Side {
-                scope: Field::new(format!("scopes.{at}.{side}.scope"), ""),
-                location: Field::new(format!("scopes.{at}.{side}.location"), ""),
-                start: Field::new(format!("scopes.{at}.{side}.start"), start),
-                end: Field::new(format!("scopes.{at}.{side}.end"), end),
-                parameters: Field::new(format!("scopes.{at}.{side}.parameters"), ""),
-            };
-            Scope {
-                name: name.clone(),
-                step: Field::new(format!("scopes.{at}.step"), "60"),
-                sides: Pair {
-                    control: side("control"),
-                    experiment: side("experiment"),
-                },
-            }
-        })
-        .collect()
-}
-
-impl Scope {
-    fn fields(&mut self) -> impl Iterator<Item = &mut Field> {
-        let sides = [&mut self.sides.control, &mut self.sides.experiment];
-        let fields = sides.into_iter().flat_map(|side| {
-            [
-                &mut side.scope,
-                &mut side.location,
-                &mut side.start,
-                &mut side.end,
-                &mut side.parameters,
-            ]
-        });
-        [&mut self.step].into_iter().chain(fields)
-    }
-
-    fn pair(&mut self, now: i64) -> Option<(String, CanaryScopePair)> {
-        let step = self.step.parsed(step);
-        let control = self.sides.control.scope(step, now);
-        let experiment = self.sides.experiment.scope(step, now);
-        step?;
-        let pair = CanaryScopePair {
-            control_scope: Some(control?),
-            experiment_scope: Some(experiment?),
-        };
-        Some((self.name.clone(), pair))
-    }
-}
-
-impl Side {
-    fn scope(&mut self, step: Option<i64>, now: i64) -> Option<CanaryScope> {
-        let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
-        let start = self.start.parsed(|text| instant(text, now));
-        let end = self.end.parsed(|text| match instant(text, now)? {
-            end if start.is_some_and(|start| end <= start) => {
-                Err("the end must be after the start".to_owned())
-            }
-            end => Ok(end),
-        });
-        let parameters = self.parameters.parsed(parameters);
-        Some(CanaryScope {
-            scope: given(&self.scope),
-            location: given(&self.location),
-            start: Some(start?),
-            end: Some(end?),
-            step,
-            extended_scope_params: Some(parameters?),
-        })
-    }
-}
-
-fn instant(text: &str, now: i64) -> Result<Instant, String> {
-    times::instant(text, now).ok_or_else(|| {
-        format!("'{text}' is no time; one like 2024-05-01T10:00:00Z or now-1h is wanted")
-    })
-}
-
-fn step(text: &str) -> Result<i64, String> {
-    let step = text.parse().ok().filter(|step| 0 < *step);
-    step.ok_or_else(|| format!("'{text}' is no step; a number of seconds such as 60 is wanted"))
-}
-
 fn score(text: &str) -> Result<f64, String> {
     let score = text
         .parse()
         .ok()
         .filter(|score| (0.0..=100.0).contains(score));
     score.ok_or_else(|| format!("'{text}' is no score; a number from 0 to 100 is wanted"))
-}
-
-/// A `name=value` on every line.
-fn parameters(text: &str) -> Result<IndexMap<String, String>, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let pairs = lines.map(|line| {
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| format!("'{line}' is no parameter; name=value is wanted"))?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
-    });
-    pairs.collect()
 }

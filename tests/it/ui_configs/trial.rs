@@ -122,3 +122,106 @@ async fn the_account_that_is_offered_first_answers_the_config() {
         }
     }
 }
+
+#[tokio::test]
+async fn only_what_the_queries_have_is_asked_for_and_required() {
+    let serin = Serin::start("http://127.0.0.1:1").await;
+    let browser = Browser::of(&serin);
+    let cases = [
+        // the query, fields that are there, those of them that are required, fields that are not
+        (
+            "sum(x{a=\"${scope}\"})",
+            vec!["scope"],
+            vec!["scope"],
+            vec!["location"],
+        ),
+        (
+            "sum(x{a=\"${location}\"})",
+            vec!["location"],
+            vec!["location"],
+            vec!["scope"],
+        ),
+        (
+            "sum(x{a=\"${scope:-all}\",b=\"${zone}\",c=\"${tier:-web}\"})",
+            vec!["scope", "parameters.zone", "parameters.tier"],
+            vec!["parameters.zone"],
+            vec!["location"],
+        ),
+    ];
+    for (at, (query, there, required, absent)) in cases.into_iter().enumerate() {
+        let mut tried = config(&format!("asks-{at}"));
+        tried["templates"] = json!({});
+        tried["metrics"][0]["query"] =
+            json!({"type": "prometheus", "customInlineTemplate": format!("PromQL:{query}")});
+        let text = tried.to_string();
+        let place = "/ui/configs/new/try";
+        let (status, page) = browser.send(place, &[("config", &text)]).await;
+        assert_eq!(status, 200, "{page}");
+        for name in &there {
+            let field = format!("<input id=\"scopes.0.experiment.{name}\"");
+            let (_, rest) = page
+                .split_once(&field)
+                .unwrap_or_else(|| panic!("{query}: {name}"));
+            let (attributes, _) = rest.split_once('>').unwrap();
+            let is_required = attributes.contains("required");
+            assert_eq!(is_required, required.contains(name), "{query}: {name}");
+        }
+        for name in absent {
+            assert!(
+                !page.contains(&format!("scopes.0.control.{name}")),
+                "{query}: {name}"
+            );
+        }
+
+        let fields = [
+            ("config", text.as_str()),
+            ("scopes.0.control.start", "now-1h"),
+            ("scopes.0.control.end", "now"),
+            ("scopes.0.experiment.start", "now-1h"),
+            ("scopes.0.experiment.end", "now"),
+            ("scopes.0.step", "60"),
+            ("marginal", "75"),
+            ("pass", "95"),
+        ];
+        let (status, page) = browser.send(place, &fields).await;
+        assert_eq!(status, 422, "{page}");
+        for name in required {
+            let name = name.strip_prefix("parameters.").unwrap_or(name);
+            let told = format!("the queries have ${{{name}}}: say what it is");
+            assert_eq!(page.matches(&told).count(), 2, "{query}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_text_is_tried_before_it_is_stored() {
+    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let browser = Browser::of(&serin);
+    let text = config("draft").to_string();
+    let fields = [
+        ("config", text.as_str()),
+        ("scopes.0.control.scope", "v1"),
+        ("scopes.0.control.start", "2024-05-01T10:00:00Z"),
+        ("scopes.0.control.end", "2024-05-01T11:00:00Z"),
+        ("scopes.0.experiment.scope", "v2"),
+        ("scopes.0.experiment.start", "2024-05-01T10:00:00Z"),
+        ("scopes.0.experiment.end", "2024-05-01T11:00:00Z"),
+        ("scopes.0.step", "60"),
+        ("marginal", "75"),
+        ("pass", "95"),
+    ];
+    let place = browser.sent_to("/ui/configs/new/try", &fields).await;
+    let run = place.strip_prefix("/ui/runs/").unwrap();
+    let run = serin.client.poll(run).await;
+    assert_eq!(run["status"], "succeeded", "{run}");
+    assert_eq!(run["config"]["name"], "draft");
+    assert_eq!(run["canaryConfigId"], "ad-hoc", "{run}");
+    assert_eq!(serin.client.get("/canaryConfig").await.1, json!([]));
+
+    let (status, page) = browser
+        .send("/ui/configs/new/try", &[("config", "{\"metrics\": 1}")])
+        .await;
+    assert_eq!(status, 422);
+    has(&page, &["Not started:"]);
+}
