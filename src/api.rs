@@ -2,6 +2,7 @@
 
 mod actions;
 mod archive;
+mod audit;
 mod bodies;
 mod by_hand;
 mod calibrations;
@@ -188,6 +189,8 @@ fn of_operators() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(credentials::delete_credentials))
         .routes(routes!(pipelines::enable_instance))
+        .routes(routes!(audit::list_deeds))
+        .routes(routes!(audit::find_deed))
         .routes(routes!(health::metrics))
 }
 
@@ -278,6 +281,7 @@ fn surrounded(routes: Router<App>, app: &App, address: IpAddr) -> Router {
         bodies: Bodies::new(server, app.closing.clone()),
         documents: Documents::of(server.answer_memory),
         callers: Arc::clone(&app.callers),
+        record: Some(app.clone()),
     };
     layers::surround(routes, server, edge).with_state(app.clone())
 }

@@ -5,6 +5,7 @@ mod caller;
 mod health;
 mod heartbeat;
 mod open;
+mod refusals;
 mod seen;
 
 use std::collections::HashSet;
@@ -34,6 +35,8 @@ pub use caller::{Anybody, Operator};
 pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;
+use refusals::Refusals;
+pub use refusals::Tried;
 pub use seen::Seen;
 
 /// How much the pictures of messages may take in memory, and how long: they go with their run.
@@ -78,6 +81,7 @@ pub struct Parts {
     /// Whether this process claims executions.
     claiming: AtomicBool,
     last_checked: LastChecked,
+    refusals: Refusals,
     /// Accounts that were removed while running.
     removed: RwLock<HashSet<String>>,
 }
@@ -123,6 +127,7 @@ impl App {
             heartbeat: Heartbeat::default(),
             claiming: AtomicBool::new(true),
             last_checked: LastChecked::default(),
+            refusals: Refusals::default(),
             removed: RwLock::default(),
         })))
     }

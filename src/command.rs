@@ -1,6 +1,7 @@
 //! The doors for people: one file a subcommand.
 
 mod accounts;
+mod audit;
 mod calibrate;
 mod canary_config;
 mod client;
@@ -58,6 +59,9 @@ pub enum Command {
     /// Ask the accounts of this configuration what they may read and write.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
+    /// Look through the record of deeds, or print it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Ask the service of this configuration how it is: exit code 0 if it is UP.
     Health(health::Health),
     /// Bring the database up to date, before a new version starts or past a pooler.
@@ -165,6 +169,7 @@ impl Command {
             Self::Accounts(accounts) => Ok(exit::or_unavailable(wait(async {
                 Ok(accounts.run().await)
             }))),
+            Self::Audit(audit) => Ok(exit::or_unavailable(wait(async { Ok(audit.run().await) }))),
             Self::Health(health) => wait(health.run()),
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),

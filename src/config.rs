@@ -86,6 +86,7 @@ pub struct Config {
     /// How old margins that stored configs name become before they are learned anew; never, without it.
     pub recalibrate_every: Option<Duration>,
     pub log: Log,
+    pub audit: Audit,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,
     pub sources: Sources,
@@ -279,6 +280,17 @@ pub struct Log {
     /// A filter as `RUST_LOG` has it: `info`, `serin=debug`.
     pub level: String,
     pub format: LogFormat,
+}
+
+/// The record of deeds.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How long a deed stays in the database.
+    pub keep: Duration,
+    /// Whether the log tells each.
+    pub log: bool,
+    /// How often what is new is exported to the first account that keeps documents.
+    pub export_every: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

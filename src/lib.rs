@@ -11,6 +11,7 @@ pub mod access;
 pub mod actions;
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod aws;
 pub mod budget;
 pub mod calibration;

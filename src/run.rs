@@ -29,6 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
+use indexmap::IndexSet;
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +51,7 @@ use stages::Stages;
 
 use crate::actions::{self, Happened};
 use crate::app::App;
+use crate::audit::{By, Deed, Entry};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Event, Execution,
     ExecutionStatus, Id, Kind,
@@ -56,7 +59,7 @@ use crate::canary::{
 use crate::error::{Error, Result};
 use crate::notify;
 use crate::storage::events::Change;
-use crate::storage::{Claim, Ended, Outbox};
+use crate::storage::{Claim, Ended, Outbox, Turn};
 
 /// How often the state of a running execution is written for those who poll it.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -326,10 +329,26 @@ async fn tell_start(
 fn outbox<S: Execution>(app: &App, claim: &Claim, subject: &S, happened: &[Happened]) -> Outbox {
     let notices = happened.iter();
     let notices = notices.flat_map(|happened| notify::of(app, claim, subject, happened.event));
+    let turn = actions::turn(app, claim.parent.as_deref(), subject, happened);
     Outbox {
         notices: notices.collect(),
-        turn: actions::turn(app, claim.parent.as_deref(), subject, happened),
+        record: turn.as_ref().and_then(|turn| recorded(app, subject, turn)),
+        turn,
     }
+}
+
+/// What an execution has others called is a deed too.
+fn recorded<S: Execution>(app: &App, subject: &S, turn: &Turn) -> Option<Entry> {
+    let events: IndexSet<&str> = turn.actions.iter().map(|it| it.event.as_str()).collect();
+    if events.is_empty() {
+        return None;
+    }
+    let entry = Entry::new(By::serin(), Deed::ActionsSet, S::KIND.into(), subject.id());
+    let details = json!({"events": events, "calls": turn.actions.len()});
+    Some(Entry {
+        at: app.clock.now_millis(),
+        ..entry.of(subject.application()).with(&details)
+    })
 }
 
 /// Writes an end. While the database does not take it, nobody else can take the execution either.

@@ -18,6 +18,7 @@ pub mod s3;
 mod acceptance;
 mod actions;
 mod amend;
+mod audit;
 mod brief;
 mod calibrations;
 mod config_lock;
@@ -47,14 +48,15 @@ use tokio::sync::{Mutex, Notify, OnceCell};
 
 pub use acceptance::{Begun, IdempotencyKey};
 pub use actions::action_id;
+pub use audit::CheckedChain;
 pub use brief::Brief;
 pub use configs::FoundConfig;
 pub use documents::ObjectSummary;
 pub use executions::{Deleted, Ended, Found, NewComparison};
 pub use flagger::FlaggerRun;
 pub use index::{
-    Attempted, ChartRow, Claim, Company, DueAction, DueNotice, ExecutionRow, FlaggerKey,
-    FlaggerState, NewAction, Notice, Outbox, Place, Search, Turn, Wanted,
+    Attempted, ChainRow, ChartRow, Claim, Company, DeedPlace, DeedSearch, DueAction, DueNotice,
+    ExecutionRow, FlaggerKey, FlaggerState, NewAction, Notice, Outbox, Place, Search, Turn, Wanted,
 };
 pub use large::Large;
 pub use listing::Line;
@@ -63,7 +65,7 @@ pub use unowned::pair_list_of_run;
 
 use crate::canary::{Id, Kind};
 use crate::clock::Clock;
-use crate::config::{AccountType, Config, Database, Executions, Retention};
+use crate::config::{AccountType, Audit, Config, Database, Executions, Retention};
 use crate::error::{Error, Result};
 use events::Events;
 use index::Index;
@@ -82,6 +84,8 @@ pub mod group {
     pub const PINS: &str = "pin";
     pub const CALIBRATION: &str = "calibration";
     pub const LEARNED: &str = "learned_margins";
+    /// By day, and not by id.
+    pub const AUDIT: &str = "audit";
 }
 
 /// How much finished documents may take in memory.
@@ -126,6 +130,7 @@ pub struct Storage {
     /// What has been accepted and not ended.
     waiting: std::sync::Mutex<HashMap<Kind, Waiting>>,
     retention: Retention,
+    audit: Audit,
     /// How long a reconciliation may take.
     refresh_timeout: Duration,
     max_object_bytes: u64,
@@ -188,6 +193,11 @@ impl Storage {
                 && accounts.contains_key(&account.name)
         });
         let index = Index::open(&config.database).await?;
+        let index = if config.audit.log {
+            index.telling()
+        } else {
+            index
+        };
         let storage = Self {
             default_account: default_account.map(|account| account.name.clone()),
             accounts,
@@ -197,9 +207,9 @@ impl Storage {
             clock_was_wrong: AtomicBool::new(false),
             notifies: index.is_shared() && config.database.notify,
             disks: Disks::of(&config.accounts, index.folder(), config.storage.min_free),
+            owner: index.chain().id().to_owned(),
             index,
             database: config.database.clone(),
-            owner: uuid::Uuid::new_v4().to_string(),
             clock,
             archive: config.archive,
             replaces_archives: config.storage.replace_archives,
@@ -207,6 +217,7 @@ impl Storage {
             archived: std::sync::Mutex::default(),
             waiting: std::sync::Mutex::default(),
             retention: config.retention.clone(),
+            audit: config.audit.clone(),
             refresh_timeout: config.storage.refresh_timeout,
             max_object_bytes: config.storage.max_object_bytes,
             reading: Reading::default(),

@@ -3,6 +3,7 @@
 mod accounts;
 mod analyses;
 mod assets;
+mod audit;
 mod by_hand;
 mod calibrations;
 mod configs;
@@ -34,6 +35,7 @@ pub fn routes(app: &App) -> Router<App> {
     Router::new()
         .merge(configs::routes(server))
         .merge(accounts::routes())
+        .merge(audit::routes())
         .merge(by_hand::routes(server))
         .merge(calibrations::routes(server))
         .route("/ui", get(runs::show))

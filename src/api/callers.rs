@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -19,8 +19,13 @@ pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Re
             }
             // No door has any business with it.
             request.headers_mut().remove(header::AUTHORIZATION);
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let mut response = next.run(request).await;
+            if let StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN = response.status() {
+                // For the record of what was refused.
+                response.extensions_mut().insert(caller);
+            }
+            response
         }
         Err(refused) => {
             ::metrics::counter!("serin_access_refused_total", "reason" => refused.reason)

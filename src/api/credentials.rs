@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use crate::access::{Caller, On, Role};
 use crate::app::{App, Operator};
+use crate::audit::{Deed, What};
 use crate::config::Account;
 use crate::error::Result;
 
@@ -73,8 +74,15 @@ pub async fn list_credentials(
 #[utoipa::path(delete, path = "/credentials/{accountName}", tag = "accounts",
     params(("accountName" = String, Path)),
     responses((status = 200), (status = 403, description = "without the role `admin`", body = Problem)))]
-pub async fn delete_credentials(State(app): State<App>, _: Operator, Path(name): Path<String>) {
+pub async fn delete_credentials(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+) -> Result<()> {
     app.remove_account(&name);
+    let seen = app.seen_by(&caller);
+    seen.did(Deed::AccountRemoved, What::Account, &name, "")
+        .await
 }
 
 impl AccountCredentials {

@@ -169,7 +169,7 @@ pub async fn list<R: Served>(app: &App, caller: &Caller, query: &Query) -> Resul
 /// Ends an execution of any kind.
 pub async fn cancel(app: &App, caller: &Caller, id: &Id) -> Result<StatusCode> {
     app.seen_by(caller).may_cancel(id).await?;
-    run::cancel(app, id).await?;
+    run::cancel(app, &caller.into(), id).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

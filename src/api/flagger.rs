@@ -138,7 +138,7 @@ async fn answer(
         let close = async |state| {
             let seen = app.seen_by(caller);
             seen.close_flagger_run(&revision.key, run, state).await?;
-            cancel_unasked(app, &run.id).await
+            cancel_unasked(app, &caller.into(), &run.id).await
         };
         match deed {
             Deed::Nothing => {}

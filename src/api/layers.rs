@@ -21,11 +21,12 @@ use super::bodies::Bodies;
 use super::documents::Documents;
 use super::hosts::Hosts;
 use super::problem::Problem;
-use super::{TooMany, callers, gate, refusal};
+use super::{TooMany, audit, callers, gate, refusal};
+use crate::app::App;
 use crate::callers::Callers;
 use crate::config::Server;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Nothing of an answer of the API is a page.
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -42,6 +43,8 @@ pub struct Edge {
     pub bodies: Bodies,
     pub documents: Documents,
     pub callers: Arc<Callers>,
+    /// Where refusals are recorded.
+    pub record: Option<App>,
 }
 
 pub fn surround<S>(routes: Router<S>, server: &Server, edge: Edge) -> Router<S>
@@ -55,7 +58,13 @@ where
         bodies,
         documents,
         callers,
+        record,
     } = edge;
+    let record = record.map(|app| {
+        middleware::from_fn(move |request: Request, next: Next| {
+            audit::of_request(app.clone(), request, next)
+        })
+    });
     let cors = server.cors.then(|| middleware::from_fn(allow_origin));
     routes.layer(
         ServiceBuilder::new()
@@ -66,6 +75,7 @@ where
             .option_layer(cors)
             .layer(middleware::from_fn(protect))
             .layer(CompressionLayer::new())
+            .option_layer(record)
             // Outside of all that refuses.
             .layer(middleware::from_fn(gate::answer_as_gate))
             .layer(middleware::from_fn(move |request: Request, next: Next| {
@@ -257,6 +267,7 @@ mod tests {
             bodies: Bodies::new(server, CancellationToken::new()),
             documents: Documents::of(server.answer_memory),
             callers: Arc::new(Callers::open(&Access::default(), Clock::System).unwrap()),
+            record: None,
         };
         let routes = surround(routes, server, edge);
         let response = routes.oneshot(request).await.unwrap();

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::request::{Body, PathId};
 use crate::access::Caller;
 use crate::app::{Anybody, App, Operator};
+use crate::audit::{Deed, What};
 use crate::error::Result;
 use crate::run;
 use crate::storage::Deleted;
@@ -101,9 +102,9 @@ pub async fn start_pipeline(_: Anybody) -> Response {
     responses((status = 200), (status = 400, body = Problem), (status = 403, description = "without the role `admin`", body = Problem)))]
 pub async fn enable_instance(
     State(app): State<App>,
-    _: Operator,
+    Operator(caller): Operator,
     Body(instance): Body<InstanceEnabled>,
-) -> Response {
+) -> Result<Response> {
     let enabled = match &instance.enabled {
         Value::Bool(enabled) => Ok(*enabled),
         Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -111,12 +112,20 @@ pub async fn enable_instance(
         Value::Null => Err("The field 'enabled' must be set."),
         _ => Err("The field 'enabled' must be true or false."),
     };
-    match enabled {
-        Ok(enabled) => {
-            app.set_claiming(enabled);
-            tracing::info!(enabled, "the work of this process was switched");
-            StatusCode::OK.into_response()
+    let enabled = match enabled {
+        Ok(enabled) => enabled,
+        Err(message) => {
+            return Ok(Problem::spring(StatusCode::BAD_REQUEST, message).into_response());
         }
-        Err(message) => Problem::spring(StatusCode::BAD_REQUEST, message).into_response(),
-    }
+    };
+    app.set_claiming(enabled);
+    tracing::info!(enabled, "the work of this process was switched");
+    let deed = if enabled {
+        Deed::WorkResumed
+    } else {
+        Deed::WorkStopped
+    };
+    let seen = app.seen_by(&caller);
+    seen.did(deed, What::Replica, "", "").await?;
+    Ok(StatusCode::OK.into_response())
 }

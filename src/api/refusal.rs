@@ -109,7 +109,7 @@ pub async fn log(lines: Arc<Lines>, mut request: Request, next: Next) -> Respons
 }
 
 /// What a client is told, if it is told in words.
-fn sentence(headers: &HeaderMap, body: &Bytes) -> Option<String> {
+pub fn sentence(headers: &HeaderMap, body: &Bytes) -> Option<String> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let text = std::str::from_utf8(body).ok()?;
     if kind.starts_with("text/plain") {

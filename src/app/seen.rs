@@ -7,6 +7,7 @@ mod configs;
 mod deeds;
 mod documents;
 mod lists;
+mod record;
 mod started;
 
 use super::App;

@@ -427,6 +427,7 @@ async fn keep_house(app: App, shutdown: CancellationToken) {
         }
         // What nobody scrapes is summed up here, else every sample would be kept.
         app.telemetry.run_upkeep();
+        app.tell_refusals().await;
         let work = app.storage.keep_house();
         tokio::select! {
             () = work => {}

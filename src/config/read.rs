@@ -15,8 +15,8 @@ use super::scalar::{self, nearest};
 use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{
-    Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result, Retention,
-    RetentionRule, Retry, Server, Sources, Storage,
+    Audit, Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result,
+    Retention, RetentionRule, Retry, Server, Sources, Storage,
 };
 use super::{access, actions, notifications, tls};
 
@@ -32,6 +32,7 @@ const SECTIONS: &[&str] = &[
     "actions",
     "judge",
     "log",
+    "audit",
     "spinnaker",
     "kayenta",
 ];
@@ -161,6 +162,13 @@ pub fn read(
         })
     })?;
     let log = root.section("log", log)?;
+    let audit = root.section("audit", |section| {
+        Ok(Audit {
+            keep: section.duration("keep", HOUR)?,
+            log: section.flag("log")?,
+            export_every: section.duration("exportEvery", Duration::from_secs(1))?,
+        })
+    })?;
     // Read where a secret of Kubernetes is wanted.
     root.section("spinnaker", |section| {
         section.section("secrets", |section| {
@@ -191,6 +199,7 @@ pub fn read(
         fail_doubtful,
         recalibrate_every,
         log,
+        audit,
         accounts: kayenta.accounts,
         sources: kayenta.sources,
         retry: kayenta.retry,

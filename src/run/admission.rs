@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::canary::names::name_fault;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryMetricConfig,
-    ExecutionStatus, Fault, Id, Learned, Path, iso_from_millis,
+    ExecutionStatus, Fault, Id, Kind, Learned, Path, iso_from_millis,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -35,11 +35,13 @@ impl Startable for CanaryExecutionRequest {
             ),
         ])?;
         let key = admission.key.take();
+        let record = Some(admission.recorded(Kind::Canary, &id));
         let document = document(&id, app.clock.now_millis(), admission, learned);
         actions::check(app, &document, 0)?;
         let place = app.free_place();
         let lease = place.as_ref().map(|_| app.config.executions.lease);
-        match app.storage.begin(&document, key.as_ref(), lease).await? {
+        let begun = app.storage.begin(&document, key.as_ref(), lease, record);
+        match begun.await? {
             Begun::Before(id) => return Ok(Admitted { id, is_new: false }),
             Begun::Here(claim) => begin(app, place.zip(claim), document),
         }

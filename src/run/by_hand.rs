@@ -2,6 +2,7 @@
 
 use crate::access::Caller;
 use crate::app::App;
+use crate::audit::Deed;
 use crate::canary::{Acceptance, AcceptedByHand, Amendment, Execution, Id};
 use crate::error::{Error, Result};
 
@@ -27,7 +28,9 @@ pub async fn accept<R: Execution>(
         reason = accepted.reason,
         "accepted by hand"
     );
-    Ok(())
+    let seen = app.seen_by(caller);
+    seen.did_to::<R>(Deed::AcceptedByHand, &app.stores(), id)
+        .await
 }
 
 fn noted<R: Execution>(

@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::{admission, judges, learned, sources};
 use crate::access::{Caller, Role};
 use crate::app::{App, Live, Seen};
+use crate::audit::{Deed, What};
 use crate::calibration::{self, Bounds, Given, Plan, Twin};
 use crate::canary::calibration::{Progress, Report};
 use crate::canary::{
@@ -82,6 +83,7 @@ pub async fn admit_calibration(
     }
     let learned = learned::of(app, caller, &config).await?;
     let id = admission::new_id(now);
+    let of = applications.join(", ");
     let calibration = Calibration {
         id: id.clone(),
         status: ExecutionStatus::NotStarted,
@@ -104,8 +106,13 @@ pub async fn admit_calibration(
             "too many calibrations wait here; the same call goes through later".to_owned(),
         )
     })?;
-    let begun = app.storage.begin_calibration(&store, &calibration).await;
-    if let Err(error) = begun {
+    let begun = async {
+        let storage = &app.storage;
+        storage.begin_calibration(&store, &calibration).await?;
+        seen.did(Deed::CalibrationStarted, What::Calibration, &id, &of)
+            .await
+    };
+    if let Err(error) = begun.await {
         app.calibrations.leave(&id);
         return Err(error);
     }
@@ -157,9 +164,11 @@ pub async fn cancel_calibration(app: &App, caller: &Caller, id: &Id) -> Result<(
     let seen = app.seen_by(caller);
     seen.may_change_calibration(Role::Start, store(app)?, id)
         .await?;
-    if stored(app, id).await?.complete {
+    let found = stored(app, id).await?;
+    if found.complete {
         return Ok(());
     }
+    did(seen, Deed::CalibrationCanceled, &found).await?;
     if let Some(live) = app.calibrations.of(id.as_str()) {
         live.canceled.cancel();
         return Ok(());
@@ -173,12 +182,19 @@ pub async fn delete_calibration(app: &App, caller: &Caller, id: &Id) -> Result<(
     let seen = app.seen_by(caller);
     seen.may_change_calibration(Role::Delete, store(app)?, id)
         .await?;
-    if !stored(app, id).await?.complete {
+    let found = stored(app, id).await?;
+    if !found.complete {
         return Err(Error::Invalid(format!(
             "'{id}' has not ended yet: cancel it first"
         )));
     }
-    app.storage.delete_calibration(store(app)?, id).await
+    app.storage.delete_calibration(store(app)?, id).await?;
+    did(seen, Deed::CalibrationDeleted, &found).await
+}
+
+async fn did(seen: Seen<'_>, deed: Deed, to: &Calibration) -> Result<()> {
+    let of = to.applications.as_deref().unwrap_or_default().join(", ");
+    seen.did(deed, What::Calibration, &to.id, &of).await
 }
 
 /// Where calibrations lie: with the configs.

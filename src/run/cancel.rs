@@ -2,6 +2,7 @@
 
 use crate::actions::{self, Happened};
 use crate::app::App;
+use crate::audit::{By, Deed, Entry};
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Event, Execution, Id,
     Kind,
@@ -13,25 +14,25 @@ use crate::storage::{ExecutionRow, Outbox};
 ///
 /// # Errors
 /// `NotFound` when there is no such execution among those that have not been archived for long.
-pub async fn cancel(app: &App, id: &Id) -> Result<()> {
+pub async fn cancel(app: &App, by: &By, id: &Id) -> Result<()> {
     let canary = match app.storage.pipeline(id).await?.kind {
         Kind::Canary => Some(id.clone()),
         Kind::Analysis => {
-            let analysis = end::<CanaryAnalysisExecutionStatusResponse>(app, id).await?;
+            let analysis = end::<CanaryAnalysisExecutionStatusResponse>(app, by, id).await?;
             let canary = analysis.and_then(|analysis| analysis.running_canary());
             canary.map(|id| Id::parse(&id)).transpose()?
         }
         Kind::Comparison => None,
     };
     if let Some(id) = canary {
-        end::<CanaryExecutionStatusResponse>(app, &id).await?;
+        end::<CanaryExecutionStatusResponse>(app, by, &id).await?;
     }
     Ok(())
 }
 
 /// The same for what nobody asks for any more; one that was archived long ago has ended.
-pub async fn cancel_unasked(app: &App, id: &Id) -> Result<()> {
-    match cancel(app, id).await {
+pub async fn cancel_unasked(app: &App, by: &By, id: &Id) -> Result<()> {
+    match cancel(app, by, id).await {
         Err(Error::NotFound(_)) => Ok(()),
         canceled => canceled,
     }
@@ -40,13 +41,13 @@ pub async fn cancel_unasked(app: &App, id: &Id) -> Result<()> {
 /// Ends the canary of an analysis that has ended itself.
 pub async fn cancel_orphan(app: &App, analysis: &Id, canary: &Id) -> Result<()> {
     if app.storage.has_ended(analysis).await? {
-        end::<CanaryExecutionStatusResponse>(app, canary).await?;
+        end::<CanaryExecutionStatusResponse>(app, &By::serin(), canary).await?;
     }
     Ok(())
 }
 
 /// The document as it was before, unless it was complete.
-async fn end<S: Execution>(app: &App, id: &Id) -> Result<Option<S>> {
+async fn end<S: Execution>(app: &App, by: &By, id: &Id) -> Result<Option<S>> {
     let outbox = |row: &ExecutionRow, subject: &S| Outbox {
         // Who cancels knows; traffic does not.
         turn: actions::turn(
@@ -54,6 +55,10 @@ async fn end<S: Execution>(app: &App, id: &Id) -> Result<Option<S>> {
             row.parent.as_deref(),
             subject,
             &[Happened::of(Event::Error)],
+        ),
+        record: Some(
+            Entry::new(by.clone(), Deed::Canceled, S::KIND.into(), id.as_str())
+                .of(subject.application()),
         ),
         ..Outbox::default()
     };

@@ -34,7 +34,7 @@ pub async fn create(
     check(app, &mut config)?;
     let id = Id::parse(config.id.as_deref().unwrap_or_default())?;
     app.storage
-        .create_canary_config(account, &id, &config)
+        .create_canary_config(account, &id, &config, caller.into())
         .await?;
     Ok(id)
 }
@@ -54,7 +54,7 @@ pub async fn replace(
     let may_go = may_go(app, caller, id);
     let storage = &app.storage;
     storage
-        .update_canary_config(account, id, &config, may_go)
+        .update_canary_config(account, id, &config, caller.into(), may_go)
         .await
 }
 
@@ -73,7 +73,7 @@ pub async fn replace_known(
     let config = renewed(app, caller, account, id, config).await?;
     let may_go = may_go(app, caller, id);
     app.storage
-        .update_known_canary_config(account, id, &config, updated, may_go)
+        .update_known_canary_config(account, id, &config, updated, caller.into(), may_go)
         .await
 }
 

@@ -3,6 +3,7 @@
 use super::calibration::{calibration, store};
 use crate::access::Caller;
 use crate::app::App;
+use crate::audit::{Deed, What};
 pub use crate::calibration::SECOND_JUDGE;
 use crate::canary::{CanaryConfig, Fault, Id, KeptMargins, Learned, Path};
 use crate::error::{Error, Result};
@@ -104,6 +105,9 @@ pub async fn keep_of(app: &App, caller: &Caller, of: &Id, id: &Id) -> Result<Lea
         ..learned
     };
     keep(app, &made.margins(learned.clone())).await?;
+    let of = applications.join(", ");
+    seen.did(Deed::LearnedStored, What::Learned, id.as_str(), &of)
+        .await?;
     Ok(learned)
 }
 
@@ -117,7 +121,8 @@ pub async fn keep_learned(
     id: &Id,
     learned: Learned,
 ) -> Result<Learned> {
-    app.seen_by(caller).may_teach(store(app)?, &[], id).await?;
+    let seen = app.seen_by(caller);
+    seen.may_teach(store(app)?, &[], id).await?;
     let kept = KeptMargins {
         learned: Learned {
             calibration: id.to_string(),
@@ -127,6 +132,8 @@ pub async fn keep_learned(
         taught_by: None,
     };
     keep(app, &kept).await?;
+    seen.did(Deed::LearnedStored, What::Learned, id.as_str(), "")
+        .await?;
     Ok(kept.learned)
 }
 

@@ -1,12 +1,13 @@
 //! One way in for whatever is started: who asks, for which application, by which config, with which accounts.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admission::new_id;
 use super::sources;
 use crate::access::Caller;
 use crate::app::App;
-use crate::canary::{CanaryConfig, Id, Look};
+use crate::audit::{Deed, Entry};
+use crate::canary::{CanaryConfig, Id, Kind, Look};
 use crate::error::Result;
 use crate::storage::{FlaggerKey, IdempotencyKey};
 
@@ -102,6 +103,23 @@ impl<R: Startable> Admission<R> {
             repeats: None,
             look: None,
         }
+    }
+
+    /// What the record says of its start.
+    pub(super) fn recorded(&self, kind: Kind, id: &str) -> Entry {
+        let deed = match self.repeats {
+            Some(_) => Deed::Repeated,
+            None => Deed::Started,
+        };
+        let entry = Entry::new(&self.caller, deed, kind.into(), id);
+        let application = self.application.as_deref().unwrap_or("ad-hoc");
+        entry.of(application).with(&json!({
+            "canaryConfigId": self.canary_config_id,
+            "metricsAccountName": self.metrics_account,
+            "parentPipelineExecutionId": self.parent_pipeline_execution_id,
+            "user": self.user,
+            "repeats": self.repeats,
+        }))
     }
 
     /// Whether who asks may have these accounts asked and these others called. The metrics account is known

@@ -7,6 +7,7 @@ use super::events::Change;
 use super::executions::to_text;
 use super::index::{Claim, ExecutionRow, KeyRow, Lease};
 use super::outbox::millis;
+use crate::audit::Entry;
 use crate::canary::{Execution, Id};
 use crate::error::{Error, Result};
 
@@ -46,7 +47,7 @@ pub enum Begun {
 }
 
 impl Storage {
-    /// Accepts an execution: durable after [`Storage::durable`]. One that is there already stays as
+    /// Accepts an execution, and records it: durable after [`Storage::durable`]. One that is there already stays as
     /// it is. With a lease the caller works on it from here on, and nobody has to claim it.
     ///
     /// # Errors
@@ -56,24 +57,34 @@ impl Storage {
         document: &R,
         key: Option<&IdempotencyKey>,
         lease: Option<Duration>,
+        record: Option<Entry>,
     ) -> Result<Begun> {
         let row = accepted(document, None)?;
         self.check_room(&row.storage_account).await?;
         self.admit(R::KIND, row.document.len()).await?;
         let lease = self.lease(lease);
-        let is_new = match key {
-            Some(key) => {
+        let record = record.map(|record| self.now(record));
+        let record = record.as_ref();
+        let is_new = match (key, record) {
+            (Some(key), record) => {
                 let since = self.keys_since();
-                let before = self
-                    .index
-                    .insert_execution_with_key(&row, lease, &key.key, &key.fingerprint, since)
-                    .await?;
-                if let Some(before) = before {
+                let before = self.index.insert_execution_with_key(
+                    &row,
+                    lease,
+                    &key.key,
+                    &key.fingerprint,
+                    since,
+                    record,
+                );
+                if let Some(before) = Box::pin(before).await? {
                     return key.check(&before).map(Begun::Before);
                 }
                 true
             }
-            None => self.index.insert_execution(&row, lease).await?,
+            (None, Some(record)) => {
+                Box::pin(self.index.insert_recorded(&row, lease, record)).await?
+            }
+            (None, None) => self.index.insert_execution(&row, lease).await?,
         };
         Ok(Begun::Here(self.begun(row, lease, is_new)))
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::index::{ConfigRow, Named};
 use super::{CachedConfig, Storage, does_not_exist, group, not_found, to_bytes};
+use crate::audit::{By, Deed, Entry, What};
 use crate::canary::{CanaryConfig, CanaryConfigSummary, Id, iso_from_millis};
 use crate::error::{Error, Result};
 
@@ -114,6 +116,7 @@ impl Storage {
         account: &str,
         id: &Id,
         config: &CanaryConfig,
+        by: By,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
         let _lock = self.lock_config(account, id.as_str()).await?;
@@ -126,7 +129,8 @@ impl Storage {
                 "Canary config '{id}' already exists."
             )));
         }
-        self.write_config(account, id, config, false).await
+        let record = Entry::new(by, Deed::ConfigCreated, What::Config, id.as_str());
+        self.write_config(account, id, config, None, record).await
     }
 
     /// In place of the stored one, where `may_go` lets that go; one that cannot be read is as empty.
@@ -138,9 +142,10 @@ impl Storage {
         account: &str,
         id: &Id,
         config: &CanaryConfig,
+        by: By,
         may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
-        self.rewrite_config(account, id, config, may_go).await
+        self.rewrite_config(account, id, config, by, may_go).await
     }
 
     /// Only while the stored config has that `updatedTimestamp`.
@@ -153,6 +158,7 @@ impl Storage {
         id: &Id,
         config: &CanaryConfig,
         updated: Option<i64>,
+        by: By,
         may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
         let is_known = |stored: &CanaryConfig| {
@@ -165,7 +171,7 @@ impl Storage {
             let told = format!("somebody else changed the canary config '{id}' at {when}");
             Err(Error::Changed(told))
         };
-        self.rewrite_config(account, id, config, is_known).await
+        self.rewrite_config(account, id, config, by, is_known).await
     }
 
     /// Writes the new one where `may_go` lets the stored one go.
@@ -174,6 +180,7 @@ impl Storage {
         account: &str,
         id: &Id,
         config: &CanaryConfig,
+        by: By,
         may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
         self.reconcile_once(account).await?;
@@ -184,7 +191,9 @@ impl Storage {
             )));
         };
         may_go(&serde_json::from_slice(&stored).unwrap_or_default())?;
-        self.write_config(account, id, config, true).await?;
+        let record = Entry::new(by, Deed::ConfigChanged, What::Config, id.as_str());
+        self.write_config(account, id, config, Some(&stored), record)
+            .await?;
         // A rename: the new object is there, the old ones go.
         let kept = key(id, config.name.as_deref().unwrap_or_default());
         let objects = self.objects(account)?;
@@ -207,14 +216,21 @@ impl Storage {
         &self,
         account: &str,
         id: &Id,
+        by: By,
         may_go: impl Fn(&CanaryConfig) -> Result<()>,
     ) -> Result<()> {
         let _lock = self.lock_config(account, id.as_str()).await?;
         let stored = self.newest(account, group::CANARY_CONFIG, id).await?;
         let (_, stored) = stored.ok_or_else(does_not_exist)?;
         may_go(&serde_json::from_slice(&stored).unwrap_or_default())?;
-        let now = self.clock.now_millis();
-        self.index.remove_config(account, id.as_str(), now).await?;
+        let before = read(&stored);
+        let record = Entry::new(by, Deed::ConfigDeleted, What::Config, id.as_str())
+            .of(applications(&before))
+            .changing(Some(&before), None);
+        let record = self.now(record);
+        self.index
+            .remove_config(account, id.as_str(), record.at, Some(&record))
+            .await?;
         let deleted = self.delete(account, group::CANARY_CONFIG, id).await;
         self.forget_config(account, id.as_str()).await;
         self.index.durable().await?;
@@ -226,11 +242,13 @@ impl Storage {
         account: &str,
         id: &Id,
         config: &CanaryConfig,
-        is_update: bool,
+        stored: Option<&Bytes>,
+        record: Entry,
     ) -> Result<()> {
         self.check_room(account).await?;
         let mut row = self.config_row(id.as_str(), config, String::new());
-        if self.index.take_name(account, &row, is_update).await? == Named::Refused {
+        let taken = self.index.take_name(account, &row, stored.is_some());
+        if taken.await? == Named::Refused {
             return Err(Error::Invalid(format!(
                 "Canary config with name '{}' already exists in the scope of applications [{}].",
                 row.name,
@@ -238,6 +256,11 @@ impl Storage {
             )));
         }
         let body = to_bytes(config)?;
+        let (before, after) = (stored.map(read), read(&body));
+        let record = record
+            .of(row.applications.join(", "))
+            .changing(before.as_ref(), Some(&after));
+        let record = self.now(record);
         match self.put(account, &key(id, &row.name), body).await {
             Ok(version) => row.version = version,
             Err(error) => {
@@ -247,7 +270,7 @@ impl Storage {
                 return Err(error);
             }
         }
-        self.index.put_config(account, &row).await?;
+        self.index.put_config(account, &row, Some(&record)).await?;
         self.forget_config(account, id.as_str()).await;
         self.index.durable().await
     }
@@ -262,6 +285,18 @@ impl Storage {
             noted_at: self.clock.now_millis(),
         }
     }
+}
+
+/// What a config is as JSON; as text, where it is none.
+fn read(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into())
+}
+
+/// Of a config that is read as JSON only.
+fn applications(config: &Value) -> String {
+    let names = config["applications"].as_array().into_iter().flatten();
+    let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+    names.join(", ")
 }
 
 fn key(id: &Id, name: &str) -> String {

@@ -262,7 +262,8 @@ impl Storage {
             document.end_canceled(now);
             let text = to_text(&document)?;
             let status = ExecutionStatus::Canceled;
-            let outbox = outbox(&row, &document);
+            let mut outbox = outbox(&row, &document);
+            outbox.record = outbox.record.map(|record| self.now(record));
             let ended = self.index.end(&row, status, &text, now, &outbox);
             if ended.await? {
                 self.index.durable().await?;

@@ -4,6 +4,7 @@ use super::acceptance::accepted;
 use super::events::Change;
 use super::index::{FlaggerKey, FlaggerRow, FlaggerStart, FlaggerState};
 use super::{Begun, Storage};
+use crate::audit::Entry;
 use crate::canary::{Execution, Id};
 use crate::error::Result;
 
@@ -37,12 +38,17 @@ impl Storage {
         document: &R,
         key: &FlaggerKey,
         gone: Option<&Id>,
+        record: Option<Entry>,
     ) -> Result<(Begun, Vec<Id>)> {
         let row = accepted(document, None)?;
         self.check_room(&row.storage_account).await?;
         self.admit(R::KIND, row.document.len()).await?;
         let gone = gone.map(Id::as_str);
-        let others = match self.index.start_flagger_run(key, &row, gone).await? {
+        let record = record.map(|record| self.now(record));
+        let started = self
+            .index
+            .start_flagger_run(key, &row, gone, record.as_ref());
+        let others = match Box::pin(started).await? {
             FlaggerStart::Before(before) => {
                 return run(before).map(|run| (Begun::Before(run.id), Vec::new()));
             }

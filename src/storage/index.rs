@@ -4,6 +4,7 @@
 
 mod actions;
 mod archives;
+mod audit;
 mod claims;
 mod configs;
 mod executions;
@@ -27,6 +28,7 @@ use sqlx::AnyPool;
 
 pub use actions::{ActionRow, Attempted, DueAction, NewAction, Turn};
 pub use archives::ArchiveRow;
+pub use audit::{Chain, ChainRow, DeedPlace, DeedSearch};
 pub use claims::{Claim, Company};
 pub use configs::{ConfigRow, Named};
 pub use executions::{ExecutionRow, Lease, Listed, Wanted};
@@ -51,6 +53,7 @@ pub struct Index {
     engine: Engine,
     /// How long a statement may take, the way there and back included.
     patience: Duration,
+    chain: Arc<Chain>,
 }
 
 #[derive(Clone)]
@@ -63,6 +66,15 @@ impl Index {
     /// Whether other processes work on the same database.
     pub const fn is_shared(&self) -> bool {
         matches!(self.engine, Engine::Postgres)
+    }
+
+    /// The same, that tells the log what is recorded.
+    #[must_use]
+    pub fn telling(self) -> Self {
+        Self {
+            chain: Arc::new(Chain::new(true)),
+            ..self
+        }
     }
 
     /// Where its file lies, if it is one.

@@ -60,6 +60,9 @@ impl Storage {
             Ok(forgotten) => tracing::info!(forgotten, "forgot executions that are archived"),
             Err(error) => tracing::warn!(%error, "cannot forget executions"),
         }
+        if let Err(error) = self.keep_record().await {
+            tracing::warn!(%error, "cannot export the record; trying again later");
+        }
         if let Err(error) = self.retain(&reconciled).await {
             tracing::warn!(%error, "cannot delete what is due; trying again later");
         }
@@ -117,7 +120,9 @@ impl Storage {
             }
         }
         for row in rows.iter().filter(|row| gone.contains(&digest(&row.id))) {
-            self.index.remove_config(account, &row.id, until).await?;
+            self.index
+                .remove_config(account, &row.id, until, None)
+                .await?;
             self.forget_config(account, &row.id).await;
         }
         self.index.remove_stale_names(account, until).await
@@ -200,7 +205,7 @@ impl Storage {
         // Kayenta reads a config's name from its file name.
         let file = entry.key.rsplit('/').next().unwrap_or_default();
         file.trim_end_matches(".json").clone_into(&mut row.name);
-        self.index.put_config(account, &row).await?;
+        self.index.put_config(account, &row, None).await?;
         self.forget_config(account, id).await;
         Ok(())
     }

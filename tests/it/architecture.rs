@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 27] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("error", &[]),
     ("access", &["error"]),
+    ("audit", &["access", "canary", "error"]),
     ("callers", &["access", "config", "http", "clock", "error"]),
     ("budget", &["canary"]),
     ("escape", &[]),
@@ -27,13 +28,15 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     ),
     (
         "storage",
-        &["canary", "config", "google", "http", "error", "clock"],
+        &[
+            "audit", "canary", "config", "google", "http", "error", "clock",
+        ],
     ),
     (
         "app",
         &[
-            "access", "budget", "callers", "canary", "config", "storage", "metrics", "clock",
-            "error",
+            "access", "audit", "budget", "callers", "canary", "config", "storage", "metrics",
+            "clock", "error",
         ],
     ),
     ("report", &["canary", "error"]),
@@ -54,6 +57,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
         "run",
         &[
             "access",
+            "audit",
             "app",
             "actions",
             "notify",
@@ -78,15 +82,15 @@ const ALLOWED: [(&str, &[&str]); 27] = [
     (
         "ui",
         &[
-            "access", "app", "lint", "run", "storage", "report", "metrics", "judge", "canary",
-            "config", "error", "escape", "clock",
+            "access", "audit", "app", "lint", "run", "storage", "report", "metrics", "judge",
+            "canary", "config", "error", "escape", "clock",
         ],
     ),
     (
         "api",
         &[
-            "access", "app", "callers", "ui", "lint", "run", "storage", "metrics", "report",
-            "judge", "canary", "config", "error", "clock",
+            "access", "app", "audit", "callers", "ui", "lint", "run", "storage", "metrics",
+            "report", "judge", "canary", "config", "error", "clock",
         ],
     ),
     (
@@ -94,6 +98,7 @@ const ALLOWED: [(&str, &[&str]); 27] = [
         &[
             "access",
             "callers",
+            "audit",
             "app",
             "api",
             "lint",

@@ -9,6 +9,7 @@ mod admission;
 mod analysis;
 mod architecture;
 mod asked;
+mod audit;
 mod aws;
 mod azure;
 mod bounds;

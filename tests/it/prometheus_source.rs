@@ -11,9 +11,9 @@ use serin::budget::Budget;
 use serin::canary::{CanaryConfig, CanaryMetricConfig, CanaryScope, MetricSet};
 use serin::clock::Clock;
 use serin::config::{
-    Access, Account, AccountType, Config, Database, Executions, Face, Http, Limits, Log, LogFormat,
-    Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources, Spare,
-    Storage, TestControllerDefaults, Thanos,
+    Access, Account, AccountType, Audit, Config, Database, Executions, Face, Http, Limits, Log,
+    LogFormat, Prometheus, PrometheusAccount, Retention, Retry, Reuse, Server, Source, Sources,
+    Spare, Storage, TestControllerDefaults, Thanos,
 };
 use serin::error::{Error, FetchError, Result};
 use serin::metrics::{self, MetricRequest, MetricSource};
@@ -133,6 +133,11 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         },
         limits: limits(),
         retention: Retention::default(),
+        audit: Audit {
+            keep: second,
+            log: false,
+            export_every: second,
+        },
         channels: Vec::new(),
         action_hosts: Vec::new(),
         log: Log {

@@ -4,6 +4,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Seen, named};
 use crate::access::{On, Role};
+use crate::audit::{Deed, What};
 use crate::canary::{Calibration, Id, KeptMargins};
 use crate::error::{Error, Result};
 use crate::storage::{no_calibration, nothing_learned};
@@ -115,7 +116,15 @@ impl Seen<'_> {
         let kept = self.margins(account, id).await?;
         let kept = kept.ok_or_else(|| nothing_learned(id))?;
         self.may_on_all(Role::Config, applications_of(&kept))?;
-        self.app.storage.delete_learned(account, id).await
+        self.app.storage.delete_learned(account, id).await?;
+        let applications = applications_of(&kept).join(", ");
+        self.did(
+            Deed::LearnedDeleted,
+            What::Learned,
+            id.as_str(),
+            &applications,
+        )
+        .await
     }
 
     /// One that was made before it told whose it is is for those who see all.

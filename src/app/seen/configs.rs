@@ -121,7 +121,8 @@ impl Seen<'_> {
         self.may_change_configs()?;
         let may_go = |stored: &CanaryConfig| self.may_change_config(stored, does_not_exist);
         let storage = &self.app.storage;
-        storage.delete_canary_config(account, id, may_go).await
+        let by = self.caller.into();
+        storage.delete_canary_config(account, id, by, may_go).await
     }
 
     /// Whether one may do that on all of these applications; without any, on everything.

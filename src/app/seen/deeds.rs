@@ -3,6 +3,7 @@
 
 use super::{Seen, named};
 use crate::access::{On, Role};
+use crate::audit::Deed;
 use crate::canary::{Execution, Id};
 use crate::error::{Error, Result};
 use crate::storage::{Deleted, no_pipeline, not_found};
@@ -83,7 +84,8 @@ impl Seen<'_> {
     pub async fn pin<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
         self.may_change::<R>(Role::Delete, accounts, id, not_found)
             .await?;
-        self.app.storage.pin::<R>(accounts, id).await
+        self.app.storage.pin::<R>(accounts, id).await?;
+        self.did_to::<R>(Deed::Pinned, accounts, id).await
     }
 
     /// # Errors
@@ -91,7 +93,8 @@ impl Seen<'_> {
     pub async fn unpin<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
         self.may_change::<R>(Role::Delete, accounts, id, not_found)
             .await?;
-        self.app.storage.unpin::<R>(accounts, id).await
+        self.app.storage.unpin::<R>(accounts, id).await?;
+        self.did_to::<R>(Deed::Unpinned, accounts, id).await
     }
 
     /// Forgets an execution that has ended.
@@ -100,7 +103,18 @@ impl Seen<'_> {
     /// `NotFound` when there is none.
     pub async fn delete_pipeline(&self, id: &Id) -> Result<Deleted> {
         self.may_change_row(Role::Delete, id).await?;
-        self.app.storage.delete_pipeline(id).await
+        let row = self.app.storage.pipeline(id).await?;
+        let deleted = self.app.storage.delete_pipeline(id).await?;
+        if let Deleted::Gone = deleted {
+            self.did(
+                Deed::Deleted,
+                row.kind.into(),
+                id.as_str(),
+                &row.application,
+            )
+            .await?;
+        }
+        Ok(deleted)
     }
 
     /// Whether somebody may that anywhere, or may read and so hear that it may not; told alike for all ids.

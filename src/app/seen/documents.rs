@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{AD_HOC, Seen, named};
 use crate::access::{On, Role};
+use crate::audit::{Deed, What};
 use crate::canary::{CanaryExecutionStatusResponse, Id, MetricSet, MetricSetPair};
 use crate::error::Result;
 use crate::storage::{Large, ObjectSummary, does_not_exist, not_found};
@@ -45,7 +46,8 @@ impl Seen<'_> {
     ) -> Result<()> {
         self.may_write_archives()?;
         let storage = &self.app.storage;
-        storage.create_archive(account, id, archive).await
+        storage.create_archive(account, id, archive).await?;
+        self.wrote(id, archive).await
     }
 
     /// # Errors
@@ -58,7 +60,14 @@ impl Seen<'_> {
     ) -> Result<()> {
         self.may_write_archives()?;
         let storage = &self.app.storage;
-        storage.update_archive(account, id, archive).await
+        storage.update_archive(account, id, archive).await?;
+        self.wrote(id, archive).await
+    }
+
+    async fn wrote(&self, id: &Id, archive: &CanaryExecutionStatusResponse) -> Result<()> {
+        let application = archive.application.as_deref().unwrap_or_default();
+        self.did(Deed::ArchiveWritten, What::Canary, id.as_str(), application)
+            .await
     }
 
     /// Who writes one makes a verdict up: everybody where nothing is configured, as in Kayenta.
@@ -77,7 +86,15 @@ impl Seen<'_> {
             does_not_exist()
         })
         .await?;
-        self.app.storage.delete_archive(account, id).await
+        let storage = &self.app.storage;
+        let application = storage
+            .application_of::<CanaryExecutionStatusResponse>(&accounts, id)
+            .await;
+        storage.delete_archive(account, id).await?;
+        // One that cannot be read is nobody's.
+        let application = application.ok().flatten().unwrap_or_default();
+        self.did(Deed::Deleted, What::Canary, id.as_str(), &application)
+            .await
     }
 
     /// Nobody knows whose they are.
@@ -101,7 +118,9 @@ impl Seen<'_> {
 
     pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
         self.caller.check(Role::Start, On::EVERYTHING)?;
-        self.app.storage.put_metric_sets(account, id, sets).await
+        self.app.storage.put_metric_sets(account, id, sets).await?;
+        self.did(Deed::Stored, What::MetricSetList, id.as_str(), "")
+            .await
     }
 
     /// What was fetched from an account that the caller may ask.
@@ -118,7 +137,9 @@ impl Seen<'_> {
 
     pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
         self.caller.check(Role::Delete, On::EVERYTHING)?;
-        self.app.storage.delete_metric_sets(account, id).await
+        self.app.storage.delete_metric_sets(account, id).await?;
+        self.did(Deed::Deleted, What::MetricSetList, id.as_str(), "")
+            .await
     }
 
     /// Only those who see all see which there are.
@@ -172,7 +193,9 @@ impl Seen<'_> {
         self.caller.check(Role::Start, On::EVERYTHING)?;
         self.app.storage.check_room(account).await?;
         let storage = &self.app.storage;
-        storage.put_metric_set_pairs(account, id, pairs).await
+        storage.put_metric_set_pairs(account, id, pairs).await?;
+        self.did(Deed::Stored, What::MetricSetPairList, id.as_str(), "")
+            .await
     }
 
     /// # Errors
@@ -186,7 +209,12 @@ impl Seen<'_> {
                 does_not_exist()
             });
         }
-        self.app.storage.delete_metric_set_pairs(account, id).await
+        let storage = &self.app.storage;
+        let owners = storage.owners_of_pairs(account, id).await?;
+        storage.delete_metric_set_pairs(account, id).await?;
+        let owners = owners.join(", ");
+        self.did(Deed::Deleted, What::MetricSetPairList, id.as_str(), &owners)
+            .await
     }
 
     async fn owns_pairs(&self, role: Role, account: &str, id: &Id) -> Result<bool> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Seen;
 use crate::access::{On, Role};
+use crate::audit::{Deed, What};
 use crate::canary::{ActionRecord, Execution, Id};
 use crate::error::Result;
 use crate::storage::{Line, RetentionReport, Search, Wanted};
@@ -84,6 +85,10 @@ impl Seen<'_> {
     pub async fn retain_now(&self, is_dry: bool) -> Result<RetentionReport> {
         self.caller.check(Role::Delete, On::EVERYTHING)?;
         self.app.check_open()?;
-        self.app.storage.retain_now(is_dry).await
+        let report = self.app.storage.retain_now(is_dry).await?;
+        if !is_dry {
+            self.did(Deed::RetentionRun, What::Replica, "", "").await?;
+        }
+        Ok(report)
     }
 }

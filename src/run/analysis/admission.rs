@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::SETUP;
 use crate::actions;
 use crate::app::App;
+use crate::audit::Entry;
 use crate::canary::{
     AnalysisStage, CanaryAnalysisExecutionRequest, CanaryAnalysisExecutionStatusResponse,
-    ExecutionStatus, Id, iso_from_millis,
+    ExecutionStatus, Id, Kind, iso_from_millis,
 };
 use crate::error::Result;
 use crate::run::plan::Plan;
@@ -26,12 +27,16 @@ impl Startable for CanaryAnalysisExecutionRequest {
         // Each of its canaries takes what there is when it begins.
         learned::of(app, &admission.caller, &admission.config).await?;
         let (flagger, key) = (admission.flagger.take(), admission.key.take());
+        let record = admission.recorded(Kind::Analysis, &id);
         let document = document(&id, now, admission);
         actions::check(app, &document, plan.runs())?;
         let storage = &app.storage;
         let begun = match &flagger {
-            Some(flagger) => begin_for_flagger(app, &document, flagger).await?,
-            None => storage.begin(&document, key.as_ref(), None).await?,
+            Some(flagger) => begin_for_flagger(app, &document, flagger, record).await?,
+            None => {
+                let begun = storage.begin(&document, key.as_ref(), None, Some(record));
+                begun.await?
+            }
         };
         if let Begun::Before(id) = begun {
             return Ok(Admitted { id, is_new: false });
@@ -47,12 +52,15 @@ async fn begin_for_flagger(
     app: &App,
     document: &CanaryAnalysisExecutionStatusResponse,
     ForFlagger { key, gone }: &ForFlagger,
+    record: Entry,
 ) -> Result<Begun> {
-    let begun = app.storage.begin_for_flagger(document, key, gone.as_ref());
+    let by = record.by.clone();
+    let storage = &app.storage;
+    let begun = storage.begin_for_flagger(document, key, gone.as_ref(), Some(record));
     let (begun, others) = begun.await?;
     for other in others {
         // It would come to its end all the same, only with queries that nobody needs.
-        if let Err(error) = cancel::cancel_unasked(app, &other).await {
+        if let Err(error) = cancel::cancel_unasked(app, &by, &other).await {
             tracing::warn!(execution.id = %other, %error, "cannot cancel the run of another revision");
         }
     }

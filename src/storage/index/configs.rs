@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::Index;
+use crate::audit::Entry;
 use crate::error::Result;
 
 /// Columns by name: a prepared `*` fails on PostgreSQL once a newer replica adds one.
@@ -170,10 +171,16 @@ impl Index {
         .await
     }
 
-    /// Writes the row, and leaves the config with the names of this row alone. Names that another
+    /// Writes the row, with what the record says of it, and leaves the config with the names of this row alone. Names that another
     /// config holds, as only a bucket that Kayenta wrote to can have it, stay with that one.
-    pub async fn put_config(&self, account: &str, row: &ConfigRow) -> Result<()> {
+    pub async fn put_config(
+        &self,
+        account: &str,
+        row: &ConfigRow,
+        record: Option<&Entry>,
+    ) -> Result<()> {
         self.tell("note a canary config", async {
+        let mut recording = self.recording(record).await;
         let applications = serde_json::to_string(&row.applications).unwrap_or_default();
         let mut transaction = self.write.begin().await?;
         sqlx::query(
@@ -195,13 +202,24 @@ impl Index {
         delete_names(&mut transaction, account, &row.id).await?;
         insert_names(&mut transaction, account, row)
             .await?;
-        transaction.commit().await
+        recording.write(&mut transaction).await?;
+        transaction.commit().await?;
+        recording.committed();
+        Ok(())
         }).await
     }
 
-    /// Removes the row and its names; those of a row noted after `until` stay.
-    pub async fn remove_config(&self, account: &str, id: &str, until: i64) -> Result<()> {
+    /// Removes the row and its names, with what the record says of it; those of a row noted after `until`
+    /// stay.
+    pub async fn remove_config(
+        &self,
+        account: &str,
+        id: &str,
+        until: i64,
+        record: Option<&Entry>,
+    ) -> Result<()> {
         self.tell("forget a canary config", async {
+            let mut recording = self.recording(record).await;
             let mut transaction = self.write.begin().await?;
             let removed = sqlx::query(
                 "DELETE FROM canary_config WHERE account = $1 AND id = $2 AND noted_at <= $3",
@@ -214,7 +232,10 @@ impl Index {
             if removed.rows_affected() > 0 {
                 delete_names(&mut transaction, account, id).await?;
             }
-            transaction.commit().await
+            recording.write(&mut transaction).await?;
+            transaction.commit().await?;
+            recording.committed();
+            Ok(())
         })
         .await
     }
@@ -303,7 +324,7 @@ mod tests {
                 index.take_name("s3", &first, false).await.unwrap(),
                 Named::Taken
             );
-            index.put_config("s3", &first).await.unwrap();
+            index.put_config("s3", &first, None).await.unwrap();
             let cases = [
                 (
                     "s3",
@@ -329,7 +350,7 @@ mod tests {
         on_each(async |index| {
             let old = row("1", "old", &["web"]);
             index.take_name("s3", &old, false).await.unwrap();
-            index.put_config("s3", &old).await.unwrap();
+            index.put_config("s3", &old, None).await.unwrap();
 
             let new = row("1", "new", &["web"]);
             index.take_name("s3", &new, true).await.unwrap();
@@ -348,7 +369,7 @@ mod tests {
             index.remove_stale_names("s3", 100).await.unwrap();
 
             index.take_name("s3", &new, true).await.unwrap();
-            index.put_config("s3", &new).await.unwrap();
+            index.put_config("s3", &new, None).await.unwrap();
             assert_eq!(taken("old").await, Named::Taken);
             assert_eq!(index.configs("s3").await.unwrap(), [new]);
         })
@@ -360,11 +381,11 @@ mod tests {
         on_each(async |index| {
             for id in ["1", "2"] {
                 let row = row(id, "twice", &["web"]);
-                index.put_config("s3", &row).await.unwrap();
+                index.put_config("s3", &row, None).await.unwrap();
             }
             let third = row("3", "twice", &["web"]);
             for (removed, expected) in [("1", Named::Refused), ("2", Named::Taken)] {
-                index.remove_config("s3", removed, 10).await.unwrap();
+                index.remove_config("s3", removed, 10, None).await.unwrap();
                 let named = index.take_name("s3", &third, false).await.unwrap();
                 assert_eq!(named, expected, "without {removed}");
             }
@@ -376,12 +397,12 @@ mod tests {
     async fn a_row_noted_after_the_listing_began_stays() {
         on_each(async |index| {
             index
-                .put_config("s3", &row("1", "a", &["web"]))
+                .put_config("s3", &row("1", "a", &["web"]), None)
                 .await
                 .unwrap();
-            index.remove_config("s3", "1", 9).await.unwrap();
+            index.remove_config("s3", "1", 9, None).await.unwrap();
             assert!(index.config("s3", "1").await.unwrap().is_some());
-            index.remove_config("s3", "1", 10).await.unwrap();
+            index.remove_config("s3", "1", 10, None).await.unwrap();
             assert!(index.config("s3", "1").await.unwrap().is_none());
         })
         .await;

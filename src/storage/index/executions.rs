@@ -7,6 +7,7 @@ use sqlx::query::Query;
 use sqlx::{Any, Row};
 
 use super::{Claim, Index, Outbox};
+use crate::audit::Entry;
 use crate::canary::{ExecutionStatus, Kind, Outcome};
 use crate::error::Result;
 
@@ -66,6 +67,28 @@ impl Index {
         let inserted = insert(row, lease).execute(&self.write);
         let inserted = self.tell("accept an execution", inserted).await?;
         Ok(inserted.rows_affected() == 1)
+    }
+
+    /// The same, with what the record says of it: both, or none.
+    pub async fn insert_recorded(
+        &self,
+        row: &ExecutionRow,
+        lease: Option<Lease<'_>>,
+        record: &Entry,
+    ) -> Result<bool> {
+        self.tell("accept an execution", async {
+            let mut recording = self.recording(Some(record)).await;
+            let mut transaction = self.write.begin().await?;
+            let inserted = insert(row, lease).execute(&mut *transaction).await?;
+            if inserted.rows_affected() == 0 {
+                return Ok(false);
+            }
+            recording.write(&mut transaction).await?;
+            transaction.commit().await?;
+            recording.committed();
+            Ok(true)
+        })
+        .await
     }
 
     /// How many of a kind have not ended, and their bytes as they were accepted.

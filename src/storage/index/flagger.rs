@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::{ExecutionRow, Index, executions};
+use crate::audit::Entry;
 use crate::error::Result;
 
 /// One revision of a Flagger canary.
@@ -79,8 +80,10 @@ impl Index {
         key: &FlaggerKey,
         row: &ExecutionRow,
         gone: Option<&str>,
+        record: Option<&Entry>,
     ) -> Result<FlaggerStart> {
         let start = async {
+            let mut recording = self.recording(record).await;
             let mut transaction = self.write.begin().await?;
             let taken = sqlx::query(
                 "INSERT INTO flagger_run (namespace, name, checksum, kind, execution_id, \
@@ -124,7 +127,9 @@ impl Index {
             executions::insert(row, None)
                 .execute(&mut *transaction)
                 .await?;
+            recording.write(&mut transaction).await?;
             transaction.commit().await?;
+            recording.committed();
             let others = others.iter().map(|other| other.get(0)).collect();
             Ok(FlaggerStart::Here(others))
         };
@@ -208,7 +213,12 @@ mod tests {
     async fn a_revision_has_one_run_until_it_is_closed() {
         on_each(async |index| {
             let (one, two) = (row("one", 1), row("two", 2));
-            let start = async |row| index.start_flagger_run(&key("a"), row, None).await.unwrap();
+            let start = async |row| {
+                index
+                    .start_flagger_run(&key("a"), row, None, None)
+                    .await
+                    .unwrap()
+            };
             assert_eq!(start(&one).await, here(&[]));
             let FlaggerStart::Before(before) = start(&two).await else {
                 panic!("a second run of an open revision");
@@ -241,7 +251,9 @@ mod tests {
         on_each(async |index| {
             let start = async |checksum, id, gone| {
                 let row = row(id, 1);
-                let started = index.start_flagger_run(&key(checksum), &row, gone).await;
+                let started = index
+                    .start_flagger_run(&key(checksum), &row, gone, None)
+                    .await;
                 started.unwrap()
             };
             assert_eq!(start("a", "one", None).await, here(&[]));
@@ -259,7 +271,7 @@ mod tests {
             for (checksum, id) in [("a", "one"), ("b", "two")] {
                 let row = row(id, 10);
                 index
-                    .start_flagger_run(&key(checksum), &row, None)
+                    .start_flagger_run(&key(checksum), &row, None, None)
                     .await
                     .unwrap();
             }

@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::{ExecutionRow, Index, Lease, executions};
+use crate::audit::Entry;
 use crate::error::Result;
 
 /// The request that came with a key first, and what it started.
@@ -35,8 +36,10 @@ impl Index {
         key: &str,
         fingerprint: &str,
         since: i64,
+        record: Option<&Entry>,
     ) -> Result<Option<KeyRow>> {
         let insert = async {
+            let mut recording = self.recording(record).await;
             let mut transaction = self.write.begin().await?;
             let taken = sqlx::query(
                 "INSERT INTO idempotency_key (id, fingerprint, execution_id, created_at) \
@@ -63,7 +66,9 @@ impl Index {
             executions::insert(row, lease)
                 .execute(&mut *transaction)
                 .await?;
+            recording.write(&mut transaction).await?;
             transaction.commit().await?;
+            recording.committed();
             Ok(None)
         };
         self.tell("accept an execution", insert).await

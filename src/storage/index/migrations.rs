@@ -21,7 +21,7 @@ macro_rules! file {
 }
 
 /// By number and name, as they are called in `migrations`.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     file!("0001_index"),
     file!("0002_fleet"),
     file!("0003_notifications"),
@@ -30,6 +30,7 @@ const FILES: [(&str, &str); 8] = [
     file!("0006_actions"),
     file!("0007_lean"),
     file!("0008_bounds"),
+    file!("0009_audit"),
 ];
 
 /// Every migration leaves what older replicas need: they may still run, and may start again.

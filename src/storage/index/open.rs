@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions, Executor};
 
 use super::journal::Journal;
 use super::migrations::migrations;
-use super::{Engine, Index, failed, postgres};
+use super::{Chain, Engine, Index, failed, postgres};
 use crate::config::Database;
 use crate::error::{Error, Result};
 
@@ -82,6 +82,7 @@ async fn sqlite(database: &Database) -> Result<Index> {
         write,
         read,
         engine: Engine::Sqlite(Arc::new(journal)),
+        chain: Arc::new(Chain::new(false)),
         patience: database.acquire_timeout + database.statement_timeout,
     })
 }
@@ -115,6 +116,7 @@ async fn postgres(database: &Database) -> Result<Index> {
         write: pool.clone(),
         read: pool,
         engine: Engine::Postgres,
+        chain: Arc::new(Chain::new(false)),
         patience: database.acquire_timeout + database.statement_timeout + Duration::from_secs(1),
     })
 }

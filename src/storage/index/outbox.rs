@@ -1,10 +1,11 @@
-//! What is sent outside of serin because of what happened: both are written, or none.
+//! What is sent outside of serin because of what happened, and recorded: all is written, or nothing.
 
 use sqlx::Any;
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 
 use super::{Claim, ExecutionRow, Index, Notice, Turn, actions, notices};
+use crate::audit::Entry;
 use crate::canary::Kind;
 use crate::error::Result;
 
@@ -13,11 +14,13 @@ use crate::error::Result;
 pub struct Outbox {
     pub notices: Vec<Notice>,
     pub turn: Option<Turn>,
+    /// What the record says of it.
+    pub record: Option<Entry>,
 }
 
 impl Outbox {
     pub const fn is_empty(&self) -> bool {
-        self.notices.is_empty() && self.turn.is_none()
+        self.notices.is_empty() && self.turn.is_none() && self.record.is_none()
     }
 }
 
@@ -64,6 +67,7 @@ impl Index {
             return Ok(written.rows_affected() == 1);
         }
         self.tell(what, async {
+            let mut recording = self.recording(outbox.record.as_ref()).await;
             let mut transaction = self.write.begin().await?;
             let written = update.execute(&mut *transaction).await?;
             if written.rows_affected() == 0 {
@@ -84,7 +88,9 @@ impl Index {
                         .await?;
                 }
             }
+            recording.write(&mut transaction).await?;
             transaction.commit().await?;
+            recording.committed();
             Ok(true)
         })
         .await

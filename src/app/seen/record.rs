@@ -1,0 +1,63 @@
+//! The record of deeds, for admins.
+
+use super::Seen;
+use crate::access::{On, Role};
+use crate::audit::{Deed, Entry, Row, What};
+use crate::canary::{Execution, Id};
+use crate::error::Result;
+use crate::storage::{DeedPlace, DeedSearch};
+
+impl Seen<'_> {
+    /// Newest first; details that are long are left out.
+    ///
+    /// # Errors
+    /// `Unknown` or `Forbidden` for whoever is no admin.
+    pub async fn deeds(
+        &self,
+        search: &DeedSearch<'_>,
+        after: Option<&DeedPlace>,
+        limit: i64,
+    ) -> Result<Vec<Row>> {
+        self.is_admins()?;
+        self.app.storage.deeds(search, after, limit).await
+    }
+
+    /// One row, with all its details.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or it has been forgotten.
+    pub async fn deed(&self, chain: &str, number: i64) -> Result<Row> {
+        self.is_admins()?;
+        self.app.storage.deed(chain, number).await
+    }
+}
+
+impl Seen<'_> {
+    /// As all that concerns the process itself.
+    fn is_admins(&self) -> Result<()> {
+        if !self.caller.is_ruled() && self.app.config.server.admin {
+            return Ok(());
+        }
+        self.caller.check(Role::Admin, On::EVERYTHING)
+    }
+
+    /// Records what the caller did that is recorded by no verb of the storage.
+    pub async fn did(&self, deed: Deed, what: What, id: &str, application: &str) -> Result<()> {
+        let entry = Entry::new(self.caller, deed, what, id).of(application);
+        self.app.storage.record(entry).await
+    }
+
+    /// The same to an execution, of the application that its row or archive names.
+    pub async fn did_to<R: Execution>(
+        &self,
+        deed: Deed,
+        accounts: &[String],
+        id: &Id,
+    ) -> Result<()> {
+        let application = self.app.storage.application_of::<R>(accounts, id).await;
+        // One that cannot be read is nobody's.
+        let application = application.ok().flatten().unwrap_or_default();
+        self.did(deed, R::KIND.into(), id.as_str(), &application)
+            .await
+    }
+}
