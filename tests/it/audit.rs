@@ -302,7 +302,8 @@ async fn an_admin_reads_the_record_page_by_page_as_json_as_lines_and_as_pages() 
     let serin = Serin::start_with("", &[], Some(&access)).await;
     let mut stored = config(&["latency"]);
     stored["id"] = json!("c1");
-    stored["name"] = json!("<b>checkout");
+    stored["name"] = json!("checkout");
+    stored["applications"] = json!(["shop"]);
     assert_eq!(serin.client.post("/canaryConfig", &stored).await.0, 200);
     stored["description"] = json!("<i>new");
     assert_eq!(serin.client.put("/canaryConfig/c1", &stored).await.0, 200);
