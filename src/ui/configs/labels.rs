@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Query, State};
 
+use super::check_start;
 use crate::access::Caller;
 use crate::app::App;
 use crate::config::AccountType::MetricsStore;
@@ -19,6 +20,7 @@ pub async fn list(
     caller: Caller,
     Query(address): Query<Fields>,
 ) -> Result<Json<Vec<String>>> {
+    check_start(&caller, &[])?;
     let account = &app.account(address.given("account"), MetricsStore)?.name;
     app.seen_by(&caller).may_ask(account)?;
     let source = app.metric_source(Some(account))?;

@@ -5,7 +5,7 @@ use axum::{Form, Json};
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::text;
+use super::{check_start, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryScope, Instant, MetricSetPair, Pair};
@@ -47,6 +47,7 @@ pub async fn show(
     caller: Caller,
     Form(fields): Form<Fields>,
 ) -> Result<Json<Series>> {
+    check_start(&caller, &[])?;
     let config = text::readable(&app.config, &fields.lines("config"))?;
     let asked = Preview {
         config: of_one(config, fields.text("metric"))?,

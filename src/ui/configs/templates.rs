@@ -1,10 +1,12 @@
 //! `/ui/configs/templates`: metrics of the library, to begin one with.
 
 use axum::Json;
-use axum::extract::Query;
+use axum::extract::{Query, State};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::access::Caller;
+use crate::app::App;
 use crate::error::{Error, Result};
 use crate::metrics::{self, library};
 use crate::ui::forms::Fields;
@@ -20,7 +22,12 @@ pub struct Offered {
 }
 
 /// Those for queries of `type`; where there are none, what a new config begins with.
-pub async fn list(Query(address): Query<Fields>) -> Result<Json<Vec<Offered>>> {
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(address): Query<Fields>,
+) -> Result<Json<Vec<Offered>>> {
+    app.seen_by(&caller).reads()?;
     let kind = address.text("type");
     let language = metrics::language(kind).ok_or_else(|| {
         let kinds = metrics::kinds().join("', '");
