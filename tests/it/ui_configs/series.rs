@@ -1,6 +1,7 @@
 //! What a metric of a text would have fetched of late.
 
 use serde_json::{Value, json};
+use serin::canary::Instant;
 
 use super::{Browser, config};
 use crate::harness::Serin;
@@ -15,13 +16,14 @@ fn script(asked: &Asked) -> Reply {
         let told = r#"{"status": "error", "errorType": "bad_data", "error": "no such thing"}"#;
         return Reply::text(400, told);
     }
-    let number = |name: &str| asked.params[name].parse::<f64>().unwrap();
+    let seconds = |name: &str| Instant::parse(&asked.params[name]).unwrap().as_millis() / 1000;
     let level = if query.contains("v2") { 4.0 } else { 1.0 };
+    let (mut time, end) = (seconds("start"), seconds("end"));
     let mut values = vec![];
-    let (mut time, end) = (number("start"), number("end"));
     while time <= end {
-        values.push(json!([time, (level + time % 7.0 / 100.0).to_string()]));
-        time += 60.0;
+        let wave = f64::from(u8::try_from(time / 60 % 7).unwrap()) / 100.0;
+        values.push(json!([time, (level + wave).to_string()]));
+        time += 60;
     }
     Reply::matrix(&json!([{"metric": {}, "values": values}]))
 }

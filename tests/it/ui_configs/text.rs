@@ -29,11 +29,6 @@ async fn broken_promql_is_told_where_it_stands_in_the_text() {
             "sum(y)",
             "at letter 20 of line 2, ",
         ),
-        (
-            "PromQL:raet(x{a=\"${scope}\"}[1m])",
-            "raet",
-            "at letter 8, ",
-        ),
     ];
     for (query, broken, told) in cases {
         let mut wrong = config("wrong");
