@@ -16,7 +16,7 @@ const END: i64 = 1_717_200_000;
 
 /// Points that look like noise, and are the same whenever they are asked for. `b` is three times as high in every
 /// tenth hour before the end, `far` always.
-fn answer(asked: &Asked) -> Reply {
+pub fn answer(asked: &Asked) -> Reply {
     let number = |name: &str| asked.params[name].clone();
     let query = number("query");
     let time = |name: &str| number(name).parse::<jiff::Timestamp>().unwrap().as_second();

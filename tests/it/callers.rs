@@ -15,7 +15,7 @@ const GLASS: &str = "serin_Z2xhc3MtdG9rZW4tZm9yLXRoZS10ZXN0cw";
 const LATER: &str = "serin_bGF0ZXItdG9rZW4tZm9yLXRoZS10ZXN0cw";
 
 /// As `sha256sum` writes it.
-fn hash(token: &str) -> String {
+pub fn hash(token: &str) -> String {
     let TokenHash(bytes) = TokenHash::of(token);
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod access_matrix;
 mod accounts;
 mod accounts_check;
 mod actions;

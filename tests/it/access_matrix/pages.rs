@@ -1,0 +1,51 @@
+//! What pages show of what one may do, and of who looks at them.
+
+use crate::harness::Serin;
+use crate::scripted_prometheus::ScriptedPrometheus;
+
+use super::things::{self, Things};
+use super::{access, client};
+
+#[tokio::test]
+async fn a_button_stands_where_it_may_be_pressed() {
+    let prometheus = ScriptedPrometheus::start(things::answer).await;
+    let serin = Serin::start_with(&prometheus.url, &[], Some(&access())).await;
+    let url = &serin.client.url;
+    let made = Things::make(&client(url, Some("root")), "acme").await;
+    let of_config = ["/try\"", "/calibrate\"", "/edit\"", "/copy\"", "/delete\""];
+    let of_list = ["New config", "/try\"", "/edit\""];
+    let cases = [
+        ("/ui/configs/<config>", &of_config[..]),
+        ("/ui/configs", &of_list),
+        ("/ui/runs/<run>", &["/again\""]),
+        ("/ui/calibrations/<calibration>", &["Keep these margins"]),
+    ];
+    for (path, buttons) in cases {
+        for (name, has) in [("acme-read", false), ("acme-all", true)] {
+            let http = client(url, Some(name)).http;
+            let asked = http.get(format!("{url}{}", made.fill(path)));
+            let text = asked.send().await.unwrap().text().await.unwrap();
+            let who = format!("<p class=\"who\">token {name}</p>");
+            assert!(text.contains(&who), "{path} {name}: {text}");
+            for button in buttons {
+                assert_eq!(text.contains(button), has, "{path} {name} {button}: {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_told_how_to_be() {
+    let serin = Serin::start_with("", &[], Some(&access())).await;
+    let url = &serin.client.url;
+    for (name, status, advice) in [
+        (None, 401, "Load the page again: the browser asks"),
+        (Some("acme-start"), 403, "says by its rules who may do this"),
+    ] {
+        let asked = client(url, name).http.get(format!("{url}/ui"));
+        let response = asked.send().await.unwrap();
+        assert_eq!(response.status(), status, "{name:?}");
+        let text = response.text().await.unwrap();
+        assert!(text.contains(advice), "{name:?}: {text}");
+    }
+}
