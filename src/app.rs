@@ -31,7 +31,7 @@ use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
 use calibrations::Calibrations;
 pub use calibrations::Live;
-pub use caller::{Anybody, Operator};
+pub use caller::{Anybody, Operator, Whoever};
 pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;

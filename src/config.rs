@@ -113,8 +113,6 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Names under which serin is reached, beside that of `public_url`.
     pub hosts: Vec<String>,
-    /// Whether accounts can be removed, and the worker stopped, over HTTP.
-    pub admin: bool,
     pub max_connections: usize,
     pub max_body_bytes: usize,
     /// Of all bodies that are under way.

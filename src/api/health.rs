@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::access::{Caller, On, Role};
-use crate::app::{Anybody, App, Checked};
+use crate::app::{Anybody, App, Checked, Whoever};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::run::gauges;
@@ -20,7 +20,7 @@ use crate::run::gauges;
 /// Other stores are details, and so are disks that are nearly full (`disk`), lists that lag behind their stores (`reconciliation`) and Prometheus accounts, unless `kayenta.prometheus.health.enabled` makes them count.
 #[utoipa::path(get, path = "/health", tag = "operations",
     responses((status = 200, description = "UP"), (status = 503, description = "DOWN")))]
-pub async fn health(State(app): State<App>, caller: Caller) -> Response {
+pub async fn health(State(app): State<App>, Whoever(caller): Whoever) -> Response {
     let checked = app.check().await;
     let Checked {
         index,

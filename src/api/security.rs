@@ -15,9 +15,6 @@ const OPEN: [&str; 6] = [
     "list_rules",
 ];
 
-/// Its answers are Prometheus's, or Flagger's.
-const IN_OTHER_WORDS: [&str; 2] = ["/prometheus/", "/flagger/"];
-
 /// With schemes, and with what every door that is not for everybody may answer.
 pub fn told(mut document: OpenApi) -> OpenApi {
     let http = |scheme| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build());
@@ -28,8 +25,7 @@ pub fn told(mut document: OpenApi) -> OpenApi {
     let requirement = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
     let none = SecurityRequirement::default();
     document.security = Some(vec![requirement("bearer"), requirement("basic"), none]);
-    for (path, item) in &mut document.paths.paths {
-        let is_problem = !IN_OTHER_WORDS.iter().any(|other| path.starts_with(other));
+    for item in document.paths.paths.values_mut() {
         let operations = [
             &mut item.get,
             &mut item.put,
@@ -39,14 +35,20 @@ pub fn told(mut document: OpenApi) -> OpenApi {
         for operation in operations.into_iter().flatten() {
             let id = operation.operation_id.as_deref().unwrap_or_default();
             if !OPEN.contains(&id) {
-                refuses(operation, is_problem);
+                refuses(operation);
             }
         }
     }
     document
 }
 
-fn refuses(operation: &mut Operation, is_problem: bool) {
+fn refuses(operation: &mut Operation) {
+    let wrong = operation.responses.responses.get("400");
+    // Others are refused in the words of whom they stand in for.
+    let is_problem = match wrong {
+        Some(RefOr::T(wrong)) => wrong.content.contains_key("application/json"),
+        _ => true,
+    };
     let refusals = [
         ("401", "serin does not know who asks"),
         ("403", "who asks may not"),

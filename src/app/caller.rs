@@ -1,4 +1,4 @@
-//! Who calls, as an argument of every door: one of these three, so that none forgets to say who may.
+//! Who calls, as an argument of every door: one of these four, so that none forgets to say who may.
 
 use std::convert::Infallible;
 
@@ -7,15 +7,19 @@ use axum::http::request::Parts;
 
 use super::App;
 use crate::access::{Caller, On, Role};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 impl FromRequestParts<App> for Caller {
-    type Rejection = Infallible;
+    type Rejection = Error;
 
-    /// As whoever learned it before the doors says; without its word, the caller shows nothing.
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let known = parts.extensions.get::<Self>().cloned();
-        Ok(known.unwrap_or_else(|| app.callers.nobody()))
+    /// Who may nothing at all is refused before anything of its request is read.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = known(parts, app);
+        let may = |role| caller.can(role, On::NOTHING);
+        if !Role::ALL.into_iter().any(may) {
+            caller.check(Role::Read, On::NOTHING)?;
+        }
+        Ok(caller)
     }
 }
 
@@ -25,13 +29,21 @@ pub struct Operator(pub Caller);
 impl FromRequestParts<App> for Operator {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let Ok(caller) = Caller::from_request_parts(parts, app).await;
-        if !caller.is_ruled() && app.config.server.admin {
-            return Ok(Self(caller));
-        }
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = known(parts, app);
         caller.check(Role::Admin, On::EVERYTHING)?;
         Ok(Self(caller))
+    }
+}
+
+/// Whoever it is, for doors that tell more to whom may see it.
+pub struct Whoever(pub Caller);
+
+impl FromRequestParts<App> for Whoever {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(known(parts, app)))
     }
 }
 
@@ -44,4 +56,10 @@ impl FromRequestParts<App> for Anybody {
     async fn from_request_parts(_: &mut Parts, _: &App) -> Result<Self, Infallible> {
         Ok(Self)
     }
+}
+
+/// As whoever learned it before the doors says; without its word, the caller shows nothing.
+fn known(parts: &Parts, app: &App) -> Caller {
+    let known = parts.extensions.get::<Caller>().cloned();
+    known.unwrap_or_else(|| app.callers.nobody())
 }

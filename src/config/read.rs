@@ -213,6 +213,13 @@ pub fn read(
 
 fn server(section: &mut Section<'_>) -> Result<Server> {
     section.unserved(SPRING_SERVER_KEYS);
+    if section.is_given("admin") {
+        return Err(Error(format!(
+            "{} is no key any more: a rule of access.rules says who has the role 'admin', as in \
+             {{who: {{token: ops}}, may: [admin]}}",
+            section.path_of("admin")
+        )));
+    }
     Ok(Server {
         address: section.parsed("address", |text| Ok(text.to_owned()))?,
         port: section.integer("port", 0..=u16::MAX)?,
@@ -223,7 +230,6 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
             Ok(url.trim_end_matches('/').to_owned())
         })?,
         hosts: section.each("hosts", host)?,
-        admin: section.flag("admin")?,
         max_connections: section.integer("maxConnections", 1..=1_000_000_usize)?,
         max_body_bytes: section.size("maxBodySize", 1)?,
         body_memory: section.size("bodyMemory", 1)?,

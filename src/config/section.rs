@@ -124,6 +124,10 @@ impl<'a> Section<'a> {
             .is_none_or(|(_, value)| value.origin() == Some(COMPILED_IN))
     }
 
+    pub fn is_given(&self, key: &str) -> bool {
+        self.given.contains_key(&relax(key))
+    }
+
     pub fn has_items(&self, key: &str) -> bool {
         let value = self.given.get(&relax(key)).map(|(_, value)| &value.kind);
         matches!(value, Some(ValueKind::Array(items)) if !items.is_empty())

@@ -46,7 +46,7 @@ impl FromRequestParts<App> for Reader {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
-        let Ok(caller) = Caller::from_request_parts(parts, app).await;
+        let caller = Caller::from_request_parts(parts, app).await?;
         app.seen_by(&caller).reads().map(|()| Self)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::harness::Serin;
+use crate::harness::{ALL_MAY_ALL, Serin};
 use crate::surface::{problem, store_config};
 
 const STORES: &str = "
@@ -25,7 +25,7 @@ kayenta:
 
 #[tokio::test]
 async fn an_account_is_found_by_name_alone_else_the_first_of_its_type() {
-    let serin = Serin::start_with("", &[("server.admin", "true")], Some(STORES)).await;
+    let serin = Serin::start_with("", &[], Some(&format!("{STORES}{ALL_MAY_ALL}"))).await;
     let client = &serin.client;
     store_config(client, "default", &Value::Null).await;
     let listed = async |query: &str| {

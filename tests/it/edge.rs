@@ -377,7 +377,7 @@ async fn what_only_operators_need_is_refused_unless_it_is_configured() {
         told["message"]
             .as_str()
             .unwrap()
-            .contains("server.admin: true")
+            .contains("does not have the role 'admin'")
     );
     assert_eq!(serin.client.get("/credentials").await.1[0]["name"], "local");
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::crash::{Process, free_port};
 use crate::executions::{adhoc, config, series};
-use crate::harness::{Client, Serin, new_database, service};
+use crate::harness::{ALL_MAY_ALL, Client, Serin, new_database, service};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
 /// A database and a folder for as many replicas as are wanted.
@@ -42,10 +42,9 @@ impl Fleet {
         let mut all = vec![
             ("database.url", self.database.as_str()),
             ("storage.directory", directory.as_str()),
-            ("server.admin", "true"),
         ];
         all.extend(keys);
-        Serin::start_with(&self.prometheus.url, &all, None).await
+        Serin::start_with(&self.prometheus.url, &all, Some(ALL_MAY_ALL)).await
     }
 }
 

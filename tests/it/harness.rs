@@ -12,6 +12,9 @@ use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use url::Url;
 
+/// In a configuration: whoever comes may everything, also what only operators need.
+pub const ALL_MAY_ALL: &str = "access: {rules: [{who: {anonymous: true}, may: [admin]}]}\n";
+
 pub struct Serin {
     pub service: Service,
     pub folder: TempDir,
@@ -78,6 +81,17 @@ impl Client {
                 .build()
                 .unwrap(),
             url: url.to_owned(),
+        }
+    }
+
+    /// The same, with a token in every request.
+    pub fn with_token(&self, token: &str) -> Self {
+        let mut shown = reqwest::header::HeaderMap::new();
+        shown.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let http = reqwest::Client::builder().default_headers(shown);
+        Self {
+            http: http.timeout(Duration::from_secs(30)).build().unwrap(),
+            url: self.url.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::executions::{adhoc, series};
-use crate::harness::Serin;
+use crate::harness::{ALL_MAY_ALL, Serin};
 use crate::scripted_prometheus::ScriptedPrometheus;
 use crate::surface::problem;
 
@@ -124,8 +124,7 @@ async fn an_execution_is_not_forgotten_before_it_is_complete_and_archived() {
 #[tokio::test]
 async fn a_process_that_is_switched_off_takes_up_no_work() {
     let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
-    let keys = [("server.admin", "true")];
-    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
+    let serin = Serin::start_with(&prometheus.url, &[], Some(ALL_MAY_ALL)).await;
     let client = &serin.client;
     let switch = "/admin/orca/instance/enabled";
     let works = async |health: &str, gauge: &str| {

@@ -99,7 +99,6 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             tls: None,
             public_url: None,
             hosts: Vec::new(),
-            admin: false,
             max_connections: 1,
             max_body_bytes: 1 << 20,
             body_memory: 1 << 20,

@@ -14,7 +14,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use crate::explained;
-use crate::harness::{Serin, golden_lines, service};
+use crate::harness::{ALL_MAY_ALL, Serin, golden_lines, service};
 use compare::{Answer, Comparison, Difference, Ids};
 pub use documented::Documented;
 
@@ -75,7 +75,8 @@ async fn recorded_exchanges_are_answered_as_kayenta_did_or_as_documented() {
     };
     accounts::empty_bucket(&s3).await;
     let file = accounts::configuration(&accounts::proxy(&prometheus).await, &s3).await;
-    let serin = Serin::start_with("", &[("server.admin", "true")], Some(&file)).await;
+    let file = format!("{file}\n{ALL_MAY_ALL}");
+    let serin = Serin::start_with("", &[], Some(&file)).await;
 
     let exchanges = golden_lines("http.jsonl.gz");
     let mut documented = Documented::below(HEADING);

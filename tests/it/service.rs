@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::executions::{adhoc, series};
-use crate::harness::{Serin, answer};
+use crate::harness::{ALL_MAY_ALL, Serin, answer};
 use crate::scripted_prometheus::ScriptedPrometheus;
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn health_is_down_only_when_serin_cannot_work() {
 #[tokio::test]
 async fn accounts_are_told_in_the_order_of_the_file_without_secrets() {
     let file = "kayenta:\n  memory:\n    enabled: true\n    accounts:\n      - name: scratch\n        supportedTypes: [OBJECT_STORE, CONFIGURATION_STORE]\n  prometheus:\n    enabled: true\n    accounts:\n      - name: b\n        endpoint: {baseUrl: 'http://b'}\n        username: alice\n        password: hidden\n      - name: a\n        endpoint: {baseUrl: 'http://a'}\n";
-    let serin = Serin::start_with("", &[("server.admin", "true")], Some(file)).await;
+    let serin = Serin::start_with("", &[], Some(&format!("{file}{ALL_MAY_ALL}"))).await;
     let (_, accounts) = serin.client.get("/credentials").await;
     let told = accounts.to_string();
     assert!(
