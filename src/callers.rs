@@ -5,7 +5,10 @@
 
 pub mod certificate;
 mod credential;
+mod issuers;
+mod keys;
 mod proxies;
+mod signatures;
 mod tokens;
 
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Access, TrustedProxy};
 use crate::error::{Error, Result};
 use credential::Credential;
+use issuers::Issuers;
 use tokens::Tokens;
 
 /// All by which callers are known.
@@ -25,6 +29,7 @@ pub struct Callers {
     /// Without, what is shown is for a proxy that stands before serin.
     takes_credentials: bool,
     tokens: Tokens,
+    issuers: Issuers,
     proxies: Vec<TrustedProxy>,
     clock: Clock,
 }
@@ -48,12 +53,13 @@ impl Refused {
 
 impl Callers {
     /// # Errors
-    /// When the file of tokens cannot be read.
+    /// When the file of tokens or a certificate cannot be read.
     pub fn open(access: &Access, clock: Clock) -> Result<Self> {
         Ok(Self {
             rules: access.rules.clone(),
             takes_credentials: access.rules.is_some() || access.break_glass.is_some(),
             tokens: Tokens::open(access)?,
+            issuers: Issuers::open(access)?,
             proxies: access.proxies.clone(),
             clock,
         })
@@ -95,11 +101,13 @@ impl Callers {
     }
 
     async fn shown(&self, credential: &Credential) -> Result<Identity, Refused> {
-        let identity = self
-            .tokens
-            .find(credential, self.clock.now_millis())
-            .await?;
-        credential.check_user(&identity.name)?;
+        let (token, now) = (credential.token(), self.clock.now_millis());
+        let identity = match self.tokens.find(token, now).await? {
+            Some(identity) => identity,
+            None if self.issuers.may_know(token) => self.issuers.check(token, now).await?,
+            None => return Err(Refused::new("unknown", "nobody has this token")),
+        };
+        credential.check_user(identity.issuer.as_ref().unwrap_or(&identity.name))?;
         Ok(identity)
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod auth;
 mod calibrate;
 mod canary_config;
 mod client;
@@ -21,6 +22,7 @@ mod sources;
 mod table;
 mod tell;
 mod templates;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +64,12 @@ pub enum Command {
     /// Look through the record of deeds, or print it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Make tokens that clients show to serin.
+    #[command(subcommand)]
+    Token(token::Tokens),
+    /// Tell what the rules say of who may do what.
+    #[command(subcommand)]
+    Auth(auth::Auth),
     /// Ask the service of this configuration how it is: exit code 0 if it is UP.
     Health(health::Health),
     /// Bring the database up to date, before a new version starts or past a pooler.
@@ -170,6 +178,8 @@ impl Command {
                 Ok(accounts.run().await)
             }))),
             Self::Audit(audit) => Ok(exit::or_unavailable(wait(async { Ok(audit.run().await) }))),
+            Self::Token(tokens) => Ok(tokens.run()),
+            Self::Auth(auth) => Ok(auth.run()),
             Self::Health(health) => wait(health.run()),
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),

@@ -31,7 +31,7 @@ mod tls;
 
 pub use access::{
     Access, BREAK_GLASS, Issuer, NamedToken, SHORTEST_TOKEN, SignedBy, TokenHash, TrustedProxy,
-    read_tokens,
+    read_tokens, token_name,
 };
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};

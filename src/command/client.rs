@@ -29,7 +29,7 @@ pub struct Remote {
     /// The server to speak to, such as <https://serin.example.com>.
     #[arg(long, env = "SERIN_SERVER", hide_env_values = true, value_name = "URL")]
     pub server: Option<String>,
-    /// Sent as `Authorization: Bearer`, for a proxy before the server.
+    /// Sent as `Authorization: Bearer`, for the server or a proxy before it.
     #[arg(
         long,
         env = "SERIN_TOKEN",
@@ -37,7 +37,8 @@ pub struct Remote {
         value_name = "TOKEN"
     )]
     pub token: Option<SecretString>,
-    /// A file that holds the token, if none is given.
+    /// A file that holds the token, if none is given; read for every request, as tokens of clusters and CI systems
+    /// are renewed there.
     #[arg(long, env = "SERIN_TOKEN_FILE", value_name = "FILE", value_parser = path())]
     pub token_file: Option<PathBuf>,
     /// PEM certificates to trust beside the system's.
@@ -66,8 +67,11 @@ impl Remote {
         let token = self.token.as_ref();
         let token = token.filter(|token| !token.expose_secret().is_empty());
         let token = match (token, filled(self.token_file.as_ref())) {
-            (Some(token), _) => Some(token.clone()),
-            (None, Some(file)) => Some(SecretString::from(read(file)?.trim())),
+            (Some(token), _) => Some(Token::Here(token.clone())),
+            (None, Some(file)) => {
+                let token = SecretString::from(read(file)?.trim());
+                Some(Token::File(file.clone(), token))
+            }
             (None, None) => None,
         };
         let patience = self.patience.as_deref().filter(|text| !text.is_empty());
@@ -96,6 +100,26 @@ impl Remote {
             ))
         })?;
         Ok(Some(own))
+    }
+}
+
+/// What the server is shown.
+#[derive(Clone)]
+enum Token {
+    Here(SecretString),
+    /// With what the file held at first, should it be away.
+    File(PathBuf, SecretString),
+}
+
+impl Token {
+    fn now(&self) -> SecretString {
+        match self {
+            Self::Here(token) => token.clone(),
+            Self::File(file, first) => match read(file) {
+                Ok(token) if !token.trim().is_empty() => token.trim().into(),
+                _ => first.clone(),
+            },
+        }
     }
 }
 
@@ -175,7 +199,7 @@ pub struct Client {
     pub url: String,
     /// The same without a password, for messages.
     pub shown: String,
-    token: Option<SecretString>,
+    token: Option<Token>,
     patience: Duration,
 }
 
@@ -197,7 +221,7 @@ impl Client {
 
     fn new(
         url: &str,
-        token: Option<SecretString>,
+        token: Option<Token>,
         ca_file: Option<&PathBuf>,
         own: Option<Identity>,
     ) -> anyhow::Result<Self> {
@@ -332,7 +356,7 @@ impl Client {
             sent = sent.header("Idempotency-Key", key);
         }
         if let Some(token) = &self.token {
-            sent = sent.bearer_auth(token.expose_secret());
+            sent = sent.bearer_auth(token.now().expose_secret());
         }
         let answer = sent.send().await.map_err(unreachable)?;
         let status = answer.status();

@@ -49,6 +49,8 @@ pub struct Access {
     pub issuers: Vec<Issuer>,
     pub proxies: Vec<TrustedProxy>,
     pub rules: Option<Arc<Rules>>,
+    /// The file, or whatever else has them.
+    pub rules_from: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +68,13 @@ pub struct TokenHash(pub [u8; 32]);
 impl TokenHash {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token).into())
+    }
+
+    /// As `sha256sum` writes it.
+    pub fn in_digits(&self) -> String {
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+        digits.collect()
     }
 }
 
@@ -88,8 +97,8 @@ pub struct Issuer {
     pub algorithms: Vec<SignedBy>,
     /// By how much its clock may differ from serin's.
     pub leeway: Duration,
-    /// The claim that has the groups of a subject.
-    pub groups_claim: String,
+    /// The claim that has the groups of a subject; without, it has none.
+    pub groups_claim: Option<String>,
     /// PEM certificates to trust beside the system's.
     pub ca_file: Option<PathBuf>,
     /// What is shown to it when it is asked for its keys.
@@ -157,8 +166,10 @@ pub fn read(section: &mut Section<'_>, server: &Server) -> Result<Access> {
         certificates: server.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
         break_glass: break_glass.is_some(),
     };
+    let rules_from = section.origin_of("rules").to_owned();
     let rules = rules::read(section, &shown)?;
     Ok(Access {
+        rules_from,
         rules: rules.map(Arc::new),
         tokens,
         tokens_file,
@@ -206,10 +217,7 @@ fn tokens(section: &mut Section<'_>) -> Result<Vec<NamedToken>> {
 }
 
 fn token(section: &mut Section<'_>) -> Result<NamedToken> {
-    let name = section.parsed("name", |text| match name(text)? {
-        name if name == BREAK_GLASS => Err("is the name of access.breakGlassToken".to_owned()),
-        name => Ok(name),
-    })?;
+    let name = section.parsed("name", token_name)?;
     let path = section.path_of("sha256");
     let hash = section.secret("sha256")?;
     let hash = hash.ok_or_else(|| Error(format!("{path} must be given")))?;
@@ -272,18 +280,16 @@ fn issuers(section: &mut Section<'_>) -> Result<Vec<Issuer>> {
 }
 
 fn issuer(section: &mut Section<'_>) -> Result<Issuer> {
+    let name = section.parsed("name", |text| match name(text)? {
+        name if OWN_KINDS.contains(&name.as_str()) => {
+            Err("is how serin calls callers of another kind".to_owned())
+        }
+        name => Ok(name),
+    })?;
     let issuer = Issuer {
-        name: section.parsed("name", |text| match name(text)? {
-            name if OWN_KINDS.contains(&name.as_str()) => {
-                Err("is how serin calls callers of another kind".to_owned())
-            }
-            name => Ok(name),
-        })?,
+        name,
         // A slash at its end belongs to it.
-        url: section.parsed("issuer", |text| {
-            safe_url(text)?;
-            Ok(text.to_owned())
-        })?,
+        url: section.parsed("issuer", |text| Ok(text.to_owned()))?,
         audience: section.texts("audience")?,
         jwks_uri: section.parsed_if_given("jwksUri", safe_url)?,
         algorithms: section.each("algorithms", SignedBy::parse)?,
@@ -294,10 +300,19 @@ fn issuer(section: &mut Section<'_>) -> Result<Issuer> {
                 .then_some(leeway)
                 .ok_or_else(|| "must be 10m at most".to_owned())
         })?,
-        groups_claim: section.text_or("groupsClaim", "groups")?,
+        groups_claim: section.text("groupsClaim")?,
         ca_file: section.text("caFile")?.map(PathBuf::from),
         token_file: section.text("tokenFile")?.map(PathBuf::from),
     };
+    if issuer.jwks_uri.is_none() {
+        let path = section.path_of("issuer");
+        safe_url(&issuer.url).map_err(|why| {
+            Error(format!(
+                "{path} '{}' {why}; or give jwksUri",
+                scalar::mask(&issuer.url)
+            ))
+        })?;
+    }
     if issuer.audience.is_empty() {
         return Err(Error(format!(
             "{} must be given: what tokens for serin have as 'aud'; without it, a token for any other service would do",
@@ -346,6 +361,15 @@ fn once(section: &Section<'_>, names: &mut Vec<String>, name: &str) -> Result<()
     }
     names.push(name.to_owned());
     Ok(())
+}
+
+/// # Errors
+/// What would be right.
+pub fn token_name(text: &str) -> Result<String, String> {
+    match name(text)? {
+        name if name == BREAK_GLASS => Err("is the name of access.breakGlassToken".to_owned()),
+        name => Ok(name),
+    }
 }
 
 /// It stands before a colon, in URLs and in logs.

@@ -128,6 +128,12 @@ impl<'a> Section<'a> {
         self.given.contains_key(&relax(key))
     }
 
+    /// From where a value is.
+    pub fn origin_of(&self, key: &str) -> &str {
+        let value = self.given.get(&relax(key));
+        value.map_or(COMPILED_IN, |(_, value)| origin(value))
+    }
+
     pub fn has_items(&self, key: &str) -> bool {
         let value = self.given.get(&relax(key)).map(|(_, value)| &value.kind);
         matches!(value, Some(ValueKind::Array(items)) if !items.is_empty())

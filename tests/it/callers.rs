@@ -1,10 +1,16 @@
 //! Who calls a running serin, by what it shows.
 
+mod commands;
+mod issuers;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use axum::extract::FromRequestParts;
+use axum::http::Request;
 use reqwest::RequestBuilder;
-use reqwest::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+use serin::access::{Caller, On, Peer, Role};
 use serin::config::TokenHash;
 
 use crate::harness::Serin;
@@ -16,10 +22,7 @@ const LATER: &str = "serin_bGF0ZXItdG9rZW4tZm9yLXRoZS10ZXN0cw";
 
 /// As `sha256sum` writes it.
 pub fn hash(token: &str) -> String {
-    let TokenHash(bytes) = TokenHash::of(token);
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
-    digits.collect()
+    TokenHash::of(token).in_digits()
 }
 
 fn access() -> String {
@@ -211,4 +214,51 @@ fn of_file(file: &Path) -> String {
         "access: {{tokensFile: '{}', rules: [{{who: {{token: '*'}}, may: [read]}}]}}",
         file.display()
     )
+}
+
+#[tokio::test]
+async fn a_proxy_is_believed_where_it_is_known() {
+    let serin = start(
+        "access:
+  proxies: [{addresses: [10.0.7.12], userHeader: X-Forwarded-User, groupsHeader: X-Forwarded-Groups}]
+  rules: [{who: {group: sre}, may: [admin]}, {who: {addresses: 192.0.2.0/24}, may: [read]}]
+",
+    )
+    .await;
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("x-forwarded-user", "ada"),
+        ("x-forwarded-groups", "web,sre"),
+        ("x-forwarded-for", "192.0.2.7"),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let cases = [
+        ("10.0.7.12", "user:ada", true, true),
+        ("10.0.7.13", "anonymous", false, false),
+        ("192.0.2.9", "anonymous", false, true),
+    ];
+    for (address, name, rules, reads) in cases {
+        let peer = Peer {
+            address: address.parse().unwrap(),
+            certificate: None,
+        };
+        let caller = serin.service.app.callers.learn(&headers, Some(&peer)).await;
+        let caller = caller.unwrap();
+        let may = |role| caller.can(role, On::NOTHING);
+        let found = (caller.name(), may(Role::Admin), may(Role::Read));
+        assert_eq!(found, (name, rules, reads), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_layer_nobody_is_known_and_the_rules_hold() {
+    for (access, may) in [(access(), false), (String::new(), true)] {
+        let serin = start(&access).await;
+        let (mut parts, ()) = Request::new(()).into_parts();
+        let caller = Caller::from_request_parts(&mut parts, &serin.service.app).await;
+        let caller = caller.unwrap();
+        assert_eq!(caller.name(), "anonymous");
+        assert_eq!(caller.can(Role::Config, On::EVERYTHING), may);
+    }
 }

@@ -48,7 +48,9 @@ pub fn read(section: &mut Section<'_>, shown: &Shown<'_>) -> Result<Option<Rules
 fn rule(section: &mut Section<'_>, shown: &Shown<'_>) -> Result<Rule> {
     let path = section.path_of("who");
     let who = section.section("who", |section| who(section, shown))?;
-    check_kinds(&who).map_err(|why| Error(format!("{path} {why}")))?;
+    check_kinds(&who)
+        .and_then(|()| check_issuer(&who, shown))
+        .map_err(|why| Error(format!("{path} {why}")))?;
     let rule = Rule {
         who,
         may: section.each("may", role)?,
@@ -139,6 +141,18 @@ fn check_kinds(who: &Who) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// One issuer could say of somebody what another says of others.
+fn check_issuer(who: &Who, shown: &Shown<'_>) -> Result<(), String> {
+    let is_issued = who.subject.is_some() || !who.claims.is_empty();
+    if is_issued && who.issuer.is_none() && 1 < shown.issuers.len() {
+        return Err(format!(
+            "must name an issuer for its subject or claims: there are {}",
+            shown.issuers.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 impl Shown<'_> {

@@ -56,7 +56,7 @@ fn a_mistake_about_callers_is_told_with_its_place() {
         ),
         (
             issuer("issuer: 'http://hub', audience: serin"),
-            "access.issuers[0].issuer (in serin.yml) is 'http://hub': must begin with 'https://': who changes the answer says who is believed",
+            "access.issuers[0].issuer 'http://hub' must begin with 'https://': who changes the answer says who is believed; or give jwksUri",
         ),
         (
             issuer("issuer: 'https://hub', audience: serin, algorithms: [HS256]"),
@@ -137,6 +137,10 @@ fn a_mistake_about_rules_is_told_with_its_place() {
         (
             rule("who: {token: ci, anonymous: true}, may: [read]"),
             "access.rules[1].who is about nobody: no caller is known by token and by anonymous; two rules can say it",
+        ),
+        (
+            "issuers: [{name: a, issuer: 'https://a', audience: s}, {name: b, issuer: 'https://b', audience: s}], rules: [{who: {subject: x}, may: [read]}]".to_owned(),
+            "access.rules[0].who must name an issuer for its subject or claims: there are a, b",
         ),
         (
             rule("whom: {token: ci}, may: [read]"),
