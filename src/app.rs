@@ -100,7 +100,8 @@ impl App {
         // Another one that is installed already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let telemetry = telemetry()?;
-        let callers = Callers::open(&config.access, clock.clone())?;
+        let public_url = config.server.public_url.as_deref();
+        let callers = Callers::open(&config.access, public_url, clock.clone())?;
         let storage = Storage::open(&config, clock.clone()).await?;
         let metric_sources = metrics::open(&config, &clock)?;
         let budget = Budget::new(config.limits.memory, config.limits.execution);

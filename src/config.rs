@@ -30,8 +30,8 @@ pub mod text;
 mod tls;
 
 pub use access::{
-    Access, BREAK_GLASS, Issuer, NamedToken, SHORTEST_TOKEN, SignedBy, TokenHash, TrustedProxy,
-    read_tokens, token_name,
+    Access, BREAK_GLASS, Issuer, LoginOfPeople, NamedToken, SHORTEST_TOKEN, SignedBy, TokenHash,
+    TrustedProxy, read_tokens, token_name,
 };
 pub use accounts::atlas::AtlasAccount;
 pub use accounts::aws::{AwsIdentity, AwsRole};

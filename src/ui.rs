@@ -11,6 +11,7 @@ mod filter;
 mod find;
 mod forms;
 mod list;
+mod login;
 mod page;
 mod run;
 mod runs;
@@ -45,6 +46,7 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/ui/analyses", get(analyses::list))
         .route("/ui/analyses/{id}", get(analyses::show))
         .route_layer(reader)
+        .merge(login::routes(server))
         .route("/", get(async || Redirect::to("/ui/")))
         .route("/ui/assets/{version}/{*file}", get(assets::find))
         .route("/ui/{*rest}", any(answer_unknown_page))

@@ -266,7 +266,7 @@ mod tests {
             hosts: Hosts::new(server, [0, 0, 0, 0].into()),
             bodies: Bodies::new(server, CancellationToken::new()),
             documents: Documents::of(server.answer_memory),
-            callers: Arc::new(Callers::open(&Access::default(), Clock::System).unwrap()),
+            callers: Arc::new(Callers::open(&Access::default(), None, Clock::System).unwrap()),
             record: None,
         };
         let routes = surround(routes, server, edge);

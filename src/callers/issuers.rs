@@ -7,7 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use moka::future::Cache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -87,9 +87,7 @@ impl Issuers {
     }
 
     async fn look_at(&self, token: &str, now: i64) -> Result<Checked, Refused> {
-        let none = || Refused::new("malformed", "the token is no JWT as serin knows them");
-        // The crate knows no algorithm 'none', and so neither does serin.
-        let header = decode_header(token).map_err(|_| none())?;
+        let header = header(token)?;
         let claimed: Claimed = insecure_decode_claims(token).map_err(|_| none())?;
         let mut issuers = self.known.iter();
         let keys = issuers.find(|keys| keys.issuer.url == claimed.iss);
@@ -99,17 +97,7 @@ impl Issuers {
                 "the issuer of the token is not one that serin knows",
             )
         })?;
-        let allowed = &keys.issuer.algorithms;
-        if !allowed.iter().any(|allowed| crates(*allowed) == header.alg) {
-            return Err(algorithm());
-        }
-        let id = header.kid.as_deref();
-        let found = keys
-            .find(id, header.alg)
-            .await
-            .map_err(|_| away(&keys.issuer))?;
-        let claims = signed(token, &found, &validation(&keys.issuer, header.alg))?;
-        let ends = check_time(&claims, &keys.issuer, now)?;
+        let (claims, ends) = checked(keys, &header, token, now).await?;
         let believed = i64::try_from(BELIEVED.as_millis()).unwrap_or(i64::MAX);
         Ok(Checked {
             identity: self.identity(&keys.issuer, &claims).ok_or_else(none)?,
@@ -134,6 +122,49 @@ impl Issuers {
             ..Identity::default()
         })
     }
+}
+
+fn none() -> Refused {
+    Refused::new("malformed", "the token is no JWT as serin knows them")
+}
+
+/// The crate knows no algorithm 'none', and so neither does serin.
+fn header(token: &str) -> Result<Header, Refused> {
+    decode_header(token).map_err(|_| none())
+}
+
+/// What a token of that issuer says, if it holds in epoch milliseconds `now`.
+///
+/// # Errors
+/// `Refused` when it does not hold, or the keys of the issuer cannot be had.
+pub async fn claims(
+    keys: &Arc<Keys>,
+    token: &str,
+    now: i64,
+) -> Result<Map<String, Value>, Refused> {
+    let (claims, _) = checked(keys, &header(token)?, token, now).await?;
+    Ok(claims)
+}
+
+/// The same, and until when.
+async fn checked(
+    keys: &Arc<Keys>,
+    header: &Header,
+    token: &str,
+    now: i64,
+) -> Result<(Map<String, Value>, i64), Refused> {
+    let allowed = &keys.issuer.algorithms;
+    if !allowed.iter().any(|allowed| crates(*allowed) == header.alg) {
+        return Err(algorithm());
+    }
+    let id = header.kid.as_deref();
+    let found = keys
+        .find(id, header.alg)
+        .await
+        .map_err(|_| away(&keys.issuer))?;
+    let claims = signed(token, &found, &validation(&keys.issuer, header.alg))?;
+    let ends = check_time(&claims, &keys.issuer, now)?;
+    Ok((claims, ends))
 }
 
 fn algorithm() -> Refused {
@@ -219,7 +250,7 @@ fn millis(seconds: Option<&Value>) -> Option<i64> {
 }
 
 /// A claim, or one within claims: names themselves may have dots.
-fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     claims.get(name).or_else(|| {
         claims.iter().find_map(|(outer, within)| {
             let rest = name.strip_prefix(outer.as_str())?.strip_prefix('.')?;
@@ -228,7 +259,7 @@ fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     })
 }
 
-fn texts(value: &Value) -> Vec<String> {
+pub fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => {
             let values = values.iter().take(MOST_VALUES);

@@ -30,7 +30,7 @@ const MOST_KEYS: usize = 100;
 
 pub struct Keys {
     pub issuer: Issuer,
-    client: Client,
+    pub client: Client,
     known: Mutex<Known>,
     /// Held by who waits for the issuer.
     turn: tokio::sync::Mutex<()>,
@@ -162,8 +162,11 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Where the keys are, as the issuer itself says.
-    async fn discover(&self) -> Result<String, Failed> {
+    /// What the issuer says of itself.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub async fn document(&self) -> Result<Value, Failed> {
         let issuer = &self.issuer.url;
         let place = issuer.trim_end_matches('/');
         let document = self
@@ -173,6 +176,12 @@ impl Keys {
             let told = "its discovery document is that of another issuer";
             return Err(Failed::for_good(told));
         }
+        Ok(document)
+    }
+
+    /// Where the keys are, as the issuer itself says.
+    async fn discover(&self) -> Result<String, Failed> {
+        let document = self.document().await?;
         let uri = document["jwks_uri"]
             .as_str()
             .filter(|uri| http::is_safe(uri));

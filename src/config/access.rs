@@ -1,5 +1,6 @@
 //! Who calls, by what it is known, and what it may do.
 
+mod login;
 mod rules;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use super::layers::Layer;
 use super::section::Section;
 use super::{Error, Result, Server, scalar};
 use crate::access::Rules;
+pub use login::LoginOfPeople;
 use rules::Shown;
 
 /// How the name of a caller begins that no issuer gives.
@@ -48,6 +50,8 @@ pub struct Access {
     pub break_glass: Option<TokenHash>,
     pub issuers: Vec<Issuer>,
     pub proxies: Vec<TrustedProxy>,
+    /// Where people log in.
+    pub login: Option<LoginOfPeople>,
     pub rules: Option<Arc<Rules>>,
     /// The file, or whatever else has them.
     pub rules_from: String,
@@ -158,11 +162,18 @@ pub fn read(section: &mut Section<'_>, server: &Server) -> Result<Access> {
     let break_glass = break_glass(section)?;
     let issuers = issuers(section)?;
     let proxies = section.list("proxies", |section| proxy(section).map(Some))?;
+    let login = section.section("login", login::read)?;
+    if login.is_some() && server.public_url.is_none() {
+        let path = section.path_of("login");
+        return Err(Error(format!(
+            "{path} wants server.publicUrl, where the issuer sends people back to"
+        )));
+    }
     let shown = Shown {
         tokens: tokens.iter().map(|token| token.name.as_str()).collect(),
         more_tokens: tokens_file.is_some(),
         issuers: issuers.iter().map(|issuer| issuer.name.as_str()).collect(),
-        people: proxies.iter().any(|proxy| proxy.user_header.is_some()),
+        people: login.is_some() || proxies.iter().any(|proxy| proxy.user_header.is_some()),
         certificates: server.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
         break_glass: break_glass.is_some(),
     };
@@ -176,6 +187,7 @@ pub fn read(section: &mut Section<'_>, server: &Server) -> Result<Access> {
         break_glass,
         issuers,
         proxies,
+        login,
     })
 }
 

@@ -5,12 +5,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-/// `accounts` are names of metrics accounts and where their Prometheus is; `store` keeps the documents.
-export async function startSerin(accounts, store = 'documents') {
+/// `accounts` are names of metrics accounts and where their Prometheus is; `store` keeps the documents; `more` are
+/// sections of the configuration.
+export async function startSerin(accounts, store = 'documents', { server, ...more } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'serin-browser-'));
   const file = path.join(folder, 'serin.json');
   fs.writeFileSync(file, JSON.stringify({
-    server: { port: 0, shutdownGrace: '1s' },
+    server: { port: 0, shutdownGrace: '1s', ...server },
+    ...more,
     storage: { directory: folder },
     kayenta: {
       prometheus: {

@@ -82,7 +82,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     (
         "ui",
         &[
-            "access", "audit", "app", "lint", "run", "storage", "report", "metrics", "judge",
+            "access", "audit", "callers", "app", "lint", "run", "storage", "report", "metrics", "judge",
             "canary", "config", "error", "escape", "clock",
         ],
     ),

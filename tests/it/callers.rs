@@ -2,6 +2,7 @@
 
 mod commands;
 mod issuers;
+mod login;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use axum::http::Request;
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use serin::access::{Caller, On, Peer, Role};
+use serin::callers::Sessions;
 use serin::config::TokenHash;
 
 use crate::harness::Serin;
@@ -243,7 +245,12 @@ async fn a_proxy_is_believed_where_it_is_known() {
             address: address.parse().unwrap(),
             certificate: None,
         };
-        let caller = serin.service.app.callers.learn(&headers, Some(&peer)).await;
+        let caller = serin
+            .service
+            .app
+            .callers
+            .learn(&headers, Some(&peer), Sessions::DoNot)
+            .await;
         let caller = caller.unwrap();
         let may = |role| caller.can(role, On::NOTHING);
         let found = (caller.name(), may(Role::Admin), may(Role::Read));

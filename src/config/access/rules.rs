@@ -183,7 +183,7 @@ impl Shown<'_> {
             return Ok(pattern.to_owned());
         }
         Err(
-            "wants people, and nothing tells them: access.proxies with a userHeader does"
+            "wants people, and nothing tells them: access.login does, or access.proxies with a userHeader"
                 .to_owned(),
         )
     }

@@ -20,6 +20,7 @@ use ring::signature::{
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use serin::callers::Sessions;
 use serin::clock::Clock;
 
 use super::{ask, start};
@@ -89,10 +90,10 @@ impl Issuer {
 
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
-struct Key {
+pub struct Key {
     id: &'static str,
     algorithm: &'static str,
-    public: Value,
+    pub public: Value,
     sign: Sign,
 }
 
@@ -101,7 +102,7 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl Key {
-    fn curve(id: &'static str) -> Self {
+    pub fn curve(id: &'static str) -> Self {
         Self::of_curve(id, "ES256", "P-256", &ECDSA_P256_SHA256_FIXED_SIGNING)
     }
 
@@ -161,7 +162,7 @@ impl Key {
         }
     }
 
-    fn token(&self, claims: &Value) -> String {
+    pub fn token(&self, claims: &Value) -> String {
         let header = json!({"alg": self.algorithm, "kid": self.id, "typ": "JWT"});
         self.signed(&header, &claims.to_string())
     }
@@ -179,7 +180,7 @@ async fn shown(serin: &Serin, token: &str) -> (u16, String) {
 }
 
 /// The claims with others.
-fn with(claims: &Value, others: &Value) -> Value {
+pub fn with(claims: &Value, others: &Value) -> Value {
     let mut claims = claims.clone();
     let members = claims.as_object_mut().unwrap();
     for (name, value) in others.as_object().unwrap() {
@@ -355,7 +356,12 @@ async fn a_subject_has_the_claims_that_rules_ask_for_and_its_groups() {
     headers.insert(AUTHORIZATION, token.parse().unwrap());
     // The second time it is remembered.
     for _ in 0..2 {
-        let caller = serin.service.app.callers.learn(&headers, None).await;
+        let caller = serin
+            .service
+            .app
+            .callers
+            .learn(&headers, None, Sessions::DoNot)
+            .await;
         let caller = caller.unwrap();
         assert_eq!(caller.name(), "hub:repo:org/checkout");
         let identity = caller.identity();
