@@ -40,6 +40,9 @@ fn a_row_hashes_as_the_documents_say() {
     assert_eq!(row.hash, expected);
 }
 
+/// What is changed, how, and what is found.
+type Case = (&'static str, fn(&mut Vec<Row>), Fault);
+
 #[test]
 fn a_chain_is_whole_or_names_the_first_row_that_is_not() {
     let whole = chain(5);
@@ -47,7 +50,7 @@ fn a_chain_is_whole_or_names_the_first_row_that_is_not() {
     assert_eq!(walk(&whole, &end), Ok(()));
     assert_eq!(walk(&whole[..4], &whole[3].link()), Ok(()), "its beginning");
 
-    let cases: [(&str, fn(&mut Vec<Row>), Fault); 20] = [
+    let cases: [Case; 20] = [
         ("chain", |rows| rows[2].chain.push('b'), Fault::Changed(3)),
         ("at", |rows| rows[2].at += 1, Fault::Changed(3)),
         ("who", |rows| rows[2].who.push('x'), Fault::Changed(3)),

@@ -1,4 +1,4 @@
-//! The login of people at an issuer of OpenID Connect, by its code flow: with PKCE, a state and a nonce.
+//! The login of people at an issuer (OIDC), by its code flow: with PKCE, a state and a nonce.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -82,8 +82,8 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     (
         "ui",
         &[
-            "access", "audit", "callers", "app", "lint", "run", "storage", "report", "metrics", "judge",
-            "canary", "config", "error", "escape", "clock",
+            "access", "audit", "callers", "app", "lint", "run", "storage", "report", "metrics",
+            "judge", "canary", "config", "error", "escape", "clock",
         ],
     ),
     (

@@ -35,9 +35,6 @@ impl Seen<'_> {
 impl Seen<'_> {
     /// As all that concerns the process itself.
     fn is_admins(&self) -> Result<()> {
-        if !self.caller.is_ruled() && self.app.config.server.admin {
-            return Ok(());
-        }
         self.caller.check(Role::Admin, On::EVERYTHING)
     }
 

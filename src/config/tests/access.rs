@@ -132,7 +132,7 @@ fn a_mistake_about_rules_is_told_with_its_place() {
         ),
         (
             rule("who: {user: ada}, may: [read]"),
-            "access.rules[1].who.user (in serin.yml) is 'ada': wants people, and nothing tells them: access.proxies with a userHeader does",
+            "access.rules[1].who.user (in serin.yml) is 'ada': wants people, and nothing tells them: access.login does, or access.proxies with a userHeader",
         ),
         (
             rule("who: {token: ci, anonymous: true}, may: [read]"),

@@ -31,12 +31,11 @@ impl Startable for CanaryAnalysisExecutionRequest {
         let document = document(&id, now, admission);
         actions::check(app, &document, plan.runs())?;
         let storage = &app.storage;
-        let begun = match &flagger {
-            Some(flagger) => begin_for_flagger(app, &document, flagger, record).await?,
-            None => {
-                let begun = storage.begin(&document, key.as_ref(), None, Some(record));
-                begun.await?
-            }
+        let begun = if let Some(flagger) = &flagger {
+            begin_for_flagger(app, &document, flagger, record).await?
+        } else {
+            let begun = storage.begin(&document, key.as_ref(), None, Some(record));
+            begun.await?
         };
         if let Begun::Before(id) = begun {
             return Ok(Admitted { id, is_new: false });
