@@ -102,7 +102,7 @@ impl App {
         let telemetry = telemetry()?;
         let public_url = config.server.public_url.as_deref();
         let callers = Callers::open(&config.access, public_url, clock.clone())?;
-        let storage = Storage::open(&config, clock.clone()).await?;
+        let storage = Box::pin(Storage::open(&config, clock.clone())).await?;
         let metric_sources = metrics::open(&config, &clock)?;
         let budget = Budget::new(config.limits.memory, config.limits.execution);
         Ok(Self(Arc::new(Parts {

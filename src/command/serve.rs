@@ -130,7 +130,7 @@ impl Service {
         let address = listener
             .local_addr()
             .context("the listener has no address")?;
-        let app = App::open(config, Clock::shared()).await?;
+        let app = Box::pin(App::open(config, Clock::shared())).await?;
         let notifier = Notifier::open(&app)?;
         let actor = Actor::open(&app)?;
         let (stopping, closing) = (&app.stopping, &app.closing);

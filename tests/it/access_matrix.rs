@@ -259,8 +259,8 @@ async fn asked_by_all(
                 }
             }
             let is_deed = row.method() == "DELETE" || row.of.ends_with("/delete");
-            let is_gone = is_deed && row.role != rows::START && !row.of.ends_with("/pin");
-            if let (true, true, Some(thing)) = (may, is_gone, thing(row)) {
+            let takes_away = is_deed && row.role != rows::START && !row.of.ends_with("/pin");
+            if let (true, true, Some(thing)) = (may, takes_away, thing(row)) {
                 things[tenant].renew(root, &thing).await;
             }
         }

@@ -25,7 +25,7 @@ async fn a_button_stands_where_it_may_be_pressed() {
             let http = client(url, Some(name)).http;
             let asked = http.get(format!("{url}{}", made.fill(path)));
             let text = asked.send().await.unwrap().text().await.unwrap();
-            let who = format!("<p class=\"who\">token {name}</p>");
+            let who = format!("<div class=\"who\">token {name}</div>");
             assert!(text.contains(&who), "{path} {name}: {text}");
             for button in buttons {
                 assert_eq!(text.contains(button), has, "{path} {name} {button}: {text}");

@@ -170,6 +170,7 @@ async fn a_login_keeps_where_one_wanted_to_go() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn an_answer_that_does_not_hold_logs_nobody_in() {
     let flow = Flow::start().await;
     let long: Vec<String> = (0..400).map(|at| format!("sre-{at:08}")).collect();
