@@ -69,7 +69,7 @@ async fn begin_for_flagger(
 /// Whether an analysis would be accepted now, as far as its request tells.
 ///
 /// # Errors
-/// Those of [`start`](crate::run::start).
+/// Those of `run::start`.
 pub fn check_analysis(
     app: &App,
     mut admission: Admission<CanaryAnalysisExecutionRequest>,
