@@ -301,7 +301,7 @@ async fn a_config_is_linted_before_anybody_is_asked() {
         (
             file("broken.json", &whole.replace("[1m])", "[1m]")),
             64,
-            "broken.json:15:33: error[broken-query]",
+            "broken.json:15:44: error[broken-query]",
         ),
         (file("whole.json", whole), 0, "Pass"),
         (file("marked.json", &marked), 0, "Pass"),
