@@ -122,6 +122,8 @@ fn client(url: &str, name: Option<&str>) -> Client {
     }
     let http = reqwest::Client::builder().default_headers(headers);
     let http = http.redirect(reqwest::redirect::Policy::none());
+    // Each asks again after all others have: by then serin may just be closing what it kept open.
+    let http = http.pool_max_idle_per_host(0);
     Client {
         http: http.build().unwrap(),
         url: url.to_owned(),
