@@ -141,7 +141,8 @@ async fn one_replica_of_a_fleet_learns_margins_anew() {
     });
     let times: Vec<i64> = times.collect();
     for pair in times.windows(2) {
-        assert!(2_000 <= pair[0] - pair[1], "two at once: {times:?}");
+        // Each is dated some milliseconds after its turn was taken.
+        assert!(1_900 <= pair[0] - pair[1], "two at once: {times:?}");
     }
 }
 
