@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use x509_cert::Certificate;
+use x509_cert::certificate::{Certificate, TbsCertificate};
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -12,11 +12,27 @@ use crate::access::{Identity, Proof};
 /// Names beside the subject that rules are held against.
 const MOST_NAMES: usize = 64;
 
-/// Of a certificate in DER that was verified: its subject as RFC 4514 writes it, else the first of the
-/// names beside it. None where it has neither.
-pub fn identity(der: &[u8]) -> Option<Identity> {
+/// What a certificate that was verified says.
+pub struct Shown {
+    /// None where it names nobody.
+    pub identity: Option<Identity>,
+    /// In epoch milliseconds.
+    pub ends: i64,
+}
+
+/// Of a certificate in DER.
+pub fn shown(der: &[u8]) -> Option<Shown> {
     let certificate = Certificate::from_der(der).ok()?;
     let certificate = certificate.tbs_certificate();
+    let ends = certificate.validity().not_after.to_unix_duration();
+    Some(Shown {
+        identity: identity(certificate),
+        ends: i64::try_from(ends.as_millis()).ok()?,
+    })
+}
+
+/// Its subject as RFC 4514 writes it, else the first of the names beside it.
+fn identity(certificate: &TbsCertificate) -> Option<Identity> {
     let mut name = String::new();
     write!(name, "{}", certificate.subject()).ok()?;
     let also = certificate.get_extension::<SubjectAltName>().ok()?;
@@ -58,7 +74,8 @@ mod tests {
         params.subject_alt_names = also;
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        identity(certificate.der()).map(|identity| (identity.name, identity.also))
+        let identity = shown(certificate.der()).unwrap().identity;
+        identity.map(|identity| (identity.name, identity.also))
     }
 
     #[test]
@@ -102,6 +119,6 @@ mod tests {
             });
             assert_eq!(found, expected, "{subject:?}");
         }
-        assert!(identity(b"no certificate").is_none());
+        assert!(shown(b"no certificate").is_none());
     }
 }

@@ -25,7 +25,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
@@ -36,10 +36,11 @@ use self::answer::{Answer, Coming};
 use self::connections::{Connection, Connections};
 use self::tls::Tls;
 use super::{Configured, start_log};
-use crate::access::{Identity, Peer};
+use crate::access::Peer;
 use crate::actions::Actor;
 use crate::api;
 use crate::app::App;
+use crate::callers::certificate::Shown;
 use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::notify::Notifier;
@@ -309,12 +310,14 @@ impl Door {
     async fn serve(self, connection: Arc<Connection>, stream: TcpStream, address: SocketAddr) {
         let shaken = connection.unless_cut(&self.closing, self.shake(stream));
         match shaken.await {
-            Some(Ok((stream, certificate))) => {
+            Some(Ok((stream, shown))) => {
+                let lasts = shown.as_ref().map(lasts);
+                let identity = shown.and_then(|shown| shown.identity);
                 let peer = Peer {
                     address: address.ip().to_canonical(),
-                    certificate,
+                    certificate: identity.map(Arc::new),
                 };
-                self.exchange(&connection, stream, peer).await;
+                self.exchange(&connection, stream, peer, lasts).await;
             }
             Some(Err(error)) => tracing::debug!(%error, "a connection did not come about"),
             None => {}
@@ -326,12 +329,12 @@ impl Door {
     async fn shake(
         &self,
         stream: TcpStream,
-    ) -> io::Result<(Either<TcpStream, Encrypted>, Option<Arc<Identity>>)> {
+    ) -> io::Result<(Either<TcpStream, Encrypted>, Option<Shown>)> {
         let Some(tls) = &self.tls else {
             return Ok((Either::Left(stream), None));
         };
-        let (stream, certificate) = tls.shake(stream).await?;
-        Ok((Either::Right(Box::new(stream)), certificate))
+        let (stream, shown) = tls.shake(stream).await?;
+        Ok((Either::Right(Box::new(stream)), shown))
     }
 
     async fn exchange(
@@ -339,6 +342,7 @@ impl Door {
         connection: &Arc<Connection>,
         stream: Either<TcpStream, Encrypted>,
         peer: Peer,
+        lasts: Option<Duration>,
     ) {
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
@@ -346,11 +350,26 @@ impl Door {
             answer(router, server, Arc::clone(connection), request)
         });
         let exchange = self.builder.serve_connection(TokioIo::new(stream), service);
-        connection.drive(exchange, self.closing.clone()).await;
+        connection.drive(exchange, self.closing(lasts)).await;
+    }
+
+    /// Until serin ends, or the certificate that the client showed.
+    async fn closing(&self, lasts: Option<Duration>) {
+        let closing = self.closing.cancelled();
+        match lasts {
+            Some(lasts) => drop(timeout(lasts, closing).await),
+            None => closing.await,
+        }
     }
 }
 
 type Encrypted = Box<TlsStream<TcpStream>>;
+
+/// For how long from now.
+fn lasts(shown: &Shown) -> Duration {
+    let left = shown.ends.saturating_sub(Clock::System.now_millis());
+    Duration::from_millis(u64::try_from(left).unwrap_or_default())
+}
 
 fn builder(server: &Server) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());

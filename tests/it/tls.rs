@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use reqwest::{Certificate, ClientBuilder, Identity, Version};
 use serde_json::json;
+use serin::clock::Clock;
 use tempfile::TempDir;
 
 use crate::harness::{Client, Serin, answer};
@@ -17,6 +18,7 @@ use crate::harness::{Client, Serin, answer};
 enum Lasts {
     Yes,
     No,
+    Seconds(u64),
 }
 
 /// Whether clients are asked for certificates.
@@ -46,8 +48,14 @@ impl Authority {
             SanType::IpAddress([127, 0, 0, 1].into()),
             SanType::DnsName(name.try_into().unwrap()),
         ];
-        if lasts == Lasts::No {
-            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        match lasts {
+            Lasts::Yes => {}
+            Lasts::No => params.not_after = rcgen::date_time_ymd(2020, 1, 1),
+            Lasts::Seconds(seconds) => {
+                let now = Clock::System.now_millis().unsigned_abs();
+                let end = Duration::from_millis(now) + Duration::from_secs(seconds);
+                params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
+            }
         }
         let key = KeyPair::generate().unwrap();
         let signed = params.signed_by(&key, &self.0).unwrap();
@@ -174,6 +182,23 @@ async fn a_certificate_of_a_client_is_verified() {
     // Whoever gives an authority and says no more requires it.
     let secured = Secured::start(Asks::Yes, &[]).await;
     assert!(secured.judges(secured.client()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_ends_with_the_certificate_of_its_client() {
+    let secured = Secured::start(Asks::Yes, &[]).await;
+    let url = format!("{}/judges", secured.serin.client.url);
+    for is_old in [false, true] {
+        let client = secured.shows(&secured.authority.sign("orca", Lasts::Seconds(4)));
+        let client = if is_old { client.http1_only() } else { client };
+        let client = client.build().unwrap();
+        assert_eq!(answer(client.get(&url)).await.0, 200);
+        let start = Instant::now();
+        while client.get(&url).send().await.is_ok() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{is_old}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use crate::config::Server;
 /// How often to look for connections that stand still.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the end of an answer may take to leave, once serin itself ends.
+/// How long the end of an answer may take to leave, once its connection is to end.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// All that are open.
@@ -146,14 +146,14 @@ impl Connection {
         }
     }
 
-    /// Serves it to its end, or until it is cut. Once serin ends, it ends with the answers that are
-    /// under way; half a request holds nothing up.
+    /// Serves it to its end, or until it is cut. Once `closing` has come, it ends with the answers that
+    /// are under way; half a request holds nothing up.
     pub async fn drive(
         &self,
         served: impl GracefulConnection<Error: std::fmt::Display>,
-        closing: CancellationToken,
+        closing: impl Future<Output = ()>,
     ) {
-        let mut served = std::pin::pin!(served);
+        let (mut served, mut closing) = (std::pin::pin!(served), std::pin::pin!(closing));
         let mut is_closing = false;
         loop {
             tokio::select! {
@@ -164,7 +164,7 @@ impl Connection {
                     break;
                 }
                 () = self.cut.cancelled() => break,
-                () = closing.cancelled(), if !is_closing => {
+                () = closing.as_mut(), if !is_closing => {
                     is_closing = true;
                     served.as_mut().graceful_shutdown();
                 }

@@ -16,8 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::access::Identity;
-use crate::callers::certificate;
+use crate::callers::certificate::{self, Shown};
 use crate::config::{self, ClientCertificates};
 
 /// How often the files are looked at.
@@ -90,7 +89,7 @@ impl Tls {
         }
     }
 
-    /// Until both sides know with whom they speak; whom the certificate of the client names, if it
+    /// Until both sides know with whom they speak; what the certificate of the client says, if it
     /// shows one.
     ///
     /// # Errors
@@ -98,7 +97,7 @@ impl Tls {
     pub async fn shake(
         &self,
         mut stream: TcpStream,
-    ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<Identity>>)> {
+    ) -> io::Result<(TlsStream<TcpStream>, Option<Shown>)> {
         let mut first = [0];
         if 0 < stream.peek(&mut first).await? && first[0].is_ascii_alphabetic() {
             stream.write_all(PLAIN).await?;
@@ -111,8 +110,8 @@ impl Tls {
         };
         let stream = TlsAcceptor::from(config).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates();
-        let identity = shown.and_then(|chain| certificate::identity(chain.first()?));
-        Ok((stream, identity.map(Arc::new)))
+        let shown = shown.and_then(|chain| certificate::shown(chain.first()?));
+        Ok((stream, shown))
     }
 }
 
