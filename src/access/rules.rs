@@ -78,6 +78,11 @@ impl Rules {
 }
 
 impl Rule {
+    /// Whether it is about some applications or accounts only.
+    pub fn is_narrow(&self) -> bool {
+        !is_all(&self.applications) || !is_all(&self.accounts)
+    }
+
     /// Whether it allows that; none, if it says nothing about it.
     fn says(&self, caller: &Identity, role: Role, on: On<'_>) -> Option<bool> {
         let refuses = self.may_not.contains(&role);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use crate::access::{Caller, On, Role};
+use crate::access::Caller;
 use crate::app::{App, Operator};
 use crate::audit::{Deed, What};
 use crate::config::Account;
@@ -55,11 +55,11 @@ pub async fn list_credentials(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<Json<Vec<AccountCredentials>>> {
-    app.seen_by(&caller).reads()?;
-    let is_whole = !caller.is_ruled() || caller.can(Role::Admin, On::EVERYTHING);
+    let seen = app.seen_by(&caller);
+    seen.reads()?;
     let told = |account| {
         let whole = describe(account);
-        if is_whole {
+        if seen.sees_places() {
             whole
         } else {
             whole.without_places()
@@ -86,7 +86,6 @@ pub async fn delete_credentials(
 }
 
 impl AccountCredentials {
-    /// Where an account lies is for who keeps serin.
     fn without_places(self) -> Self {
         Self {
             endpoint: None,

@@ -6,8 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
-use futures::Stream;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -33,6 +32,10 @@ const fn look_every(kind: Kind) -> Duration {
         Kind::Analysis => Duration::from_secs(2),
     }
 }
+
+/// How long a stream lasts where rules say who may see what: what was shown for it may have ended meanwhile.
+/// Browsers begin another by themselves.
+const BELIEVED: Duration = Duration::from_mins(5);
 
 /// The data of an event `status`, and of the event `end` after the last of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -97,11 +100,24 @@ async fn watch<R: Execution>(
     };
     // What is not there is no stream.
     let first = watched.look::<R>().await?;
+    let until = over(&watched.caller, BELIEVED);
     let events = stream::unfold((watched, Some(first)), |(mut watched, first)| async move {
         let event = watched.next::<R>(first).await?;
         Some((Ok(event), (watched, None)))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(events.take_until(until)).keep_alive(KeepAlive::default()))
+}
+
+/// When who watches is to show anew who it is.
+fn over(caller: &Caller, after: Duration) -> impl Future<Output = ()> + use<> {
+    let is_ruled = caller.is_ruled();
+    async move {
+        if is_ruled {
+            tokio::time::sleep(after).await;
+        } else {
+            std::future::pending().await
+        }
+    }
 }
 
 /// One who watches an execution.
@@ -185,4 +201,23 @@ impl Watched {
 
 fn event(name: &str, standing: &Standing) -> Option<Event> {
     Event::default().event(name).json_data(standing).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::access::Identity;
+
+    #[tokio::test]
+    async fn who_watches_is_asked_again_where_rules_are() {
+        for (rules, ends) in [(Some(Arc::default()), true), (None, false)] {
+            let caller = Caller::new(Identity::default(), rules);
+            let until = over(&caller, Duration::from_millis(1));
+            let mut events = Box::pin(stream::pending::<()>().take_until(until));
+            let ended = tokio::time::timeout(Duration::from_millis(200), events.next());
+            assert_eq!(ended.await.ok(), ends.then_some(None), "{ends}");
+        }
+    }
 }

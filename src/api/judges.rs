@@ -95,6 +95,9 @@ pub async fn initiate_judge_comparison(
     query: Query,
 ) -> Result<Json<CanaryExecutionResponse>> {
     let mut asked = asked(&app, &caller, &query).await?;
+    let seen = app.seen_by(&caller);
+    let owner = seen.owner_of_pairs(&asked.storage_account, &asked.metric_set_pair_list_id);
+    asked.application = owner.await?;
     asked.judges = ["overrideCanaryJudge1", "overrideCanaryJudge2"]
         .map(|name| query.text(name).map(str::to_owned));
     let id = run::compare(&app, &caller, asked).await?;
@@ -133,9 +136,8 @@ async fn asked(app: &App, caller: &Caller, query: &Query) -> Result<Comparison> 
     let mut config = seen.config_to_start(configs, &canary_config_id).await?;
     config.prepare();
     Ok(Comparison {
-        application: seen
-            .owner_of_pairs(objects, &metric_set_pair_list_id)
-            .await?,
+        // Known where something is kept of it.
+        application: String::new(),
         canary_config_id,
         config,
         metric_set_pair_list_id,

@@ -47,6 +47,11 @@ impl Seen<'_> {
         self.caller.check(Role::Read, On::NOTHING)
     }
 
+    /// Whether it is told where accounts lie: to who keeps serin, and to everybody where nothing is configured.
+    pub fn sees_places(&self) -> bool {
+        !self.caller.is_ruled() || self.caller.can(Role::Admin, On::EVERYTHING)
+    }
+
     /// An execution as it is answered.
     ///
     /// # Errors

@@ -110,12 +110,13 @@ impl Issuers {
         let named = named.filter_map(|name| Some((name.clone(), texts(claim(claims, name)?))));
         let groups = issuer.groups_claim.as_deref();
         let groups = groups.and_then(|name| claim(claims, name));
+        let name = claims.get("sub")?.as_str()?;
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return None;
+        }
         Some(Identity {
             proof: Proof::Issuer,
-            name: claims["sub"]
-                .as_str()
-                .filter(|sub| !sub.is_empty())?
-                .to_owned(),
+            name: name.to_owned(),
             issuer: Some(issuer.name.clone()),
             groups: groups.map(texts).unwrap_or_default(),
             claims: named.collect::<IndexMap<_, _>>(),

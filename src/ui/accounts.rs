@@ -24,6 +24,7 @@ pub fn routes() -> Router<App> {
 pub struct View {
     shell: Shell,
     checked_at: Option<Moment>,
+    has_places: bool,
     database: Health,
     listed: Vec<Account>,
 }
@@ -64,6 +65,7 @@ pub async fn show(State(app): State<App>, caller: Caller) -> Page<View> {
     });
     Page(View {
         shell: Shell::of(&caller),
+        has_places: app.seen_by(&caller).sees_places(),
         checked_at: Moment::of_millis(app.clock.now_millis()),
         database: Health::of(&checked.index),
         listed: accounts.collect(),

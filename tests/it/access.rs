@@ -17,12 +17,8 @@ fn token(name: &str) -> String {
 
 fn access() -> String {
     let tokens = NAMES.map(|name| {
-        let TokenHash(bytes) = TokenHash::of(&token(name));
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits: String = digits
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .collect();
-        format!("  - {{name: {name}, sha256: {digits}}}\n")
+        let hash = TokenHash::of(&token(name)).in_digits();
+        format!("  - {{name: {name}, sha256: {hash}}}\n")
     });
     format!(
         "access:\n  tokens:\n{}  rules:\n{}",
@@ -187,7 +183,8 @@ async fn what_one_may_not_read_is_as_if_it_were_not_there() {
             None,
         ),
     ];
-    let unknown = "01HXXXXXXXXXXXXXXXXXXXXXXX";
+    // As one looks that is somebody's.
+    let unknown = "01HZ8M3V5Q7RBN2KX4TDEW6YCF";
     let (shop, eye, nobody) = (street.of("shop"), street.of("eye"), &street.serin.client);
     for (method, path, id, body, deed) in &cases {
         let (real, made_up) = (path.replace("{}", id), path.replace("{}", unknown));
@@ -233,7 +230,7 @@ async fn what_one_may_not_read_is_as_if_it_were_not_there() {
 #[tokio::test]
 async fn lists_leave_out_what_one_may_not_see() {
     let street = Street::open().await;
-    let (pay, shop) = (street.of("pay"), street.of("shop"));
+    let (pay, shop, ops) = (street.of("pay"), street.of("shop"), street.of("ops"));
     let scores = "/prometheus/api/v1/query?query=serin_canary_score";
     let cases = [
         ("/canary/executions?application=pay", ""),
@@ -254,6 +251,7 @@ async fn lists_leave_out_what_one_may_not_see() {
             told.pointer(at).unwrap().as_array().unwrap().len()
         };
         assert!(0 < listed(&pay).await, "{path}");
+        assert!(0 < listed(&ops).await, "{path}");
         assert_eq!(listed(&shop).await, 0, "{path}");
     }
     let replayed = json!({"runs": [street.run]});
@@ -449,6 +447,12 @@ async fn health_and_accounts_tell_less_to_whom_may_less() {
     );
     let (_, told) = ops.get("/credentials").await;
     assert!(told.to_string().contains("http"), "{told}");
+    for (client, is_told) in [(&eye, false), (&ops, true)] {
+        let (_, page) = client.get("/ui/accounts").await;
+        let page = page.as_str().unwrap();
+        assert!(page.contains("prometheus"), "{page}");
+        assert_eq!(page.contains("http://127.0.0.1"), is_told, "{page}");
+    }
     assert_eq!(
         ask(&eye, "DELETE", "/credentials/local", &Value::Null)
             .await

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::callers::hash;
 use crate::harness::{Client, Serin};
@@ -280,6 +280,13 @@ async fn everybody_may_what_the_rules_say_and_hears_of_nothing_else() {
     for tenant in TENANTS {
         things.push(Things::make(root, tenant).await);
     }
+    // Who tries to put margins in the place of others' does not hear whose those are.
+    let acme = everybody.iter().find(|who| who.name == "acme-all").unwrap();
+    let own = json!({"calibrationId": things[0].fill("<calibration>")});
+    let taken = things[1].fill("/learnedMargins/<margins>");
+    let (status, told) = acme.client.put(&taken, &own).await;
+    assert_eq!(status, 403, "{told}");
+    assert!(!told.to_string().contains(TENANTS[1]), "{told}");
     let (mut wrong, mut made) = (Vec::new(), 0);
     for row in rows::all() {
         wrong.extend(asked_by_all(&row, &everybody, &mut things, &mut made).await);

@@ -83,10 +83,16 @@ impl Seen<'_> {
         if !self.caller.is_ruled() {
             return Ok(());
         }
-        match self.app.storage.kept_margins(account, id).await? {
-            Some(kept) => self.may_on_all(Role::Config, applications_of(&kept)),
-            None => Ok(()),
+        let Some(kept) = self.app.storage.kept_margins(account, id).await? else {
+            return Ok(());
+        };
+        let of = applications_of(&kept);
+        let may = self.may_on_all(Role::Config, of);
+        if may.is_err() && !self.starts_with(of) {
+            // Whose they are is not told.
+            return Err(self.refused(Role::Config, On::EVERYTHING));
         }
+        may
     }
 
     /// The margins under an id, for whoever may read them or start what they are for.

@@ -161,7 +161,7 @@ impl Seen<'_> {
         id: &Id,
     ) -> Result<Large<Vec<MetricSetPair>>> {
         self.reads()?;
-        if !self.owns_pairs(Role::Read, account, id).await? {
+        if !self.owns_pairs(&[Role::Read], account, id).await? {
             return Err(not_found(id.as_str()));
         }
         self.app.storage.metric_set_pairs(account, id).await
@@ -176,9 +176,8 @@ impl Seen<'_> {
         account: &str,
         id: &Id,
     ) -> Result<Large<Vec<MetricSetPair>>> {
-        let may = self.owns_pairs(Role::Start, account, id).await?
-            || self.owns_pairs(Role::Read, account, id).await?;
-        if !may {
+        let roles = [Role::Start, Role::Read];
+        if !self.owns_pairs(&roles, account, id).await? {
             return Err(not_found(id.as_str()));
         }
         self.app.storage.metric_set_pairs(account, id).await
@@ -202,8 +201,8 @@ impl Seen<'_> {
     /// `Invalid` when there are none.
     pub async fn delete_metric_set_pairs(&self, account: &str, id: &Id) -> Result<()> {
         self.enters(Role::Delete)?;
-        if !self.owns_pairs(Role::Delete, account, id).await? {
-            return Err(if self.owns_pairs(Role::Read, account, id).await? {
+        if !self.owns_pairs(&[Role::Delete], account, id).await? {
+            return Err(if self.owns_pairs(&[Role::Read], account, id).await? {
                 self.refused(Role::Delete, On::EVERYTHING)
             } else {
                 does_not_exist()
@@ -217,16 +216,20 @@ impl Seen<'_> {
             .await
     }
 
-    async fn owns_pairs(&self, role: Role, account: &str, id: &Id) -> Result<bool> {
-        if !self.caller.is_ruled() {
+    /// Whether one has one of these roles on all whose pairs they are; nobody knows whose others are.
+    async fn owns_pairs(&self, roles: &[Role], account: &str, id: &Id) -> Result<bool> {
+        let mut roles = roles.iter();
+        // Then it does not matter whose they are.
+        if roles
+            .clone()
+            .any(|role| self.caller.can(*role, On::EVERYTHING))
+        {
             return Ok(true);
         }
         let owners = self.app.storage.owners_of_pairs(account, id).await?;
-        if owners.is_empty() {
-            return Ok(self.caller.can(role, On::EVERYTHING));
-        }
-        let mut owners = owners.iter().map(|one| On::application(named(one)));
-        Ok(owners.all(|one| self.caller.can(role, one)))
+        let owners = owners.iter().map(|one| On::application(named(one)));
+        let all = |role: Role| owners.clone().all(|one| self.caller.can(role, one));
+        Ok(owners.len() != 0 && roles.any(|role| all(*role)))
     }
 
     /// Whose a comparison by these pairs is: nobody's in particular, as in Kayenta, where nothing is configured.

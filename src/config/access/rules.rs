@@ -73,9 +73,7 @@ fn check(rule: &Rule) -> Result<(), (&'static str, String)> {
     if let Some(role) = both {
         return Err(("mayNot", format!("says '{role}', and may says it too")));
     }
-    let is_all = |patterns: &[String]| patterns.is_empty() || patterns.iter().any(|one| one == "*");
-    let is_narrow = !is_all(&rule.applications) || !is_all(&rule.accounts);
-    if is_narrow && rule.may.contains(&Role::Admin) {
+    if rule.is_narrow() && rule.may.contains(&Role::Admin) {
         return Err((
             "may",
             "says 'admin', which is about the process, and not about some applications or accounts: \

@@ -121,7 +121,7 @@ impl Index {
                 "WITH RECURSIVE known(name) AS (SELECT ({next}) UNION ALL \
                  SELECT ({next} AND application > known.name) FROM known \
                  WHERE known.name IS NOT NULL) \
-                 SELECT name FROM known WHERE name IS NOT NULL LIMIT 1000"
+                 SELECT name FROM known WHERE name IS NOT NULL"
             );
             let asked = sqlx::query(sqlx::AssertSqlSafe(sql))
                 .bind(account)
@@ -326,6 +326,28 @@ mod tests {
             let accounts = all().accounts;
             let applications = index.applications(Kind::Canary, &accounts, true).await.unwrap();
             assert_eq!(applications, ["old", "shop", "web"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn all_applications_are_told_however_many_there_are() {
+        on_each(async |index| {
+            let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
+                        INSERT INTO archive (account, kind, id, application, status, build_time, version, \
+                        noted_at) SELECT 'one', 'canary', CAST(i AS text), 'a' || CAST(i AS text), '', 1, '', 0 \
+                        FROM n";
+            sqlx::query(many).execute(&index.write).await.unwrap();
+            let accounts = ["one".to_owned()];
+            let told = index.applications(Kind::Canary, &accounts, true).await.unwrap();
+            assert_eq!(told.len(), 1500);
+            let search = Search {
+                accounts: accounts.to_vec(),
+                among: Some(told),
+                limit: 2000,
+                ..Search::default()
+            };
+            assert_eq!(found(&index, search).await.len(), 1500);
         })
         .await;
     }

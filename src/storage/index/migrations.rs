@@ -21,7 +21,7 @@ macro_rules! file {
 }
 
 /// By number and name, as they are called in `migrations`.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     file!("0001_index"),
     file!("0002_fleet"),
     file!("0003_notifications"),
@@ -31,6 +31,7 @@ const FILES: [(&str, &str); 9] = [
     file!("0007_lean"),
     file!("0008_bounds"),
     file!("0009_audit"),
+    file!("0010_pairs"),
 ];
 
 /// Every migration leaves what older replicas need: they may still run, and may start again.

@@ -245,6 +245,7 @@ async fn what_does_not_hold_is_told() {
         (json!({"sub": null}), 401, "the token has no claim 'sub'"),
         (json!({"exp": null}), 401, "the token has no claim 'exp'"),
         (json!({"sub": ""}), 401, none),
+        (json!({"sub": "repo:org/a\u{0}"}), 401, none),
         (
             json!({"exp": "9999999999"}),
             401,
