@@ -111,19 +111,29 @@ impl Storage {
     }
 
     async fn keep_record_now(&self) -> Result<()> {
+        for chain in self.index.chains().await? {
+            // One that somebody changed keeps no other from the store.
+            if let Err(error) = self.keep_chain(&chain).await {
+                let chain = chain.chain;
+                tracing::warn!(chain, %error, "cannot export a chain of the record; trying again later");
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_chain(&self, chain: &ChainRow) -> Result<()> {
+        // Without a store there is nothing to wait for.
+        let exported = match self.default_store() {
+            Some(account) => self.export(account, chain).await?,
+            None => i64::MAX,
+        };
         let until = self.clock.now_millis() - millis(self.audit.keep);
-        for mut chain in self.index.chains().await? {
-            // Without a store there is nothing to wait for.
-            let exported = match self.default_store() {
-                Some(account) => self.export(account, &chain).await?,
-                None => i64::MAX,
-            };
-            if until <= chain.begun_at {
-                continue;
-            }
-            while let Some(anchor) = self.index.prune(&chain, until, exported).await? {
-                chain.anchor = anchor;
-            }
+        if until <= chain.begun_at || chain.anchor == chain.last {
+            return Ok(());
+        }
+        let mut chain = chain.clone();
+        while let Some(anchor) = self.index.prune(&chain, until, exported).await? {
+            chain.anchor = anchor;
         }
         Ok(())
     }
@@ -135,6 +145,11 @@ impl Storage {
             return Ok(exported);
         }
         let mut last = self.link_of(chain, exported).await?;
+        if last.number < exported {
+            return Err(Error::Internal(format!(
+                "its row {exported}, which was exported last, is missing"
+            )));
+        }
         let mut object: Option<Object> = None;
         loop {
             let rows = self
@@ -169,7 +184,17 @@ impl Storage {
             object.day,
             object.first
         );
-        self.put(account, &key, object.lines.into()).await?;
+        // Of a time when it was put there and not noted. What else lies there shows what was changed since.
+        let there = self.objects(account)?.get(&key).await?;
+        let there = there.unwrap_or_default();
+        if !object.lines.starts_with(&there) && !there.starts_with(&object.lines) {
+            return Err(Error::Internal(format!(
+                "'{key}' in the store has other rows than the database"
+            )));
+        }
+        if there.len() < object.lines.len() {
+            self.put(account, &key, object.lines.into()).await?;
+        }
         self.index.note_exported(chain, object.last).await?;
         Ok(object.last)
     }
