@@ -36,7 +36,7 @@ pub struct Line {
     pub kind: String,
     pub id: String,
     pub application: String,
-    /// `done` or `refused`.
+    /// `done`, `refused`, or `unknown`: who asked went away before it was done.
     pub outcome: String,
     /// Of a config: what it was `before`, and the `diff` (RFC 6902) to what it became.
     #[schema(value_type = Object)]

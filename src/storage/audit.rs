@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::index::{ChainRow, DeedPlace, DeedSearch};
+use super::index::{ChainRow, DeedPlace, DeedSearch, Index};
 use super::outbox::millis;
 use super::{Storage, group};
 use crate::audit::{self, Deed, Entry, Fault, Link, Row, Walk};
@@ -51,11 +51,67 @@ struct Opened {
     others: Vec<Seen>,
 }
 
+/// What is being done. It is recorded even if who asked for it goes away meanwhile.
+pub(super) struct Doing {
+    index: Index,
+    pub entry: Option<Entry>,
+}
+
+impl Doing {
+    /// It is recorded, or was not done.
+    pub fn end(mut self) -> Option<Entry> {
+        self.entry.take()
+    }
+}
+
+impl Drop for Doing {
+    fn drop(&mut self) {
+        let Some(mut entry) = self.entry.take() else {
+            return;
+        };
+        entry.is_ended = false;
+        let index = self.index.clone();
+        tokio::spawn(async move {
+            if let Err(error) = index.record(&entry).await {
+                let (deed, id) = (entry.deed.as_str(), entry.id);
+                tracing::error!(deed, id, %error, "a deed is not recorded");
+            }
+        });
+    }
+}
+
 impl Storage {
     /// Writes a deed down: durable when it returns.
     pub async fn record(&self, entry: Entry) -> Result<()> {
-        self.index.record(&self.now(entry)).await?;
+        let (index, entry) = (self.index.clone(), self.now(entry));
+        // To its end, even if nobody waits for it any more.
+        let written = tokio::spawn(async move { index.record(&entry).await });
+        let written = written.await;
+        written.map_err(|cause| Error::Internal(format!("cannot record a deed: {cause}")))??;
         self.index.durable().await
+    }
+
+    /// Does something and writes it down, unless it could not be done.
+    pub async fn recorded<T>(
+        &self,
+        entry: Entry,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let doing = self.doing(entry);
+        let done = work.await;
+        let entry = doing.end();
+        let done = done?;
+        if let Some(entry) = entry {
+            self.record(entry).await?;
+        }
+        Ok(done)
+    }
+
+    pub(super) fn doing(&self, entry: Entry) -> Doing {
+        Doing {
+            index: self.index.clone(),
+            entry: Some(self.now(entry)),
+        }
     }
 
     pub(super) fn now(&self, entry: Entry) -> Entry {

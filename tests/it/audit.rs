@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use serin::audit::Row;
+use serin::audit::{By, Deed, Entry, Row, What};
+use serin::error::{Error, Result};
 use serin::storage::DeedSearch;
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -310,6 +311,38 @@ async fn what_lies_in_the_store_is_not_replaced_by_what_was_changed() {
     let now = exported(folder);
     assert!(kept.iter().all(|line| now.contains(line)), "{now:?}");
     two.service.stop().await;
+}
+
+#[tokio::test]
+async fn who_goes_away_before_it_is_done_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (serin, _prometheus) = start(folder.path(), &[]).await;
+    let storage = &serin.service.app.storage;
+    let deed = |id| Entry::new(By::serin(), Deed::Deleted, What::Canary, id);
+    let refused = async { Err::<(), _>(Error::Invalid("no".to_owned())) };
+    assert!(storage.recorded(deed("refused"), refused).await.is_err());
+    storage
+        .recorded(deed("done"), async { Ok(()) })
+        .await
+        .unwrap();
+    let left = storage.recorded(deed("left"), std::future::pending::<Result<()>>());
+    let left = tokio::time::timeout(Duration::from_millis(10), left).await;
+    assert!(left.is_err());
+    let start = Instant::now();
+    let told = loop {
+        let rows = rows(&serin).await;
+        if rows.len() == 3 {
+            break rows;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{rows:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| (&*row.deed, &*row.outcome, &*row.id))
+        .collect();
+    let expected = [("deleted", "done", "done"), ("deleted", "unknown", "left")];
+    assert_eq!(told[1..], expected);
 }
 
 const GLASS: &str = "serin_Z2xhc3MtdG9rZW4tZm9yLXRoZS10ZXN0cw";
