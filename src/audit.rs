@@ -178,6 +178,8 @@ pub struct Entry {
     pub details: String,
     /// Epoch milliseconds; set by whoever writes it down.
     pub at: i64,
+    /// Whether it came to its end: not where who asked went away meanwhile.
+    pub is_ended: bool,
 }
 
 impl Entry {
@@ -195,6 +197,7 @@ impl Entry {
             request: short(asked.id),
             details: "{}".to_owned(),
             at: 0,
+            is_ended: true,
         }
     }
 
@@ -232,7 +235,8 @@ impl Entry {
     pub fn outcome(&self) -> &'static str {
         match self.deed {
             Deed::Refused => "refused",
-            _ => "done",
+            _ if self.is_ended => "done",
+            _ => "unknown",
         }
     }
 }

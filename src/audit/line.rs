@@ -1,7 +1,7 @@
 //! A row as a line of JSON: in the log, in objects of the store, in the answers of the API.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::{Link, Row};
@@ -36,7 +36,7 @@ pub struct Line {
     pub kind: String,
     pub id: String,
     pub application: String,
-    /// `done` or `refused`.
+    /// `done`, `refused`, or `unknown`: who asked went away before it was done.
     pub outcome: String,
     /// Of a config: what it was `before`, and the `diff` (RFC 6902) to what it became.
     #[schema(value_type = Object)]
@@ -52,9 +52,11 @@ impl Row {
     /// `previous`: the hash of the row before, where it is known.
     ///
     /// # Errors
-    /// `Internal` when the details are no JSON.
+    /// `Internal` when the details cannot be written.
     pub fn line(&self, previous: Option<&str>) -> Result<Line> {
+        // What somebody changed into no JSON is told as a text, and found by its hash.
         let details = RawValue::from_string(self.details.clone())
+            .or_else(|_| to_raw_value(&self.details))
             .map_err(|cause| Error::Internal(format!("the details of a deed: {cause}")))?;
         Ok(Line {
             chain: self.chain.clone(),

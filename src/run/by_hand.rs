@@ -21,16 +21,17 @@ pub async fn accept<R: Execution>(
     let accepted = acceptance.at(app.clock.now_millis());
     let accepted = accepted.map_err(Error::Invalid)?;
     let note = |document: &R, analysis: Option<&str>| noted(document, analysis, &accepted);
-    app.storage.amend(&app.stores(), id, note).await?;
+    let (seen, stores) = (app.seen_by(caller), app.stores());
+    let amended = app.storage.amend(&stores, id, note);
+    seen.does_to::<R>(Deed::AcceptedByHand, &stores, id, amended)
+        .await?;
     tracing::info!(
         execution.id = %id,
         by = accepted.by,
         reason = accepted.reason,
         "accepted by hand"
     );
-    let seen = app.seen_by(caller);
-    seen.did_to::<R>(Deed::AcceptedByHand, &app.stores(), id)
-        .await
+    Ok(())
 }
 
 fn noted<R: Execution>(

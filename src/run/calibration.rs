@@ -106,12 +106,9 @@ pub async fn admit_calibration(
             "too many calibrations wait here; the same call goes through later".to_owned(),
         )
     })?;
-    let begun = async {
-        let storage = &app.storage;
-        storage.begin_calibration(&store, &calibration).await?;
-        seen.did(Deed::CalibrationStarted, What::Calibration, &id, &of)
-            .await
-    };
+    let begun = app.storage.begin_calibration(&store, &calibration);
+    let on = (What::Calibration, id.as_str());
+    let begun = seen.does(Deed::CalibrationStarted, on, &of, begun);
     if let Err(error) = begun.await {
         app.calibrations.leave(&id);
         return Err(error);
@@ -168,12 +165,14 @@ pub async fn cancel_calibration(app: &App, caller: &Caller, id: &Id) -> Result<(
     if found.complete {
         return Ok(());
     }
-    did(seen, Deed::CalibrationCanceled, &found).await?;
-    if let Some(live) = app.calibrations.of(id.as_str()) {
-        live.canceled.cancel();
-        return Ok(());
-    }
-    app.storage.ask_to_stop_calibration(store(app)?, id).await
+    let canceled = async {
+        if let Some(live) = app.calibrations.of(id.as_str()) {
+            live.canceled.cancel();
+            return Ok(());
+        }
+        app.storage.ask_to_stop_calibration(store(app)?, id).await
+    };
+    does(seen, Deed::CalibrationCanceled, &found, canceled).await
 }
 
 /// # Errors
@@ -188,13 +187,19 @@ pub async fn delete_calibration(app: &App, caller: &Caller, id: &Id) -> Result<(
             "'{id}' has not ended yet: cancel it first"
         )));
     }
-    app.storage.delete_calibration(store(app)?, id).await?;
-    did(seen, Deed::CalibrationDeleted, &found).await
+    let deleted = app.storage.delete_calibration(store(app)?, id);
+    does(seen, Deed::CalibrationDeleted, &found, deleted).await
 }
 
-async fn did(seen: Seen<'_>, deed: Deed, to: &Calibration) -> Result<()> {
+async fn does(
+    seen: Seen<'_>,
+    deed: Deed,
+    to: &Calibration,
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
     let of = to.applications.as_deref().unwrap_or_default().join(", ");
-    seen.did(deed, What::Calibration, &to.id, &of).await
+    seen.does(deed, (What::Calibration, &to.id), &of, work)
+        .await
 }
 
 /// Where calibrations lie: with the configs.

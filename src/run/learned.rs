@@ -104,9 +104,9 @@ pub async fn keep_of(app: &App, caller: &Caller, of: &Id, id: &Id) -> Result<Lea
         calibration: id.to_string(),
         ..learned
     };
-    keep(app, &made.margins(learned.clone())).await?;
-    let of = applications.join(", ");
-    seen.did(Deed::LearnedStored, What::Learned, id.as_str(), &of)
+    let kept = made.margins(learned.clone());
+    let (on, of) = ((What::Learned, id.as_str()), applications.join(", "));
+    seen.does(Deed::LearnedStored, on, &of, keep(app, &kept))
         .await?;
     Ok(learned)
 }
@@ -131,8 +131,8 @@ pub async fn keep_learned(
         applications: None,
         taught_by: None,
     };
-    keep(app, &kept).await?;
-    seen.did(Deed::LearnedStored, What::Learned, id.as_str(), "")
+    let on = (What::Learned, id.as_str());
+    seen.does(Deed::LearnedStored, on, "", keep(app, &kept))
         .await?;
     Ok(kept.learned)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::index::{ChainRow, DeedPlace, DeedSearch};
+use super::index::{ChainRow, DeedPlace, DeedSearch, Index};
 use super::outbox::millis;
 use super::{Storage, group};
 use crate::audit::{self, Deed, Entry, Fault, Link, Row, Walk};
@@ -51,11 +51,67 @@ struct Opened {
     others: Vec<Seen>,
 }
 
+/// What is being done. It is recorded even if who asked for it goes away meanwhile.
+pub(super) struct Doing {
+    index: Index,
+    pub entry: Option<Entry>,
+}
+
+impl Doing {
+    /// It is recorded, or was not done.
+    pub fn end(mut self) -> Option<Entry> {
+        self.entry.take()
+    }
+}
+
+impl Drop for Doing {
+    fn drop(&mut self) {
+        let Some(mut entry) = self.entry.take() else {
+            return;
+        };
+        entry.is_ended = false;
+        let index = self.index.clone();
+        tokio::spawn(async move {
+            if let Err(error) = index.record(&entry).await {
+                let (deed, id) = (entry.deed.as_str(), entry.id);
+                tracing::error!(deed, id, %error, "a deed is not recorded");
+            }
+        });
+    }
+}
+
 impl Storage {
     /// Writes a deed down: durable when it returns.
     pub async fn record(&self, entry: Entry) -> Result<()> {
-        self.index.record(&self.now(entry)).await?;
+        let (index, entry) = (self.index.clone(), self.now(entry));
+        // To its end, even if nobody waits for it any more.
+        let written = tokio::spawn(async move { index.record(&entry).await });
+        let written = written.await;
+        written.map_err(|cause| Error::Internal(format!("cannot record a deed: {cause}")))??;
         self.index.durable().await
+    }
+
+    /// Does something and writes it down, unless it could not be done.
+    pub async fn recorded<T>(
+        &self,
+        entry: Entry,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let doing = self.doing(entry);
+        let done = work.await;
+        let entry = doing.end();
+        let done = done?;
+        if let Some(entry) = entry {
+            self.record(entry).await?;
+        }
+        Ok(done)
+    }
+
+    pub(super) fn doing(&self, entry: Entry) -> Doing {
+        Doing {
+            index: self.index.clone(),
+            entry: Some(self.now(entry)),
+        }
     }
 
     pub(super) fn now(&self, entry: Entry) -> Entry {
@@ -111,19 +167,29 @@ impl Storage {
     }
 
     async fn keep_record_now(&self) -> Result<()> {
+        for chain in self.index.chains().await? {
+            // One that somebody changed keeps no other from the store.
+            if let Err(error) = self.keep_chain(&chain).await {
+                let chain = chain.chain;
+                tracing::warn!(chain, %error, "cannot export a chain of the record; trying again later");
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_chain(&self, chain: &ChainRow) -> Result<()> {
+        // Without a store there is nothing to wait for.
+        let exported = match self.default_store() {
+            Some(account) => self.export(account, chain).await?,
+            None => i64::MAX,
+        };
         let until = self.clock.now_millis() - millis(self.audit.keep);
-        for mut chain in self.index.chains().await? {
-            // Without a store there is nothing to wait for.
-            let exported = match self.default_store() {
-                Some(account) => self.export(account, &chain).await?,
-                None => i64::MAX,
-            };
-            if until <= chain.begun_at {
-                continue;
-            }
-            while let Some(anchor) = self.index.prune(&chain, until, exported).await? {
-                chain.anchor = anchor;
-            }
+        if until <= chain.begun_at || chain.anchor == chain.last {
+            return Ok(());
+        }
+        let mut chain = chain.clone();
+        while let Some(anchor) = self.index.prune(&chain, until, exported).await? {
+            chain.anchor = anchor;
         }
         Ok(())
     }
@@ -135,6 +201,11 @@ impl Storage {
             return Ok(exported);
         }
         let mut last = self.link_of(chain, exported).await?;
+        if last.number < exported {
+            return Err(Error::Internal(format!(
+                "its row {exported}, which was exported last, is missing"
+            )));
+        }
         let mut object: Option<Object> = None;
         loop {
             let rows = self
@@ -169,7 +240,17 @@ impl Storage {
             object.day,
             object.first
         );
-        self.put(account, &key, object.lines.into()).await?;
+        // Of a time when it was put there and not noted. What else lies there shows what was changed since.
+        let there = self.objects(account)?.get(&key).await?;
+        let there = there.unwrap_or_default();
+        if !object.lines.starts_with(&there) && !there.starts_with(&object.lines) {
+            return Err(Error::Internal(format!(
+                "'{key}' in the store has other rows than the database"
+            )));
+        }
+        if there.len() < object.lines.len() {
+            self.put(account, &key, object.lines.into()).await?;
+        }
         self.index.note_exported(chain, object.last).await?;
         Ok(object.last)
     }

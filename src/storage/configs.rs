@@ -260,17 +260,20 @@ impl Storage {
         let record = record
             .of(row.applications.join(", "))
             .changing(before.as_ref(), Some(&after));
-        let record = self.now(record);
+        let doing = self.doing(record);
         match self.put(account, &key(id, &row.name), body).await {
             Ok(version) => row.version = version,
             Err(error) => {
+                doing.end();
                 if let Err(second) = self.index.release_name(account, &row).await {
                     tracing::warn!(error = %second, "a name stays taken until it is found to be stale");
                 }
                 return Err(error);
             }
         }
-        self.index.put_config(account, &row, Some(&record)).await?;
+        let noted = self.index.put_config(account, &row, doing.entry.as_ref());
+        noted.await?;
+        doing.end();
         self.forget_config(account, id.as_str()).await;
         self.index.durable().await
     }

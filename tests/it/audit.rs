@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use serin::audit::Row;
+use serin::audit::{By, Deed, Entry, Row, What};
+use serin::error::{Error, Result};
 use serin::storage::DeedSearch;
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -246,7 +247,11 @@ async fn what_is_older_than_it_is_kept_is_forgotten_once_it_is_exported() {
     }
     let storage = &one.service.app.storage;
     let chain = rows(&one).await[0].chain.clone();
-    wait_for_lines(folder, 4).await;
+    let start_of_wait = Instant::now();
+    while storage.chains().await.unwrap()[0].exported < 4 {
+        assert!(start_of_wait.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     // As if they had been written two hours ago: the chain is not whole then, and that is told.
     let keys = [("audit.keep", "1h")];
     assert_eq!(storage.chains().await.unwrap()[0].anchor.number, 0);
@@ -278,6 +283,66 @@ async fn what_is_older_than_it_is_kept_is_forgotten_once_it_is_exported() {
         printed.contains(&format!("{chain} in the database: no rows")),
         "{printed}"
     );
+}
+
+#[tokio::test]
+async fn what_lies_in_the_store_is_not_replaced_by_what_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (one, _prometheus) = start(folder, &[]).await;
+    let sets = json!([]);
+    for _ in 0..3 {
+        assert_eq!(one.client.post("/metricSetList", &sets).await.0, 200);
+    }
+    wait_for_lines(folder, 4).await;
+    one.service.stop().await;
+    let kept = exported(folder);
+    sql(
+        folder,
+        "UPDATE audit SET who = 'x' WHERE number = 2; \
+         UPDATE audit SET details = 'no JSON' WHERE number = 3; \
+         UPDATE audit_chain SET exported = 0",
+    )
+    .await;
+    let (two, _prometheus) = start(folder, &[]).await;
+    assert_eq!(two.client.post("/metricSetList", &sets).await.0, 200);
+    // The chain of before has its turn first.
+    wait_for_lines(folder, 6).await;
+    let now = exported(folder);
+    assert!(kept.iter().all(|line| now.contains(line)), "{now:?}");
+    two.service.stop().await;
+}
+
+#[tokio::test]
+async fn who_goes_away_before_it_is_done_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (serin, _prometheus) = start(folder.path(), &[]).await;
+    let storage = &serin.service.app.storage;
+    let deed = |id| Entry::new(By::serin(), Deed::Deleted, What::Canary, id);
+    let refused = async { Err::<(), _>(Error::Invalid("no".to_owned())) };
+    assert!(storage.recorded(deed("refused"), refused).await.is_err());
+    storage
+        .recorded(deed("done"), async { Ok(()) })
+        .await
+        .unwrap();
+    let left = storage.recorded(deed("left"), std::future::pending::<Result<()>>());
+    let left = tokio::time::timeout(Duration::from_millis(10), left).await;
+    assert!(left.is_err());
+    let start = Instant::now();
+    let told = loop {
+        let rows = rows(&serin).await;
+        if rows.len() == 3 {
+            break rows;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{rows:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| (&*row.deed, &*row.outcome, &*row.id))
+        .collect();
+    let expected = [("deleted", "done", "done"), ("deleted", "unknown", "left")];
+    assert_eq!(told[1..], expected);
 }
 
 const GLASS: &str = "serin_Z2xhc3MtdG9rZW4tZm9yLXRoZS10ZXN0cw";

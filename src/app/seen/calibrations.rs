@@ -122,15 +122,11 @@ impl Seen<'_> {
         let kept = self.margins(account, id).await?;
         let kept = kept.ok_or_else(|| nothing_learned(id))?;
         self.may_on_all(Role::Config, applications_of(&kept))?;
-        self.app.storage.delete_learned(account, id).await?;
         let applications = applications_of(&kept).join(", ");
-        self.did(
-            Deed::LearnedDeleted,
-            What::Learned,
-            id.as_str(),
-            &applications,
-        )
-        .await
+        let on = (What::Learned, id.as_str());
+        let deleted = self.app.storage.delete_learned(account, id);
+        self.does(Deed::LearnedDeleted, on, &applications, deleted)
+            .await
     }
 
     /// One that was made before it told whose it is is for those who see all.

@@ -84,8 +84,8 @@ impl Seen<'_> {
     pub async fn pin<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
         self.may_change::<R>(Role::Delete, accounts, id, not_found)
             .await?;
-        self.app.storage.pin::<R>(accounts, id).await?;
-        self.did_to::<R>(Deed::Pinned, accounts, id).await
+        let pinned = self.app.storage.pin::<R>(accounts, id);
+        self.does_to::<R>(Deed::Pinned, accounts, id, pinned).await
     }
 
     /// # Errors
@@ -93,8 +93,9 @@ impl Seen<'_> {
     pub async fn unpin<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
         self.may_change::<R>(Role::Delete, accounts, id, not_found)
             .await?;
-        self.app.storage.unpin::<R>(accounts, id).await?;
-        self.did_to::<R>(Deed::Unpinned, accounts, id).await
+        let unpinned = self.app.storage.unpin::<R>(accounts, id);
+        self.does_to::<R>(Deed::Unpinned, accounts, id, unpinned)
+            .await
     }
 
     /// Forgets an execution that has ended.
@@ -104,17 +105,13 @@ impl Seen<'_> {
     pub async fn delete_pipeline(&self, id: &Id) -> Result<Deleted> {
         self.may_change_row(Role::Delete, id).await?;
         let row = self.app.storage.pipeline(id).await?;
-        let deleted = self.app.storage.delete_pipeline(id).await?;
-        if let Deleted::Gone = deleted {
-            self.did(
-                Deed::Deleted,
-                row.kind.into(),
-                id.as_str(),
-                &row.application,
-            )
-            .await?;
+        if !row.complete {
+            return Ok(Deleted::StillRunning);
         }
-        Ok(deleted)
+        let on = (row.kind.into(), id.as_str());
+        let deleted = self.app.storage.delete_pipeline(id);
+        self.does(Deed::Deleted, on, &row.application, deleted)
+            .await
     }
 
     /// Whether somebody may that anywhere, or may read and so hear that it may not; told alike for all ids.

@@ -46,8 +46,8 @@ impl Seen<'_> {
     ) -> Result<()> {
         self.may_write_archives()?;
         let storage = &self.app.storage;
-        storage.create_archive(account, id, archive).await?;
-        self.wrote(id, archive).await
+        let written = storage.create_archive(account, id, archive);
+        self.writes(id, archive, written).await
     }
 
     /// # Errors
@@ -60,14 +60,19 @@ impl Seen<'_> {
     ) -> Result<()> {
         self.may_write_archives()?;
         let storage = &self.app.storage;
-        storage.update_archive(account, id, archive).await?;
-        self.wrote(id, archive).await
+        let written = storage.update_archive(account, id, archive);
+        self.writes(id, archive, written).await
     }
 
-    async fn wrote(&self, id: &Id, archive: &CanaryExecutionStatusResponse) -> Result<()> {
+    async fn writes(
+        &self,
+        id: &Id,
+        archive: &CanaryExecutionStatusResponse,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
         let application = archive.application.as_deref().unwrap_or_default();
-        self.did(Deed::ArchiveWritten, What::Canary, id.as_str(), application)
-            .await
+        let on = (What::Canary, id.as_str());
+        self.does(Deed::ArchiveWritten, on, application, work).await
     }
 
     /// Who writes one makes a verdict up: everybody where nothing is configured, as in Kayenta.
@@ -86,14 +91,8 @@ impl Seen<'_> {
             does_not_exist()
         })
         .await?;
-        let storage = &self.app.storage;
-        let application = storage
-            .application_of::<CanaryExecutionStatusResponse>(&accounts, id)
-            .await;
-        storage.delete_archive(account, id).await?;
-        // One that cannot be read is nobody's.
-        let application = application.ok().flatten().unwrap_or_default();
-        self.did(Deed::Deleted, What::Canary, id.as_str(), &application)
+        let deleted = self.app.storage.delete_archive(account, id);
+        self.does_to::<CanaryExecutionStatusResponse>(Deed::Deleted, &accounts, id, deleted)
             .await
     }
 
@@ -118,9 +117,9 @@ impl Seen<'_> {
 
     pub async fn put_metric_sets(&self, account: &str, id: &Id, sets: &[MetricSet]) -> Result<()> {
         self.caller.check(Role::Start, On::EVERYTHING)?;
-        self.app.storage.put_metric_sets(account, id, sets).await?;
-        self.did(Deed::Stored, What::MetricSetList, id.as_str(), "")
-            .await
+        let stored = self.app.storage.put_metric_sets(account, id, sets);
+        let on = (What::MetricSetList, id.as_str());
+        self.does(Deed::Stored, on, "", stored).await
     }
 
     /// What was fetched from an account that the caller may ask.
@@ -137,9 +136,9 @@ impl Seen<'_> {
 
     pub async fn delete_metric_sets(&self, account: &str, id: &Id) -> Result<()> {
         self.caller.check(Role::Delete, On::EVERYTHING)?;
-        self.app.storage.delete_metric_sets(account, id).await?;
-        self.did(Deed::Deleted, What::MetricSetList, id.as_str(), "")
-            .await
+        let deleted = self.app.storage.delete_metric_sets(account, id);
+        let on = (What::MetricSetList, id.as_str());
+        self.does(Deed::Deleted, on, "", deleted).await
     }
 
     /// Only those who see all see which there are.
@@ -191,10 +190,9 @@ impl Seen<'_> {
     ) -> Result<()> {
         self.caller.check(Role::Start, On::EVERYTHING)?;
         self.app.storage.check_room(account).await?;
-        let storage = &self.app.storage;
-        storage.put_metric_set_pairs(account, id, pairs).await?;
-        self.did(Deed::Stored, What::MetricSetPairList, id.as_str(), "")
-            .await
+        let stored = self.app.storage.put_metric_set_pairs(account, id, pairs);
+        let on = (What::MetricSetPairList, id.as_str());
+        self.does(Deed::Stored, on, "", stored).await
     }
 
     /// # Errors
@@ -210,9 +208,9 @@ impl Seen<'_> {
         }
         let storage = &self.app.storage;
         let owners = storage.owners_of_pairs(account, id).await?;
-        storage.delete_metric_set_pairs(account, id).await?;
-        let owners = owners.join(", ");
-        self.did(Deed::Deleted, What::MetricSetPairList, id.as_str(), &owners)
+        let deleted = storage.delete_metric_set_pairs(account, id);
+        let on = (What::MetricSetPairList, id.as_str());
+        self.does(Deed::Deleted, on, &owners.join(", "), deleted)
             .await
     }
 

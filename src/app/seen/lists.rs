@@ -90,10 +90,11 @@ impl Seen<'_> {
     pub async fn retain_now(&self, is_dry: bool) -> Result<RetentionReport> {
         self.caller.check(Role::Delete, On::EVERYTHING)?;
         self.app.check_open()?;
-        let report = self.app.storage.retain_now(is_dry).await?;
-        if !is_dry {
-            self.did(Deed::RetentionRun, What::Replica, "", "").await?;
+        let retained = self.app.storage.retain_now(is_dry);
+        if is_dry {
+            return retained.await;
         }
-        Ok(report)
+        let on = (What::Replica, "");
+        self.does(Deed::RetentionRun, on, "", retained).await
     }
 }

@@ -44,17 +44,30 @@ impl Seen<'_> {
         self.app.storage.record(entry).await
     }
 
+    /// The same of what takes its time: recorded even if the caller goes away meanwhile.
+    pub async fn does<T>(
+        &self,
+        deed: Deed,
+        (what, id): (What, &str),
+        application: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let entry = Entry::new(self.caller, deed, what, id).of(application);
+        self.app.storage.recorded(entry, work).await
+    }
+
     /// The same to an execution, of the application that its row or archive names.
-    pub async fn did_to<R: Execution>(
+    pub async fn does_to<R: Execution>(
         &self,
         deed: Deed,
         accounts: &[String],
         id: &Id,
+        work: impl Future<Output = Result<()>>,
     ) -> Result<()> {
         let application = self.app.storage.application_of::<R>(accounts, id).await;
         // One that cannot be read is nobody's.
         let application = application.ok().flatten().unwrap_or_default();
-        self.did(deed, R::KIND.into(), id.as_str(), &application)
-            .await
+        let on = (R::KIND.into(), id.as_str());
+        self.does(deed, on, &application, work).await
     }
 }
