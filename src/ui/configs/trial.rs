@@ -19,7 +19,7 @@ use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, Id, iso_from_millis,
 };
 use crate::config::Account;
-use crate::config::AccountType::{MetricsStore, ObjectStore};
+use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 use crate::run::asked::{self, Asked};
 use crate::run::{self, Admission};
@@ -107,13 +107,13 @@ impl Trial {
     fn new(app: &App, caller: &Caller, store: Store, of: Of, config: CanaryConfig) -> Self {
         let end = app.clock.now_millis() / MINUTE * MINUTE;
         let window = (iso_from_millis(end - 60 * MINUTE), iso_from_millis(end));
-        let metrics = answering(app, &config);
+        let metrics_accounts = metrics_accounts(app, caller);
+        let metrics = answering(app, &config, &metrics_accounts);
         let locations = metrics.map(|account| match account.recommended_locations.as_slice() {
             [] => account.locations.clone(),
             recommended => recommended.to_vec(),
         });
         let metrics_account = metrics.map_or("", |account| account.name.as_str());
-        let metrics_accounts = metrics_accounts(app, caller);
         let storage_accounts = accounts_for(app, ObjectStore);
         let first = |names: &[String]| names.first().cloned().unwrap_or_default();
         Self {
@@ -222,10 +222,10 @@ impl Trial {
     }
 }
 
-/// The first account that answers a metric, in the order of the metrics; else the first of all.
-fn answering<'a>(app: &'a App, config: &CanaryConfig) -> Option<&'a Account> {
+/// Of these, the first account that answers a metric, in the order of the metrics; else the first.
+fn answering<'a>(app: &'a App, config: &CanaryConfig, names: &[String]) -> Option<&'a Account> {
     let mut accounts = app.accounts();
-    accounts.retain(|account| account.serves(MetricsStore));
+    accounts.retain(|account| names.contains(&account.name));
     let kind_of = |account: &Account| {
         let source = app.metric_sources.get(&account.name)?;
         Some(source.language().kind())
