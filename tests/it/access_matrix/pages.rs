@@ -39,28 +39,31 @@ async fn who_is_not_known_is_told_how_to_be() {
     let serin = Serin::start_with("", &[], Some(&access())).await;
     let url = &serin.client.url;
     let cases = [
-        // who, the status, what the page says, what the record does
+        // who, the page, the status, what it says, what the record does
         (
             None,
+            "/ui",
             401,
             "Load the page again: the browser asks",
             "does not know who asks",
         ),
         (
             Some("acme-start"),
+            "/ui",
             403,
             "says by its rules who may do this",
             "does not have the role 'read'",
         ),
         (
             Some("stranger"),
+            "/ui/configs",
             401,
             "Load the page again: the browser asks",
             "nobody has this token",
         ),
     ];
-    for (name, status, advice, _) in cases {
-        let asked = client(url, name).http.get(format!("{url}/ui"));
+    for (name, path, status, advice, _) in cases {
+        let asked = client(url, name).http.get(format!("{url}{path}"));
         let response = asked.send().await.unwrap();
         assert_eq!(response.status(), status, "{name:?}");
         let asks = response.headers().contains_key("www-authenticate");
@@ -72,7 +75,7 @@ async fn who_is_not_known_is_told_how_to_be() {
     let root = client(url, Some("root"));
     let (_, record) = root.get("/audit?deed=refused").await;
     let record = record.to_string();
-    for (name, _, _, told) in cases {
+    for (name, .., told) in cases {
         assert!(record.contains(told), "{name:?}: {record}");
     }
     // A script is told as it asks.
