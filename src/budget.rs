@@ -21,7 +21,7 @@ const STEP: usize = 256 << 10;
 const LARGEST_PART: (usize, usize) = (3, 4);
 
 /// The number of all shares that are no execution's: together they come to their turn as one of these.
-const BY_HAND: u64 = u64::MAX;
+pub const BY_HAND: u64 = u64::MAX;
 
 /// Of one process. Cheap to clone: all clones are the same.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 pub use code::{Code, Severity};
 pub use sequential::judges as takes_margins;
-pub use text::Format;
+pub use text::{Format, Text};
 
 use crate::budget::Budget;
 use crate::canary::{
@@ -29,7 +29,6 @@ use crate::error::Result;
 use crate::metrics::MetricSource;
 use crate::run::configs;
 pub use crate::run::learned::Calibrated;
-use text::Text;
 
 /// More are not read by anybody at once, and each is looked up in the whole text.
 const MOST_FINDINGS: usize = 100;
@@ -94,23 +93,16 @@ pub fn lint(own: &Config, written: &str, format: Format, given: &Given) -> Vec<F
     found.collect()
 }
 
-/// What [`configs::examine`] does not tell of the one config of a text.
-pub fn doubts(own: &Config, written: &str, format: Format, given: &Given) -> Vec<Finding> {
-    let Some(text) = one(written, format) else {
-        return Vec::new();
-    };
-    match examined(own, &text) {
-        (Some(canary), _) => placed(&text, checks(own, &canary, given)),
+/// What [`configs::examine`] does not tell of a config.
+pub fn doubts(own: &Config, text: &Text, given: &Given) -> Vec<Finding> {
+    match examined(own, text) {
+        (Some(canary), _) => placed(text, checks(own, &canary, given)),
         (None, _) => Vec::new(),
     }
 }
 
-/// Where a value of the one config stands in a text.
-pub fn place(written: &str, format: Format, path: &Path) -> Option<Position> {
-    one(written, format)?.position(path)
-}
-
-fn one(written: &str, format: Format) -> Option<Text> {
+/// The one config of a text; none where the lint says why, or where there are several.
+pub fn one(written: &str, format: Format) -> Option<Text> {
     if format == Format::Json {
         return Some(Text::config(written));
     }

@@ -24,6 +24,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
 pub use forms::own_pages_only;
+pub use page::{Told, tell_refusal};
 use shell::Reader;
 
 use crate::app::App;

@@ -184,7 +184,7 @@ pub async fn of_request(app: App, request: Request, next: Next) -> Response {
             asked,
             status: status.as_u16(),
         };
-        let told = refusal::sentence(&parts.headers, &body);
+        let told = refusal::sentence(&parts, &body);
         app.refused(tried, told.as_deref()).await;
         Response::from_parts(parts, body.into())
     })

@@ -10,6 +10,7 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::access::Peer;
 use crate::callers::{Callers, Sessions};
+use crate::ui;
 
 pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>();
@@ -39,7 +40,11 @@ pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Re
         Err(refused) => {
             ::metrics::counter!("serin_access_refused_total", "reason" => refused.reason)
                 .increment(1);
-            refused.error.into_response()
+            let response = refused.error.into_response();
+            if !is_page(&request) {
+                return response;
+            }
+            ui::tell_refusal(request.headers(), callers.nobody(), response).await
         }
     }
 }

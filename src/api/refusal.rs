@@ -7,13 +7,14 @@ use std::time::Instant;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{Method, header, response};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::Value;
 
 use super::request::Query;
 use super::sentence::short;
+use crate::ui::Told;
 
 /// So many lines at once, and then as many as a second allows.
 const BURST: f64 = 20.0;
@@ -101,7 +102,7 @@ pub async fn log(lines: Arc<Lines>, mut request: Request, next: Next) -> Respons
         application,
         canary = about.0.get().map(String::as_str),
         status = status.as_u16(),
-        told = sentence(&parts.headers, &body),
+        told = sentence(&parts, &body),
         left_out = (0 < left_out).then_some(left_out),
         "refused a POST"
     );
@@ -109,8 +110,11 @@ pub async fn log(lines: Arc<Lines>, mut request: Request, next: Next) -> Respons
 }
 
 /// What a client is told, if it is told in words.
-pub fn sentence(headers: &HeaderMap, body: &Bytes) -> Option<String> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+pub fn sentence(parts: &response::Parts, body: &Bytes) -> Option<String> {
+    if let Some(Told(message)) = parts.extensions.get() {
+        return Some(short(message));
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let text = std::str::from_utf8(body).ok()?;
     if kind.starts_with("text/plain") {
         return Some(short(text));

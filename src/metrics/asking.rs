@@ -13,7 +13,7 @@ use super::http::Unanswered;
 use super::series::{self, Answered};
 use super::turns::Turns;
 use super::{Descriptor, Language, MetricRequest, MetricSource, cost, template};
-use crate::budget::{Refused, Share};
+use crate::budget::{BY_HAND, Refused, Share};
 use crate::canary::{Attributes, MetricSet};
 use crate::error::{Error, FetchError, Result};
 
@@ -193,6 +193,8 @@ impl<S: Service> MetricSource for Asking<S> {
     }
 
     async fn labels(&self, metric: &str, label: Option<&str>) -> Result<Vec<String>> {
+        // Somebody types: however many letters, no more queries at once than the account may be asked.
+        let _turn = self.turns.take(BY_HAND).await;
         let labels = self.service.labels(metric, label).await;
         labels.map_err(|error| Error::Fetch(Box::new(error)))
     }

@@ -21,7 +21,7 @@ use url::form_urlencoded::byte_serialize;
 use super::forms::{Fields, own_pages_only};
 use crate::access::{Caller, On, Role};
 use crate::app::App;
-use crate::canary::CanaryConfig;
+use crate::canary::{CanaryConfig, Id};
 use crate::config::AccountType::{self, ConfigurationStore, MetricsStore};
 use crate::config::Server;
 use crate::error::Result;
@@ -105,6 +105,23 @@ impl Store {
     }
 }
 
+/// The config that a form is about.
+enum Of {
+    Stored(Id),
+    /// As it stands in an editor, which stays open beside this page.
+    Text(String),
+}
+
+impl Of {
+    /// Where its form goes.
+    fn address(&self, store: &Store, page: &str) -> String {
+        match self {
+            Self::Stored(id) => store.address_of(id.as_str(), page),
+            Self::Text(_) => format!("/ui/configs/new{page}{}", store.query),
+        }
+    }
+}
+
 /// What a caller may do with a config.
 #[derive(Clone, Copy)]
 struct May {
@@ -146,6 +163,20 @@ fn check_create(caller: &Caller) -> Result<()> {
 
 fn applications(config: &CanaryConfig) -> &[String] {
     config.applications.as_deref().unwrap_or_default()
+}
+
+/// As a heading names it.
+fn named(config: &CanaryConfig) -> &str {
+    let name = config.name.as_deref().filter(|name| !name.is_empty());
+    name.unwrap_or("this config")
+}
+
+fn score(text: &str) -> Result<f64, String> {
+    let score = text
+        .parse()
+        .ok()
+        .filter(|score| (0.0..=100.0).contains(score));
+    score.ok_or_else(|| format!("'{text}' is no score; a number from 0 to 100 is wanted"))
 }
 
 /// The metrics accounts that a caller may have asked.

@@ -64,6 +64,11 @@ impl Field {
         fields.lines(&self.name).trim().clone_into(&mut self.value);
     }
 
+    /// None where it is empty.
+    pub fn given(&self) -> Option<&str> {
+        Some(self.value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// What `parse` makes of the value, or `None` and the problem that it has with it.
     pub fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         parse(&self.value)

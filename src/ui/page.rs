@@ -55,19 +55,38 @@ struct Problem {
     message: String,
 }
 
+/// On a failure that is a page: its message, for the log and the record.
+#[derive(Clone)]
+pub struct Told(pub String);
+
 /// A failure has the status and the message that the API gives it; scripts, which ask for JSON,
 /// get it as it is.
 pub async fn tell_failure(request: Request, next: Next) -> Response {
     let is_for_people = !wants_json(request.headers());
     let caller = request.extensions().get::<Caller>().cloned();
     let response = next.run(request).await;
+    if !is_for_people {
+        return response;
+    }
+    told(caller.unwrap_or_else(Caller::anyone), response).await
+}
+
+/// The same of a request that is refused before a page is looked for.
+pub async fn tell_refusal(headers: &HeaderMap, caller: Caller, response: Response) -> Response {
+    if wants_json(headers) {
+        return response;
+    }
+    told(caller, response).await
+}
+
+async fn told(caller: Caller, response: Response) -> Response {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
     // A form that comes back says itself what is wrong with it.
     let is_page = response
         .headers()
         .contains_key(header::CONTENT_SECURITY_POLICY);
-    if !(failed && is_for_people) || is_page {
+    if !failed || is_page {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -76,17 +95,20 @@ pub async fn tell_failure(request: Request, next: Next) -> Response {
         .ok()
         .and_then(|body| serde_json::from_slice(&body).ok());
     let title = status.canonical_reason().unwrap_or("Error");
+    let message = problem.map_or_else(|| title.to_owned(), |Problem { message }| message);
+    parts.extensions.insert(Told(message.clone()));
     let failure = Failure {
-        shell: Shell::of(&caller.unwrap_or_else(Caller::anyone)),
+        shell: Shell::of(&caller),
         status: status.as_u16(),
         title,
-        message: problem.map_or_else(|| title.to_owned(), |Problem { message }| message),
+        message,
         advice: advice(status),
     };
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
     let mut page = Page(failure).into_response();
     *page.status_mut() = status;
+    *page.extensions_mut() = parts.extensions;
     for (name, value) in &parts.headers {
         page.headers_mut().entry(name).or_insert(value.clone());
     }

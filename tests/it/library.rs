@@ -190,8 +190,7 @@ fn a_printed_metric_asks_what_its_name_asks() {
             let text = serde_json::to_string(&config).unwrap();
             let findings = serin::lint::doubts(
                 &own,
-                &text,
-                serin::lint::Format::Json,
+                &serin::lint::Text::config(&text),
                 &serin::lint::Given::default(),
             );
             assert_eq!(findings, [], "{text}");

@@ -70,7 +70,6 @@ function typeAtCursor(isMeant) {
 }
 
 function choose() {
-
   const kind = typeAtCursor((kind) => kinds.some(({ dataset }) => dataset.kind === kind))?.[1];
   if (!kind || kind === chosen) return;
   chosen = kind;
@@ -124,8 +123,10 @@ async function check(into = "") {
 // Into the other format, where it can be read in its own.
 async function turned() {
   clearTimeout(timer);
-  const text = await check(isYaml(area.value) ? "json" : "yaml");
-  if (text !== undefined) editor.text = text;
+  const written = area.value;
+  const text = await check(isYaml(written) ? "json" : "yaml");
+  // Who went on writing keeps what was written.
+  if (text !== undefined && area.value === written) editor.text = text;
 }
 
 function show() {

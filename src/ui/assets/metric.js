@@ -96,7 +96,7 @@ function templateNames(config, index, kind) {
   const list = h("datalist", { id: `templates-${index}` });
   let library = [];
   const show = () => list.replaceChildren(
-    ...[...Object.keys(config.value.templates ?? {}), ...library].map((name) => h("option", { value: name })),
+    ...[...Object.keys(config.at(["templates"]) ?? {}), ...library].map((name) => h("option", { value: name })),
   );
   const isKnown = [...document.querySelectorAll(".kind")].some(({ dataset }) => dataset.kind === kind);
   if (isKnown) {

@@ -8,13 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::{Store, applications, check_start, metrics_accounts, text};
+use super::{Of, Store, applications, check_start, metrics_accounts, score, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CalibrationRequest, CanaryConfig, Id};
 use crate::error::{Error, Result};
 use crate::run::calibration::admit_calibration;
-use crate::run::configs;
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
 use crate::ui::shell::Shell;
@@ -46,12 +45,6 @@ pub struct Calibrate {
     write: Field,
 }
 
-enum Of {
-    Stored(Id),
-    /// As it stands in an editor, which stays open beside this page.
-    Text(String),
-}
-
 /// The form, and once it is filled in, the calibration.
 pub async fn of_text(
     State(app): State<App>,
@@ -62,13 +55,9 @@ pub async fn of_text(
     check_start(&caller, &[])?;
     let store = Store::of(&app, &address)?;
     let text = fields.lines("config").trim_end().to_owned();
-    let (config, problem) = match configs::read(&app.config, &text::json(&text)) {
+    let (config, problem) = match text::storable(&app.config, &text) {
         Ok(config) => (config, None),
-        Err(findings) => {
-            let worst = findings.into_iter().next();
-            let told = worst.map(|worst| Error::from(worst.fault).to_string());
-            (CanaryConfig::default(), Some(told.unwrap_or_default()))
-        }
+        Err(problem) => (CanaryConfig::default(), Some(problem.to_string())),
     };
     let mut page = Calibrate::new(&app, &caller, store, Of::Text(text), config);
     if problem.is_some() {
@@ -144,7 +133,7 @@ impl Calibrate {
             self.problem = Some("see what is marked below".to_owned());
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response());
         };
-        let account = Some(self.metrics_account.value.as_str()).filter(|name| !name.is_empty());
+        let account = self.metrics_account.given();
         match admit_calibration(app, caller, request, account, Some(&self.store.name)).await {
             Ok(id) => Ok(Redirect::to(&format!("/ui/calibrations/{id}")).into_response()),
             Err(error @ Error::Internal(_)) => Err(error),
@@ -154,19 +143,6 @@ impl Calibrate {
                 Ok((status, Page(self)).into_response())
             }
         }
-    }
-
-    /// Where the form goes.
-    fn action(&self) -> String {
-        match &self.of {
-            Of::Stored(id) => self.store.address_of(id.as_str(), "/calibrate"),
-            Of::Text(_) => format!("/ui/configs/new/calibrate{}", self.store.query),
-        }
-    }
-
-    fn name(&self) -> &str {
-        let name = self.config.name.as_deref().filter(|name| !name.is_empty());
-        name.unwrap_or("this config")
     }
 
     fn fields(&mut self) -> [&mut Field; 13] {
@@ -203,8 +179,7 @@ impl Calibrate {
         let shift = self.shift.parsed(optional);
         let marginal = self.marginal.parsed(score);
         let pass = self.pass.parsed(score);
-        let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
-        let location = given(&self.location);
+        let location = self.location.given();
         let scope = |name: &str| json!({"scope": name, "location": location});
         let others = self.against.value.split([',', '\n']).map(str::trim);
         let others: Vec<_> = others.filter(|name| !name.is_empty()).map(scope).collect();
@@ -217,7 +192,7 @@ impl Calibrate {
             "canaryConfigId": id, "canaryConfig": config, "control": scope(&self.control.value), "against": others,
             "shiftMins": days, "windowMins": window?, "intervalMins": interval?,
             "lookbackMins": lookback?, "windows": windows?, "step": step?,
-            "thresholds": {"marginal": marginal?, "pass": pass?}, "write": given(&self.write),
+            "thresholds": {"marginal": marginal?, "pass": pass?}, "write": self.write.given(),
         });
         match serde_json::from_value(request) {
             Ok(request) => Some(request),
@@ -242,12 +217,4 @@ fn optional(text: &str) -> Result<Option<u64>, String> {
         return Ok(None);
     }
     whole(text).map(Some)
-}
-
-fn score(text: &str) -> Result<f64, String> {
-    let score = text
-        .parse()
-        .ok()
-        .filter(|score| (0.0..=100.0).contains(score));
-    score.ok_or_else(|| format!("'{text}' is no score; a number from 0 to 100 is wanted"))
 }

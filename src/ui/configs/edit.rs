@@ -25,7 +25,7 @@ use crate::ui::shell::Shell;
 #[template(path = "config_edit.html", config = "src/ui/askama.toml")]
 pub struct Editor {
     shell: Shell,
-    may_calibrate: bool,
+    may_start: bool,
     store: Store,
     task: Task,
     text: String,
@@ -96,20 +96,20 @@ impl From<lint::Finding> for Told {
 /// known of it.
 async fn examined(app: &App, caller: &Caller, written: &str) -> (Option<CanaryConfig>, Vec<Told>) {
     let format = Format::of(written);
-    if format == Format::Yaml && lint::only(written, format).is_none() {
+    let Some(text) = lint::one(written, format) else {
         return (None, unreadable(app, written));
-    }
-    let (config, mut refusals) = configs::examine(&app.config, &text::json(written));
+    };
+    let (config, mut refusals) = configs::examine(&app.config, text.json());
     if format == Format::Yaml {
         for refusal in &mut refusals {
-            refusal.position = lint::place(written, format, &refusal.fault.path);
+            refusal.position = text.position(&refusal.fault.path);
         }
     }
     let mut given = lint::Given::default();
     if let Some(config) = &config {
         given.calibrated = learned::look_up(app, caller, config).await;
     }
-    let doubts = lint::doubts(&app.config, written, format, &given);
+    let doubts = lint::doubts(&app.config, &text, &given);
     let refusals = refusals.into_iter().map(Told::from);
     let findings = refusals.chain(doubts.into_iter().map(Told::from)).collect();
     (config, findings)
@@ -285,7 +285,7 @@ impl Editor {
         let queries = metrics.filter_map(|metric| metric.query.as_ref());
         Self {
             shell: Shell::of(caller),
-            may_calibrate: check_start(caller, &[]).is_ok(),
+            may_start: check_start(caller, &[]).is_ok(),
             kinds: queries.map(|query| query.kind().to_owned()).collect(),
             findings,
             store,

@@ -10,7 +10,7 @@ use crate::config::AccountType::MetricsStore;
 use crate::error::Result;
 use crate::ui::forms::Fields;
 
-/// More nobody looks through; a letter more finds them.
+/// More nobody looks through.
 const MOST: usize = 1000;
 
 /// Of `account`, those that the series of `metric` have; with `label`, what that has for values. Who does not

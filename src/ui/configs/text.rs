@@ -8,7 +8,7 @@ use crate::canary::CanaryConfig;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lint::{self, Format};
-use crate::run::configs;
+use crate::run::configs::{self, Finding};
 
 /// In JSON; what is no YAML of one config stays as it is.
 pub fn json(written: &str) -> Cow<'_, str> {
@@ -37,13 +37,23 @@ pub fn turned(written: &str, into: Format) -> Option<String> {
 /// `Invalid` where it cannot even be read.
 pub fn readable(own: &Config, written: &str) -> Result<CanaryConfig> {
     let (config, findings) = configs::examine(own, &json(written));
-    config.ok_or_else(|| {
-        let worst = findings.into_iter().next();
-        worst.map_or_else(
-            || Error::Invalid("there is no config".to_owned()),
-            |finding| finding.fault.into(),
-        )
-    })
+    config.ok_or_else(|| worst(findings))
+}
+
+/// The config, as it would be stored.
+///
+/// # Errors
+/// `Invalid` where it would be refused.
+pub fn storable(own: &Config, written: &str) -> Result<CanaryConfig> {
+    configs::read(own, &json(written)).map_err(worst)
+}
+
+fn worst(findings: Vec<Finding>) -> Error {
+    let worst = findings.into_iter().next();
+    worst.map_or_else(
+        || Error::Invalid("there is no config".to_owned()),
+        |finding| finding.fault.into(),
+    )
 }
 
 #[cfg(test)]

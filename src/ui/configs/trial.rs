@@ -12,14 +12,14 @@ use indexmap::IndexMap;
 
 use self::sides::Scope;
 pub use self::sides::parameters;
-use super::{Store, accounts_for, applications, check_start, metrics_accounts, text};
+use super::{Of, Store, accounts_for, applications, check_start, metrics_accounts, score, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, Id, iso_from_millis,
 };
 use crate::config::Account;
-use crate::config::AccountType::{MetricsStore, ObjectStore};
+use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 use crate::run::asked::{self, Asked};
 use crate::run::{self, Admission};
@@ -48,12 +48,6 @@ pub struct Trial {
     pass: Field,
     marginal: Field,
     scopes: Vec<Scope>,
-}
-
-enum Of {
-    Stored(Id),
-    /// As it stands in an editor, which stays open beside this page.
-    Text(String),
 }
 
 pub async fn ask(
@@ -113,13 +107,13 @@ impl Trial {
     fn new(app: &App, caller: &Caller, store: Store, of: Of, config: CanaryConfig) -> Self {
         let end = app.clock.now_millis() / MINUTE * MINUTE;
         let window = (iso_from_millis(end - 60 * MINUTE), iso_from_millis(end));
-        let metrics = answering(app, &config);
+        let metrics_accounts = metrics_accounts(app, caller);
+        let metrics = answering(app, &config, &metrics_accounts);
         let locations = metrics.map(|account| match account.recommended_locations.as_slice() {
             [] => account.locations.clone(),
             recommended => recommended.to_vec(),
         });
         let metrics_account = metrics.map_or("", |account| account.name.as_str());
-        let metrics_accounts = metrics_accounts(app, caller);
         let storage_accounts = accounts_for(app, ObjectStore);
         let first = |names: &[String]| names.first().cloned().unwrap_or_default();
         Self {
@@ -168,19 +162,6 @@ impl Trial {
         }
     }
 
-    /// Where the form goes.
-    fn action(&self) -> String {
-        match &self.of {
-            Of::Stored(id) => self.store.address_of(id.as_str(), "/try"),
-            Of::Text(_) => format!("/ui/configs/new/try{}", self.store.query),
-        }
-    }
-
-    fn name(&self) -> &str {
-        let name = self.config.name.as_deref().filter(|name| !name.is_empty());
-        name.unwrap_or("this config")
-    }
-
     fn fill(&mut self, fields: &Fields) {
         let own = [
             &mut self.application,
@@ -222,8 +203,8 @@ impl Trial {
         caller: &Caller,
         request: CanaryExecutionRequest,
     ) -> Result<Admission<CanaryExecutionRequest>> {
-        let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
-        let storage = app.store(given(&self.storage_account).as_deref(), ObjectStore)?;
+        let given = |field: &Field| field.given().map(str::to_owned);
+        let storage = app.store(self.storage_account.given(), ObjectStore)?;
         let mut admission = Admission::asked_by(app, caller, given(&self.application))?;
         if let Of::Stored(id) = &self.of {
             admission.canary_config_id = Some(id.to_string());
@@ -241,10 +222,10 @@ impl Trial {
     }
 }
 
-/// The first account that answers a metric, in the order of the metrics; else the first of all.
-fn answering<'a>(app: &'a App, config: &CanaryConfig) -> Option<&'a Account> {
+/// Of these, the first account that answers a metric, in the order of the metrics; else the first.
+fn answering<'a>(app: &'a App, config: &CanaryConfig, names: &[String]) -> Option<&'a Account> {
     let mut accounts = app.accounts();
-    accounts.retain(|account| account.serves(MetricsStore));
+    accounts.retain(|account| names.contains(&account.name));
     let kind_of = |account: &Account| {
         let source = app.metric_sources.get(&account.name)?;
         Some(source.language().kind())
@@ -256,12 +237,4 @@ fn answering<'a>(app: &'a App, config: &CanaryConfig) -> Option<&'a Account> {
         accounts.find(|account| kind_of(account) == Some(query.kind()))
     });
     of_kind.or(accounts.first()).copied()
-}
-
-fn score(text: &str) -> Result<f64, String> {
-    let score = text
-        .parse()
-        .ok()
-        .filter(|score| (0.0..=100.0).contains(score));
-    score.ok_or_else(|| format!("'{text}' is no score; a number from 0 to 100 is wanted"))
 }

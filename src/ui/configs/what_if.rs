@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::edit::editable;
-use super::{Store, applications, check_change};
+use super::{Store, applications, check_change, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::number::score;
@@ -17,7 +17,6 @@ use crate::canary::{
 };
 use crate::error::{Error, Result};
 use crate::report::view::Moment;
-use crate::run::configs;
 use crate::run::judges;
 use crate::run::replay::{Change, MOST_RUNS, RUNS, replay};
 use crate::ui::find;
@@ -174,7 +173,7 @@ impl WhatIfPage {
 
     /// What the fields ask for, or why that is nothing.
     fn request(&mut self, app: &App) -> Result<ReplayRequest, String> {
-        let given = |field: &Field| Some(field.value.clone()).filter(|value| !value.is_empty());
+        let given = |field: &Field| field.given().map(str::to_owned);
         let number = |text: &str| match text {
             "" => Ok(None),
             text => {
@@ -222,12 +221,8 @@ impl WhatIfPage {
     }
 
     fn written(&self, app: &App) -> Result<CanaryConfig, String> {
-        let (config, findings) = configs::examine(&app.config, &self.text);
-        config.ok_or_else(|| {
-            let first = findings.into_iter().next();
-            let why = first.map_or_else(String::new, |finding| finding.fault.message);
-            format!("the config below cannot be read: {why}")
-        })
+        text::readable(&app.config, &self.text)
+            .map_err(|why| format!("the config below cannot be read: {why}"))
     }
 
     /// The stored config of all runs, if there is one, with what was changed of it.

@@ -38,14 +38,50 @@ async fn a_button_stands_where_it_may_be_pressed() {
 async fn who_is_not_known_is_told_how_to_be() {
     let serin = Serin::start_with("", &[], Some(&access())).await;
     let url = &serin.client.url;
-    for (name, status, advice) in [
-        (None, 401, "Load the page again: the browser asks"),
-        (Some("acme-start"), 403, "says by its rules who may do this"),
-    ] {
-        let asked = client(url, name).http.get(format!("{url}/ui"));
+    let cases = [
+        // who, the page, the status, what it says, what the record does
+        (
+            None,
+            "/ui",
+            401,
+            "Load the page again: the browser asks",
+            "does not know who asks",
+        ),
+        (
+            Some("acme-start"),
+            "/ui",
+            403,
+            "says by its rules who may do this",
+            "does not have the role 'read'",
+        ),
+        (
+            Some("stranger"),
+            "/ui/configs",
+            401,
+            "Load the page again: the browser asks",
+            "nobody has this token",
+        ),
+    ];
+    for (name, path, status, advice, _) in cases {
+        let asked = client(url, name).http.get(format!("{url}{path}"));
         let response = asked.send().await.unwrap();
         assert_eq!(response.status(), status, "{name:?}");
+        let asks = response.headers().contains_key("www-authenticate");
+        assert_eq!(asks, status == 401, "{name:?}");
         let text = response.text().await.unwrap();
         assert!(text.contains(advice), "{name:?}: {text}");
+        assert!(text.starts_with("<!doctype html>"), "{name:?}: {text}");
     }
+    let root = client(url, Some("root"));
+    let (_, record) = root.get("/audit?deed=refused").await;
+    let record = record.to_string();
+    for (name, .., told) in cases {
+        assert!(record.contains(told), "{name:?}: {record}");
+    }
+    // A script is told as it asks.
+    let asked = client(url, Some("stranger")).http.get(format!("{url}/ui"));
+    let asked = asked.header("accept", "application/json");
+    let told = asked.send().await.unwrap().text().await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["message"], "nobody has this token");
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Browser, ESCAPED, HOSTILE, config, has, store};
+use crate::callers::hash;
 use crate::executions::series;
 use crate::harness::Serin;
 use crate::scripted_prometheus::ScriptedPrometheus;
@@ -121,6 +122,36 @@ async fn the_account_that_is_offered_first_answers_the_config() {
             has(&page, &[&format!("<option>of-{account}</option>")]);
         }
     }
+}
+
+#[tokio::test]
+async fn an_account_that_one_may_not_ask_is_not_offered() {
+    let token = "serin_token-of-one-who-tries-for-the-tests";
+    let file = format!(
+        "access:
+  tokens: [{{name: narrow, sha256: {}}}]
+  rules:
+  - {{who: {{token: narrow}}, may: [read, config], applications: [web]}}
+  - {{who: {{token: narrow}}, may: [start], applications: [web], accounts: [d]}}
+kayenta:
+  prometheus: {{enabled: true, accounts: [{{name: p, locations: [of-p], endpoint: {{baseUrl: 'http://127.0.0.1:1'}}}}]}}
+  datadog: {{enabled: true, accounts: [{{name: d, locations: [of-d], apiKey: k, applicationKey: k}}]}}
+",
+        hash(token)
+    );
+    let mut serin = Serin::start_with("", &[], Some(&file)).await;
+    serin.client = serin.client.with_token(token);
+    let id = store(&serin, &config("tried")).await;
+    let asked = serin
+        .client
+        .http
+        .get(format!("{}/ui/configs/{id}/try", serin.client.url));
+    let page = asked.send().await.unwrap().text().await.unwrap();
+    has(
+        &page,
+        &["<option selected>d</option>", "<option>of-d</option>"],
+    );
+    assert!(!page.contains("of-p"), "{page}");
 }
 
 #[tokio::test]
