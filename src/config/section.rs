@@ -177,10 +177,11 @@ impl<'a> Section<'a> {
             self.texts_below(&path, &path, table_of(&path, value)?, &mut texts)?;
         }
         let shown = texts.iter();
-        let shown = shown.map(|(name, text): (&String, &String)| (name.clone(), mask(text).into()));
+        let shown = shown.map(|(name, given)| (name.clone(), given.shown().into()));
         let shown: Map<String, Json> = shown.collect();
         self.effective.insert(key.to_owned(), shown.into());
-        Ok(texts)
+        let texts = texts.into_iter().map(|(name, given)| (name, given.text));
+        Ok(texts.collect())
     }
 
     fn texts_below(
@@ -188,14 +189,14 @@ impl<'a> Section<'a> {
         root: &str,
         path: &str,
         table: &Table<String, Value>,
-        texts: &mut IndexMap<String, String>,
+        texts: &mut IndexMap<String, Given>,
     ) -> Result<()> {
         for (name, value) in table {
             let path = format!("{path}.{name}");
             if let ValueKind::Table(below) = &value.kind {
                 self.texts_below(root, &path, below, texts)?;
             } else if let Some(given) = self.text_of(&path, value)? {
-                texts.insert(path[root.len() + 1..].to_owned(), given.text);
+                texts.insert(path[root.len() + 1..].to_owned(), given);
             }
         }
         Ok(())
