@@ -1,6 +1,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::config::secret::{Reference, SecretEngines};
 
 #[test]
 fn secrets_are_printed_nowhere() {
@@ -74,4 +75,29 @@ actions:
         let message = message.replace("headers.hush", "");
         assert!(!message.contains("hush"), "{message}");
     }
+}
+
+#[test]
+fn a_secret_that_lies_elsewhere_is_printed_as_where_it_lies() {
+    struct Hush;
+    impl SecretEngines for Hush {
+        fn read(&self, _: &Reference) -> Result<Vec<u8>, String> {
+            Ok(b"hush".to_vec())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.yml");
+    let yaml = "access: {issuers: [{name: c, issuer: 'https://c', audience: s}], rules: [{who: {subject: REF,
+        claims: {team: REF, a.b: REF}}, may: [admin], applications: [REF]}]}";
+    std::fs::write(&file, yaml.replace("REF", "'encrypted:k8s!n:a!k:b'")).unwrap();
+    let options = LoadOptions {
+        file: Some(file),
+        ..LoadOptions::default()
+    };
+    let loaded = load_with(&options, &environment(&[]), &Hush).unwrap();
+    let rules = loaded.config.access.rules.unwrap();
+    assert_eq!(rules.0[0].who.claims["team"], "hush");
+    let shown = loaded.effective["access"].to_string();
+    assert_eq!(shown.matches("encrypted:k8s!n:a!k:b").count(), 4, "{shown}");
+    assert!(!shown.contains("hush"), "{shown}");
 }
