@@ -87,8 +87,8 @@ fn a_secret_that_lies_elsewhere_is_printed_as_where_it_lies() {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serin.yml");
-    let yaml = "access: {issuers: [{name: c, issuer: 'https://c', audience: s}], rules: [{who: {subject: REF,
-        claims: {team: REF, a.b: REF}}, may: [admin], applications: [REF]}]}";
+    let yaml = "spinnaker.secrets.kubernetes.enabled: true\naccess: {issuers: [{name: c, issuer: 'https://c', audience: s}], rules: [{who: {subject: REF,
+        claims: {team: REF, a.b: REF}}, may: [read], applications: [REF]}]}";
     std::fs::write(&file, yaml.replace("REF", "'encrypted:k8s!n:a!k:b'")).unwrap();
     let options = LoadOptions {
         file: Some(file),
