@@ -2,10 +2,13 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.jakewharton.retrofit.Ok3Client;
+import com.netflix.spinnaker.config.OkHttp3ClientConfiguration;
 import com.netflix.spinnaker.kork.retrofit.exceptions.SpinnakerHttpException;
 import com.netflix.spinnaker.kork.retrofit.exceptions.SpinnakerRetrofitErrorHandler;
 import com.netflix.spinnaker.orca.api.pipeline.models.ExecutionStatus;
+import com.netflix.spinnaker.okhttp.OkHttpClientConfigurationProperties;
 import com.netflix.spinnaker.orca.jackson.OrcaObjectMapper;
+import java.io.File;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -26,7 +29,7 @@ import retrofit.http.Query;
 /**
  * The life of a canary stage as Orca lives it: its own object mapper and error handler, its HTTP
  * client, and records that miss a member where Orca would fail without it. SERIN_URL says where
- * serin is.
+ * serin is; ORCA_STORES, where a key store and a trust store lie that Orca is to show and to believe.
  */
 public class StageLife {
   record Scope(String scope, String location, @JsonProperty(required = true) Instant start,
@@ -84,11 +87,27 @@ public class StageLife {
   static final ObjectMapper mapper = OrcaObjectMapper.newInstance().disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
   static final Kayenta serin = new RestAdapter.Builder()
       .setEndpoint(Objects.requireNonNull(System.getenv("SERIN_URL"), "SERIN_URL is not set"))
-      .setClient(new Ok3Client(new OkHttpClient()))
+      .setClient(new Ok3Client(client()))
       .setConverter(new JacksonConverter(mapper))
       .setErrorHandler(SpinnakerRetrofitErrorHandler.getInstance())
       .build()
       .create(Kayenta.class);
+
+  /** As Orca makes it of what stands below `ok-http-client`. */
+  static OkHttpClient client() {
+    OkHttpClientConfigurationProperties properties = new OkHttpClientConfigurationProperties();
+    properties.setPropagateSpinnakerHeaders(false);
+    String stores = System.getenv("ORCA_STORES");
+    if (stores != null) {
+      properties.setKeyStore(new File(stores, "orca.p12"));
+      properties.setKeyStoreType("PKCS12");
+      properties.setKeyStorePassword("changeit");
+      properties.setTrustStore(new File(stores, "trust.p12"));
+      properties.setTrustStoreType("PKCS12");
+      properties.setTrustStorePassword("changeit");
+    }
+    return new OkHttp3ClientConfiguration(properties).create().build();
+  }
 
   /** A stage of three hours; it ends early where a run is not above the marginal threshold. */
   static List<Execution> stage(String config, String control, String experiment) throws Exception {
