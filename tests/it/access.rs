@@ -453,6 +453,8 @@ async fn health_and_accounts_tell_less_to_whom_may_less() {
         assert!(page.contains("prometheus"), "{page}");
         assert_eq!(page.contains("http://127.0.0.1"), is_told, "{page}");
     }
+    let (_, page) = eye.get(&format!("/ui/configs/{}", street.config)).await;
+    assert!(page.as_str().unwrap().contains("by token:pay"), "{page}");
     assert_eq!(
         ask(&eye, "DELETE", "/credentials/local", &Value::Null)
             .await

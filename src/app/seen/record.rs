@@ -7,6 +7,9 @@ use crate::canary::{Execution, Id};
 use crate::error::Result;
 use crate::storage::{DeedPlace, DeedSearch};
 
+/// Of one config; between two changes others may have been refused.
+const LOOKED_AT: i64 = 50;
+
 impl Seen<'_> {
     /// Newest first; details that are long are left out.
     ///
@@ -20,6 +23,22 @@ impl Seen<'_> {
     ) -> Result<Vec<Row>> {
         self.is_admins()?;
         self.app.storage.deeds(search, after, limit).await
+    }
+
+    /// Who stored a config as it is, where the record knows; for who is shown the config.
+    pub async fn last_stored(&self, id: &Id) -> Result<Option<String>> {
+        let search = DeedSearch {
+            id: Some(id.as_str()),
+            ..DeedSearch::default()
+        };
+        let stored = [Deed::ConfigCreated, Deed::ConfigChanged].map(Deed::as_str);
+        let deeds = self.app.storage.deeds(&search, None, LOOKED_AT).await?;
+        let last = deeds
+            .into_iter()
+            .find(|row| row.outcome == "done" && stored.contains(&&*row.deed));
+        // That anybody did says nothing.
+        let last = last.filter(|row| row.proof != "none");
+        Ok(last.map(|row| row.who))
     }
 
     /// One row, with all its details.

@@ -26,6 +26,8 @@ pub struct View {
     store: Store,
     id: Id,
     config: CanaryConfig,
+    /// Who stored it as it is, where that is known.
+    by: Option<String>,
     metrics: Vec<Metric>,
     groups: Vec<Group>,
     /// Why no canary could be judged by it.
@@ -85,8 +87,10 @@ pub async fn show(
     let judge_configurations = judge_configurations.filter(|members| !members.is_empty());
     let warnings = configs::examine(&app.config, &document).1.into_iter();
     let calibrated = learned::look_up(&app, &caller, &config).await;
+    let by = app.seen_by(&caller).last_stored(&id).await?;
     Ok(Page(View {
         shell: Shell::of(&caller),
+        by,
         may: May::of(&app, &caller, applications(&config)),
         margins: lint::of_margins(&config, calibrated.as_ref()),
         metrics: metrics(&app, &config)?,
