@@ -120,6 +120,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_member_stands_in_the_docs() {
+        let text = include_str!("../../docs/canary-config.md");
+        let types = [
+            members_of::<CanaryConfig>(),
+            members_of::<CanaryMetricConfig>(),
+            members_of::<CanaryJudgeConfig>(),
+            members_of::<CanaryClassifierConfig>(),
+        ];
+        let policy = policy::MEMBERS.iter().flat_map(|(_, known)| *known);
+        let others = policy.chain(&QUERY).chain(&settings::OF_METRIC);
+        for name in types
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .chain(others.copied())
+        {
+            let ways = [
+                format!("`{name}`"),
+                format!(".{name}`"),
+                format!("`{name}."),
+            ];
+            let is_told = ways.iter().any(|way| text.contains(way));
+            assert!(is_told, "{name}");
+        }
+        for kind in metrics::kinds() {
+            assert!(text.contains(&format!("`{kind}`")), "{kind}");
+        }
+    }
+
+    #[test]
     fn what_is_read_is_known() {
         let config: CanaryConfig = serde_json::from_value(json!({
             "id": "i", "name": "n", "description": "d", "configVersion": "1", "applications": ["a"],
