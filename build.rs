@@ -1,4 +1,4 @@
-//! What is told to the linker.
+//! What is told to the linker, and which commit this is.
 
 #![expect(
     clippy::disallowed_methods,
@@ -6,16 +6,40 @@
 )]
 
 use std::env::var;
+use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=SERIN_COMMIT");
+    let target = var("TARGET").unwrap_or_default();
+    let profile = var("PROFILE").unwrap_or_default();
+    // Else every commit would have all be built anew.
+    let is_shipped = profile == "release";
+    let commit = var("SERIN_COMMIT").ok().filter(|it| !it.is_empty());
+    let commit = commit.or_else(|| is_shipped.then(commit_of_git).flatten());
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=SERIN_COMMIT={}", commit.trim());
     // Functions that are the same are there once, which spares 0.6 MB, and addresses that move together are
     // written as bits, which spares 2.0 MB and wants glibc 2.36. Rust's own linker for this target can do it;
     // others may not know the words, and release/build takes another for the sake of an older glibc.
-    let target = var("TARGET").unwrap_or_default();
-    let profile = var("PROFILE").unwrap_or_default();
     let is_rusts_own = var("RUSTC_LINKER").is_err();
     if target == "x86_64-unknown-linux-gnu" && profile == "release" && is_rusts_own {
         println!("cargo::rustc-link-arg-bins=-Wl,-O2,--icf=all,-z,pack-relative-relocs");
     }
+}
+
+/// None outside of a clone, such as in an image.
+fn commit_of_git() -> Option<String> {
+    for file in ["HEAD", "logs/HEAD"] {
+        if let Some(path) = git(&["rev-parse", "--git-path", file]) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    git(&["rev-parse", "HEAD"])
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let told = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(told.stdout).ok()?;
+    told.status.success().then(|| text.trim().to_owned())
 }

@@ -4,19 +4,18 @@ mod calibrations;
 mod caller;
 mod health;
 mod heartbeat;
+mod measured;
 mod open;
 mod refusals;
 mod seen;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use metrics_exporter_prometheus::PrometheusBuilder as Recorder;
-use metrics_exporter_prometheus::{Matcher, PrometheusHandle as Telemetry};
 use moka::future::Cache;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -29,12 +28,14 @@ use crate::config::{Account, AccountType, Config};
 use crate::error::{Error, Result};
 use crate::metrics::{self, MetricSource};
 use crate::storage::Storage;
+use crate::telemetry::Telemetry;
 use calibrations::Calibrations;
 pub use calibrations::Live;
 pub use caller::{Anybody, Operator, Whoever};
 pub use health::Checked;
 use health::LastChecked;
 use heartbeat::Heartbeat;
+use measured::LastMeasured;
 use refusals::Refusals;
 pub use refusals::Tried;
 pub use seen::Seen;
@@ -81,6 +82,7 @@ pub struct Parts {
     /// Whether this process claims executions.
     claiming: AtomicBool,
     last_checked: LastChecked,
+    last_measured: LastMeasured,
     refusals: Refusals,
     /// Accounts that were removed while running.
     removed: RwLock<HashSet<String>>,
@@ -99,7 +101,7 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Self> {
         // Another one that is installed already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let telemetry = telemetry()?;
+        let telemetry = Telemetry::open()?;
         let public_url = config.server.public_url.as_deref();
         let callers = Callers::open(&config.access, public_url, clock.clone())?;
         let storage = Box::pin(Storage::open(&config, clock.clone())).await?;
@@ -128,6 +130,7 @@ impl App {
             heartbeat: Heartbeat::default(),
             claiming: AtomicBool::new(true),
             last_checked: LastChecked::default(),
+            last_measured: LastMeasured::default(),
             refusals: Refusals::default(),
             removed: RwLock::default(),
         })))
@@ -278,22 +281,4 @@ impl App {
             ))
         })
     }
-}
-
-/// The recorder of metrics is one for the whole process.
-fn telemetry() -> Result<Telemetry> {
-    static RECORDER: OnceLock<Option<Telemetry>> = OnceLock::new();
-    let install = || {
-        let seconds = [
-            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-            60.0,
-        ];
-        Recorder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
-            .ok()?
-            .install_recorder()
-            .ok()
-    };
-    let handle = RECORDER.get_or_init(install).clone();
-    handle.ok_or_else(|| Error::Internal("the metrics of serin cannot be recorded".to_owned()))
 }

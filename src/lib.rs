@@ -33,4 +33,5 @@ pub mod report;
 pub mod run;
 pub mod secrets;
 pub mod storage;
+pub mod telemetry;
 pub mod ui;

@@ -11,6 +11,7 @@ mod canary;
 mod cancel;
 mod comparison;
 pub mod configs;
+mod ends;
 pub mod gauges;
 pub mod judges;
 mod kept;
@@ -224,13 +225,13 @@ async fn step_analysis(
         .into_iter()
         .chain(passed.map(Happened::passed))
         .collect();
+    let has_ended = matches!(advanced, Ok(None));
     let written = match advanced {
         Ok(Some(due_at)) => {
             let outbox = outbox(app, claim, &document, &happened);
             app.storage.step(claim, &document, due_at, &outbox).await
         }
         Ok(None) => {
-            told(&document, "analysis ended");
             let status = document.status.as_str();
             ::metrics::counter!("serin_analyses_total", "status" => status).increment(1);
             happened.extend(actions::end(&document));
@@ -240,6 +241,7 @@ async fn step_analysis(
         Err(error) => Err(error),
     };
     match written {
+        Ok(Ended::Here) if has_ended => ends::tell(app, &document, "analysis ended"),
         Ok(Ended::Here) => {}
         Ok(Ended::Elsewhere) => leave(app, claim, &document).await,
         Err(error) => {
@@ -286,7 +288,7 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     let happened: Vec<Happened> = actions::end(&document).into_iter().collect();
     let outbox_of_end = outbox(app, &claim, &document, &happened);
     match finish(app, &claim, &document, &outbox_of_end).await {
-        Ok(Ended::Here) => told(&document, "execution ended"),
+        Ok(Ended::Here) => ends::tell(app, &document, "execution ended"),
         Ok(Ended::Elsewhere) => tracing::info!("execution had ended elsewhere"),
         Err(error) => {
             tracing::error!(%error, "cannot write the end of an execution; it will run again");
@@ -297,19 +299,6 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     {
         tracing::warn!(%error, "an analysis finds out by itself");
     }
-}
-
-/// In the log.
-fn told<S: Execution>(document: &S, what: &str) {
-    let told = document.told();
-    tracing::info!(
-        status = document.status().as_str(),
-        outcome = told.outcome.as_str(),
-        score = told.score,
-        application = told.application,
-        config = told.config_name(),
-        "{what}"
-    );
 }
 
 /// Writes that a canary runs, for those who are to be told.

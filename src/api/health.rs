@@ -91,9 +91,7 @@ pub async fn readiness(State(app): State<App>, _: Anybody) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, caller: Caller) -> Result<Response> {
     caller.check(Role::Read, On::EVERYTHING)?;
-    let takes_work = f64::from(u8::from(app.takes_work()));
-    ::metrics::gauge!("serin_takes_work").set(takes_work);
-    let text = app.telemetry.render() + &gauges::text();
+    let text = app.telemetry.render() + &app.measure().await + &gauges::text();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

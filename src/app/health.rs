@@ -31,9 +31,14 @@ pub struct Checked {
 impl App {
     /// What was found a moment ago, else what answers now.
     pub async fn check(&self) -> Arc<Checked> {
+        self.check_within(KEPT).await
+    }
+
+    /// What was found so long ago at most, else what answers now.
+    pub async fn check_within(&self, kept: Duration) -> Arc<Checked> {
         let mut last = self.last_checked.lock().await;
         if let Some((at, checked)) = &*last
-            && at.elapsed() < KEPT
+            && at.elapsed() < kept
         {
             return Arc::clone(checked);
         }

@@ -1,12 +1,11 @@
 //! What the newest canary of an application and a config came to, for a Prometheus.
 
-use std::fmt::Write;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use metrics_exporter_prometheus::formatting::{sanitize_label_value, write_type_line};
 
 use crate::canary::{Event, Told, names};
+use crate::telemetry::Families;
 
 /// Pairs of an application and a config that are told: clients choose the names of both. Beyond,
 /// what was told longest ago is forgotten.
@@ -67,35 +66,29 @@ impl Gauges {
     }
 
     fn text(&self) -> String {
-        let (score, outcome) = ("serin_canary_score", "serin_canary_outcome");
-        let mut text = String::new();
-        write_type_line(&mut text, score, None, None, "gauge");
+        let mut families = Families::default();
+        families.begin("serin_canary_score");
         for (labels, newest) in &self.0 {
-            if let Some(value) = newest.score {
-                // Writing to a text does not fail.
-                let _ = writeln!(text, "{score}{{{}}} {value}", labels.text());
+            if let Some(score) = newest.score {
+                families.tell(&labels.pairs(), score);
             }
         }
-        write_type_line(&mut text, outcome, None, None, "gauge");
+        families.begin("serin_canary_outcome");
         for (labels, newest) in &self.0 {
-            let labels = labels.text();
+            let [application, config] = labels.pairs();
             for end in Event::ENDS {
                 let is_it = u8::from(newest.came_to == Some(end));
-                let end = end.as_str();
-                let _ = writeln!(text, "{outcome}{{{labels},outcome=\"{end}\"}} {is_it}");
+                let labels = [application, config, ("outcome", end.as_str())];
+                families.tell(&labels, is_it.into());
             }
         }
-        text
+        families.text()
     }
 }
 
 impl Labels {
-    fn text(&self) -> String {
-        format!(
-            "application=\"{}\",config=\"{}\"",
-            sanitize_label_value(&self.application),
-            sanitize_label_value(&self.config)
-        )
+    fn pairs(&self) -> [(&str, &str); 2] {
+        [("application", &self.application), ("config", &self.config)]
     }
 }
 

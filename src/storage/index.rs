@@ -5,6 +5,7 @@
 mod actions;
 mod archives;
 mod audit;
+mod backlog;
 mod claims;
 mod configs;
 mod executions;

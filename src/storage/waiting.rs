@@ -48,8 +48,6 @@ impl Storage {
                     counted_at: Some(Instant::now()),
                 };
             });
-            ::metrics::gauge!("serin_executions_waiting", "kind" => kind.as_str())
-                .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         }
         self.lock_waiting(kind, |waiting| self.count_in(waiting, kind, bytes as u64))
     }

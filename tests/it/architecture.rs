@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: [(&str, &[&str]); 28] = [
+const ALLOWED: [(&str, &[&str]); 29] = [
     ("error", &[]),
+    ("telemetry", &["error"]),
     ("access", &["error"]),
     ("audit", &["access", "canary", "error"]),
     ("callers", &["access", "config", "http", "clock", "error"]),
@@ -35,8 +36,17 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     (
         "app",
         &[
-            "access", "audit", "budget", "callers", "canary", "config", "storage", "metrics",
-            "clock", "error",
+            "access",
+            "audit",
+            "budget",
+            "callers",
+            "canary",
+            "config",
+            "storage",
+            "metrics",
+            "telemetry",
+            "clock",
+            "error",
         ],
     ),
     ("report", &["canary", "error"]),
@@ -70,6 +80,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
             "config",
             "error",
             "http",
+            "telemetry",
             "clock",
         ],
     ),
@@ -117,6 +128,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
             "error",
             "escape",
             "http",
+            "telemetry",
             "clock",
         ],
     ),

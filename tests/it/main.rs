@@ -89,6 +89,7 @@ mod stand_in;
 mod stored;
 mod stores;
 mod surface;
+mod telemetry;
 mod tls;
 mod toy_source;
 mod ui;
