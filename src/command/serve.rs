@@ -45,6 +45,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::notify::Notifier;
 use crate::run;
+use crate::telemetry::VERSION;
 
 /// Bytes of the head of a request; over HTTP/1 of what is read and written at once, too.
 const HEAD: u32 = 64 * 1024;
@@ -83,12 +84,7 @@ impl Serve {
             );
         }
         let mut service = Service::start(loaded.config).await?;
-        tracing::info!(
-            url = service.url,
-            admin_url = service.admin_url,
-            accounts = service.app.accounts().len(),
-            "serin listens"
-        );
+        service.tell_start();
         let broken = tokio::select! {
             signal = stop_signal() => signal.map(|()| None)?,
             task = service.first_end() => Some(task),
@@ -166,6 +162,27 @@ impl Service {
             work,
             doors,
         })
+    }
+
+    fn tell_start(&self) {
+        let config = &self.app.config;
+        let directory = &config.storage.directory;
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+        let access = &config.access;
+        let access = if access.rules.is_some() || access.break_glass.is_some() {
+            "by the rules of the configuration"
+        } else {
+            "no login: who reaches it may do everything"
+        };
+        tracing::info!(
+            url = self.url,
+            admin_url = self.admin_url,
+            version = VERSION,
+            directory = %directory.display(),
+            access,
+            accounts = self.app.accounts().len(),
+            "serin listens"
+        );
     }
 
     /// The name of the first task that ends before it is told to: nothing else does its work.
