@@ -11,6 +11,7 @@ mod canary;
 mod canary_config;
 mod charts;
 mod credentials;
+mod document;
 mod documents;
 mod events;
 mod examples;
@@ -70,8 +71,9 @@ use problem::Problem;
     info(
         title = "serin",
         description = "Judges canaries: the API of Kayenta, served by serin.",
-        license(name = "Apache-2.0")
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    servers((url = "/", description = "The serin that the document is read from")),
     tags(
         (name = "canary-config", description = "How to judge"),
         (name = "canary", description = "Start an execution and read its result"),
@@ -225,7 +227,7 @@ pub fn openapi() -> Document {
     let all = routes(Documents::of(0))
         .merge(of_operators())
         .merge(of_health());
-    security::told(all.split_for_parts().1)
+    document::completed(all.split_for_parts().1)
 }
 
 /// The service that listens there: every route, and what surrounds it.

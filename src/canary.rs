@@ -22,6 +22,7 @@ pub mod names;
 pub mod near;
 pub mod number;
 mod outcome;
+mod policy;
 pub mod reason;
 pub mod replay;
 pub mod result;
@@ -62,9 +63,14 @@ pub use fault::{Fault, Path, Position};
 pub use gate::CanaryVerdictRequest;
 pub use kind::Kind;
 pub use learned::{KeptMargins, Learned, LearnedMargin, TaughtBy, fingerprint};
+pub use lenient::Double;
 pub use look::{Look, LookWindow};
 pub use metric_set::{MetricSet, MetricSetPair, MetricSetScope};
 pub use outcome::Outcome;
+pub use policy::{
+    AnalysisConfigurations, CanaryAnalysisConfiguration, EffectSizeConfiguration,
+    OutliersConfiguration,
+};
 pub use replay::{
     Agreement, NotReplayed, NotReplayedCause, OutcomePair, Replay, ReplayRequest, ReplayTally,
     ReplayedLabel, ReplayedMetric, ReplayedRun, ReplayedVerdict, WhatIf,

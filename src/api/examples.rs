@@ -51,7 +51,7 @@ pub fn verdict_request() -> Value {
 
 pub fn flagger_payload() -> Value {
     json!({
-        "name": "podinfo", "namespace": "test", "phase": "Progressing", "checksum": "85d557f47b",
+        "name": "podinfo", "namespace": "test", "checksum": "85d557f47b",
         "metadata": {"canaryConfigName": "podinfo", "lifetime": "10m", "interval": "5m"},
     })
 }

@@ -70,7 +70,7 @@ pub struct FlaggerPayload {
     responses(
         (status = 200, body = String, content_type = "text/plain"),
         (status = 400, body = String, content_type = "text/plain", description = "the metadata are wrong"),
-        (status = 403, body = String, content_type = "text/plain"),
+        (status = 403, body = String, content_type = "text/plain", description = "it may not go on, or who asks may not; the body says why"),
         (status = 404, body = String, content_type = "text/plain", description = "no such hook, or no such canary config"),
         (status = 503, body = String, content_type = "text/plain", description = "the database is away, or too many wait"),
     ))]

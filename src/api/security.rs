@@ -15,8 +15,7 @@ const OPEN: [&str; 6] = [
     "list_rules",
 ];
 
-/// With schemes, and with what every door that is not for everybody may answer.
-pub fn told(mut document: OpenApi) -> OpenApi {
+pub fn add_schemes(document: &mut OpenApi) {
     let http = |scheme| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build());
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", http(HttpAuthScheme::Bearer));
@@ -25,24 +24,14 @@ pub fn told(mut document: OpenApi) -> OpenApi {
     let requirement = |name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []);
     let none = SecurityRequirement::default();
     document.security = Some(vec![requirement("bearer"), requirement("basic"), none]);
-    for item in document.paths.paths.values_mut() {
-        let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
-            let id = operation.operation_id.as_deref().unwrap_or_default();
-            if !OPEN.contains(&id) {
-                refuses(operation);
-            }
-        }
-    }
-    document
 }
 
-fn refuses(operation: &mut Operation) {
+/// What every door that is not for everybody may answer.
+pub fn add_refusals(operation: &mut Operation) {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    if OPEN.contains(&id) {
+        return;
+    }
     let wrong = operation.responses.responses.get("400");
     // Others are refused in the words of whom they stand in for.
     let is_problem = match wrong {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::time::iso_from_millis;
-use super::{Actions, Fault, Path, drop_nulls, lenient};
+use super::{Actions, AnalysisConfigurations, Fault, Path, drop_nulls, lenient};
 
 /// A canary config. Members that serin does not know are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -234,9 +234,9 @@ pub struct CanaryMetricConfig {
         skip_serializing_if = "Option::is_none"
     )]
     pub groups: Option<Vec<String>>,
-    /// Only the member `canary` is read.
+    /// How it is judged; without it, any difference counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<AnalysisConfigurations>)]
     pub analysis_configurations: Option<Map<String, Value>>,
     /// The scope pair of the request to fetch for.
     #[serde(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sequential::Sequential;
-use super::{Outcome, Pair, lenient};
+use super::{Double, Outcome, Pair, lenient};
 
 /// Why a metric got its label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -104,21 +104,21 @@ pub enum Rule {
 pub struct TestNumbers {
     /// By how much the experiment is greater than the control, in the unit of the metric.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub estimate: f64,
     /// Limits of the confidence interval of that.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub lower: f64,
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub upper: f64,
     /// Of the interval.
     #[schema(example = 0.98)]
     pub confidence_level: f64,
     /// A quarter of the size of the estimate: the interval must lie beyond it.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub bound: f64,
     pub effect_size: EffectSize,
     /// Both sides were constant, so that noise was added before the test.
@@ -133,15 +133,15 @@ pub struct EffectSize {
     pub measure: EffectMeasure,
     /// `"NaN"` when a mean is 0, which meets every limit.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub value: f64,
     /// From which on an increase counts.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub allowed_increase: f64,
     /// Down to which a decrease does not count.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub allowed_decrease: f64,
 }
 
@@ -173,10 +173,10 @@ pub struct Points {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FenceLimits {
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub lower: f64,
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub upper: f64,
 }
 
@@ -383,11 +383,11 @@ pub struct GroupCost {
     pub name: String,
     /// Of 100 for all groups; those without a weight share what is left.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub weight: f64,
     /// How many points of the score are missing because of it.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub cost: f64,
     pub passed: u64,
     pub failed: u64,

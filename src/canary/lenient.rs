@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 use indexmap::IndexMap;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// An object that may be absent. A list of its members in their order, which serde takes for a
 /// struct as well, is none.
@@ -36,6 +37,24 @@ where
     }
 
     deserializer.deserialize_any(Wanted(PhantomData))
+}
+
+/// How a number is written, as Jackson does: what is none in JSON is a text.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Double {
+    Number(f64),
+    Word(NoNumber),
+}
+
+/// What JSON has no number for.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub enum NoNumber {
+    #[serde(rename = "NaN")]
+    Nan,
+    Infinity,
+    #[serde(rename = "-Infinity")]
+    MinusInfinity,
 }
 
 /// `f64` that may be absent.

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Attributes, Pair, lenient};
+use super::{Attributes, Double, Pair, lenient};
 
 /// One series of one side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -35,7 +35,7 @@ pub struct MetricSet {
     #[serde(default, deserialize_with = "lenient::integer::or_zero")]
     pub step_millis: i64,
     #[serde(with = "lenient::doubles")]
-    #[schema(value_type = Vec<f64>)]
+    #[schema(value_type = Vec<Double>)]
     pub values: Vec<f64>,
     /// Epoch milliseconds of every value; Kayenta has no such member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -68,7 +68,7 @@ pub struct MetricSetPair {
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub tags: IndexMap<String, String>,
     #[serde(serialize_with = "lenient::doubles_pair::serialize")]
-    #[schema(value_type = Pair<Vec<f64>>)]
+    #[schema(value_type = Pair<Vec<Double>>)]
     pub values: Pair<Vec<f64>>,
     /// The places of values that came as `null`, which count as 0; Kayenta has no such member.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Explanation, Summary, lenient};
+use super::{Double, Explanation, Summary, lenient};
 
 /// The verdict on one metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -109,17 +109,17 @@ pub struct SideMetadata {
 pub struct CanaryJudgeStats {
     pub count: u64,
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub mean: f64,
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub min: f64,
     /// Of the sample (n − 1).
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub std: f64,
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub max: f64,
 }
 
@@ -127,7 +127,7 @@ pub struct CanaryJudgeStats {
 pub struct ResultMetadata {
     /// Mean of the experiment over mean of the control; `"NaN"` when one of them is 0.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub ratio: f64,
 }
 
@@ -150,7 +150,7 @@ pub struct CanaryJudgeGroupScore {
 pub struct CanaryJudgeScore {
     /// Two decimals; beyond 0 to 100 when the group weights are.
     #[serde(with = "lenient::double")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Double)]
     pub score: f64,
     pub classification: Verdict,
     #[serde(default, deserialize_with = "lenient::or_default")]

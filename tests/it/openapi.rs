@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value};
+use serin::judge::policy::{MEMBERS, WORDS};
+use serin::judge::sequential::settings::OF_METRIC;
+
 #[test]
 fn the_committed_document_is_current() {
     let current = serin::api::openapi().to_pretty_json().unwrap();
@@ -26,9 +30,50 @@ fn every_operation_has_a_name_a_tag_and_a_summary() {
             names.push(name);
             assert!(operation["tags"][0].is_string(), "{method} {path}");
             assert!(operation["summary"].is_string(), "{method} {path}");
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let told = answer["description"].as_str().unwrap_or_default();
+                assert!(!told.is_empty(), "{method} {path}: {status}");
+            }
         }
     }
     assert!(names.len() > 30);
+}
+
+#[test]
+fn the_document_has_what_judges_read_of_a_metric() {
+    let document = serde_json::to_value(serin::api::openapi()).unwrap();
+    let policy = "CanaryAnalysisConfiguration";
+    let members_of = |part: &str| match part {
+        "" => members(&document, policy),
+        part => members(&document, &referred(&members(&document, policy)[part])),
+    };
+    let names =
+        |known: &[&str]| -> BTreeSet<String> { known.iter().map(ToString::to_string).collect() };
+    for (part, known) in MEMBERS {
+        let own: &[&str] = if part.is_empty() { &OF_METRIC } else { &[] };
+        let told: BTreeSet<String> = members_of(part).keys().cloned().collect();
+        assert_eq!(told, names(&[known, own].concat()), "{part}");
+    }
+    for (path, words) in WORDS {
+        let (part, member) = path.split_once('.').unwrap_or(("", path));
+        let kind = referred(&members_of(part)[member]);
+        let told = document["components"]["schemas"][kind]["enum"].clone();
+        let told: BTreeSet<String> = serde_json::from_value(told).unwrap();
+        assert_eq!(told, names(words), "{path}");
+    }
+}
+
+fn members(document: &Value, schema: &str) -> Map<String, Value> {
+    let members = &document["components"]["schemas"][schema]["properties"];
+    members.as_object().unwrap().clone()
+}
+
+/// The schema that a member is of.
+fn referred(member: &Value) -> String {
+    let choices = member["oneOf"].as_array().into_iter().flatten();
+    let mut schemas = choices.chain([member]);
+    let place = schemas.find_map(|schema| schema["$ref"].as_str());
+    place.unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
 #[test]
