@@ -258,7 +258,8 @@ fn unpaired(pair: &MetricSetPair) -> Option<Warning> {
     Some(warning(
         WarningCode::UnpairedLabels,
         format!(
-            "the series {labels} is there on the {only} side only, so it is compared with nothing"
+            "the series {labels} is there on the {only} side only, so it is compared with nothing: \
+             make one series of each side, as sum(…) does, or drop the label that differs"
         ),
     ))
 }
