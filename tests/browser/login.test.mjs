@@ -4,7 +4,7 @@ import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { isAccessible, startBrowser } from './browser.mjs';
 import { CLIENT, startIssuer } from './issuer.mjs';
-import { config, startSerin } from './serin.mjs';
+import { config, freePort, startSerin } from './serin.mjs';
 
 const RULES = [
   { who: { group: 'sre' }, may: ['read', 'config'] },
@@ -34,14 +34,6 @@ function configured(port, session) {
       rules: RULES,
     },
   };
-}
-
-async function freePort() {
-  const server = http.createServer();
-  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
 }
 
 async function logIn(page, name) {

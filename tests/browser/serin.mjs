@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -77,6 +78,15 @@ function client(url) {
       (await call('POST', `/standalone_canary_analysis${path}`, body)).canaryAnalysisExecutionId,
     analysis: (id) => complete(`/standalone_canary_analysis/${id}`),
   };
+}
+
+/// Where nobody listens.
+export async function freePort() {
+  const server = http.createServer();
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
 }
 
 /// A config whose metrics are PromQL over `${scope}`.
