@@ -24,7 +24,8 @@ use crate::escape;
 /// # Errors
 /// When the level is no filter.
 pub fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| {
+    // A picture tells each letter that it finds in another font.
+    let filter = EnvFilter::try_new(format!("usvg=error,{level}")).with_context(|| {
         format!("log.level '{level}' is no filter; 'info' or 'serin=debug,info' are")
     })?;
     // It would tell by `eprintln`, which panics where the log cannot be written.

@@ -4,11 +4,12 @@ mod scale;
 mod sides;
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use resvg::tiny_skia::Pixmap;
 use resvg::usvg::fontdb::Database;
-use resvg::usvg::{Options, Transform, Tree};
+use resvg::usvg::{FontResolver, Options, Transform, Tree};
 
 use self::scale::{clock_time, date, nice_step, number, passed, ticks, time_step};
 use self::sides::{Point, Sides, TimeAxis, to_f64};
@@ -53,18 +54,27 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// The picture as PNG; takes tens of milliseconds of work.
+/// With those of the system, which are looked up once a letter wants them.
+static ALL_FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
+    let mut fonts = Database::clone(&FONTS);
+    fonts.load_system_fonts();
+    Arc::new(fonts)
+});
+
+/// The picture as PNG; takes tens of milliseconds of work. A name that no font here can write is left out: it stands in
+/// the text beside the picture.
 ///
 /// # Errors
 /// `Internal` when it cannot be drawn.
 pub fn png(pair: &MetricSetPair, label: &str) -> Result<Vec<u8>> {
     let failed = |cause: String| Error::Internal(format!("cannot draw a chart: {cause}"));
-    let options = Options {
-        fontdb: Arc::clone(&FONTS),
-        font_family: "Inter".to_owned(),
-        ..Options::default()
+    let sides = Sides::of(pair);
+    let named = tree(&drawn(&sides, &Heading::of(pair), label), &ALL_FONTS)?;
+    let tree = match named {
+        Some(tree) => Some(tree),
+        None => tree(&drawn(&sides, &Heading::default(), label), &ALL_FONTS)?,
     };
-    let tree = Tree::from_str(&svg(pair, label), &options).map_err(|e| failed(e.to_string()))?;
+    let tree = tree.ok_or_else(|| failed("no font has its digits".to_owned()))?;
     let size = tree.size().to_int_size();
     let scale = u32::from(SCALE);
     let mut pixels = Pixmap::new(size.width() * scale, size.height() * scale)
@@ -78,18 +88,66 @@ pub fn png(pair: &MetricSetPair, label: &str) -> Result<Vec<u8>> {
     pixels.encode_png().map_err(|e| failed(e.to_string()))
 }
 
+/// `None` where a letter is in no font.
+fn tree(svg: &str, all: &'static LazyLock<Arc<Database>>) -> Result<Option<Tree>> {
+    let is_whole = AtomicBool::new(true);
+    let fallback = FontResolver::default_fallback_selector();
+    let options = Options {
+        fontdb: Arc::clone(&FONTS),
+        font_family: "Inter".to_owned(),
+        font_resolver: FontResolver {
+            select_fallback: Box::new(|letter, tried, fonts| {
+                *fonts = Arc::clone(all);
+                let found = fallback(letter, tried, fonts);
+                if found.is_none() {
+                    is_whole.store(false, Ordering::Relaxed);
+                }
+                found
+            }),
+            ..FontResolver::default()
+        },
+        ..Options::default()
+    };
+    let tree = Tree::from_str(svg, &options)
+        .map_err(|cause| Error::Internal(format!("cannot draw a chart: {cause}")))?;
+    drop(options);
+    Ok(is_whole.into_inner().then_some(tree))
+}
+
 /// The picture as SVG. `label` is that of the metric; it may be empty.
 pub fn svg(pair: &MetricSetPair, label: &str) -> String {
-    let sides = Sides::of(pair);
+    drawn(&Sides::of(pair), &Heading::of(pair), label)
+}
+
+/// What is compared.
+#[derive(Default)]
+struct Heading {
+    name: String,
+    tags: String,
+}
+
+impl Heading {
+    fn of(pair: &MetricSetPair) -> Self {
+        let tags: Vec<String> = pair.tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let name = shortened(&pair.name, 60);
+        let left = 72_usize.saturating_sub(name.chars().count());
+        Self {
+            tags: shortened(&tags.join(", "), left),
+            name,
+        }
+    }
+}
+
+fn drawn(sides: &Sides, what: &Heading, label: &str) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
          viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"Inter, sans-serif\" font-size=\"11\">\
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>"
     );
-    heading(&mut svg, pair, label);
-    legend(&mut svg, &sides);
-    if let Some(plot) = Plot::of(&sides) {
-        plot.draw(&mut svg, &sides);
+    heading(&mut svg, what, label);
+    legend(&mut svg, sides);
+    if let Some(plot) = Plot::of(sides) {
+        plot.draw(&mut svg, sides);
     } else {
         let (x, y) = (WIDTH / 2.0, f64::midpoint(TOP, BOTTOM));
         text(&mut svg, x, y, "middle", QUIET, "no data on either side");
@@ -99,19 +157,13 @@ pub fn svg(pair: &MetricSetPair, label: &str) -> String {
 }
 
 /// Metric and label, side by side.
-fn heading(svg: &mut String, pair: &MetricSetPair, label: &str) {
-    let tags: Vec<String> = pair.tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let name = shortened(&pair.name, 60);
-    let tags = shortened(
-        &tags.join(", "),
-        72_usize.saturating_sub(name.chars().count()),
-    );
+fn heading(svg: &mut String, what: &Heading, label: &str) {
     let _ = write!(
         svg,
         "<text x=\"24\" y=\"31\" font-size=\"15\" fill=\"{INK}\"><tspan font-weight=\"600\">{}</tspan>\
          <tspan dx=\"8\" font-size=\"11\" fill=\"{QUIET}\">{}</tspan></text>",
-        escaped(&name),
-        escaped(&tags)
+        escaped(&what.name),
+        escaped(&what.tags)
     );
     let color = match label {
         "Pass" => "#2b7a4b",
@@ -383,6 +435,21 @@ mod tests {
         });
         let svg = svg(&late, "");
         assert_eq!((runs(&svg, CONTROL), runs(&svg, EXPERIMENT)), (1, 2));
+    }
+
+    #[test]
+    fn a_name_that_no_font_has_is_left_out() {
+        let values = [1.0, 2.0, 3.0];
+        let of = |name: &str| {
+            let mut pair = pair(&values, &values);
+            name.clone_into(&mut pair.name);
+            png(&pair, "Pass").unwrap()
+        };
+        // For private use: no font has it.
+        assert_eq!(of("\u{10fffd}"), of(""));
+        for name in ["latency", "задержка", "καθυστέρηση"] {
+            assert_ne!(of(name), of(""), "{name}");
+        }
     }
 
     #[test]
