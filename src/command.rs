@@ -15,6 +15,7 @@ mod judge;
 mod log;
 mod migrate;
 mod openapi;
+mod paint;
 mod replay;
 mod run;
 mod serve;

@@ -323,4 +323,6 @@ pub struct Retry {
     pub statuses: Vec<u16>,
     /// Hundreds of statuses that are retried: 5 for 5xx.
     pub series: Vec<u16>,
+    /// What all waits may take together; for who runs a command.
+    pub patience: Option<Duration>,
 }

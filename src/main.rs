@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
+use colorchoice_clap::Color;
 use serin::command::{Command, failed};
 use tikv_jemallocator::Jemalloc;
 
@@ -17,6 +18,8 @@ const USAGE: u8 = 64;
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
+    #[command(flatten)]
+    color: Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
             };
         }
     };
+    arguments.color.write_global();
     match arguments.command.run(&matches) {
         Ok(code) => code,
         Err(error) => {

@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde_json::json;
 
 use self::check::{Asked, Wishes};
 use super::exit::{Exit, Usage, told};
+use super::table::table;
 use super::{Configured, start_log, tell};
 use crate::config::{Config, LogFormat};
 use crate::escape::line;
@@ -72,7 +71,7 @@ impl Check {
             let told = json!({"ok": is_well, "accounts": asked});
             tell::result(&serde_json::to_string_pretty(&told)?)?;
         } else {
-            tell::result(&table(&asked))?;
+            tell::result(&accounts(&asked))?;
         }
         Ok(if is_well { Exit::Pass } else { Exit::Fail })
     }
@@ -100,10 +99,8 @@ impl Check {
     }
 }
 
-fn table(asked: &[Asked]) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["account", "kind", "used as", "where", "may", "is"]);
+fn accounts(asked: &[Asked]) -> String {
+    let mut table = table(["account", "kind", "used as", "where", "may", "is"]);
     for asked in asked {
         table.add_row([
             line(&asked.name).into_owned(),

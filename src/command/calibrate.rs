@@ -16,12 +16,12 @@ use reqwest::Method;
 use serde_json::Value;
 
 use self::options::Options;
-use super::client::{Client, Remote, filled, path};
+use super::client::{Client, Remote, filled, is_standard, path};
 use super::exit::{Exit, Usage, told};
 use super::run::here::Here;
 use super::serve::stop_signal;
 use super::sources::Sources;
-use super::tell::{note, say};
+use super::tell::{Beside, note, show};
 use crate::canary::{Calibration, ExecutionStatus};
 use crate::config::LogFormat;
 use crate::http::escaped;
@@ -48,7 +48,7 @@ pub struct Calibrate {
     /// `judge.judgeConfigurations.calibration`.
     #[arg(long, value_name = "ID")]
     write: Option<String>,
-    /// Write the whole document to a file, as JSON.
+    /// Write the whole document to a file, as JSON; `-` for standard output.
     #[arg(short, long, value_name = "FILE", value_parser = path())]
     output: Option<PathBuf>,
     /// Exit with 1 where the config's judge would have stopped more than this share of the windows: 0.05, or 5%.
@@ -66,7 +66,7 @@ impl Calibrate {
     }
 
     async fn calibrate(&self) -> anyhow::Result<Exit> {
-        super::start_log("serin=warn", LogFormat::Text)?;
+        super::start_log("serin=error", LogFormat::Text)?;
         let server = self.remote.server.clone().filter(|text| !text.is_empty());
         let sources = self.sources.shorthands();
         let config = self.options.config(sources.kind())?;
@@ -90,7 +90,7 @@ impl Calibrate {
             )
             .into()),
             None => {
-                let here = Here::start(sources).await?;
+                let here = Here::start(sources, self.remote.patience()?).await?;
                 let ended = self.at(&here.client, &body).await;
                 here.stop().await;
                 ended
@@ -119,10 +119,14 @@ impl Calibrate {
         let made: Calibration =
             serde_json::from_value(document.clone()).context("the calibration cannot be read")?;
         if let Some(file) = filled(self.output.as_ref()) {
-            let text = serde_json::to_string_pretty(document)?;
-            std::fs::write(file, text + "\n")
-                .with_context(|| format!("cannot write '{}'", file.display()))?;
-            note(&format!("Written: {}", file.display()));
+            let text = serde_json::to_string_pretty(document)? + "\n";
+            if is_standard(file) {
+                super::tell::document(&text)?;
+            } else {
+                std::fs::write(file, text)
+                    .with_context(|| format!("cannot write '{}'", file.display()))?;
+                note(&format!("Written: {}", file.display()));
+            }
         }
         let Some(report) = &made.report else {
             match (made.status, &made.error) {
@@ -131,7 +135,9 @@ impl Calibrate {
                 (status, None) => bail!("the calibration is {}", status.as_str()),
             }
         };
-        say(&tell::report(report));
+        let output = filled(self.output.as_ref());
+        let beside = Beside::the_result_if(output.is_some_and(|file| is_standard(file)));
+        show(&tell::report(report), beside);
         if let Some(error) = &made.error {
             bail!("{error}");
         }

@@ -13,9 +13,10 @@ use clap::ValueEnum;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::client::Remote;
-use super::exit::{Exit, told};
-use super::tell;
+use super::client::{Failure, Remote};
+use super::exit::{Exit, Usage, told};
+use super::table::table;
+use super::tell::{self, Beside};
 use crate::canary::CanaryConfigSummary;
 use crate::http::escaped;
 use crate::{config, escape};
@@ -100,12 +101,23 @@ impl CanaryConfigs {
 impl Get {
     async fn run(self) -> anyhow::Result<Exit> {
         let client = self.store.remote.client()?;
-        let config = client.get(&self.store.path_of(&self.id)).await?;
+        let config = client.get(&self.store.path_of(&self.id)).await;
+        let config = config.map_err(|failure| missing(&self.id, failure))?;
         match self.format {
             Written::Json => tell::result(&serde_json::to_string_pretty(&config)?)?,
             Written::Yaml => tell::result(&yaml(&config)?)?,
         }
         Ok(Exit::Pass)
+    }
+}
+
+/// Kayenta answers 400 to a DELETE of what is not there.
+fn missing(id: &str, failure: Failure) -> anyhow::Error {
+    let is_missing = failure.is_missing() || failure.to_string().starts_with("Does not exist");
+    if is_missing {
+        Usage(format!("there is no canary config '{id}'")).into()
+    } else {
+        failure.into()
     }
 }
 
@@ -129,14 +141,21 @@ impl List {
             return Ok(Exit::Pass);
         }
         let configs = summaries(list)?;
-        let width = configs.iter().map(|config| config.id.chars().count()).max();
-        for config in configs {
-            let (id, width) = (&config.id, width.unwrap_or_default());
-            let (name, applications) = (&config.name, config.applications.join(", "));
-            let updated = &config.updated_timestamp_iso;
-            let told = format!("{id:width$}  {name}  [{applications}]  {updated}");
-            tell::say(&escape::line(&told));
+        if configs.is_empty() {
+            tell::note("no canary config is stored");
+            return Ok(Exit::Pass);
         }
+        let mut table = table(["id", "name", "applications", "updated"]);
+        for config in configs {
+            let texts = [
+                config.id,
+                config.name,
+                config.applications.join(", "),
+                config.updated_timestamp_iso,
+            ];
+            table.add_row(texts.map(|text| escape::line(&text).into_owned()));
+        }
+        tell::show(&table.to_string(), Beside::Nothing);
         Ok(Exit::Pass)
     }
 }
@@ -146,7 +165,8 @@ impl Delete {
         let client = self.store.remote.client()?;
         for id in &self.ids {
             let path = self.store.path_of(id);
-            client.once(Method::DELETE, &path, None).await?;
+            let deleted = client.once(Method::DELETE, &path, None).await;
+            deleted.map_err(|failure| missing(id, failure))?;
             tell::say(&format!("deleted {id}"));
         }
         Ok(Exit::Pass)

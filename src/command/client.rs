@@ -50,7 +50,7 @@ pub struct Remote {
     /// PEM: its key.
     #[arg(long, env = "SERIN_CLIENT_KEY", value_name = "FILE", value_parser = path())]
     pub client_key: Option<PathBuf>,
-    /// How long the server may be away; 2m, if nobody says so.
+    /// How long the server may be away; 2m, if nobody says so. Without a server, how long the metric source may.
     #[arg(long, env = "SERIN_PATIENCE", value_name = "DURATION")]
     pub patience: Option<String>,
 }
@@ -74,12 +74,21 @@ impl Remote {
             }
             (None, None) => None,
         };
-        let patience = self.patience.as_deref().filter(|text| !text.is_empty());
-        let patience = patience.map_or(Ok(PATIENCE), |text| {
-            config::duration(text).map_err(|wrong| Usage(format!("--patience '{text}' {wrong}")))
-        })?;
+        let patience = self.patience()?.unwrap_or(PATIENCE);
         let client = Client::new(url, token, filled(self.ca_file.as_ref()), self.own()?)?;
         Ok(Client { patience, ..client })
+    }
+
+    /// How long what is asked may be away, if somebody said so.
+    ///
+    /// # Errors
+    /// When it is no duration.
+    pub fn patience(&self) -> Result<Option<Duration>, Usage> {
+        let given = self.patience.as_deref().filter(|text| !text.is_empty());
+        let read = |text| {
+            config::duration(text).map_err(|wrong| Usage(format!("--patience '{text}' {wrong}")))
+        };
+        given.map(read).transpose()
     }
 
     fn own(&self) -> Result<Option<Identity>, Usage> {
@@ -128,6 +137,11 @@ pub fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
+/// Standard input or output, by its usual name.
+pub fn is_standard(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
 pub fn filled(file: Option<&PathBuf>) -> Option<&PathBuf> {
     file.filter(|file| !file.as_os_str().is_empty())
 }
@@ -144,22 +158,22 @@ enum Sent {
     WithKey,
 }
 
-/// A request that failed.
+/// A request that failed; one within this process is nobody's business.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("{request}: {status}: {message}")]
+    #[error("{}", refused(request, *status, message))]
     Refused {
         request: String,
         status: StatusCode,
         message: String,
     },
-    #[error("{request}: no answer")]
+    #[error("{}", of(request, "no answer"))]
     Unreachable {
         request: String,
         #[source]
         cause: reqwest::Error,
     },
-    #[error("{request}: the answer is neither serin's nor Kayenta's")]
+    #[error("{}", of(request, "the answer is neither serin's nor Kayenta's"))]
     Foreign {
         request: String,
         #[source]
@@ -167,7 +181,29 @@ pub enum Failure {
     },
 }
 
+/// What is wrong first: the rest is for who looks for it.
+fn refused(request: &str, status: StatusCode, message: &str) -> String {
+    match (request, message) {
+        ("", "") => status.to_string(),
+        ("", message) => message.to_owned(),
+        (request, "") => format!("{request}: {status}"),
+        (request, message) => format!("{message} ({request}: {status})"),
+    }
+}
+
+fn of(request: &str, wrong: &str) -> String {
+    if request.is_empty() {
+        return wrong.to_owned();
+    }
+    format!("{request}: {wrong}")
+}
+
 impl Failure {
+    /// There is nothing at that path.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if status.as_u16() == 404)
+    }
+
     /// Another try might do. Of a start, 408 and 500 do not say whether it was taken.
     fn may_pass(&self, sent: Sent) -> bool {
         match self {
@@ -197,7 +233,7 @@ pub struct Client {
     http: reqwest::Client,
     /// Without a slash at its end.
     pub url: String,
-    /// The same without a password, for messages.
+    /// The same without a password, for messages; empty for one in this process.
     pub shown: String,
     token: Option<Token>,
     patience: Duration,
@@ -213,7 +249,7 @@ impl Client {
         Ok(Self {
             http: http.build().context(NO_CLIENT)?,
             url: url.to_owned(),
-            shown: url.to_owned(),
+            shown: String::new(),
             token: None,
             patience: Duration::ZERO,
         })
@@ -262,7 +298,7 @@ impl Client {
 
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
         let bytes = self.bytes(path).await?;
-        read_json(&bytes, || format!("GET {path}"))
+        read_json(&bytes, || self.told(&Method::GET, path))
     }
 
     /// What lies there, whatever it is.
@@ -278,7 +314,7 @@ impl Client {
                 self.send(Method::POST, path, Some(body), None)
             })
             .await?;
-        read_json(&bytes, || format!("POST {path}"))
+        read_json(&bytes, || self.told(&Method::POST, path))
     }
 
     /// Sent again when it may not have arrived: `key` keeps it one and the same to serin.
@@ -288,7 +324,7 @@ impl Client {
                 self.send(Method::POST, path, Some(body), Some(key))
             })
             .await?;
-        read_json(&bytes, || format!("POST {path}"))
+        read_json(&bytes, || self.told(&Method::POST, path))
     }
 
     /// Asked until it is taken, as long as the server has patience.
@@ -310,7 +346,7 @@ impl Client {
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        read_json(&bytes, || format!("{method} {path}"))
+        read_json(&bytes, || self.told(&method, path))
     }
 
     async fn patiently<F: Future<Output = Result<Vec<u8>, Failure>>>(
@@ -333,6 +369,13 @@ impl Client {
             .await
     }
 
+    fn told(&self, method: &Method, path: &str) -> String {
+        match self.shown.as_str() {
+            "" => String::new(),
+            shown => format!("{method} {shown}{path}"),
+        }
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -340,7 +383,7 @@ impl Client {
         body: Option<&Value>,
         key: Option<&str>,
     ) -> Result<Vec<u8>, Failure> {
-        let request = || format!("{method} {}{path}", self.shown);
+        let request = || self.told(&method, path);
         // The address has been told already, and may hold a password.
         let unreachable = |cause: reqwest::Error| Failure::Unreachable {
             request: request(),

@@ -2,9 +2,10 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, Write as _};
 use std::panic::{self, PanicHookInfo};
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::Context;
 use serde_json::json;
 use tracing::{Level, Metadata};
@@ -31,7 +32,7 @@ pub fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
     // It would tell by `eprintln`, which panics where the log cannot be written.
     let lines = lines::layer()
         .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(is_coloured())
         .with_writer(io::stderr);
     let lines = match format {
         LogFormat::Text => lines.fmt_fields(Fields).boxed(),
@@ -44,6 +45,11 @@ pub fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
         .init();
     panic::set_hook(Box::new(move |panic| tell(panic, format)));
     Ok(())
+}
+
+/// As `--color`, `NO_COLOR` and `CLICOLOR_FORCE` say, else on a terminal.
+fn is_coloured() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
 }
 
 /// In its finer levels the AWS SDK writes the id of the key by which it signs.

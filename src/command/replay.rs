@@ -96,7 +96,7 @@ impl ReplayRuns {
             None => there(&self.remote.client()?, self.request(config)).await?,
         };
         match self.format {
-            Format::Text => tell::say(&show::text(&replay)),
+            Format::Text => tell::show(&show::text(&replay), tell::Beside::Nothing),
             Format::Json => tell::result(&serde_json::to_string_pretty(&replay)?)?,
         }
         if !replay.not_reached.is_empty() {

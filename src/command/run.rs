@@ -26,12 +26,12 @@ use self::here::Here;
 use self::plan::Plan;
 use self::reports::Format;
 use self::request::Start;
-use super::client::{Client, Remote, filled, path};
+use super::client::{Client, Remote, filled, is_standard, path};
 use super::exit::{Exit, Usage, told};
 use super::serve::stop_signal;
 use super::sources::Sources;
-use super::table;
-use super::tell::{failed, note, say};
+use super::tell::{Beside, failed, note, show};
+use super::{paint, table};
 use crate::canary::Kind;
 use crate::clock::Clock;
 use crate::config::{LogFormat, Shorthands};
@@ -78,7 +78,8 @@ impl Run {
     }
 
     async fn judge(&self) -> anyhow::Result<Exit> {
-        super::start_log("serin=warn", LogFormat::Text)?;
+        // What is wrong is told with the end.
+        super::start_log("serin=error", LogFormat::Text)?;
         let plan = Plan::of(self)?;
         let reports = reports_of(&plan)?;
         let named = self.named(&plan);
@@ -130,7 +131,7 @@ impl Run {
                     .to_owned(),
             )
             .into()),
-            None => Ok(Place::Here(Here::start(sources).await?)),
+            None => Ok(Place::Here(Here::start(sources, self.remote.patience()?).await?)),
             Some(server) => {
                 let remote = Remote {
                     server: Some(server),
@@ -183,7 +184,9 @@ impl Run {
                 return Ok(Exit::Interrupted);
             }
         };
-        tell(&ending);
+        let is_piped = reports.iter().any(|(_, file)| is_standard(file));
+        let beside = Beside::the_result_if(is_piped);
+        tell(&ending, beside);
         let has_page = reports.iter().any(|(format, _)| *format == Format::Html);
         if ending.link.is_none() && ending.run.is_some() && !has_page {
             let file = std::env::temp_dir().join(format!("serin-run-{id}.html"));
@@ -200,7 +203,11 @@ impl Run {
     async fn write(&self, ending: &Ending, reports: &[(Format, PathBuf)], client: &Client) {
         for (format, file) in reports {
             let written = reports::write(ending, *format, file, client).await;
-            leave(written, || say(&format!("Report: {}", file.display())));
+            leave(written, || {
+                if !is_standard(file) {
+                    note(&format!("Report: {}", file.display()));
+                }
+            });
         }
         if let Some(file) = filled(self.github_step_summary.as_ref()) {
             leave(reports::append_markdown(ending, file), || {});
@@ -266,7 +273,12 @@ async fn begin(
         id.with_context(|| format!("the answer to POST {} has no '{member}'", start.path))
     };
     tokio::select! {
-        answer = &mut posted => id_of(answer?).map(Some),
+        answer = &mut posted => match (answer, start.config_id.as_deref()) {
+            (Err(failure), Some(id)) if failure.is_missing() => {
+                Err(Usage(format!("there is no canary config '{id}'")).into())
+            }
+            (answer, _) => id_of(answer?).map(Some),
+        },
         signal = stopped => {
             signal?;
             // It may have arrived: then it has an id that can be canceled.
@@ -291,14 +303,15 @@ async fn cancel(client: &Client, id: &str) {
 }
 
 /// The table and the reasons, for who reads the log.
-fn tell(ending: &Ending) {
+fn tell(ending: &Ending, beside: Beside) {
+    let say = |text: &str| show(text, beside);
     for judgement in ending
         .analysis
         .iter()
         .flat_map(|analysis| &analysis.judgements)
     {
         let score = judgement.score.as_deref().unwrap_or("–");
-        let (number, word) = (judgement.number, judgement.outcome.word());
+        let (number, word) = (judgement.number, paint::outcome(judgement.outcome));
         let sentence = line(&judgement.sentence);
         say(&format!("{number}. {word}, score {score}: {sentence}"));
     }
@@ -312,10 +325,12 @@ fn tell(ending: &Ending) {
             line(&failure.message)
         ));
     }
-    say(&format!("\n{}", line(&reports::headline(ending))));
+    let of = reports::of(ending);
+    let verdict = paint::outcome(ending.outcome);
+    say(&format!("\n{verdict}{}", line(&of)));
     say(&line(&ending.sentence));
     if let Some(link) = &ending.link {
-        say(&format!("Report: {link}"));
+        say(&format!("Report: {}", line(link)));
     }
 }
 

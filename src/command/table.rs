@@ -3,17 +3,38 @@
 use std::fmt::Write;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 use indexmap::IndexMap;
 
+use super::{paint, tell};
 use crate::escape::line;
-use crate::report::view::{MetricView, RunView};
+use crate::report::view::{MetricView, RunView, named};
 
-/// The metrics, what failed first; then why of all that did not pass, and what to mind.
-pub fn of(run: &RunView) -> String {
+/// As wide as what it holds, and on a terminal no wider than that.
+pub fn table(header: impl Into<Row>) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header([
+    table.set_header(header);
+    if let Some(columns) = tell::width() {
+        table.set_width(columns);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+/// Columns of numbers stand at the right, and are not broken.
+pub fn numbers(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+}
+
+/// The metrics, what failed first; then why of all that did not pass, and what to mind. Painted.
+pub fn of(run: &RunView) -> String {
+    let mut table = table([
         "metric",
         "group",
         "control",
@@ -21,29 +42,22 @@ pub fn of(run: &RunView) -> String {
         "change",
         "label",
     ]);
-    for column in 2..=4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    numbers(&mut table, 2..=4);
     for metric in &run.metrics {
         table.add_row(row(metric));
     }
     let mut text = table.to_string();
     for metric in &run.metrics {
         if metric.class != "pass" || metric.is_open {
-            let told = format!("{}: {}", metric.name, metric.sentence);
-            let _ = write!(text, "\n  {}", line(&told));
+            let _ = write!(text, "\n  {}", line(&metric.told(&metric.sentence)));
         }
     }
     if let Some(shadow) = &run.shadow {
         let _ = write!(text, "\n  beside it, {}", line(&shadow.sentence()));
         for metric in &shadow.metrics {
             let (own, other) = (metric.own, metric.other);
-            let told = format!(
-                "{}: {other} instead of {own}: {}",
-                metric.name, metric.sentence
-            );
+            let told = named(&metric.name, &metric.sentence);
+            let told = format!("{other} instead of {own}: {told}");
             let _ = write!(text, "\n    {}", line(&told));
         }
     }
@@ -55,15 +69,15 @@ pub fn of(run: &RunView) -> String {
     }
     for (warning, metrics) in warnings(run) {
         let of = if metrics.len() == run.metrics.len() {
-            "all".to_owned()
+            "all metrics".to_owned()
         } else {
             metrics.join(", ")
         };
-        let told = format!("mind ({of}): {warning}");
-        let _ = write!(text, "\n  {}", line(&told));
+        let (word, told) = (paint::warning("warning"), format!("{of}: {warning}"));
+        let _ = write!(text, "\n  {word}: {}", line(&told));
     }
     for warning in &run.warnings {
-        let _ = write!(text, "\n  mind: {}", line(warning));
+        let _ = write!(text, "\n  {}: {}", paint::warning("warning"), line(warning));
     }
     text
 }
@@ -73,7 +87,7 @@ fn warnings(run: &RunView) -> IndexMap<&str, Vec<&str>> {
     let mut all: IndexMap<&str, Vec<&str>> = IndexMap::new();
     for metric in &run.metrics {
         for warning in &metric.warnings {
-            all.entry(warning).or_default().push(&metric.name);
+            all.entry(warning).or_default().push(&metric.distinct_name);
         }
     }
     all
@@ -82,11 +96,15 @@ fn warnings(run: &RunView) -> IndexMap<&str, Vec<&str>> {
 fn row(metric: &MetricView) -> [String; 6] {
     let mean = metric.numbers.iter().find(|row| row.name == "Mean");
     [
-        line(&metric.name).into_owned(),
+        line(&metric.distinct_name).into_owned(),
         line(&metric.groups).into_owned(),
         mean.map(|row| row.control.clone()).unwrap_or_default(),
         mean.map(|row| row.experiment.clone()).unwrap_or_default(),
         metric.change.clone().unwrap_or_else(|| "–".to_owned()),
-        format!("{}{}", metric.label, metric.marks()),
+        format!(
+            "{}{}",
+            paint::label(metric.class, metric.label),
+            metric.marks()
+        ),
     ]
 }

@@ -441,6 +441,7 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
             scalar::status_series(text)
                 .ok_or_else(|| "must be a series of statuses, as in 'SERVER_ERROR'".to_owned())
         })?,
+        patience: None,
     })
 }
 

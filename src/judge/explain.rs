@@ -345,6 +345,7 @@ fn scored(score: &CanaryJudgeScore, limits: &Limits, groups: &[GroupCost]) -> St
     match (named.is_empty(), costly.len().saturating_sub(NAMED_GROUPS)) {
         (true, _) => told,
         (false, 0) => format!("{told}: {}", named.join(", ")),
+        (false, 1) => format!("{told}: {}, and another group the rest", named.join(", ")),
         (false, more) => format!(
             "{told}: {}, and {more} more groups the rest",
             named.join(", ")

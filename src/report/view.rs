@@ -8,7 +8,7 @@ pub mod words;
 
 pub use by_hand::{ByHandView, by_hand};
 pub use groups::{GroupView, Segment};
-pub use metric::{MetricView, QueryView, Row, metrics, pair_of};
+pub use metric::{MetricView, QueryView, Row, metrics, named, pair_of};
 pub use shadow::ShadowView;
 pub use words::{Fact, Moment, duration};
 

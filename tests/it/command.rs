@@ -206,7 +206,7 @@ fn demo_judges_four_releases_and_shows_where_two_judges_differ() {
         for part in [
             "✗ Fail",
             "beside it, sequential-v1 says: Pass",
-            "error rate: Pass instead of High",
+            "Pass instead of High: error rate",
         ] {
             assert!(waves.contains(part), "{part} in {waves}");
         }

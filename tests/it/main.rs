@@ -90,6 +90,7 @@ mod stored;
 mod stores;
 mod surface;
 mod telemetry;
+mod terminal;
 mod tls;
 mod toy_source;
 mod ui;

@@ -182,6 +182,24 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
         ),
         (vec!["-f", "-"], "analysis: {lifetime: soon}", "'5m'"),
         (vec!["--metric", "errors"], "", "NAME=QUERY"),
+        (
+            vec!["--metric", r#"sum(e{version="${scope}"})"#],
+            "",
+            r#"'sum(e{version="${scope}"})' is not of the form NAME=QUERY"#,
+        ),
+        (
+            vec![
+                "--patience",
+                "soon",
+                "--prometheus=http://127.0.0.1:1",
+                "--metric",
+                errors,
+                "--control=a",
+                "--experiment=b",
+            ],
+            "",
+            "--patience 'soon'",
+        ),
         (window(&[]), "", "--metric 'errors="),
         (
             window(&["--metric", errors, "--config-id", "a"]),
@@ -337,7 +355,7 @@ async fn what_an_interval_leaves_over_is_judged() {
     ];
     let (exit, told) = run(&arguments, &[], "").await;
     assert_eq!(exit, 0, "{told}");
-    assert!(told.contains("3. Pass, score 100"), "{told}");
+    assert!(told.contains("3. ✓ Pass, score 100"), "{told}");
 }
 
 #[tokio::test]
@@ -346,7 +364,10 @@ async fn what_a_server_refuses_and_one_that_is_away_are_told() {
     let server = serin.service.url.as_str();
     let errors = r#"errors=e{version="${scope}"}"#;
     let of_server = [
-        (vec!["--config-id", "nosuch"], "nosuch"),
+        (
+            vec!["--config-id", "nosuch"],
+            "serin: there is no canary config 'nosuch'",
+        ),
         (vec!["--config-name", "nosuch"], "there are none"),
         (
             vec!["--metric", errors, "--metrics-account", "nosuch"],

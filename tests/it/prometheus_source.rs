@@ -91,6 +91,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             backoff: Duration::from_millis(5),
             statuses: vec![408, 429],
             series: vec![5],
+            patience: None,
         },
         server: Server {
             address: "127.0.0.1".to_owned(),

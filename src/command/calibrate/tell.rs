@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use crate::canary::calibration::{MetricRates, Rate, Report};
 use crate::canary::number::number;
+use crate::command::{paint, table};
 use crate::escape::line;
 
-/// The sentences, the metrics in a table, and what to keep in mind.
+/// The sentences, the metrics in a table, and what to keep in mind. Painted.
 pub fn report(report: &Report) -> String {
     let mut text = String::new();
     let mut sentences = report.sentences.iter();
@@ -19,22 +19,20 @@ pub fn report(report: &Report) -> String {
     for sentence in sentences {
         let _ = writeln!(text, "{}.", line(sentence));
     }
-    let _ = write!(text, "\n{}", table(report));
+    let _ = write!(text, "\n{}", metrics(report));
     for warning in &report.warnings {
-        let _ = write!(text, "\n  mind: {}", line(warning));
+        let _ = write!(text, "\n  {}: {}", paint::warning("warning"), line(warning));
     }
     text
 }
 
-fn table(report: &Report) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
+fn metrics(report: &Report) -> Table {
     let mut head = vec!["metric".to_owned()];
     let judges = report.judges.iter();
     head.extend(judges.map(|rates| format!("alarms of {}", rates.judge)));
     head.extend(["would be found", "margin that holds"].map(str::to_owned));
     let columns = head.len();
-    table.set_header(head);
+    let mut table = table::table(head);
     for column in 1..columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -238,7 +238,10 @@ fn print(all: &[Linted<'_>], output: Output) -> anyhow::Result<usize> {
             }
             let files = all.len();
             tell::note(&format!(
-                "{files} files: {errors} errors, {warnings} warnings"
+                "{}: {}, {}",
+                counted(files, "file"),
+                counted(errors, "error"),
+                counted(warnings, "warning")
             ));
         }
         Output::Json => {
@@ -253,6 +256,13 @@ fn print(all: &[Linted<'_>], output: Output) -> anyhow::Result<usize> {
         }
     }
     Ok(errors)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 fn param(text: &str) -> Result<(String, String), String> {

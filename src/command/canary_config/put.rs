@@ -8,7 +8,7 @@ use reqwest::Method;
 use super::lint::{read, told};
 use super::{Store, summaries};
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
-use crate::command::client::{Client, Failure};
+use crate::command::client::Client;
 use crate::command::exit::{Exit, Usage};
 use crate::command::tell;
 use crate::config::{LoadOptions, Unread, load};
@@ -133,9 +133,7 @@ impl Put {
         };
         let stored = match client.get(&self.store.path_of(&id)).await {
             Ok(stored) => stored,
-            Err(Failure::Refused { status, .. }) if status.as_u16() == 404 => {
-                return Ok(Deed::Create);
-            }
+            Err(failure) if failure.is_missing() => return Ok(Deed::Create),
             Err(failure) => return Err(failure.into()),
         };
         // What serin cannot read is replaced.

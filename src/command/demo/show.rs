@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::Source;
 use super::scenario::{CONFIG_ID, CONTROL, Release};
 use crate::canary::number::number;
-use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Outcome};
-use crate::command::table;
-use crate::command::tell::say;
+use crate::canary::{CanaryAnalysisResult, CanaryExecutionStatusResponse, Kind};
+use crate::command::tell::{self, Beside, say, show};
+use crate::command::{paint, table};
 use crate::escape::line;
 use crate::report::view;
 
@@ -42,7 +42,7 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
         return Ok(());
     }
     let run = view::run(status, None);
-    say(&table::of(&run));
+    show(&table::of(&run), Beside::Nothing);
     let result = status.result.as_ref();
     let result = result.and_then(|result| result.judge_result.as_ref());
     let result = result.context("the execution has no result")?;
@@ -61,14 +61,9 @@ pub fn release(release: &Release, status: &CanaryExecutionStatusResponse) -> any
         })
         .collect();
     say(&format!("groups: {}", line(&groups.join(" · "))));
-    let mark = match run.outcome {
-        Outcome::Pass => "✓",
-        Outcome::Marginal => "~",
-        Outcome::Inconclusive => "?",
-        _ => "✗",
-    };
     let score = run.score.as_deref().unwrap_or("–");
-    say(&format!("score:  {score} → {mark} {}", run.outcome.word()));
+    let verdict = paint::outcome(run.outcome);
+    show(&format!("score:  {score} → {verdict}"), Beside::Nothing);
     say(&line(&run.sentence));
     Ok(())
 }
@@ -108,21 +103,29 @@ pub fn afterwards(
         directory.join(report).display()
     ));
     if stays {
-        say("The service stays up until Ctrl-C. The same with curl:");
+        say("The same with curl:");
     } else {
         say(&format!(
             "The same with curl, after `serin demo --stay --port 8090 --directory {folder}`:"
         ));
     }
     let url = if stays { url } else { "http://127.0.0.1:8090" };
-    say(&format!(
+    // To be copied as it stands.
+    tell::result(&format!(
         "
   curl -X PUT {url}/canaryConfig/{CONFIG_ID} \\
     -H 'Content-Type: application/json' -d @{folder}/canary-config.json
   curl '{url}/canary/{CONFIG_ID}?application=checkout' \\
     -H 'Content-Type: application/json' -d @{folder}/execution-request.json
   curl {url}/canary/{execution_id}
-  curl '{url}/canary/executions?application=checkout&limit=3'"
-    ));
-    Ok(())
+  curl '{url}/canary/executions?application=checkout&limit=3'
+"
+    ))?;
+    let page = format!("{url}{}/{execution_id}", Kind::Canary.page());
+    if stays {
+        say("The service stays up until Ctrl-C. In a browser, open");
+    } else {
+        say("In a browser, after the same, open");
+    }
+    tell::result(&page)
 }

@@ -2,18 +2,15 @@
 
 use std::fmt::Write;
 
-use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-
 use crate::canary::number::score;
 use crate::canary::{Replay, ReplayedRun, ReplayedVerdict};
+use crate::command::paint;
+use crate::command::table::table;
 use crate::escape::line;
 
 /// All runs with both verdicts; then why of those that are others, and what to mind.
 pub fn text(replay: &Replay) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["run", "application", "config", "before", "after", ""]);
+    let mut table = table(["run", "application", "config", "before", "after", ""]);
     for run in &replay.runs {
         table.add_row(row(run));
     }
@@ -39,8 +36,8 @@ fn row(run: &ReplayedRun) -> [String; 6] {
             outcome,
             score: Some(points),
             ..
-        }) => format!("{} {}", outcome.word(), score(*points)),
-        Some(verdict) => verdict.outcome.word().to_owned(),
+        }) => format!("{} {}", paint::outcome(*outcome), score(*points)),
+        Some(verdict) => paint::outcome(verdict.outcome),
         None => "–".to_owned(),
     };
     let mark = match (&run.not_judged, run.changed, run.identical) {

@@ -42,7 +42,8 @@ pub struct Flags {
     /// How long to wait for the verdict; what has none by then is canceled.
     #[arg(long, env = "SERIN_RUN_TIMEOUT", value_name = "DURATION")]
     timeout: Option<String>,
-    /// Reports to write: junit=FILE,markdown=FILE,json=FILE,html=FILE
+    /// Reports to write: junit=FILE,markdown=FILE,json=FILE,html=FILE; `-` for standard output, which then has
+    /// nothing else.
     #[arg(
         long,
         env = "SERIN_RUN_REPORT",
@@ -232,9 +233,11 @@ fn named<'a>(pairs: &'a [String], form: &str) -> Result<Vec<(&'a str, &'a str)>,
     let filled = pairs.iter().filter(|pair| !pair.trim().is_empty());
     filled
         .map(|pair| {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Usage(format!("'{pair}' is not of the form {form}")))?;
+            // The first '=' of a query without a name is one of its own.
+            let parts = pair.split_once('=');
+            let parts = parts.filter(|(name, _)| !name.contains(['{', '(', '"', '\'']));
+            let (name, value) =
+                parts.ok_or_else(|| Usage(format!("'{pair}' is not of the form {form}")))?;
             Ok((name.trim(), value))
         })
         .collect()

@@ -1,6 +1,7 @@
 //! A serin of one run: in this process, with a folder that goes when it does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
 use tempfile::TempDir;
@@ -34,7 +35,8 @@ pub struct Here {
 }
 
 impl Here {
-    pub async fn start(shorthands: Shorthands) -> anyhow::Result<Self> {
+    /// With `patience`, a source that is away is not asked again for longer.
+    pub async fn start(shorthands: Shorthands, patience: Option<Duration>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("serin-run-")
             .tempdir()
@@ -55,8 +57,9 @@ impl Here {
             .into_iter()
             .filter(|(name, _)| ACCOUNTS.iter().any(|known| name.starts_with(known)))
             .collect();
-        let loaded = config::load_with(&options, &accounts, &Engines::default())
+        let mut loaded = config::load_with(&options, &accounts, &Engines::default())
             .map_err(|wrong| Usage(format!("the metric source cannot be used: {wrong}")))?;
+        loaded.config.retry.patience = patience;
         // The configuration lies in it, which grows with every kind of source.
         let service = Box::pin(Service::start(loaded.config)).await?;
         Ok(Self {

@@ -9,8 +9,9 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::ending::Ending;
 use crate::canary::{Kind, Outcome};
-use crate::command::client::Client;
+use crate::command::client::{Client, is_standard};
 use crate::command::exit::Usage;
+use crate::command::tell;
 use crate::escape;
 use crate::report::view::MetricView;
 
@@ -59,7 +60,11 @@ pub async fn write(
         Format::Json => format!("{:#}\n", ending.document),
         Format::Html => html(ending, client).await?,
     };
-    put(file, escape::document(&text).as_bytes())
+    let text = escape::document(&text);
+    if is_standard(file) {
+        return tell::document(&text);
+    }
+    put(file, text.as_bytes())
 }
 
 fn put(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -102,7 +107,7 @@ fn junit(ending: &Ending) -> Report {
     verdict.set_classname(name);
     suite.add_test_case(verdict);
     for metric in ending.run.iter().flat_map(|run| &run.metrics) {
-        let mut case = TestCase::new(&metric.name, metric_status(metric, ending.outcome));
+        let mut case = TestCase::new(&metric.distinct_name, metric_status(metric, ending.outcome));
         case.set_classname(match metric.groups.as_str() {
             "" => name,
             groups => groups,
@@ -164,8 +169,13 @@ fn metric_status(metric: &MetricView, outcome: Outcome) -> TestCaseStatus {
 }
 
 /// `Fail: checkout, score 42 of 95`.
-pub fn headline(ending: &Ending) -> String {
-    let mut line = ending.outcome.word().to_owned();
+fn headline(ending: &Ending) -> String {
+    format!("{}{}", ending.outcome.word(), of(ending))
+}
+
+/// What stands behind the verdict in a headline.
+pub fn of(ending: &Ending) -> String {
+    let mut line = String::new();
     let of = [&ending.application, &ending.config_name];
     let of: Vec<&str> = of
         .into_iter()
@@ -251,7 +261,7 @@ fn markdown(ending: &Ending) -> String {
 fn markdown_row(metric: &MetricView) -> String {
     format!(
         "| {} | {} | {} | {}{} | {} |\n",
-        escaped(&metric.name),
+        escaped(&metric.distinct_name),
         escaped(&metric.groups),
         escaped(metric.change.as_deref().unwrap_or("–")),
         metric.label,

@@ -23,6 +23,8 @@ pub struct Start {
     pub kind: Kind,
     pub path: String,
     pub body: Value,
+    /// Of the config that the server is to have.
+    pub config_id: Option<String>,
     /// One line for people: what is compared, and when.
     pub title: String,
 }
@@ -43,17 +45,19 @@ impl Start {
             Some(analysis) => analysis_request(plan, analysis, now)?,
             None => canary_request(plan, now)?,
         };
-        let (path, body) = if let Some(config) = config {
+        let (path, body, config_id) = if let Some(config) = config {
             let body = json!({"canaryConfig": config, "executionRequest": request});
-            (kind.path().to_owned(), body)
+            (kind.path().to_owned(), body, None)
         } else {
             let id = stored_config(plan, client).await?;
-            (format!("{}/{}", kind.path(), escaped(&id)), request)
+            let path = format!("{}/{}", kind.path(), escaped(&id));
+            (path, request, Some(id))
         };
         Ok(Self {
             kind,
             path: path + &query(plan),
             body,
+            config_id,
             title: title(plan, now)?,
         })
     }

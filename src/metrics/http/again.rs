@@ -38,6 +38,7 @@ pub fn backoff(retry: &Retry) -> ExponentialBuilder {
         .with_min_delay(retry.backoff.min(longest))
         .with_max_delay(longest)
         .with_max_times(retry.attempts.saturating_sub(1))
+        .with_total_delay(retry.patience)
         .with_jitter()
         .with_jitter_seed(seed)
 }

@@ -1,6 +1,7 @@
 //! One metric: its row, and what opens below it.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::words::{Fact, duration, fact};
@@ -23,6 +24,8 @@ pub struct MetricView {
     pub index: usize,
     pub pair_id: String,
     pub name: String,
+    /// With those labels of its series by which it differs from others of the same name.
+    pub distinct_name: String,
     pub tags: Vec<Fact>,
     pub groups: String,
     pub label: &'static str,
@@ -59,6 +62,41 @@ impl MetricView {
             (false, false, false) => "",
         }
     }
+
+    /// A sentence of it that names it, once.
+    pub fn told(&self, sentence: &str) -> String {
+        match place_of(&self.name, sentence) {
+            Some(at) => {
+                let after = at + self.name.len();
+                format!(
+                    "{}{}{}",
+                    &sentence[..at],
+                    self.distinct_name,
+                    &sentence[after..]
+                )
+            }
+            None => format!("{}: {sentence}", self.distinct_name),
+        }
+    }
+}
+
+/// A sentence that names what it is of.
+pub fn named(name: &str, sentence: &str) -> String {
+    match place_of(name, sentence) {
+        Some(_) => sentence.to_owned(),
+        None => format!("{name}: {sentence}"),
+    }
+}
+
+/// Where a name stands as a word of its own.
+fn place_of(name: &str, sentence: &str) -> Option<usize> {
+    let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    let mut places = sentence.match_indices(name).map(|(at, _)| at);
+    places.find(|at| {
+        let before = sentence[..*at].chars().next_back();
+        let after = sentence[at + name.len()..].chars().next();
+        !name.is_empty() && !is_word(before) && !is_word(after)
+    })
 }
 
 /// A number of both sides.
@@ -80,13 +118,44 @@ pub fn metrics(judged: &CanaryJudgeResult, pairs: Option<&[MetricSetPair]>) -> V
     let mut ordered: Vec<(usize, &CanaryAnalysisResult)> =
         judged.results.iter().enumerate().collect();
     ordered.sort_by_key(|(index, result)| (rank(result), *index));
+    let alike = alike(&judged.results);
     ordered
         .into_iter()
         .map(|(index, result)| MetricView {
             doubt: reason::of_metric(result, judged),
+            distinct_name: distinct_name(result, &alike),
             ..metric(index, result, pair_of(index, result, pairs))
         })
         .collect()
+}
+
+fn alike(results: &[CanaryAnalysisResult]) -> HashMap<&str, Vec<&CanaryAnalysisResult>> {
+    let mut alike: HashMap<&str, Vec<&CanaryAnalysisResult>> = HashMap::new();
+    for result in results {
+        alike.entry(&result.name).or_default().push(result);
+    }
+    alike
+}
+
+fn distinct_name(
+    result: &CanaryAnalysisResult,
+    alike: &HashMap<&str, Vec<&CanaryAnalysisResult>>,
+) -> String {
+    let others = alike.get(result.name.as_str());
+    let others = others.map(Vec::as_slice).unwrap_or_default();
+    let tags = result.tags.iter();
+    let differs = |name: &str, value: &str| {
+        let mut others = others.iter();
+        others.any(|other| other.tags.get(name).is_none_or(|other| other != value))
+    };
+    let telling: Vec<String> = tags
+        .filter(|(name, value)| differs(name, value))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    match telling.as_slice() {
+        [] => result.name.clone(),
+        telling => format!("{} {{{}}}", result.name, telling.join(", ")),
+    }
 }
 
 /// The pair of a result: by its id, else by its place.
@@ -141,6 +210,7 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
         index,
         pair_id: result.id.clone(),
         name: result.name.clone(),
+        distinct_name: result.name.clone(),
         tags: result
             .tags
             .iter()

@@ -96,7 +96,7 @@ async fn configs_are_kept_as_code() {
 
     let (_, list, _) = run(&["list"]).await;
     assert!(
-        list.starts_with(&format!("{id}  checkout  [checkout]  ")),
+        list.contains(&format!("│ {id} ┆ checkout ┆ checkout     ┆ ")),
         "{list}"
     );
     assert_eq!(run(&["list", "--application", "other"]).await.1, "");
@@ -133,7 +133,7 @@ async fn configs_are_kept_as_code() {
     assert_eq!(run(&["delete", &id]).await.1, format!("deleted {id}\n"));
     let (code, _, stderr) = run(&["get", &id]).await;
     assert_eq!(code, Some(64), "{stderr}");
-    assert!(stderr.contains("404"), "{stderr}");
+    assert!(stderr.contains("there is no canary config"), "{stderr}");
     server.service.stop().await;
 
     let away = serin(

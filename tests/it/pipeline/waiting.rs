@@ -45,12 +45,12 @@ async fn an_analysis_is_waited_for_and_its_judgements_are_told() {
         "--metric",
     ];
     for (metric, code, part) in [
-        (r#"m=good{version="${scope}"}"#, 0, "2. Pass, score 100"),
-        (r#"m=bad{version="${scope}"}"#, 1, "1. Fail, score 0"),
+        (r#"m=good{version="${scope}"}"#, 0, "2. ✓ Pass, score 100"),
+        (r#"m=bad{version="${scope}"}"#, 1, "1. ✗ Fail, score 0"),
         (
             r#"m=silent{version="${scope}"}"#,
             3,
-            "1. Inconclusive, score –",
+            "1. ? Inconclusive, score –",
         ),
         ("m=broken", 69, "no such function"),
     ] {
