@@ -45,7 +45,7 @@ pub struct Standing {
     complete: bool,
     /// As in the execution: by stage for a canary, a list for an analysis.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     stage_status: Value,
 }
 

@@ -39,7 +39,7 @@ pub struct Line {
     /// `done`, `refused`, or `unknown`: who asked went away before it was done.
     pub outcome: String,
     /// Of a config: what it was `before`, and the `diff` (RFC 6902) to what it became.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     pub details: Box<RawValue>,
     /// Of the row before in the chain; only where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

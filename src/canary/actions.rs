@@ -74,11 +74,11 @@ pub struct Action {
     pub headers: IndexMap<String, String>,
     /// JSON, or a text.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub body: Option<Value>,
     /// Members to set, and with `null` to remove; sent as `application/merge-patch+json`.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub merge_patch: Option<Value>,
     /// Of the only interval after which it is taken; after all, if not given.
     #[serde(default)]
@@ -307,7 +307,7 @@ pub struct ActionCall {
     pub headers: IndexMap<String, String>,
     /// JSON; a text is sent as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub body: Option<Value>,
 }
 

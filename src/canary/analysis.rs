@@ -53,7 +53,7 @@ pub struct CanaryAnalysisExecutionRequest {
     pub judge_remainder: bool,
     /// Echoed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub site_local: Option<Map<String, Value>>,
     /// What is called outside of serin as it goes on; an event named here is not asked of the config.
     #[serde(default, skip_serializing_if = "Option::is_none")]

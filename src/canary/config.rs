@@ -209,7 +209,7 @@ pub struct CanaryJudgeConfig {
     #[schema(example = "NetflixACAJudge-v1.0")]
     pub name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub judge_configurations: Option<Map<String, Value>>,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -271,7 +271,7 @@ const INLINE_TEMPLATES: [&str; 2] = ["customInlineTemplate", "template"];
 
 /// How a metric is fetched. `type` says by what; its members are kept as they came.
 #[derive(Clone, Debug, PartialEq, ToSchema)]
-#[schema(value_type = Object, example = json!({"type": "prometheus", "metricName": "http_errors", "customInlineTemplate": "version=\"${scope}\""}))]
+#[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"type": "prometheus", "metricName": "http_errors", "customInlineTemplate": "version=\"${scope}\""}))]
 pub struct CanaryMetricSetQueryConfig(Map<String, Value>);
 
 impl CanaryMetricSetQueryConfig {

@@ -33,7 +33,7 @@ pub struct CanaryExecutionRequest {
     pub metadata: Option<Vec<Metadata>>,
     /// Echoed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub site_local: Option<Map<String, Value>>,
     /// What is called outside of serin as it goes on; an event named here is not asked of the config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,7 +149,7 @@ pub struct StageException {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// `error`, `errors` and what else is known of the failure.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     pub details: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,

@@ -49,7 +49,7 @@ pub struct CanaryVerdictRequest {
     pub metadata: Option<Vec<Metadata>>,
     /// Echoed only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     pub site_local: Option<Map<String, Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Actions>)]
