@@ -79,7 +79,8 @@ pub async fn accept_canary(
     PathId(id): PathId,
     Body(acceptance): Body<Acceptance>,
 ) -> Result<StatusCode> {
-    accept::<CanaryExecutionStatusResponse>(&app, &caller, &id, acceptance).await?;
+    let accepted = accept::<CanaryExecutionStatusResponse>(&app, &caller, &id, acceptance);
+    Box::pin(accepted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -96,7 +97,8 @@ pub async fn accept_analysis(
     PathId(id): PathId,
     Body(acceptance): Body<Acceptance>,
 ) -> Result<StatusCode> {
-    accept::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, acceptance).await?;
+    let accepted = accept::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, acceptance);
+    Box::pin(accepted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -115,7 +115,7 @@ fn over(caller: &Caller, after: Duration) -> impl Future<Output = ()> + use<> {
         if is_ruled {
             tokio::time::sleep(after).await;
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

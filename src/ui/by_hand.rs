@@ -55,7 +55,9 @@ async fn accept_run(
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    accept::<CanaryExecutionStatusResponse>(&app, &caller, &id, acceptance(&fields)).await?;
+    let acceptance = acceptance(&fields);
+    let accepted = accept::<CanaryExecutionStatusResponse>(&app, &caller, &id, acceptance);
+    Box::pin(accepted).await?;
     Ok(page_of(Kind::Canary, &id))
 }
 
@@ -66,8 +68,9 @@ async fn accept_analysis(
     Form(fields): Form<Fields>,
 ) -> Result<Redirect> {
     let id = Id::parse(&id)?;
-    accept::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, acceptance(&fields))
-        .await?;
+    let acceptance = acceptance(&fields);
+    let accepted = accept::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, acceptance);
+    Box::pin(accepted).await?;
     Ok(page_of(Kind::Analysis, &id))
 }
 
