@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{ArgMatches, Subcommand};
 
-use log::start_log;
+use log::{start_log, start_log_and};
 pub use serve::Service;
 pub use tell::failed;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use tempfile::TempPath;
+use url::Url;
 
 mod access;
 mod accounts;
@@ -86,6 +87,8 @@ pub struct Config {
     /// How old margins that stored configs name become before they are learned anew; never, without it.
     pub recalibrate_every: Option<Duration>,
     pub log: Log,
+    /// The collector that traces are sent to.
+    pub traces: Option<Url>,
     pub audit: Audit,
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,

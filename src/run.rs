@@ -211,8 +211,10 @@ async fn step_analysis(
 ) {
     let was_new = document.status == ExecutionStatus::NotStarted;
     let mut passed = None;
+    let span = ends::span(claim, &document, document.traceparent.as_deref());
+    let advance = analysis::advance(app, claim, &mut document, &mut passed);
     let advanced = tokio::select! {
-        advanced = analysis::advance(app, claim, &mut document, &mut passed) => advanced,
+        advanced = advance.instrument(span.clone()) => advanced,
         why = hold(app, claim) => {
             tracing::info!(why, "step of an analysis stopped");
             leave(app, claim, &document).await;
@@ -241,7 +243,7 @@ async fn step_analysis(
         Err(error) => Err(error),
     };
     match written {
-        Ok(Ended::Here) if has_ended => ends::tell(app, &document, "analysis ended"),
+        Ok(Ended::Here) if has_ended => ends::tell(app, &document, &span, "analysis ended"),
         Ok(Ended::Here) => {}
         Ok(Ended::Elsewhere) => leave(app, claim, &document).await,
         Err(error) => {
@@ -271,12 +273,13 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
         Box::pin(tell_start(app, &claim, &document, &outbox_of_start)).await;
     }
     let shown = document.clone();
+    let span = ends::span(&claim, &document, document.traceparent.as_deref());
     let (progress, seen) = watch::channel(None);
     let run = canary::run(app, &claim, document, &share, |stages| {
         progress.send_replace(Some(stages.clone()));
     });
     let document = tokio::select! {
-        document = run => document,
+        document = run.instrument(span.clone()) => document,
         why = hold(app, &claim) => {
             tracing::info!(why, "execution stopped");
             return;
@@ -288,7 +291,7 @@ async fn run_canary(app: &App, claim: Claim, mut document: CanaryExecutionStatus
     let happened: Vec<Happened> = actions::end(&document).into_iter().collect();
     let outbox_of_end = outbox(app, &claim, &document, &happened);
     match finish(app, &claim, &document, &outbox_of_end).await {
-        Ok(Ended::Here) => ends::tell(app, &document, "execution ended"),
+        Ok(Ended::Here) => ends::tell(app, &document, &span, "execution ended"),
         Ok(Ended::Elsewhere) => tracing::info!("execution had ended elsewhere"),
         Err(error) => {
             tracing::error!(%error, "cannot write the end of an execution; it will run again");

@@ -2,6 +2,7 @@
 
 mod list;
 mod text;
+pub mod traces;
 
 use std::sync::OnceLock;
 

@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
+use tracing::{Instrument, Span};
 
 use super::bodies::Bodies;
 use super::documents::Documents;
@@ -25,6 +26,7 @@ use super::{TooMany, audit, callers, gate, refusal};
 use crate::app::App;
 use crate::callers::Callers;
 use crate::config::Server;
+use crate::telemetry::traces;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -102,7 +104,7 @@ where
     )
 }
 
-fn span(request: &Request<Body>) -> tracing::Span {
+fn span(request: &Request<Body>) -> Span {
     let id = request.headers().get(REQUEST_ID);
     tracing::info_span!(
         "request",
@@ -120,13 +122,26 @@ async fn count_request(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let span = traced(method, &path, &request);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     let status = response.status().as_u16().to_string();
     ::metrics::counter!("serin_http_requests_total", "method" => method, "path" => path.clone(), "status" => status)
         .increment(1);
     ::metrics::histogram!("serin_http_request_duration_seconds", "method" => method, "path" => path)
         .record(start.elapsed().as_secs_f64());
     response
+}
+
+/// Probes ask all the time, and begin nothing.
+fn traced(method: &str, route: &str, request: &Request) -> Span {
+    if route.starts_with("/health") || route == "/metrics" {
+        return Span::none();
+    }
+    traces::of_request(method, route, request.headers())
 }
 
 /// A label stays for ever, and a client may make up methods.

@@ -248,6 +248,9 @@ pub struct CanaryAnalysisExecutionStatusResponse {
     pub storage_account_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_account_name: Option<String>,
+    /// serin's own: the span that accepted it, as W3C's header has it; where traces are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

@@ -353,6 +353,13 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub cost: Option<BTreeMap<String, ServiceCost>>,
+    /// serin's own: the span that accepted it, as W3C's header has it; where traces are sent.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub traceparent: Option<String>,
     /// serin's own: what of the request is passed over, or can hardly be meant.
     #[serde(
         default,

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde_json::json;
 use tracing::{Level, Metadata};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, FormatFields, Writer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt as lines, registry};
@@ -19,12 +19,25 @@ use crate::canary::date_from_millis;
 use crate::clock::Clock;
 use crate::config::LogFormat;
 use crate::escape;
+use crate::telemetry::traces::{Traces, is_of_trace};
 
 /// Logs to standard error, so that standard output stays for results.
 ///
 /// # Errors
 /// When the level is no filter.
 pub fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    start_log_and(level, format, None)
+}
+
+/// The same, and traces to a collector.
+///
+/// # Errors
+/// When the level is no filter.
+pub fn start_log_and(
+    level: &str,
+    format: LogFormat,
+    traces: Option<&Traces>,
+) -> anyhow::Result<()> {
     // A picture tells each letter that it finds in another font.
     let filter = EnvFilter::try_new(format!("usvg=error,{level}")).with_context(|| {
         format!("log.level '{level}' is no filter; 'info' or 'serin=debug,info' are")
@@ -38,10 +51,10 @@ pub fn start_log(level: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Text => lines.fmt_fields(Fields).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
+    let of_log = filter_fn(|event| !names_a_key(event) && !is_of_trace(event));
     registry()
-        .with(filter)
-        .with(filter_fn(|event| !names_a_key(event)))
-        .with(lines)
+        .with(traces.map(Traces::layer))
+        .with(lines.with_filter(filter.and(of_log)))
         .init();
     panic::set_hook(Box::new(move |panic| tell(panic, format)));
     Ok(())

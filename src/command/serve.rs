@@ -35,7 +35,7 @@ use tower::ServiceExt;
 use self::answer::{Answer, Coming};
 use self::connections::{Connection, Connections};
 use self::tls::Tls;
-use super::{Configured, start_log};
+use super::{Configured, start_log_and};
 use crate::access::Peer;
 use crate::actions::Actor;
 use crate::api;
@@ -46,6 +46,7 @@ use crate::config::{Config, Server};
 use crate::notify::Notifier;
 use crate::run;
 use crate::telemetry::VERSION;
+use crate::telemetry::traces::Traces;
 
 /// Bytes of the head of a request; over HTTP/1 of what is read and written at once, too.
 const HEAD: u32 = 64 * 1024;
@@ -73,7 +74,8 @@ impl Serve {
         let mut loaded = self.configured.load()?;
         let config = &mut loaded.config;
         config.server.port = self.port.unwrap_or(config.server.port);
-        start_log(&config.log.level, config.log.format)?;
+        let traces = config.traces.as_ref().map(Traces::open).transpose()?;
+        start_log_and(&config.log.level, config.log.format, traces.as_ref())?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -94,6 +96,9 @@ impl Serve {
         }
         tracing::info!("shutting down");
         service.stop().await;
+        if let Some(traces) = traces {
+            traces.close().await;
+        }
         match broken {
             None => Ok(ExitCode::SUCCESS),
             Some(task) => bail!("the task '{task}' ended before the shutdown"),

@@ -14,6 +14,9 @@ pub const COMPILED_IN: &str = "the defaults";
 /// Environment variables of this prefix are keys: `SERIN__SERVER__PORT`.
 const PREFIX: &str = "SERIN__";
 
+/// As every program that sends traces is told where to; not where ours says it.
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
 /// One layer: a mapping whose values know where they come from.
 #[derive(Clone, Debug, Default)]
 pub struct Layer(pub Map<String, Value>);
@@ -44,8 +47,10 @@ impl Layer {
     pub fn from_environment(environment: &BTreeMap<String, String>) -> Result<Self> {
         let mut table = Map::new();
         for (name, text) in environment {
-            let Some(path) = name.strip_prefix(PREFIX) else {
-                continue;
+            let path = match name.strip_prefix(PREFIX) {
+                Some(path) => path,
+                None if name == COLLECTOR && !text.is_empty() => "traces__endpoint",
+                None => continue,
             };
             let value = if text.starts_with(['[', '{']) {
                 value_from_yaml(text, name)?

@@ -32,6 +32,7 @@ const SECTIONS: &[&str] = &[
     "actions",
     "judge",
     "log",
+    "traces",
     "audit",
     "spinnaker",
     "kayenta",
@@ -162,6 +163,12 @@ pub fn read(
         })
     })?;
     let log = root.section("log", log)?;
+    let traces = root.section("traces", |section| {
+        section.parsed_if_given("endpoint", |text| {
+            let address = scalar::without_credentials(text)?;
+            url::Url::parse(&address).map_err(|cause| cause.to_string())
+        })
+    })?;
     let audit = root.section("audit", |section| {
         Ok(Audit {
             keep: section.duration("keep", HOUR)?,
@@ -199,6 +206,7 @@ pub fn read(
         fail_doubtful,
         recalibrate_every,
         log,
+        traces,
         audit,
         accounts: kayenta.accounts,
         sources: kayenta.sources,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use moka::future::Cache;
+use tracing::Instrument;
 
 use super::flight::Flights;
 use super::http::Unanswered;
@@ -142,10 +143,12 @@ impl<S: Service> MetricSource for Asking<S> {
                 is_own = true;
                 let (service, turns) = (Arc::clone(&self.service), Arc::clone(&self.turns));
                 let (asked, share) = (asked.clone(), Arc::clone(share));
-                async move {
+                let answer = async move {
                     let _turn = turns.take(share.number).await;
                     service.answer(&asked, &share).await.map(Arc::new)
-                }
+                };
+                // Whoever goes on with it: it was asked by this one.
+                answer.in_current_span()
             });
             let answer = match flight.await {
                 Ok(answer) => answer,

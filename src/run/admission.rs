@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::storage::{Begun, Claim};
+use crate::telemetry::traces;
 
 impl Startable for CanaryExecutionRequest {
     fn actions(&self) -> Option<&Value> {
@@ -118,6 +119,7 @@ fn document(
         repeats: admission.repeats,
         caller: admission.started_by,
         look: admission.look,
+        traceparent: traces::current(),
         learned,
         ..CanaryExecutionStatusResponse::default()
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::alone::given_up;
@@ -23,6 +24,7 @@ use crate::canary::{
 use crate::error::{Error, Result};
 use crate::metrics::{self, MetricRequest, MetricSource, mix};
 use crate::storage::{Claim, pair_list_of_run};
+use crate::telemetry::traces;
 
 /// How often the document of an execution is there while it runs: as it came, as it was read, as it is shown
 /// and written.
@@ -220,9 +222,22 @@ async fn fetch(
         };
         let window = Window::of(scope, app.clock.now_millis());
         let source = source_of(app, named, metric).map_err(|error| Failure { stage, error })?;
-        match source.fetch(&asked, share).await {
-            Ok(sets) => Ok((stage, within(window, sets))),
+        let kind = source.language().kind();
+        let span = traces::of_query(
+            kind,
+            metric.name.as_deref().unwrap_or_default(),
+            stage.side(),
+        );
+        let fetched = source.fetch(&asked, share).instrument(span.clone()).await;
+        match fetched {
+            Ok(sets) => {
+                let points = sets.iter().map(|set| set.values.len()).sum::<usize>();
+                span.record("serin.series", sets.len());
+                span.record("serin.points", points);
+                Ok((stage, within(window, sets)))
+            }
             Err(error) => {
+                span.record("otel.status_code", "ERROR");
                 let error = error.of_metric(metric.name.as_deref());
                 Err(Failure { stage, error })
             }

@@ -3,8 +3,12 @@
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use tracing::Span;
+
 use crate::app::App;
-use crate::canary::{Execution, names};
+use crate::canary::{Execution, ExecutionStatus, names};
+use crate::storage::Claim;
+use crate::telemetry::traces;
 
 /// Applications that are counted each for itself: clients choose their names, and what is counted once stays in
 /// memory.
@@ -15,7 +19,17 @@ const OTHER: &str = "other";
 
 static COUNTED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-pub fn tell<E: Execution>(app: &App, document: &E, what: &str) {
+/// The span of an attempt, below what accepted the execution.
+pub fn span<E: Execution>(claim: &Claim, document: &E, traceparent: Option<&str>) -> Span {
+    traces::of_execution(
+        claim.kind.as_str(),
+        &claim.id,
+        document.application(),
+        traceparent,
+    )
+}
+
+pub fn tell<E: Execution>(app: &App, document: &E, span: &Span, what: &str) {
     let told = document.told();
     let kind = told.kind.as_str();
     let outcome = told.outcome.as_str();
@@ -29,6 +43,11 @@ pub fn tell<E: Execution>(app: &App, document: &E, what: &str) {
         link = format!("{public}{}/{}", told.kind.page(), told.id),
         "{what}"
     );
+    span.record("serin.outcome", outcome);
+    span.record("serin.score", told.score);
+    if document.status() != ExecutionStatus::Succeeded {
+        span.record("otel.status_code", "ERROR");
+    }
     let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
     let application = counted_as(&mut counted, told.application);
     ::metrics::counter!("serin_outcomes_total", "kind" => kind, "application" => application, "outcome" => outcome)

@@ -17,6 +17,15 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Whose series it fetches.
+    pub const fn side(self) -> &'static str {
+        match self {
+            Self::FetchControl(_) => "control",
+            Self::FetchExperiment(_) => "experiment",
+            Self::Setup | Self::Mix | Self::Judge => "",
+        }
+    }
+
     /// The task name that an exception carries.
     fn operation(self, config: Option<&CanaryConfig>) -> String {
         match self {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const ALLOWED: [(&str, &[&str]); 29] = [
     ("error", &[]),
-    ("telemetry", &["error"]),
+    ("telemetry", &["error", "http"]),
     ("access", &["error"]),
     ("audit", &["access", "canary", "error"]),
     ("callers", &["access", "config", "http", "clock", "error"]),
@@ -24,7 +24,15 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     (
         "metrics",
         &[
-            "aws", "budget", "canary", "config", "error", "google", "http", "clock",
+            "aws",
+            "budget",
+            "canary",
+            "config",
+            "error",
+            "google",
+            "http",
+            "telemetry",
+            "clock",
         ],
     ),
     (
@@ -100,8 +108,22 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     (
         "api",
         &[
-            "access", "app", "audit", "callers", "ui", "lint", "run", "storage", "metrics",
-            "report", "judge", "canary", "config", "error", "clock",
+            "access",
+            "app",
+            "audit",
+            "callers",
+            "ui",
+            "lint",
+            "run",
+            "storage",
+            "metrics",
+            "report",
+            "judge",
+            "canary",
+            "config",
+            "error",
+            "telemetry",
+            "clock",
         ],
     ),
     (

@@ -93,6 +93,7 @@ mod telemetry;
 mod terminal;
 mod tls;
 mod toy_source;
+mod traces;
 mod ui;
 mod ui_configs;
 mod unheard;

@@ -140,6 +140,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
         },
         channels: Vec::new(),
         action_hosts: Vec::new(),
+        traces: None,
         log: Log {
             level: "info".to_owned(),
             format: LogFormat::Text,

@@ -11,6 +11,7 @@ use super::came::Came;
 use super::connect::{self, Heard};
 use super::{Client, Failure, MAX_ANSWER_BYTES, aside, wrong};
 use crate::http::{Again, Unread, beginning, in_words};
+use crate::telemetry::traces;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -50,8 +51,9 @@ impl Client {
             let request = request.map_err(|failed| {
                 self.failure(call, None, failed.why, Again::if_it(failed.may_pass))
             })?;
-            let request = request.build().map_err(|error| self.broken(call, error))?;
+            let mut request = request.build().map_err(|error| self.broken(call, error))?;
             let sent = request.headers().clone();
+            traces::send_on(request.headers_mut());
             self.asks(room);
             let response = http.execute(request).await;
             self.answered(response.as_ref().ok(), room);

@@ -15,6 +15,7 @@ use crate::run::plan::Plan;
 use crate::run::start::{Admission, Admitted, ForFlagger, Startable};
 use crate::run::{admission, cancel, learned};
 use crate::storage::Begun;
+use crate::telemetry::traces;
 
 impl Startable for CanaryAnalysisExecutionRequest {
     fn actions(&self) -> Option<&Value> {
@@ -121,6 +122,7 @@ fn document(
         warning: admission.warning,
         repeats: admission.repeats,
         caller: admission.started_by,
+        traceparent: traces::current(),
         ..CanaryAnalysisExecutionStatusResponse::default()
     };
     document.set_status(ExecutionStatus::NotStarted);
