@@ -5,8 +5,9 @@ ARG SERIN=build
 FROM rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 WORKDIR /src
 COPY . .
-# Git is not in it: --build-arg SERIN_COMMIT=$(git rev-parse HEAD), for serin_build_info.
+# Git is not in it: --build-arg SERIN_COMMIT=$(git rev-parse HEAD), for serin_build_info and `serin version`; SERIN_COMMIT_DATE likewise.
 ARG SERIN_COMMIT
+ARG SERIN_COMMIT_DATE
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --profile dist --locked --bin serin \

@@ -1,4 +1,4 @@
-//! What is told to the linker, and which commit this is.
+//! What is told to the linker, and which commit this is, of which day and for what.
 
 #![expect(
     clippy::disallowed_methods,
@@ -19,6 +19,12 @@ fn main() {
     let commit = commit.or_else(|| is_shipped.then(commit_of_git).flatten());
     let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=SERIN_COMMIT={}", commit.trim());
+    println!("cargo::rerun-if-env-changed=SERIN_COMMIT_DATE");
+    let date = var("SERIN_COMMIT_DATE").ok().filter(|it| !it.is_empty());
+    let date = date.or_else(|| is_shipped.then(date_of_git).flatten());
+    let date = date.unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=SERIN_COMMIT_DATE={}", date.trim());
+    println!("cargo::rustc-env=SERIN_TARGET={target}");
     // Functions that are the same are there once, which spares 0.6 MB, and addresses that move together are
     // written as bits, which spares 2.0 MB and wants glibc 2.36. Rust's own linker for this target can do it;
     // others may not know the words, and release/build takes another for the sake of an older glibc.
@@ -36,6 +42,11 @@ fn commit_of_git() -> Option<String> {
         }
     }
     git(&["rev-parse", "HEAD"])
+}
+
+/// In the years, months and days of who made it.
+fn date_of_git() -> Option<String> {
+    git(&["show", "--no-patch", "--format=%cs", "HEAD"])
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

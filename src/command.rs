@@ -13,23 +13,26 @@ mod health;
 mod import;
 mod judge;
 mod log;
+mod manual;
 mod migrate;
 mod openapi;
 mod paint;
 mod replay;
 mod run;
+mod runs;
 mod serve;
 mod sources;
 mod table;
 mod tell;
 mod templates;
 mod token;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{ArgMatches, Subcommand};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 
 use log::{start_log, start_log_and};
 pub use serve::Service;
@@ -38,15 +41,28 @@ pub use tell::failed;
 use crate::config::{LoadOptions, Loaded, SecretEngines, Shorthands, Unread};
 use crate::secrets::Engines;
 
+/// serin judges canaries: Kayenta's API and verdicts in one small service.
+#[derive(Parser)]
+#[command(name = "serin", version, about)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub color: colorchoice_clap::Color,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Run the service.
     Serve(serve::Serve),
     /// Judge a canary in a pipeline: start it, wait for it, and exit by its verdict.
     Run(Box<run::Run>),
+    /// List the runs of a server, show, watch and cancel them, and judge them again.
+    #[command(subcommand)]
+    Runs(runs::Runs),
     /// Tell how often a canary config would stop a release in which nothing changed.
     Calibrate(Box<calibrate::Calibrate>),
-    /// Keep canary configs as code: lint them, store them, list them.
+    /// Keep canary configs as code: lint them, compare them, store them, list them.
     #[command(subcommand)]
     CanaryConfig(canary_config::CanaryConfigs),
     /// List the library of queries that metrics can name, or print one of them.
@@ -79,6 +95,12 @@ pub enum Command {
     Config(Configured),
     /// Print the document of the API.
     Openapi,
+    /// Print completions for a shell.
+    Completions(manual::Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(manual::Manual),
+    /// Tell which serin this is.
+    Version(version::Version),
 }
 
 /// Where the configuration comes from.
@@ -159,6 +181,7 @@ impl Command {
                     Ok(Box::pin(run.run(typed)).await)
                 })))
             }
+            Self::Runs(runs) => Ok(exit::or_unavailable(wait(async { Ok(runs.run().await) }))),
             Self::Calibrate(calibrate) => {
                 let typed = matches.subcommand_matches("calibrate");
                 Ok(exit::or_unavailable(wait(async {
@@ -169,7 +192,7 @@ impl Command {
                 Ok(configs.run().await)
             }))),
             Self::Templates(templates) => Ok(templates.run()),
-            Self::Judge(files) => files.run(),
+            Self::Judge(files) => Ok(files.run()),
             Self::Replay(replay) => {
                 Ok(exit::or_unavailable(wait(async { Ok(replay.run().await) })))
             }
@@ -185,6 +208,9 @@ impl Command {
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),
+            Self::Completions(completions) => completions.run(Arguments::command()),
+            Self::Man(manual) => manual.run(Arguments::command()),
+            Self::Version(version) => version.run(),
         }
     }
 }

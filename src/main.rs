@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
-use colorchoice_clap::Color;
-use serin::command::{Command, failed};
+use clap::{CommandFactory, FromArgMatches};
+use serin::command::{Arguments, failed};
 use tikv_jemallocator::Jemalloc;
 
 /// glibc's own keeps growing for an hour under load, though serin holds no more.
@@ -13,16 +12,6 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// As in `sysexits.h`.
 const USAGE: u8 = 64;
-
-/// serin judges canaries: Kayenta's API and verdicts in one small service.
-#[derive(Parser)]
-#[command(version, about)]
-struct Arguments {
-    #[command(flatten)]
-    color: Color,
-    #[command(subcommand)]
-    command: Command,
-}
 
 fn main() -> ExitCode {
     let parsed = Arguments::command()

@@ -16,6 +16,10 @@ pub use text::Families;
 
 /// Of this build: its commit, or `unknown`.
 pub const COMMIT: &str = env!("SERIN_COMMIT");
+/// The day of that commit, as `2026-11-29`, or `unknown`.
+pub const COMMIT_DATE: &str = env!("SERIN_COMMIT_DATE");
+/// What it was built for, as `x86_64-unknown-linux-gnu`.
+pub const TARGET: &str = env!("SERIN_TARGET");
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Upper bounds of all histograms.

@@ -1,7 +1,9 @@
 //! `serin canary-config`: canary configs as code.
 
+mod diff;
 mod lint;
 mod put;
+mod schema;
 
 pub use lint::{read as read_config, told as told_finding};
 
@@ -29,6 +31,10 @@ pub enum CanaryConfigs {
     Get(Get),
     /// List what is stored.
     List(List),
+    /// Show what differs between two files, or a file and what is stored.
+    Diff(diff::Diff),
+    /// Print the JSON Schema of a canary config, for editors.
+    Schema(schema::Schema),
     /// Store files: what is new is created, what differs is updated.
     Put(put::Put),
     /// Delete stored configs.
@@ -92,6 +98,8 @@ impl CanaryConfigs {
             Self::Lint(lint) => lint.run().await,
             Self::Get(get) => get.run().await,
             Self::List(list) => list.run().await,
+            Self::Diff(diff) => diff.run().await,
+            Self::Schema(_) => schema::Schema::run(),
             Self::Put(put) => put.run().await,
             Self::Delete(delete) => delete.run().await,
         })

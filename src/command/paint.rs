@@ -31,6 +31,14 @@ pub fn warning(text: &str) -> String {
     of(AnsiColor::Yellow.on_default(), text)
 }
 
+pub fn removed(text: &str) -> String {
+    of(AnsiColor::Red.on_default(), text)
+}
+
+pub fn added(text: &str) -> String {
+    of(AnsiColor::Green.on_default(), text)
+}
+
 fn of(style: Style, text: &str) -> String {
     if style == Style::new() {
         return text.to_owned();

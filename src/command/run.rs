@@ -20,12 +20,13 @@ use anyhow::{Context, bail};
 use clap::ArgMatches;
 use serde_json::Value;
 
-use self::ending::Ending;
+pub use self::ending::Ending;
 use self::flags::Flags;
 use self::here::Here;
 use self::plan::Plan;
 use self::reports::Format;
 use self::request::Start;
+pub use self::watch::until_end;
 use super::client::{Client, Remote, filled, is_standard, path};
 use super::exit::{Exit, Usage, told};
 use super::serve::stop_signal;
@@ -162,8 +163,8 @@ impl Run {
         }
         let timeout = plan.timeout.unwrap_or(Duration::MAX);
         let ended = async {
-            let document = watch::until_end(client, start.kind, &id, place.look_every()).await?;
-            Ending::of(client, &start, link, document).await
+            let document = until_end(client, start.kind, &id, place.look_every()).await?;
+            Ending::of(client, start.kind, start.title.clone(), link, document).await
         };
         let ending = tokio::select! {
             ended = tokio::time::timeout(timeout, ended) => match ended {
@@ -186,7 +187,7 @@ impl Run {
         };
         let is_piped = reports.iter().any(|(_, file)| is_standard(file));
         let beside = Beside::the_result_if(is_piped);
-        tell(&ending, beside);
+        tell_ending(&ending, beside);
         let has_page = reports.iter().any(|(format, _)| *format == Format::Html);
         if ending.link.is_none() && ending.run.is_some() && !has_page {
             let file = std::env::temp_dir().join(format!("serin-run-{id}.html"));
@@ -303,7 +304,7 @@ async fn cancel(client: &Client, id: &str) {
 }
 
 /// The table and the reasons, for who reads the log.
-fn tell(ending: &Ending, beside: Beside) {
+pub fn tell_ending(ending: &Ending, beside: Beside) {
     let say = |text: &str| show(text, beside);
     for judgement in ending
         .analysis

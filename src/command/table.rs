@@ -34,6 +34,13 @@ pub fn numbers(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
 
 /// The metrics, what failed first; then why of all that did not pass, and what to mind. Painted.
 pub fn of(run: &RunView) -> String {
+    let mut text = metrics(&run.metrics);
+    beside(run, &mut text);
+    text
+}
+
+/// The metrics, and why of those that did not pass. Painted.
+pub fn metrics(metrics: &[MetricView]) -> String {
     let mut table = table([
         "metric",
         "group",
@@ -43,15 +50,19 @@ pub fn of(run: &RunView) -> String {
         "label",
     ]);
     numbers(&mut table, 2..=4);
-    for metric in &run.metrics {
+    for metric in metrics {
         table.add_row(row(metric));
     }
     let mut text = table.to_string();
-    for metric in &run.metrics {
+    for metric in metrics {
         if metric.class != "pass" || metric.is_open {
             let _ = write!(text, "\n  {}", line(&metric.told(&metric.sentence)));
         }
     }
+    text
+}
+
+fn beside(run: &RunView, text: &mut String) {
     if let Some(shadow) = &run.shadow {
         let _ = write!(text, "\n  beside it, {}", line(&shadow.sentence()));
         for metric in &shadow.metrics {
@@ -79,7 +90,6 @@ pub fn of(run: &RunView) -> String {
     for warning in &run.warnings {
         let _ = write!(text, "\n  {}: {}", paint::warning("warning"), line(warning));
     }
-    text
 }
 
 /// Each once, with the metrics that have it.

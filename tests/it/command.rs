@@ -41,7 +41,7 @@ fn judge_reads_files_and_standard_input_and_prints_the_result() {
         &["judge", "--config", file, "--metric-set-pairs", "-"],
         &pairs(json!([9, 9.5, 11, 12])),
     );
-    assert!(judged.status.success(), "{}", text(&judged.stderr));
+    assert_eq!(judged.status.code(), Some(1), "{}", text(&judged.stderr));
     let result: Value = serde_json::from_slice(&judged.stdout).unwrap();
     assert_eq!(result["judgeName"], "NetflixACAJudge-v1.0");
     assert_eq!(result["results"][0]["classification"], "High");
@@ -65,6 +65,32 @@ fn judge_reads_files_and_standard_input_and_prints_the_result() {
         &pairs(json!([9, 9.5, 11, 12])),
     );
     assert!(text(&marginal.stdout).contains("Marginal"));
+    assert_eq!(marginal.status.code(), Some(2));
+
+    // The config as YAML, the result as a table.
+    let yaml = folder.path().join("config.yml");
+    std::fs::write(
+        &yaml,
+        "metrics: [{name: m, groups: [g]}]\nclassifier: {groupWeights: {g: 100}}\n",
+    )
+    .unwrap();
+    let as_table = serin(
+        &[
+            "judge",
+            "--config",
+            yaml.to_str().unwrap(),
+            "--metric-set-pairs",
+            "-",
+            "--format",
+            "table",
+        ],
+        &pairs(json!([1, 2, 3, 4])),
+    );
+    let shown = text(&as_table.stdout);
+    for part in ["│ m", "Pass (doubtful)", "? Inconclusive, score 100"] {
+        assert!(shown.contains(part), "{shown}{}", text(&as_table.stderr));
+    }
+    assert_eq!(as_table.status.code(), Some(3));
 
     for (arguments, input, part) in [
         (
@@ -113,7 +139,7 @@ fn judge_reads_files_and_standard_input_and_prints_the_result() {
         ),
     ] {
         let failed = serin(&arguments, input);
-        assert!(!failed.status.success(), "{arguments:?}");
+        assert_eq!(failed.status.code(), Some(64), "{arguments:?}");
         let told = text(&failed.stderr);
         assert!(told.contains(part), "{told}");
         assert!(!told.contains("panicked"), "{told}");
@@ -319,8 +345,9 @@ fn files_may_begin_with_a_byte_order_mark() {
         ];
         for command in commands {
             let ended = serin(&command, "");
+            // What was read is judged: nothing carries no verdict.
             assert!(
-                ended.status.success(),
+                matches!(ended.status.code(), Some(0 | 3)),
                 "{command:?}: {}",
                 text(&ended.stderr)
             );

@@ -73,6 +73,7 @@ mod remote_judge;
 mod replay;
 mod retention;
 mod reuse;
+mod runs;
 mod s3;
 mod s3_faults;
 mod s3_writing;

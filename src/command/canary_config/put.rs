@@ -6,11 +6,11 @@ use anyhow::Context;
 use reqwest::Method;
 
 use super::lint::{read, told};
-use super::{Store, summaries};
+use super::{Store, diff, summaries};
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
 use crate::command::client::Client;
 use crate::command::exit::{Exit, Usage};
-use crate::command::tell;
+use crate::command::tell::{self, Beside};
 use crate::config::{LoadOptions, Unread, load};
 use crate::escape;
 use crate::lint::{self, Code, Finding, Given, Severity};
@@ -109,6 +109,9 @@ impl Put {
                 Deed::Create => config.id.as_deref().unwrap_or("a new id"),
             };
             tell::say(&format!("would be {done}: {id} ({name})"));
+            if let Deed::Update(id) = &deed {
+                self.tell_difference(client, id, &config).await?;
+            }
             return Ok(());
         }
         if let Deed::Update(id) = deed {
@@ -122,13 +125,26 @@ impl Put {
         Ok(())
     }
 
+    async fn tell_difference(
+        &self,
+        client: &Client,
+        id: &str,
+        config: &CanaryConfig,
+    ) -> anyhow::Result<()> {
+        let stored = client.get(&self.store.path_of(id)).await?;
+        match serde_json::from_value(stored) {
+            Ok(stored) => {
+                if let Some(told) = diff::of(&stored, config)? {
+                    tell::show(&told, Beside::Nothing);
+                }
+            }
+            Err(cause) => tell::note(&format!("what is stored as {id} cannot be read: {cause}")),
+        }
+        Ok(())
+    }
+
     async fn deed(&self, client: &Client, config: &CanaryConfig) -> anyhow::Result<Deed> {
-        let id = config.id.clone().filter(|id| !id.is_empty());
-        let id = match id {
-            Some(id) => Some(id),
-            None => self.id_of_name(client, config).await?,
-        };
-        let Some(id) = id else {
+        let Some(id) = id_in(&self.store, client, config).await? else {
             return Ok(Deed::Create);
         };
         let stored = match client.get(&self.store.path_of(&id)).await {
@@ -145,40 +161,52 @@ impl Put {
             Deed::Update(id)
         })
     }
+}
 
-    /// A server keeps one config of a name in an application.
-    async fn id_of_name(
-        &self,
-        client: &Client,
-        config: &CanaryConfig,
-    ) -> anyhow::Result<Option<String>> {
-        let Some(name) = &config.name else {
-            return Ok(None);
-        };
-        let applications = config.applications.iter().flatten();
-        let list = client.get(&self.store.path("", &[])).await?;
-        let is_same = |stored: &CanaryConfigSummary| {
-            let shares = |application| stored.applications.contains(application);
-            stored.name == *name && applications.clone().any(shares)
-        };
-        let same: Vec<CanaryConfigSummary> = summaries(list)?.into_iter().filter(is_same).collect();
-        match same.as_slice() {
-            [] => Ok(None),
-            [one] => Ok(Some(one.id.clone())),
-            several => {
-                let ids: Vec<&str> = several.iter().map(|stored| stored.id.as_str()).collect();
-                Err(Usage(format!(
-                    "several canary configs have the name '{name}': {}; give the file the id of one",
-                    ids.join(", ")
-                ))
-                .into())
-            }
+/// Under which id a config is stored, or would be: its own, else that of its name.
+pub async fn id_in(
+    store: &Store,
+    client: &Client,
+    config: &CanaryConfig,
+) -> anyhow::Result<Option<String>> {
+    match &config.id {
+        Some(id) if !id.is_empty() => Ok(Some(id.clone())),
+        _ => id_of_name(store, client, config).await,
+    }
+}
+
+/// A server keeps one config of a name in an application.
+async fn id_of_name(
+    store: &Store,
+    client: &Client,
+    config: &CanaryConfig,
+) -> anyhow::Result<Option<String>> {
+    let Some(name) = &config.name else {
+        return Ok(None);
+    };
+    let applications = config.applications.iter().flatten();
+    let list = client.get(&store.path("", &[])).await?;
+    let is_same = |stored: &CanaryConfigSummary| {
+        let shares = |application| stored.applications.contains(application);
+        stored.name == *name && applications.clone().any(shares)
+    };
+    let same: Vec<CanaryConfigSummary> = summaries(list)?.into_iter().filter(is_same).collect();
+    match same.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.id.clone())),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|stored| stored.id.as_str()).collect();
+            Err(Usage(format!(
+                "several canary configs have the name '{name}': {}; give the file the id of one",
+                ids.join(", ")
+            ))
+            .into())
         }
     }
 }
 
 /// Without what a server writes itself.
-fn essence(mut config: CanaryConfig) -> CanaryConfig {
+pub fn essence(mut config: CanaryConfig) -> CanaryConfig {
     config.id = None;
     config.created_timestamp = None;
     config.updated_timestamp = None;

@@ -1,9 +1,11 @@
 //! An execution that has ended, as every report tells it.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use serde_json::Value;
 
-use super::request::Start;
+use crate::canary::told::Times;
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Kind, Outcome,
 };
@@ -29,6 +31,9 @@ pub struct Ending {
     pub analysis: Option<AnalysisView>,
     /// To the page of it.
     pub link: Option<String>,
+    pub begun: Option<i64>,
+    /// From its start to its end.
+    pub took: Option<Duration>,
     /// As the server told it.
     pub document: Value,
 }
@@ -37,12 +42,12 @@ impl Ending {
     /// Asks the server for the last canary of an analysis.
     pub async fn of(
         client: &Client,
-        start: &Start,
+        kind: Kind,
+        title: String,
         link: Option<String>,
         document: Value,
     ) -> anyhow::Result<Self> {
-        let title = start.title.clone();
-        let ending = match start.kind {
+        let ending = match kind {
             Kind::Analysis => Self::of_analysis(client, title, document).await?,
             Kind::Canary | Kind::Comparison => Self::of_canary(title, document)?,
         };
@@ -53,7 +58,10 @@ impl Ending {
         let canary: CanaryExecutionStatusResponse =
             serde_json::from_value(document.clone()).context("the execution cannot be read")?;
         let run = view::run(&canary, None);
+        let times = canary.told().times;
         Ok(Self {
+            begun: times.begun(),
+            took: took(times),
             id: run.id.clone(),
             application: run.application.clone(),
             config_name: run.config_name.clone(),
@@ -84,6 +92,8 @@ impl Ending {
         };
         let shown = analysis(&whole, last.as_slice());
         Ok(Self {
+            begun: told.times.begun(),
+            took: took(told.times),
             id: shown.id.clone(),
             application: shown.application.clone(),
             config_name: shown.config_name.clone(),
@@ -112,4 +122,9 @@ impl Ending {
             }
         }
     }
+}
+
+fn took(times: Times) -> Option<Duration> {
+    let millis = times.ended?.checked_sub(times.begun()?)?;
+    u64::try_from(millis).ok().map(Duration::from_millis)
 }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::ending::Ending;
-use crate::canary::{Kind, Outcome};
+use crate::canary::{Kind, Outcome, iso_from_millis};
 use crate::command::client::{Client, is_standard};
 use crate::command::exit::Usage;
 use crate::command::tell;
 use crate::escape;
-use crate::report::view::MetricView;
+use crate::report::view::{MetricView, Moment, ScopeView, SideView};
 
 /// What GitHub takes for a comment.
 const MARKDOWN_BYTES: usize = 65_000;
@@ -105,7 +105,15 @@ fn junit(ending: &Ending) -> Report {
     let mut suite = TestSuite::new(name);
     let mut verdict = TestCase::new("verdict", verdict_status(ending));
     verdict.set_classname(name);
+    // Its metrics are judged together, so none has a time of its own.
+    if let Some(took) = ending.took {
+        verdict.set_time(took);
+        suite.set_time(took);
+    }
     suite.add_test_case(verdict);
+    for (name, value) in properties(ending) {
+        suite.add_property((name, value.as_str()));
+    }
     for metric in ending.run.iter().flat_map(|run| &run.metrics) {
         let mut case = TestCase::new(&metric.distinct_name, metric_status(metric, ending.outcome));
         case.set_classname(match metric.groups.as_str() {
@@ -117,6 +125,40 @@ fn junit(ending: &Ending) -> Report {
     let mut report = Report::new(name);
     report.add_test_suite(suite);
     report
+}
+
+/// By which a run is found again.
+fn properties(ending: &Ending) -> Vec<(&'static str, String)> {
+    let scope = ending.run.as_ref().and_then(|run| run.scopes.first());
+    let time = |moment: Option<&Moment>| moment.map(|moment| moment.iso.clone());
+    let of_scope = |of: fn(&ScopeView) -> &SideView| scope.map(of);
+    let experiment = of_scope(|scope| &scope.experiment);
+    let all = [
+        ("id", Some(ending.id.clone())),
+        ("link", ending.link.clone()),
+        ("application", Some(ending.application.clone())),
+        ("config", Some(ending.config_name.clone())),
+        ("outcome", Some(ending.outcome.as_str().to_owned())),
+        ("score", ending.score.clone()),
+        ("begun", ending.begun.map(iso_from_millis)),
+        (
+            "control",
+            of_scope(|scope| &scope.control).map(|side| side.scope.clone()),
+        ),
+        ("experiment", experiment.map(|side| side.scope.clone())),
+        (
+            "windowStart",
+            experiment.and_then(|side| time(side.start.as_ref())),
+        ),
+        (
+            "windowEnd",
+            experiment.and_then(|side| time(side.end.as_ref())),
+        ),
+    ];
+    let filled = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    filled.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 fn verdict_status(ending: &Ending) -> TestCaseStatus {
@@ -244,7 +286,8 @@ fn markdown(ending: &Ending) -> String {
         let _ = writeln!(text, "{}\n", escaped(warning));
     }
     if let Some(run) = ending.run.as_ref().filter(|run| !run.metrics.is_empty()) {
-        text += "| metric | group | change | label | why |\n|---|---|---:|---|---|\n";
+        text += "| metric | group | control | experiment | change | label | why |\n";
+        text += "|---|---|---:|---:|---:|---|---|\n";
         for (shown, metric) in run.metrics.iter().enumerate() {
             let row = markdown_row(metric);
             let rest = run.metrics.len() - shown;
@@ -259,14 +302,21 @@ fn markdown(ending: &Ending) -> String {
 }
 
 fn markdown_row(metric: &MetricView) -> String {
+    let mean = metric.numbers.iter().find(|row| row.name == "Mean");
+    let why = metric.doubt.as_ref().unwrap_or(&metric.sentence);
+    let mut why = vec![why];
+    why.extend(&metric.warnings);
+    let why: Vec<String> = why.into_iter().map(|text| escaped(text)).collect();
     format!(
-        "| {} | {} | {} | {}{} | {} |\n",
+        "| {} | {} | {} | {} | {} | {}{} | {} |\n",
         escaped(&metric.distinct_name),
         escaped(&metric.groups),
+        escaped(mean.map_or("–", |row| row.control.as_str())),
+        escaped(mean.map_or("–", |row| row.experiment.as_str())),
         escaped(metric.change.as_deref().unwrap_or("–")),
         metric.label,
         metric.marks(),
-        escaped(metric.doubt.as_ref().unwrap_or(&metric.sentence))
+        why.join("<br>")
     )
 }
 

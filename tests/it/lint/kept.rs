@@ -101,6 +101,54 @@ async fn configs_are_kept_as_code() {
     );
     assert_eq!(run(&["list", "--application", "other"]).await.1, "");
 
+    // What differs is shown before it is stored; how it is written makes no difference.
+    assert_eq!(run(&["diff", &file.display().to_string()]).await.0, Some(0));
+    let changed = folder.path().join("changed.yml");
+    std::fs::write(
+        &changed,
+        yaml.replace("histogram_quantile(0.9,", "histogram_quantile(0.95,"),
+    )
+    .unwrap();
+    let changed = changed.display().to_string();
+    let (code, difference, _) = run(&["diff", &changed]).await;
+    assert_eq!(code, Some(1));
+    let (_, dry, _) = run(&["put", "--dry-run", &changed]).await;
+    assert!(dry.starts_with(&format!("would be updated: {id}")), "{dry}");
+    for told in [&difference, &dry] {
+        let lines: Vec<&str> = told.lines().collect();
+        let of = |sign| {
+            let mut lines = lines.iter().filter(|line| line.starts_with(sign));
+            lines.rfind(|line| line.contains("histogram_quantile(0.9"))
+        };
+        assert!(of("-").is_some_and(|line| line.contains("(0.9,")), "{told}");
+        assert!(
+            of("+").is_some_and(|line| line.contains("(0.95,")),
+            "{told}"
+        );
+    }
+    let (code, two, _) = run(&["diff", &file.display().to_string(), &changed]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        two.contains("--- ") && two.contains("checkout.yml"),
+        "{two}"
+    );
+    let (code, _, told) = run(&["diff", &changed, "--id", "nosuch"]).await;
+    assert_eq!(code, Some(64));
+    assert!(
+        told.contains("there is no canary config 'nosuch'"),
+        "{told}"
+    );
+    let (code, _, told) = run(&["get", "nosuch"]).await;
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(64), "serin: there is no canary config 'nosuch'\n")
+    );
+    let (code, _, told) = run(&["delete", "nosuch"]).await;
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(64), "serin: there is no canary config 'nosuch'\n")
+    );
+
     // Errors keep it from being stored, unless that is wanted, and the server takes it.
     let broken = self::folder()
         .join("broken/prefix-missing.json")

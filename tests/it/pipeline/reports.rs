@@ -72,6 +72,28 @@ async fn a_server_judges_what_it_has_and_every_report_is_written() {
         junit.contains(r#"tests="51" disabled="0" errors="0" failures="51""#),
         "{junit}"
     );
+    let properties = [
+        ("id", id),
+        ("application", "shop"),
+        ("config", "checkout"),
+        ("outcome", "fail"),
+        ("control", "v1"),
+        ("experiment", "v2"),
+        ("windowStart", "2024-06-01T01:00:00Z"),
+        ("windowEnd", "2024-06-01T01:05:00Z"),
+    ];
+    for (name, value) in properties {
+        let property = format!(r#"<property name="{name}" value="{value}"/>"#);
+        assert!(junit.contains(&property), "{property} in {junit}");
+    }
+    assert!(
+        junit.contains(r#"<property name="link" value="http"#),
+        "{junit}"
+    );
+    assert!(
+        junit.contains(r#"<testcase name="verdict" classname="checkout" time=""#),
+        "{junit}"
+    );
     assert!(read("canary.html").contains("<!doctype html>"));
     for name in [
         "canary.json",
