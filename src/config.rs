@@ -40,7 +40,7 @@ pub use accounts::azure::{AzureAccount, AzureCredentials, AzureGiver, AzureIdent
 pub use accounts::clickhouse::ClickHouseAccount;
 pub use accounts::cloudwatch::CloudWatchAccount;
 pub use accounts::datadog::DatadogAccount;
-pub use accounts::file::FileAccount;
+pub use accounts::file::{BUILT_IN, FileAccount, built_in};
 pub use accounts::google::{GcsAccount, GoogleAccount, StackdriverAccount};
 pub use accounts::graphite::GraphiteAccount;
 pub use accounts::http::{CertificateFiles, Http, Login};

@@ -8,7 +8,7 @@ use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Configured, start_log, tell};
-use crate::config::LogFormat;
+use crate::config::{BUILT_IN, LogFormat, built_in};
 use crate::escape;
 use crate::storage::import::{self, Event, Mode, Outcome, Tally};
 
@@ -22,7 +22,7 @@ const LINE_EVERY: u64 = 500;
 /// Exits with 1 when something could not be copied.
 #[derive(clap::Args)]
 pub struct Import {
-    /// Account to copy from.
+    /// Account to copy from; `local` is the built-in store, though other stores stand in its place now.
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
     /// Account to copy into.
@@ -51,12 +51,17 @@ impl Import {
             tell::note(&format!("warning: {warning}"));
         }
         let (from, to) = (&self.from, &self.to);
+        let mut config = loaded.config;
+        let is_there = config.accounts.iter().any(|it| it.name == BUILT_IN);
+        if from == BUILT_IN && !is_there {
+            config.accounts.push(built_in(&config.storage));
+        }
         let (mode, done) = if self.dry_run {
             (Mode::DryRun, "an import would go")
         } else {
             (Mode::Copy, "imported")
         };
-        let work = import::Import::open(&loaded.config, from, to, mode)?;
+        let work = import::Import::open(&config, from, to, mode)?;
         let progress = Progress::new();
         let tally = work.run(|event| progress.tell(&event)).await?;
         progress.bar.finish_and_clear();

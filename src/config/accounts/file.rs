@@ -59,13 +59,32 @@ fn account(section: &mut Section<'_>) -> Result<Account> {
     })
 }
 
+/// What the built-in account is called.
+pub const BUILT_IN: &str = "local";
+
+/// The built-in account, for who reads what it kept though others stand in its place now.
+pub fn built_in(storage: &Storage) -> Account {
+    Account {
+        name: BUILT_IN.to_owned(),
+        supported_types: STORES.to_vec(),
+        locations: Vec::new(),
+        recommended_locations: Vec::new(),
+        source: None,
+        store: Some(Store::File(FileAccount {
+            directory: storage.directory.clone(),
+            root_folder: ROOT_FOLDER.to_owned(),
+        })),
+        face: FACE,
+    }
+}
+
 /// The account for what no other account stores.
 pub fn local(kayenta: &mut Section<'_>, storage: &Storage) -> Result<Account> {
     let place = "storage.directory".to_owned();
     let text = |text: &str| Value::new(Some(&place), text);
     let directory = storage.directory.to_string_lossy();
     let given = Table::from_iter([
-        ("name".to_owned(), text("local")),
+        ("name".to_owned(), text(BUILT_IN)),
         ("directory".to_owned(), text(&directory)),
     ]);
     add(kayenta, KIND.section, &given, account)

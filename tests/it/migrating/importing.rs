@@ -132,6 +132,29 @@ async fn an_import_tells_what_it_does_and_a_dry_one_does_nothing() {
 }
 
 #[tokio::test]
+async fn the_built_in_store_is_imported_though_another_stands_in_its_place() {
+    let two = TwoFolders::new().await;
+    let yml = two.folder.path().join("serin.yml");
+    let text = std::fs::read_to_string(&yml).unwrap();
+    let mut keys: Value = serde_json::from_str(&text).unwrap();
+    keys["storage"] = json!({"directory": two.folder.path().join("old")});
+    keys["kayenta"]["file"]["accounts"]
+        .as_array_mut()
+        .unwrap()
+        .remove(0);
+    std::fs::write(&yml, keys.to_string()).unwrap();
+    let (code, told, lines) = import(&yml, "local", "new", &[]).await;
+    assert_eq!(code, 0, "{told}{lines}");
+    assert_eq!(objects(&two.new).await, imported(left_by_kayenta()));
+    let (code, _, lines) = import(&yml, "new", "local", &[]).await;
+    assert_eq!(code, 1);
+    assert!(
+        lines.contains("'local' is not in the configuration"),
+        "{lines}"
+    );
+}
+
+#[tokio::test]
 async fn pins_come_along_and_ahead_of_what_they_keep() {
     let two = TwoFolders::new().await;
     let (key, pin) = ("pin/x/canary.json", Bytes::from_static(b"{}"));
