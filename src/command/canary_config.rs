@@ -34,7 +34,7 @@ pub enum CanaryConfigs {
     /// Show what differs between two files, or a file and what is stored.
     Diff(diff::Diff),
     /// Print the JSON Schema of a canary config, for editors.
-    Schema(schema::Schema),
+    Schema,
     /// Store files: what is new is created, what differs is updated.
     Put(put::Put),
     /// Delete stored configs.
@@ -99,7 +99,7 @@ impl CanaryConfigs {
             Self::Get(get) => get.run().await,
             Self::List(list) => list.run().await,
             Self::Diff(diff) => diff.run().await,
-            Self::Schema(_) => schema::Schema::run(),
+            Self::Schema => schema::run(),
             Self::Put(put) => put.run().await,
             Self::Delete(delete) => delete.run().await,
         })

@@ -18,9 +18,9 @@ pub struct Completions {
 }
 
 impl Completions {
-    pub fn run(&self, mut commands: clap::Command) -> anyhow::Result<ExitCode> {
+    pub fn run(&self, commands: &mut clap::Command) -> anyhow::Result<ExitCode> {
         let mut written = Vec::new();
-        clap_complete::generate(self.shell, &mut commands, "serin", &mut written);
+        clap_complete::generate(self.shell, commands, "serin", &mut written);
         document(&written)
     }
 }

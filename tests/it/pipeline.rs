@@ -173,7 +173,7 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
         (
             vec!["-f", "-"],
             "experimnt: v2",
-            "unknown field `experimnt`",
+            "unknown field `experimnt`; did you mean 'experiment'?",
         ),
         (
             vec!["-f", "-"],

@@ -13,17 +13,12 @@ const ROOT: &str = "CanaryConfig";
 
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// Prints the JSON Schema of a canary config, as the document of the API has it; editors check and complete by it.
-#[derive(clap::Args)]
-pub struct Schema {}
-
-impl Schema {
-    pub fn run() -> anyhow::Result<Exit> {
-        let document = serde_json::to_value(api::openapi())?;
-        let schema = schema(&document["components"]["schemas"])?;
-        tell::result(&serde_json::to_string_pretty(&schema)?)?;
-        Ok(Exit::Pass)
-    }
+/// As the document of the API has it; editors check and complete by it.
+pub fn run() -> anyhow::Result<Exit> {
+    let document = serde_json::to_value(api::openapi())?;
+    let schema = schema(&document["components"]["schemas"])?;
+    tell::result(&serde_json::to_string_pretty(&schema)?)?;
+    Ok(Exit::Pass)
 }
 
 /// The schema of a config, with all that it refers to.

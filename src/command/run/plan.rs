@@ -175,6 +175,20 @@ fn duration<'de, D: serde::Deserializer<'de>>(
     parsed.transpose()
 }
 
+/// Where one key is near, the list of all of them is no help.
+fn briefly(wrong: &str) -> String {
+    let unknown = wrong.strip_prefix("unknown field `");
+    let parts = unknown.and_then(|rest| rest.split_once("`, expected "));
+    let near = parts.and_then(|(key, known)| {
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        Some((key, config::nearest(key, &known)?))
+    });
+    match near {
+        Some((key, near)) => format!("unknown field `{key}`; did you mean '{near}'?"),
+        None => wrong.to_owned(),
+    }
+}
+
 impl Plan {
     /// The sources that the file names.
     pub fn shorthands(&self) -> Shorthands {
@@ -203,9 +217,10 @@ impl Plan {
         );
         let plan: Self = serde_path_to_error::deserialize(tree).map_err(|wrong| {
             let place = wrong.path().to_string();
+            let told = briefly(&wrong.inner().to_string());
             match place.as_str() {
-                "." => Usage(format!("{of}: {}", wrong.inner())),
-                _ => Usage(format!("{of}: {place}: {}", wrong.inner())),
+                "." => Usage(format!("{of}: {told}")),
+                _ => Usage(format!("{of}: {place}: {told}")),
             }
         })?;
         Ok(plan)
