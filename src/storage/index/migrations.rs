@@ -49,7 +49,14 @@ pub fn migrations() -> Migrator {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use sqlx::{AnyConnection, Connection, Executor};
+
+    use super::super::Index;
+    use super::super::tests::new_postgres_database;
     use super::*;
+    use crate::config::Database;
 
     #[tokio::test]
     async fn every_file_is_a_migration_as_sqlx_reads_it() {
@@ -64,5 +71,45 @@ mod tests {
             migrator.iter().map(shown).collect::<Vec<_>>()
         };
         assert_eq!(all(&migrations()), all(&read));
+    }
+
+    /// As a replica of the first version writes them, which every later one has to read.
+    const ROWS: [&str; 2] = [
+        "INSERT INTO canary_config (account, id, name, updated_timestamp, applications, version, noted_at) \
+         VALUES ('s3', 'c', 'checkout', 7, '[\"web\"]', '', 7)",
+        "INSERT INTO execution (id, kind, application, canary_config_id, storage_account, status, complete, \
+         build_time, archived, due_at, attempt, failures, document) \
+         VALUES ('left', 'canary', 'web', 'c', 's3', 'not_started', 0, 7, 0, 7, 0, 0, '{}')",
+    ];
+
+    #[tokio::test]
+    async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
+        sqlx::any::install_default_drivers();
+        for versions in 1..=FILES.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("serin.db");
+            std::fs::write(&file, "").unwrap();
+            let mut urls = vec![format!("sqlite:{}", file.display())];
+            urls.extend(new_postgres_database().await);
+            for url in urls {
+                let earlier: Vec<Migration> = migrations().iter().take(versions).cloned().collect();
+                let mut connection = AnyConnection::connect(&url).await.unwrap();
+                let earlier = Migrator::with_migrations(earlier);
+                earlier.run(&mut connection).await.unwrap();
+                for row in ROWS {
+                    connection.execute(row).await.unwrap();
+                }
+                connection.close().await.unwrap();
+
+                let index = Index::open(&Database::at(&url)).await.unwrap();
+                let config = index.config("s3", "c").await.unwrap().unwrap();
+                assert_eq!(config.name, "checkout", "{versions}: {url}");
+                let lease = Duration::from_secs(30);
+                let claimed = index.claim("worker", 8, lease, 2).await.unwrap();
+                let ids: Vec<&str> = claimed.iter().map(|claim| claim.id.as_str()).collect();
+                assert_eq!(ids, ["left"], "{versions}: {url}");
+                index.close().await;
+            }
+        }
     }
 }
