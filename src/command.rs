@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod auth;
+mod backup;
 mod calibrate;
 mod canary_config;
 mod client;
@@ -75,6 +76,10 @@ pub enum Command {
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),
+    /// Copy what serin keeps into a folder, while it runs.
+    Backup(backup::Backup),
+    /// Put back what a backup holds, before serin is started.
+    Restore(backup::Restore),
     /// Ask the accounts of this configuration what they may read and write.
     #[command(subcommand)]
     Accounts(accounts::Accounts),
@@ -198,6 +203,12 @@ impl Command {
             }
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
+            Self::Backup(backup) => {
+                Ok(exit::or_unavailable(wait(async { Ok(backup.run().await) })))
+            }
+            Self::Restore(restore) => Ok(exit::or_unavailable(wait(async {
+                Ok(restore.run().await)
+            }))),
             Self::Accounts(accounts) => Ok(exit::or_unavailable(wait(async {
                 Ok(accounts.run().await)
             }))),
@@ -208,7 +219,7 @@ impl Command {
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),
             Self::Openapi => openapi::run(),
-            Self::Completions(completions) => completions.run(Arguments::command()),
+            Self::Completions(completions) => completions.run(&mut Arguments::command()),
             Self::Man(manual) => manual.run(Arguments::command()),
             Self::Version(version) => version.run(),
         }

@@ -1,6 +1,7 @@
 //! Documents and the index over them: the verbs that the rest of serin knows.
 
 pub mod azure;
+pub mod backup;
 pub mod events;
 pub mod file;
 pub mod gcs;

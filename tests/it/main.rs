@@ -14,6 +14,7 @@ mod asked;
 mod audit;
 mod aws;
 mod azure;
+mod backup;
 mod bounds;
 mod buckets;
 mod by_hand;

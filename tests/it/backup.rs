@@ -1,0 +1,87 @@
+//! `serin backup` and `serin restore`.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::command::text;
+use crate::executions::{adhoc, series};
+use crate::harness::Serin;
+use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
+
+fn steady(_: &Asked) -> Reply {
+    series(1.0)
+}
+
+/// Exit code, and all that was written.
+async fn ended(verb: &str, folder: &Path, data: &Path) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    command
+        .arg(verb)
+        .arg(folder)
+        .env_remove("SERIN_CONFIG")
+        .env("SERIN__STORAGE__DIRECTORY", data);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    let told = text(&output.stdout) + &text(&output.stderr);
+    (output.status.code().unwrap(), told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_backed_up_while_serin_ran_is_there_after_a_restore() {
+    let prometheus = ScriptedPrometheus::start(steady).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let mut config = adhoc(&["m"])["canaryConfig"].clone();
+    config["name"] = "checkout".into();
+    config["applications"] = json!(["shop"]);
+    let (status, stored) = serin.client.post("/canaryConfig", &config).await;
+    assert_eq!(status, 200, "{stored}");
+    let config_id = stored["canaryConfigId"].as_str().unwrap().to_owned();
+    let run = serin
+        .client
+        .start_canary("/canary?application=shop", &adhoc(&["m"]))
+        .await;
+    let document = serin.client.poll(&run).await;
+    let (status, pinned) = serin
+        .client
+        .put(&format!("/canary/{run}/pin"), &json!({}))
+        .await;
+    assert!(status < 300, "{pinned}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, place) = (folder.path().join("kept"), folder.path().join("place"));
+    let (code, told) = ended("backup", &kept, &serin.data()).await;
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("backed up the database"), "{told}");
+    let (code, told) = ended("backup", &kept, &serin.data()).await;
+    assert_eq!(code, 64, "{told}");
+    assert!(told.contains("is not empty"), "{told}");
+    // What is running is not written over.
+    let (code, told) = ended("restore", &kept, &serin.data()).await;
+    assert_eq!(code, 64, "{told}");
+    assert!(told.contains("is there already; stop serin"), "{told}");
+    serin.service.stop().await;
+
+    let (code, told) = ended("restore", &place, &place).await;
+    assert_eq!(code, 64, "{told}");
+    assert!(told.contains("holds no backup"), "{told}");
+    let (code, told) = ended("restore", &kept, &place).await;
+    assert_eq!(code, 0, "{told}");
+    let directory = place.display().to_string();
+    let keys = [("storage.directory", directory.as_str())];
+    let again = Serin::start_with(&prometheus.url, &keys, None).await;
+    let (status, found) = again
+        .client
+        .get(&format!("/canaryConfig/{config_id}"))
+        .await;
+    assert_eq!((status, &found["name"]), (200, &json!("checkout")));
+    let (_, found) = again.client.get(&format!("/canary/{run}")).await;
+    assert_eq!(found["result"], document["result"]);
+    let path = "/canary/executions?application=shop";
+    let (_, listed) = again.client.get(path).await;
+    assert_eq!(listed[0]["pipelineId"], json!(run));
+    let pins = place.join("kayenta/pin");
+    assert_eq!(pins.read_dir().unwrap().count(), 1);
+    again.service.stop().await;
+}
