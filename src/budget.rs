@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::canary::{Costs, ServiceCost};
+pub use machine::memory;
 
 /// The pool is handed out in such pieces.
 const STEP: usize = 256 << 10;
@@ -73,7 +74,7 @@ pub enum Refused {
 impl Budget {
     /// `all` for the process, half of what there is where it is not said, and `most` for an execution.
     pub fn new(all: Option<usize>, most: usize) -> Self {
-        let all = all.unwrap_or_else(|| machine::memory() / 2);
+        let all = all.unwrap_or_else(|| memory() / 2);
         let most = most.min(all / LARGEST_PART.1 * LARGEST_PART.0).max(STEP);
         let pool_steps = (all.saturating_sub(most) / STEP).clamp(1, Semaphore::MAX_PERMITS >> 1);
         Self(Arc::new(Parts {

@@ -9,6 +9,7 @@ mod canary_config;
 mod client;
 mod config;
 mod demo;
+mod doctor;
 mod exit;
 mod health;
 mod import;
@@ -76,6 +77,8 @@ pub enum Command {
     Demo(demo::Demo),
     /// Copy canary configs and archived results from one account into another.
     Import(import::Import),
+    /// Look for what keeps serin from its work, and say what to do.
+    Doctor(doctor::Doctor),
     /// Copy what serin keeps into a folder, while it runs.
     Backup(backup::Backup),
     /// Put back what a backup holds, before serin is started.
@@ -203,6 +206,9 @@ impl Command {
             }
             Self::Demo(demo) => wait(demo.run()),
             Self::Import(import) => wait(import.run()),
+            Self::Doctor(doctor) => {
+                Ok(exit::or_unavailable(wait(async { Ok(doctor.run().await) })))
+            }
             Self::Backup(backup) => {
                 Ok(exit::or_unavailable(wait(async { Ok(backup.run().await) })))
             }

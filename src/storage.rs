@@ -34,7 +34,7 @@ mod notices;
 mod outbox;
 mod pins;
 mod retention;
-mod room;
+pub mod room;
 mod unowned;
 mod waiting;
 

@@ -1,6 +1,6 @@
 //! `serin accounts`: what the accounts of a configuration may do.
 
-mod check;
+pub mod check;
 
 use std::process::ExitCode;
 use std::time::Duration;

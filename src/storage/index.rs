@@ -19,6 +19,7 @@ mod open;
 mod outbox;
 mod pins;
 mod postgres;
+mod probe;
 mod retention;
 
 use std::path::Path;
@@ -39,6 +40,7 @@ pub use listing::{ListedRow, Listing, Place, Search};
 pub use notices::{ChartRow, DueNotice, Notice};
 pub use outbox::Outbox;
 pub use postgres::{Listener, NOTIFICATION_BYTES};
+pub use probe::probe;
 pub use retention::{DueRow, Limit, Limits};
 
 use crate::error::{Error, Result};

@@ -47,6 +47,13 @@ impl Measured {
     }
 }
 
+/// Bytes that are left on the disk of a folder, or where it would be made.
+pub async fn free(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|it| it.is_dir());
+    let there = there.unwrap_or_else(|| Path::new(".")).to_owned();
+    Measured::of(there).await.map(|measured| measured.free)
+}
+
 impl Disks {
     pub fn of(accounts: &[Account], database: Option<&Path>, min_free: Spare) -> Self {
         let folders = accounts.iter().filter_map(|account| {

@@ -29,6 +29,7 @@ mod cost;
 mod crash;
 mod deploy;
 mod disk;
+mod doctor;
 mod doors;
 mod doubts;
 mod echoes;
