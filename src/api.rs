@@ -25,6 +25,7 @@ mod idempotency;
 mod judges;
 mod layers;
 mod lint;
+mod mcp;
 mod metric_sets;
 mod metrics;
 mod pipelines;
@@ -57,12 +58,14 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
+use crate::config::Tools;
 use crate::ui;
 use bodies::Bodies;
 use documents::Documents;
 pub use gate::without_gate;
 use hosts::Hosts;
 use layers::Edge;
+pub use mcp::{Agents, Call, Door};
 use problem::Problem;
 
 /// The document of the API; `openapi/serin.json` is its text.
@@ -240,6 +243,13 @@ pub fn router(app: &App, address: IpAddr) -> Router {
         Some(_) => routes,
     };
     let (routes, _) = routes.split_for_parts();
+    let routes = match server.mcp {
+        Tools::None => routes,
+        tools => {
+            let api = surrounded(routes.clone(), app, address);
+            routes.route("/mcp", mcp::route(api, tools))
+        }
+    };
     // The validator is a service elsewhere; the document is nobody's business but the reader's.
     let page = SwaggerUi::new("/swagger-ui")
         .config(Config::default().validator_url("none"))

@@ -16,6 +16,7 @@ mod import;
 mod judge;
 mod log;
 mod manual;
+mod mcp;
 mod migrate;
 mod openapi;
 mod paint;
@@ -95,6 +96,8 @@ pub enum Command {
     /// Tell what the rules say of who may do what.
     #[command(subcommand)]
     Auth(auth::Auth),
+    /// Offer the tools of a running serin to an agent, which speaks to this program over its standard streams.
+    Mcp(mcp::Mcp),
     /// Ask the service of this configuration how it is: exit code 0 if it is UP.
     Health(health::Health),
     /// Bring the database up to date, before a new version starts or past a pooler.
@@ -221,6 +224,7 @@ impl Command {
             Self::Audit(audit) => Ok(exit::or_unavailable(wait(async { Ok(audit.run().await) }))),
             Self::Token(tokens) => Ok(tokens.run()),
             Self::Auth(auth) => Ok(auth.run()),
+            Self::Mcp(mcp) => Ok(exit::or_unavailable(wait(async { Ok(mcp.run().await) }))),
             Self::Health(health) => wait(health.run()),
             Self::Migrate(configured) => wait(migrate::run(&configured)),
             Self::Config(configured) => config::run(&configured),

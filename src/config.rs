@@ -104,6 +104,27 @@ pub struct Config {
     pub secret_files: Arc<Vec<TempPath>>,
 }
 
+/// What agents are offered, which they do with the rights that they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tools {
+    None,
+    Read,
+    All,
+}
+
+impl Tools {
+    /// # Errors
+    /// In words, when it is none of the three.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        match word {
+            "none" => Ok(Self::None),
+            "read" => Ok(Self::Read),
+            "all" => Ok(Self::All),
+            _ => Err("must be 'none', 'read' or 'all'".to_owned()),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Server {
     pub address: String,
@@ -130,6 +151,8 @@ pub struct Server {
     pub cors: bool,
     /// Whether the paths of Spinnaker's Gate are understood.
     pub gate_aliases: bool,
+    /// What agents are offered at `/mcp`.
+    pub mcp: Tools,
     pub header_timeout: Duration,
     /// How long a connection stays that is asked nothing any more; HTTP/1 goes after `header_timeout`,
     /// if that is shorter.

@@ -8,15 +8,21 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded::byte_serialize;
 
-use crate::access::Peer;
+use crate::access::{Caller, Peer};
 use crate::callers::{Callers, Sessions};
 use crate::ui;
 
 pub async fn know(callers: Arc<Callers>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>();
     let lead = callers.login().and_then(|_| to_login(&request));
-    let learned = callers.learn(request.headers(), peer, sessions(&request));
-    match learned.await {
+    // What an agent calls has the caller of `/mcp`.
+    let learned = if let Some(known) = request.extensions().get::<Caller>() {
+        Ok(known.clone())
+    } else {
+        let learned = callers.learn(request.headers(), peer, sessions(&request));
+        learned.await
+    };
+    match learned {
         Ok(caller) => {
             if caller.is_ruled() {
                 tracing::Span::current().record("caller", caller.name());

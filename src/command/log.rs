@@ -38,8 +38,9 @@ pub fn start_log_and(
     format: LogFormat,
     traces: Option<&Traces>,
 ) -> anyhow::Result<()> {
-    // A picture tells each letter that it finds in another font.
-    let filter = EnvFilter::try_new(format!("usvg=error,{level}")).with_context(|| {
+    // A picture tells each letter that it finds in another font, and each call of an agent takes three lines.
+    let quiet = format!("usvg=error,rmcp=warn,{level}");
+    let filter = EnvFilter::try_new(quiet).with_context(|| {
         format!("log.level '{level}' is no filter; 'info' or 'serin=debug,info' are")
     })?;
     // It would tell by `eprintln`, which panics where the log cannot be written.

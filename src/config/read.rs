@@ -16,7 +16,7 @@ use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{
     Audit, Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result,
-    Retention, RetentionRule, Retry, Server, Sources, Storage,
+    Retention, RetentionRule, Retry, Server, Sources, Storage, Tools,
 };
 use super::{access, actions, notifications, tls};
 
@@ -246,6 +246,7 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
         least_rate: section.size("leastRate", 1)?,
         cors: section.flag("cors")?,
         gate_aliases: section.flag("gateAliases")?,
+        mcp: section.parsed("mcp", Tools::parse)?,
         header_timeout: section.duration("headerTimeout", Duration::from_millis(1))?,
         idle_timeout: section.duration("idleTimeout", Duration::from_millis(1))?,
         shutdown_grace: section.duration("shutdownGrace", Duration::ZERO)?,

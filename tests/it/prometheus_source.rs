@@ -108,6 +108,7 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             least_rate: 1,
             cors: false,
             gate_aliases: true,
+            mcp: serin::config::Tools::Read,
             header_timeout: second,
             idle_timeout: second,
             shutdown_grace: second,

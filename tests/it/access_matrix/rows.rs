@@ -162,6 +162,7 @@ fn deliveries() -> Vec<Row> {
     vec![
         row("POST /canary/verdict", START, Tenant, "/canary/verdict?application=<app>&wait=0s").json(adhoc()),
         row("POST /flagger/{hook}", START, Tenant, "/flagger/rollout").json(described()),
+        row("POST /mcp", READ, Nothing, "/mcp").json(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_configs", "arguments": {}}})),
         row("GET /prometheus/api/v1/label/{label}/values", READ, Nothing, "/prometheus/api/v1/label/application/values"),
         row("GET /prometheus/api/v1/labels", READ, Nothing, "/prometheus/api/v1/labels"),
         row("POST /prometheus/api/v1/labels", READ, Nothing, "/prometheus/api/v1/labels").form(""),
