@@ -5,6 +5,7 @@ pub mod chart;
 pub mod closing;
 pub mod forest;
 pub mod interval;
+pub mod map;
 pub mod series;
 pub mod sparkline;
 pub mod spread;

@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use again::{judge_analysis_again, judge_canary_again};
-pub use analysis::check_analysis;
+pub use analysis::{Course, check_analysis, course};
 pub use by_hand::accept;
 pub use cancel::{cancel, cancel_unasked};
 pub use comparison::{Comparison, compare};

@@ -7,6 +7,7 @@ mod audit;
 mod by_hand;
 mod calibrations;
 mod configs;
+mod doing;
 mod filter;
 mod find;
 mod forms;
@@ -40,8 +41,10 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(audit::routes())
         .merge(by_hand::routes(server))
         .merge(calibrations::routes(server))
+        .merge(doing::routes(server))
         .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))
+        .route("/ui/runs/{id}/like", get(configs::like))
         .route("/ui/runs/{id}/report.html", get(run::report))
         .route("/ui/runs/{id}/metrics/{file}", get(run::metric_data))
         .route("/ui/analyses", get(analyses::list))

@@ -238,6 +238,14 @@ pub struct CanaryMetricConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<AnalysisConfigurations>)]
     pub analysis_configurations: Option<Map<String, Value>>,
+    /// serin's own: what it is measured in, as people are told it, such as `ms`.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(example = "ms")]
+    pub unit: Option<String>,
     /// The scope pair of the request to fetch for.
     #[serde(
         default,

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::told::{AnalysisRun, ByHand, Side, Times, Told, judged_in};
+use super::told::{AnalysisRun, ByHand, Side, Times, Told, Window, judged_in};
 use super::{
     AnalysisStage, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse,
-    CanaryJudgeResult, ExecutionStatus, Kind, Outcome, Pair, StageException, iso_from_millis,
+    CanaryJudgeResult, ExecutionStatus, Instant, Kind, Outcome, Pair, StageException,
+    iso_from_millis,
 };
 
 /// An execution of either kind.
@@ -96,6 +97,13 @@ impl Execution for CanaryExecutionStatusResponse {
                     location: scope.location.as_deref(),
                 })
             }),
+            window: scopes
+                .experiment
+                .map_or_else(Window::default, |scope| Window {
+                    start: scope.start.map(Instant::as_millis),
+                    end: scope.end.map(Instant::as_millis),
+                }),
+            analysis: self.analysis.as_deref(),
             parameters: scopes
                 .experiment
                 .and_then(|scope| scope.extended_scope_params.as_ref()),
@@ -171,6 +179,8 @@ impl Execution for CanaryAnalysisExecutionStatusResponse {
                     location: scope.experiment_location.as_deref(),
                 }),
             },
+            window: Window::default(),
+            analysis: None,
             parameters: scope.map(|scope| &scope.extended_scope_params),
             thresholds: request.and_then(|request| request.thresholds),
             outcome,

@@ -339,6 +339,13 @@ pub struct CanaryExecutionStatusResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub look: Option<Look>,
+    /// serin's own: the analysis whose judgement it is.
+    #[serde(
+        default,
+        deserialize_with = "lenient::text::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub analysis: Option<String>,
     /// serin's own: the margins that it is judged by, of the calibration that the config names.
     #[serde(
         default,

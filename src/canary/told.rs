@@ -18,6 +18,10 @@ pub struct Told<'a> {
     pub config: Option<&'a CanaryConfig>,
     /// Of the first scope.
     pub sides: Pair<Side<'a>>,
+    /// What was judged of the experiment of the first scope, in epoch milliseconds.
+    pub window: Window,
+    /// The analysis whose judgement it is.
+    pub analysis: Option<&'a str>,
     /// `extendedScopeParams` of the experiment.
     pub parameters: Option<&'a IndexMap<String, String>>,
     pub thresholds: Option<CanaryClassifierThresholdsConfig>,
@@ -57,6 +61,13 @@ pub struct ByHand<'a> {
 pub struct Side<'a> {
     pub scope: Option<&'a str>,
     pub location: Option<&'a str>,
+}
+
+/// Epoch milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window {
+    pub start: Option<i64>,
+    pub end: Option<i64>,
 }
 
 /// Epoch milliseconds.

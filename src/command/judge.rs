@@ -118,7 +118,7 @@ impl JudgeFiles {
             |format| format == Format::Table,
         );
         if is_table {
-            let metrics = view::metrics(&result, None);
+            let metrics = view::metrics(&result, None, None);
             tell::show(&table::metrics(&metrics), Beside::Nothing);
         } else {
             tell::result(&serde_json::to_string_pretty(&result)?)?;

@@ -2,6 +2,7 @@
 
 use super::closing::{self, Closing};
 use super::forest;
+use super::map::{self, Map};
 use super::view::{self, Fact, FailureView, Moment, Thresholds};
 use crate::canary::number::{number, score};
 use crate::canary::{
@@ -43,11 +44,17 @@ pub struct AnalysisView {
     /// What all windows lie in.
     pub from: Option<Moment>,
     pub until: Option<Moment>,
+    /// Where it is now in the drawing, while it runs.
+    pub now_x: Option<f64>,
+    /// When it judges next, and when for the last time.
+    pub next: Option<Moment>,
+    pub last: Option<Moment>,
     /// The scores as a line; a dot is a line of no length.
     pub line: String,
-    pub now: Option<String>,
     /// Where `sequential-v1` judges: each metric over the judgements.
     pub closings: Vec<Closing>,
+    /// Each metric at each judgement.
+    pub map: Option<Map>,
     /// While it runs: what would settle it.
     pub needed: Option<String>,
     pub facts: Vec<Fact>,
@@ -78,10 +85,20 @@ struct Known {
     sentence: String,
 }
 
+/// What was planned, in epoch milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    pub start: i64,
+    pub end: i64,
+    pub next: Option<i64>,
+    pub now: i64,
+}
+
 /// `canaries` are those whose documents are there; of others, the analysis itself tells.
 pub fn analysis(
     analysis: &CanaryAnalysisExecutionStatusResponse,
     canaries: &[CanaryExecutionStatusResponse],
+    planned: Option<Planned>,
 ) -> AnalysisView {
     let told = analysis.told();
     let limits = told.thresholds;
@@ -94,13 +111,20 @@ pub fn analysis(
     let known = begun.into_iter().map(|look| known(look, canaries));
     let known: Vec<Known> = known.collect();
     let windows = known.iter().filter_map(|known| known.window);
+    let windows = windows.chain(planned.map(|planned| (planned.start, planned.end)));
     let frame = windows.reduce(|(from, until), (start, end)| (from.min(start), until.max(end)));
     let judgements: Vec<Judgement> = known
         .into_iter()
         .enumerate()
         .map(|(index, known)| judgement(index + 1, known, frame))
         .collect();
+    let running = planned.filter(|_| !told.outcome.is_final());
     AnalysisView {
+        now_x: running
+            .zip(frame)
+            .map(|(planned, frame)| tenth(part(planned.now, frame).clamp(0.0, 1.0) * WIDTH)),
+        next: running.and_then(|planned| Moment::of_millis(planned.next?)),
+        last: running.and_then(|planned| Moment::of_millis(planned.end)),
         id: told.id.to_owned(),
         application: told.application.to_owned(),
         config_name: told.config_name().to_owned(),
@@ -120,9 +144,9 @@ pub fn analysis(
         from: frame.and_then(|(from, _)| Moment::of_millis(from)),
         until: frame.and_then(|(_, until)| Moment::of_millis(until)),
         judgements,
+        map: map::draw(&seen),
         closings: closing::draw(&seen, told.looks.len()),
         needed: needed.and_then(forest::needed),
-        now: told.stage.map(str::to_owned),
         facts: facts(analysis, &told),
     }
 }

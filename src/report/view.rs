@@ -3,12 +3,13 @@
 mod by_hand;
 mod groups;
 mod metric;
+mod plain;
 mod shadow;
 pub mod words;
 
 pub use by_hand::{ByHandView, by_hand};
 pub use groups::{GroupView, Segment};
-pub use metric::{MetricView, QueryView, Row, metrics, named, pair_of};
+pub use metric::{MetricView, QueryView, Row, label, metrics, named, pair_of};
 pub use shadow::ShadowView;
 pub use words::{Fact, Moment, duration};
 
@@ -33,6 +34,8 @@ pub struct RunView {
     pub received: bool,
     pub outcome: Outcome,
     pub by_hand: ByHandView,
+    /// The analysis whose judgement it is.
+    pub analysis: Option<AnalysisLink>,
     pub score: Option<String>,
     /// Why the verdict is what it is.
     pub sentence: String,
@@ -57,6 +60,13 @@ pub struct RunView {
     pub steps: Vec<StepView>,
     /// The series are there, to be drawn and downloaded.
     pub has_series: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct AnalysisLink {
+    pub id: String,
+    /// Which of its judgements: `2 of 6`.
+    pub number: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -122,6 +132,12 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         received: told.received,
         outcome: told.outcome,
         by_hand: by_hand(&told),
+        analysis: told.analysis.map(|id| AnalysisLink {
+            id: id.to_owned(),
+            number: canary
+                .look
+                .map(|look| format!("{} of {}", look.number, look.planned)),
+        }),
         score: told.score.map(score),
         warnings: warnings_beside(summary, &told.reason())
             .into_iter()
@@ -148,7 +164,7 @@ pub fn run(canary: &CanaryExecutionStatusResponse, pairs: Option<&[MetricSetPair
         groups: groups.iter().map(|one| group(one, judged)).collect(),
         bar,
         metrics: judged
-            .map(|judged| metrics(judged, pairs))
+            .map(|judged| metrics(judged, canary.config.as_ref(), pairs))
             .unwrap_or_default(),
         forest: judged.and_then(forest::draw).or_else(|| {
             let beside = shadow?.judge_result.as_ref()?;
@@ -207,6 +223,7 @@ pub fn failure(exception: &StageException) -> FailureView {
         })
     };
     let facts = [
+        fact("Metric", "metric"),
         fact("Account", "account"),
         fact("Query", "query"),
         fact("URL", "url"),

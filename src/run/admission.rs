@@ -66,7 +66,10 @@ pub(super) async fn admit_for(
 ) -> Result<()> {
     check(&app.config, &admission.config, &admission.request)?;
     let learned = learned::of(app, &admission.caller, &admission.config).await?;
-    let document = document(id, app.clock.now_millis(), admission, learned);
+    let document = CanaryExecutionStatusResponse {
+        analysis: Some(analysis.to_owned()),
+        ..document(id, app.clock.now_millis(), admission, learned)
+    };
     let place = app.free_place();
     let lease = place.as_ref().map(|_| app.config.executions.lease);
     let claim = app.storage.begin_for(&document, analysis, lease).await?;

@@ -143,6 +143,27 @@ fn succeed(analysis: &mut CanaryAnalysisExecutionStatusResponse, at: usize) {
     }
 }
 
+/// What an analysis is to judge, and when it does so next; epoch milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    pub start: i64,
+    pub end: i64,
+    /// None where it has ended, or judges now.
+    pub next: Option<i64>,
+}
+
+/// The course of an analysis as it was planned; none where it could not be planned.
+pub fn course(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<Course> {
+    let request = analysis.canary_analysis_execution_request.as_ref()?;
+    let planned = analysis.start_time_millis.or(analysis.build_time_millis)?;
+    let plan = Plan::of(request, planned).ok()?;
+    let (start, end) = plan.lifetime();
+    let waits = current(analysis).filter(|at| !analysis.stage_status[*at].is_run());
+    let waits = waits.filter(|_| !analysis.complete);
+    let next = waits.map(|at| plan.judges_at(run_number(&analysis.stage_status, at)));
+    Some(Course { start, end, next })
+}
+
 /// The canary that runs now, or would be started next.
 pub fn canary_under_way(analysis: &CanaryAnalysisExecutionStatusResponse) -> Option<String> {
     let at = current(analysis)?;

@@ -225,6 +225,22 @@ impl Plan {
         Instant(ends.max().unwrap_or(self.planned_at))
     }
 
+    /// When the canary of that number judges, in epoch milliseconds.
+    pub fn judges_at(&self, run: u32) -> i64 {
+        let waited = self.warmup() + self.grown(run);
+        add(self.planned_at, waited).as_millisecond()
+    }
+
+    /// The lifetime that its canaries judge, in epoch milliseconds.
+    pub fn lifetime(&self) -> (i64, i64) {
+        let start = self.starts.iter().min().copied();
+        let start = add(start.unwrap_or(self.planned_at), self.warmup());
+        (
+            start.as_millisecond(),
+            add(start, self.lifetime).as_millisecond(),
+        )
+    }
+
     fn warmup(&self) -> SignedDuration {
         if self.is_retrospective {
             SignedDuration::ZERO

@@ -52,6 +52,14 @@ pub struct Brief {
     pub start_time: Option<i64>,
     #[serde(default)]
     pub end_time: Option<i64>,
+    /// Begin and end of what was judged, in epoch milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_from: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_until: Option<i64>,
+    /// The analysis whose judgement it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub analysis: String,
     /// Somebody went on with it all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted_by_hand: bool,
@@ -92,11 +100,28 @@ impl Brief {
             experiment: text(told.sides.experiment.scope),
             start_time: told.times.started,
             end_time: told.times.ended,
+            judged_from: told.window.start,
+            judged_until: told.window.end,
+            analysis: text(told.analysis),
             accepted_by_hand: told.by_hand.accepted.is_some(),
             repeats: told.by_hand.repeats.is_some(),
             is_repeated: told.by_hand.repeated_by.is_some(),
             received: told.received,
         }
+    }
+
+    /// What the line of an execution is found by: parts of it, in lower case.
+    pub fn sought(&self, id: &str, application: &str) -> String {
+        let parts = [
+            id,
+            application,
+            &self.config_id,
+            &self.config_name,
+            &self.control,
+            &self.experiment,
+        ];
+        // No part of one begins in another.
+        parts.join("\n").to_lowercase().replace('\0', "")
     }
 
     /// Whether it says what this version would say of a document of that kind.

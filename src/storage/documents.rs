@@ -343,6 +343,7 @@ fn pair_list<R: Execution>(document: &R) -> String {
 pub(super) fn listing<R: Execution>(document: &R) -> Listing {
     let brief = Brief::of(&document.told());
     Listing {
+        sought: brief.sought(document.id(), document.application()),
         outcome: brief.outcome.as_str().to_owned(),
         // A brief has texts and numbers only, which can be written.
         brief: serde_json::to_string(&brief).unwrap_or_default(),

@@ -24,6 +24,20 @@ pub struct Line<R> {
 /// How long a list waits for what a store had when serin started.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
+/// Rows in which a text is looked for at once.
+const LOOKED_THROUGH: i64 = 50_000;
+
+impl<R> Line<R> {
+    /// A document has more in it than what it is found by.
+    fn is_meant(&self, search: &Search) -> bool {
+        let part = search.part.as_deref().filter(|_| self.live.is_some());
+        part.is_none_or(|part| {
+            let sought = self.brief.sought(&self.id, &self.application);
+            sought.contains(part)
+        })
+    }
+}
+
 impl Storage {
     /// The executions that are searched for; one whose document cannot be read is left out.
     pub async fn search<R: Execution>(&self, search: &Search) -> Result<Vec<Line<R>>> {
@@ -33,7 +47,16 @@ impl Storage {
         let _ = tokio::time::timeout(FIRST_WAIT, first).await;
         let rows = self.index.search(R::KIND, search, self.archive).await?;
         let lines = join_all(rows.into_iter().map(|row| self.line::<R>(row)));
-        Ok(lines.await.into_iter().flatten().collect())
+        let lines = lines.await.into_iter().flatten();
+        Ok(lines.filter(|line| line.is_meant(search)).collect())
+    }
+
+    /// How far back a text is looked for, in epoch milliseconds; none where it is looked for in all.
+    pub async fn reach<R: Execution>(&self, search: &Search) -> Result<Option<i64>> {
+        match search.part {
+            Some(_) => self.index.reach(R::KIND, search, LOOKED_THROUGH).await,
+            None => Ok(None),
+        }
     }
 
     /// The applications that have executions of a kind, in their order.

@@ -51,8 +51,16 @@ impl Storage {
         }
     }
 
+    pub async fn is_pinned<R: Execution>(&self, id: &Id) -> Result<bool> {
+        self.index.is_pinned(R::KIND, id.as_str()).await
+    }
+
     /// The account that has the archive of an execution, or will have it.
-    async fn home<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<Option<String>> {
+    pub(super) async fn home<R: Execution>(
+        &self,
+        accounts: &[String],
+        id: &Id,
+    ) -> Result<Option<String>> {
         let row = self.index.execution(id.as_str()).await?;
         if let Some(row) = row.filter(|row| row.kind == R::KIND) {
             return Ok(Some(row.storage_account));

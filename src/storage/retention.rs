@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use super::index::{DueRow, Limit, Limits};
 use super::pins::pin_key;
 use super::unowned::Unowned;
-use super::{Storage, group};
-use crate::canary::{Id, Kind, iso_from_millis};
+use super::{Deleted, Storage, group, not_found};
+use crate::canary::{Execution, Id, Kind, iso_from_millis};
 use crate::config::{Retention, RetentionRule};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many a pass deletes at most; the rest waits for the next one.
 pub const BATCH: usize = 1_000;
@@ -275,6 +275,38 @@ impl Storage {
             "deleted an archived execution"
         );
         Ok(true)
+    }
+
+    /// Deletes an execution that has ended because somebody wants it: its rows, its pairs, its archive.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; `Invalid` while it runs.
+    pub async fn delete_ended<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
+        let account = self.home::<R>(accounts, id).await?;
+        let account = account.ok_or_else(|| not_found(id.as_str()))?;
+        match self.delete_pipeline(id).await {
+            Ok(Deleted::Gone) | Err(Error::NotFound(_)) => {}
+            Ok(Deleted::StillRunning) => {
+                let told = format!("'{id}' has not ended; cancel it first");
+                return Err(Error::Invalid(told));
+            }
+            Err(error) => return Err(error),
+        }
+        let pairs = match R::KIND {
+            Kind::Canary => self.pair_list_of(&account, id).await?,
+            Kind::Analysis | Kind::Comparison => None,
+        };
+        let now = self.clock.now_millis();
+        self.index
+            .remove_archive(&account, R::KIND, id.as_str(), now)
+            .await?;
+        self.index.durable().await?;
+        self.forget(R::KIND, &account, id.as_str()).await;
+        if let Some(pairs) = pairs {
+            self.remove_all(&account, group::METRIC_SET_PAIRS, &pairs)
+                .await?;
+        }
+        self.remove_all(&account, R::KIND.group(), id).await
     }
 
     /// The list of pairs that an archived canary refers to.

@@ -2,20 +2,23 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use futures::stream::{self, StreamExt};
 
+use super::doing::Doing;
 use super::filter::Filter;
 use super::find;
-use super::list::{List, Subject};
+use super::list::{Last, List, Subject};
 use super::page::Page;
-use super::shell::Shell;
+use super::shell::{Shell, here};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     ActionRecord, CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
 };
 use crate::error::Result;
-use crate::report::analysis::{AnalysisView, analysis};
+use crate::report::analysis::{AnalysisView, Planned, analysis};
+use crate::run;
 use crate::storage::Line;
 
 /// Canaries of an analysis that are read at once.
@@ -26,21 +29,26 @@ const READS: usize = 8;
 pub struct Analyses {
     shell: Shell,
     list: List,
+    /// Where serin is, for the lines that a newcomer can copy.
+    here: String,
 }
 
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
     filter: Filter,
+    headers: HeaderMap,
 ) -> Result<Page<Analyses>> {
     let analyses = Subject {
         noun: "analysis",
         newest: "/ui/analyses",
         pages: "/ui/analyses",
         notes: "Judgements",
+        last: Last::Took,
     };
     let list = List::of(&app, &caller, filter, analyses, note).await?;
     Ok(Page(Analyses {
+        here: here(&app, &headers),
         shell: Shell::of(&caller),
         list,
     }))
@@ -49,7 +57,10 @@ pub async fn list(
 /// How many judgements, or what is under way.
 fn note(line: &Line<CanaryAnalysisExecutionStatusResponse>) -> String {
     match (&line.live, line.brief.judged) {
-        (Some(analysis), _) => analysis.told().stage.unwrap_or_default().to_owned(),
+        (Some(analysis), _) => {
+            let told = analysis.told();
+            format!("{} of {} judged", told.done(), told.looks.len())
+        }
         (None, 0) => String::new(),
         (None, 1) => "1 judgement".to_owned(),
         (None, judged) => format!("{judged} judgements"),
@@ -61,6 +72,7 @@ fn note(line: &Line<CanaryAnalysisExecutionStatusResponse>) -> String {
 pub struct AnalysisPage {
     shell: Shell,
     actions: Vec<ActionRecord>,
+    doing: Doing,
     analysis: AnalysisView,
 }
 
@@ -71,6 +83,7 @@ pub async fn show(
 ) -> Result<Page<AnalysisPage>> {
     let document: CanaryAnalysisExecutionStatusResponse =
         find::execution(&app, &caller, &id, "analysis").await?;
+    let doing = Doing::of(&app, &caller, &document).await?;
     let ids = document
         .stage_status
         .iter()
@@ -81,9 +94,17 @@ pub async fn show(
     let canaries: Vec<_> = canaries.collect();
     let canaries: Vec<_> = stream::iter(canaries).buffered(READS).collect().await;
     let canaries: Vec<_> = canaries.into_iter().filter_map(Result::ok).collect();
-    let analysis = analysis(&document, &canaries);
+    let now = app.clock.now_millis();
+    let planned = run::course(&document).map(|course| Planned {
+        start: course.start,
+        end: course.end,
+        next: course.next,
+        now,
+    });
+    let analysis = analysis(&document, &canaries, planned);
     Ok(Page(AnalysisPage {
         shell: Shell::of(&caller),
+        doing,
         actions: find::actions::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id).await?,
         analysis: AnalysisView {
             by_hand: find::allowed(&app, &caller, &analysis.application, analysis.by_hand),

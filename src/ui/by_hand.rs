@@ -88,7 +88,11 @@ fn acceptance(fields: &Fields) -> Acceptance {
     }
 }
 
-fn page_of(kind: Kind, id: &Id) -> Redirect {
+pub fn page_of(kind: Kind, id: &Id) -> Redirect {
+    Redirect::to(&address_of(kind, id))
+}
+
+pub fn address_of(kind: Kind, id: &Id) -> String {
     let id: String = url::form_urlencoded::byte_serialize(id.as_str().as_bytes()).collect();
-    Redirect::to(&format!("{}/{}", kind.page(), id.replace('+', "%20")))
+    format!("{}/{}", kind.page(), id.replace('+', "%20"))
 }

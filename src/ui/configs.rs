@@ -5,6 +5,7 @@ mod delete;
 mod diff;
 mod edit;
 mod example;
+mod history;
 mod labels;
 mod list;
 mod series;
@@ -17,6 +18,8 @@ mod what_if;
 use axum::Router;
 use axum::routing::{get, post};
 use url::form_urlencoded::byte_serialize;
+
+pub use trial::like;
 
 use super::forms::{Fields, own_pages_only};
 use crate::access::{Caller, On, Role};
@@ -113,6 +116,10 @@ enum Of {
 }
 
 impl Of {
+    fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+
     /// Where its form goes.
     fn address(&self, store: &Store, page: &str) -> String {
         match self {

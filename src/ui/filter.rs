@@ -10,9 +10,13 @@ use crate::canary::{Instant, Outcome};
 use crate::storage::{Line, Place, Search};
 use crate::ui::times;
 
+/// Characters of a text that is looked for.
+const MOST_SOUGHT: usize = 255;
+
 /// Query parameters. What cannot be understood filters nothing, and stands in the form to be seen.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    find: String,
     application: String,
     config: String,
     verdict: String,
@@ -24,6 +28,7 @@ pub struct Filter {
 /// The form that filters a list.
 #[derive(Clone, Debug)]
 pub struct Form {
+    pub find: String,
     pub applications: Vec<String>,
     pub application: String,
     pub config: String,
@@ -56,6 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Filter {
         let mut filter = Self::default();
         for (name, value) in parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             let member = match &*name {
+                "find" => &mut filter.find,
                 "application" => &mut filter.application,
                 "config" => &mut filter.config,
                 "verdict" => &mut filter.verdict,
@@ -79,12 +85,19 @@ impl Filter {
             accounts,
             application: filled(&self.application),
             config: filled(&self.config),
+            part: filled(&self.part()),
             outcome: Outcome::parse(&self.verdict),
             since: millis(&self.since),
             until: millis(&self.until),
             after: place(&self.after),
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
         }
+    }
+
+    /// What is looked for: as it is kept, and no more of it than a name has.
+    fn part(&self) -> String {
+        let part: String = self.find.chars().take(MOST_SOUGHT).collect();
+        part.to_lowercase()
     }
 
     pub fn form(self, applications: Vec<String>, now: i64) -> Form {
@@ -113,6 +126,7 @@ impl Filter {
             ));
         }
         let filters = [
+            &self.find,
             &self.application,
             &self.config,
             &self.verdict,
@@ -122,6 +136,7 @@ impl Filter {
         Form {
             is_filtered: filters.iter().any(|text| !text.is_empty()),
             applications,
+            find: self.find,
             application: self.application,
             config: self.config,
             outcome: Outcome::parse(&self.verdict),
@@ -138,14 +153,23 @@ impl Filter {
 
     /// Where the list goes on after that line.
     pub fn address_after<R>(&self, path: &str, last: &Line<R>) -> String {
-        let after = format!("{}.{}", last.build_time, last.id);
+        self.address(path, &format!("{}.{}", last.build_time, last.id))
+    }
+
+    /// Where it goes on before that time, in epoch milliseconds.
+    pub fn address_before(&self, path: &str, time: i64) -> String {
+        self.address(path, &format!("{time}."))
+    }
+
+    fn address(&self, path: &str, after: &str) -> String {
         let pairs = [
+            ("find", self.find.as_str()),
             ("application", &self.application),
             ("config", &self.config),
             ("verdict", &self.verdict),
             ("since", &self.since),
             ("until", &self.until),
-            ("after", &after),
+            ("after", after),
         ];
         let filled = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         let query = Serializer::new(String::new()).extend_pairs(filled).finish();

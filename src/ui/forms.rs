@@ -16,6 +16,11 @@ use crate::config::Server;
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    pub fn of<const N: usize>(fields: [(&str, &str); N]) -> Self {
+        let owned = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self(owned.into())
+    }
+
     /// Without the blanks around it; empty where there is none.
     pub fn text(&self, name: &str) -> &str {
         self.raw(name).trim()

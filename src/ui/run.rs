@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::doing::Doing;
 use super::page::Page;
 use super::shell::Shell;
 use super::{assets, find};
@@ -34,6 +35,7 @@ pub enum Place {
 pub struct RunPage {
     shell: Shell,
     run: RunView,
+    doing: Doing,
     actions: Vec<ActionRecord>,
     place: Place,
     /// Where the run is found, whoever looks.
@@ -45,13 +47,14 @@ pub async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Page<RunPage>> {
-    let (mut run, _) = view_of(&app, &caller, &id).await?;
+    let (mut run, _, doing) = view_of(&app, &caller, &id).await?;
     run.by_hand = find::allowed(&app, &caller, &run.application, run.by_hand);
     Ok(Page(RunPage {
         shell: Shell::of(&caller),
         permanent: permanent(&app, &run),
         actions: find::actions::<CanaryExecutionStatusResponse>(&app, &caller, &id).await?,
         run,
+        doing,
         place: Place::Page,
     }))
 }
@@ -65,6 +68,8 @@ fn permanent(app: &App, run: &RunView) -> Option<String> {
 #[template(path = "report.html", config = "src/ui/askama.toml")]
 struct ReportFile {
     run: RunView,
+    /// Nothing, in a file.
+    doing: Doing,
     actions: Vec<ActionRecord>,
     place: Place,
     permanent: Option<String>,
@@ -81,7 +86,7 @@ pub async fn report(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response> {
-    let (run, pairs) = view_of(&app, &caller, &id).await?;
+    let (run, pairs, _) = view_of(&app, &caller, &id).await?;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let data = run.metrics.iter().map(|metric| {
         let pair = pairs.as_deref().and_then(|pairs| pair_of(metric, pairs));
@@ -98,6 +103,7 @@ pub async fn report(
         permanent: permanent(&app, &run),
         actions: find::actions::<CanaryExecutionStatusResponse>(&app, &caller, &id).await?,
         run,
+        doing: Doing::default(),
         nonce,
     };
     let policy = file.policy();
@@ -208,8 +214,9 @@ async fn view_of(
     app: &App,
     caller: &Caller,
     id: &str,
-) -> Result<(RunView, Option<Large<Vec<MetricSetPair>>>)> {
+) -> Result<(RunView, Option<Large<Vec<MetricSetPair>>>, Doing)> {
     let canary: CanaryExecutionStatusResponse = find::execution(app, caller, id, "run").await?;
+    let doing = Doing::of(app, caller, &canary).await?;
     // A store that is away takes the series from the page, and not the verdict.
     let pairs = kept_pairs(app, &canary, None)
         .await
@@ -219,7 +226,7 @@ async fn view_of(
         });
     let made = tokio::task::spawn_blocking(move || {
         let all = pairs.as_deref().map(Vec::as_slice);
-        (view::run(&canary, all), pairs)
+        (view::run(&canary, all), pairs, doing)
     });
     made.await
         .map_err(|cause| Error::Internal(format!("a run cannot be shown: {cause}")))

@@ -2,14 +2,15 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::HeaderMap;
 
 use super::filter::Filter;
-use super::list::{List, Subject};
+use super::list::{Last, List, Subject};
 use super::page::Page;
-use super::shell::Shell;
+use super::shell::{Shell, here};
 use crate::access::Caller;
 use crate::app::App;
-use crate::canary::CanaryExecutionStatusResponse;
+use crate::canary::{CanaryExecutionStatusResponse, iso_from_millis};
 use crate::error::Result;
 use crate::report::view;
 use crate::storage::Line;
@@ -19,17 +20,31 @@ use crate::storage::Line;
 pub struct Runs {
     shell: Shell,
     list: List,
+    /// For the lines that a newcomer can copy: where serin is, and the last hour.
+    here: String,
+    hour: (String, String),
 }
 
-pub async fn show(State(app): State<App>, caller: Caller, filter: Filter) -> Result<Page<Runs>> {
+const HOUR: i64 = 3_600_000;
+
+pub async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    filter: Filter,
+    headers: HeaderMap,
+) -> Result<Page<Runs>> {
     let runs = Subject {
         noun: "run",
         newest: "/ui/",
         pages: "/ui/runs",
         notes: "Metrics",
+        last: Last::Judged,
     };
     let list = List::of(&app, &caller, filter, runs, note).await?;
+    let now = app.clock.now_millis() / 1_000 * 1_000;
     Ok(Page(Runs {
+        here: here(&app, &headers),
+        hour: (iso_from_millis(now - HOUR), iso_from_millis(now)),
         shell: Shell::of(&caller),
         list,
     }))

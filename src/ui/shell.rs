@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 
 use crate::access::{Caller, On, Proof, Role};
 use crate::app::App;
@@ -37,6 +38,14 @@ impl Shell {
     pub fn is_admin(&self) -> bool {
         self.0.can(Role::Admin, On::NOTHING)
     }
+}
+
+/// The address of this serin, as who asks knows it.
+pub fn here(app: &App, headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    let seen = format!("http://{}", host.unwrap_or("localhost:8090"));
+    app.config.server.public_url.clone().unwrap_or(seen)
 }
 
 /// Whoever may see something of some application: nobody else is shown a page.

@@ -239,7 +239,7 @@ describe('a run', () => {
     await open(`/ui/runs/${runs.fail}`);
     const errors = page.locator('.metric[data-name=errors]');
     await errors.locator('summary').first().click();
-    assert.match(await errors.locator('.sentence').innerText(), /errors rose from/);
+    assert.match(await errors.locator('.sentence').innerText(), /surely more than noise/);
     const drawn = await errors.locator('svg.still').boundingBox();
     assert(drawn.width > 300 && drawn.height > 100, JSON.stringify(drawn));
     assert.equal(await errors.locator('.query pre').count(), 2);
@@ -291,7 +291,7 @@ describe('a run', () => {
     await page.getByRole('button', { name: 'Accept' }).click();
     await page.getByText('Accepted by hand by ana').waitFor();
     assert.equal(await page.locator('#outcome').textContent(), 'Inconclusive');
-    assert.equal(await page.locator('form').count(), 0);
+    assert.equal(await page.locator('.by-hand form').count(), 0);
     await isAccessible(page);
     const { acceptedByHand, outcome } = await serin.run(id);
     assert.deepEqual([acceptedByHand.reason, outcome], ['the scraper was restarted\nand jk are letters', 'inconclusive']);

@@ -131,7 +131,7 @@ fn rows_of_the_version_before_and_of_today_tell_the_same() {
             _ => ("standalone_canary_archive", false),
         };
         let document = document("v2", &format!("{group}/{id}/{group}.json"));
-        let today = if is_canary {
+        let mut today = if is_canary {
             let read: CanaryExecutionStatusResponse = serde_json::from_value(document).unwrap();
             Brief::of(&read.told())
         } else {
@@ -141,6 +141,8 @@ fn rows_of_the_version_before_and_of_today_tell_the_same() {
         };
         let text = row["brief"].as_str().unwrap();
         let read: Brief = serde_json::from_str(text).unwrap();
+        // The version before did not tell what was judged.
+        (today.judged_from, today.judged_until) = (None, None);
         assert_eq!(read, today, "{id}");
         assert_eq!(row["outcome"], today.outcome.as_str(), "{id}");
         let recorded: Value = serde_json::from_str(text).unwrap();

@@ -98,6 +98,28 @@ impl Seen<'_> {
             .await
     }
 
+    /// Whether an execution is pinned.
+    pub async fn is_pinned<R: Execution>(&self, id: &Id) -> Result<bool> {
+        self.reads()?;
+        self.app.storage.is_pinned::<R>(id).await
+    }
+
+    /// Deletes an execution that has ended, with what is archived of it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none; `Invalid` while it runs or is pinned.
+    pub async fn delete<R: Execution>(&self, accounts: &[String], id: &Id) -> Result<()> {
+        self.may_change::<R>(Role::Delete, accounts, id, not_found)
+            .await?;
+        if self.app.storage.is_pinned::<R>(id).await? {
+            let told = format!("'{id}' is pinned, so that it is kept; unpin it first");
+            return Err(Error::Invalid(told));
+        }
+        let deleted = self.app.storage.delete_ended::<R>(accounts, id);
+        self.does_to::<R>(Deed::Deleted, accounts, id, deleted)
+            .await
+    }
+
     /// Forgets an execution that has ended.
     ///
     /// # Errors

@@ -32,6 +32,12 @@ impl Seen<'_> {
         self.app.storage.search(&search).await
     }
 
+    /// How far back a part of a text is looked for, in epoch milliseconds.
+    pub async fn reach<R: Execution>(&self, search: &Search) -> Result<Option<i64>> {
+        self.reads()?;
+        self.app.storage.reach::<R>(search).await
+    }
+
     /// The first of the applications that have executions of a kind, in their order.
     pub async fn applications<R: Execution>(&self, accounts: &[String]) -> Result<Vec<String>> {
         self.reads()?;

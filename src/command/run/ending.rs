@@ -90,7 +90,7 @@ impl Ending {
             }
             None => None,
         };
-        let shown = analysis(&whole, last.as_slice());
+        let shown = analysis(&whole, last.as_slice(), None);
         Ok(Self {
             begun: told.times.begun(),
             took: took(told.times),

@@ -4,18 +4,23 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::plain;
 use super::words::{Fact, duration, fact};
 use crate::canary::explanation::{EffectMeasure, Points, TestNumbers};
-use crate::canary::number::{number, percent};
+use crate::canary::number::number;
 use crate::canary::sequential::{Finding, Sequential};
 use crate::canary::{
-    CanaryAnalysisResult, CanaryJudgeResult, CanaryJudgeStats, Label, MetricSetPair, Pair, reason,
+    CanaryAnalysisResult, CanaryConfig, CanaryJudgeResult, CanaryJudgeStats, CanaryMetricConfig,
+    Label, MetricSetPair, Pair, reason,
 };
 use crate::report::forest::{self, Place};
 use crate::report::interval::{self, Interval};
 use crate::report::series::{self, Series};
 use crate::report::sparkline::{self, Sparkline};
 use crate::report::spread::{self, Spread};
+
+/// Characters of a unit that are shown.
+const MOST_OF_UNIT: usize = 16;
 
 /// One metric, its row and what opens below it.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub struct MetricView {
     /// Why the verdict hangs on it.
     pub doubt: Option<String>,
     pub sentence: String,
+    /// The same in fewer words, where the test of Kayenta's judge decided.
+    pub plain: Option<String>,
     pub change: Option<String>,
     pub interval: Option<Interval>,
     pub interval_text: Option<String>,
@@ -114,7 +121,15 @@ pub struct QueryView {
     pub link: Option<Arc<str>>,
 }
 
-pub fn metrics(judged: &CanaryJudgeResult, pairs: Option<&[MetricSetPair]>) -> Vec<MetricView> {
+pub fn metrics(
+    judged: &CanaryJudgeResult,
+    config: Option<&CanaryConfig>,
+    pairs: Option<&[MetricSetPair]>,
+) -> Vec<MetricView> {
+    let configured = |name: &str| {
+        let mut metrics = config?.metrics.iter().flatten();
+        metrics.find(|metric| metric.name.as_deref() == Some(name))
+    };
     let mut ordered: Vec<(usize, &CanaryAnalysisResult)> =
         judged.results.iter().enumerate().collect();
     ordered.sort_by_key(|(index, result)| (rank(result), *index));
@@ -124,7 +139,12 @@ pub fn metrics(judged: &CanaryJudgeResult, pairs: Option<&[MetricSetPair]>) -> V
         .map(|(index, result)| MetricView {
             doubt: reason::of_metric(result, judged),
             distinct_name: distinct_name(result, &alike),
-            ..metric(index, result, pair_of(index, result, pairs))
+            ..metric(
+                index,
+                result,
+                configured(&result.name),
+                pair_of(index, result, pairs),
+            )
         })
         .collect()
 }
@@ -189,7 +209,15 @@ fn rank(result: &CanaryAnalysisResult) -> (bool, u8, Reverse<bool>) {
     (result.muted, order, Reverse(has_warnings))
 }
 
-fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPair>) -> MetricView {
+fn metric(
+    index: usize,
+    result: &CanaryAnalysisResult,
+    configured: Option<&CanaryMetricConfig>,
+    pair: Option<&MetricSetPair>,
+) -> MetricView {
+    let unit = configured.and_then(|metric| metric.unit.as_deref());
+    let unit = unit.map(|unit| unit.chars().take(MOST_OF_UNIT).collect::<String>());
+    let unit = unit.as_deref().filter(|unit| !unit.trim().is_empty());
     let told = result.explanation.as_ref();
     let test = told.and_then(|told| told.test.as_ref());
     let sequential = forest::found(result);
@@ -226,14 +254,15 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
         critical: result.critical,
         muted: result.muted,
         doubt: None,
+        plain: plain::sentence(result, unit),
         sentence: match (told, &result.classification_reason) {
             (Some(told), _) => told.sentence.clone(),
             (None, Some(reason)) if !reason.is_empty() => reason.clone(),
-            (None, _) => compared(stats),
+            (None, _) => compared(stats, unit),
         },
         change: match sequential {
             Some(found) => found.change.estimate.map(|_| forest::change(found)),
-            None => change(result, stats, test),
+            None => change(result, stats, test, unit),
         },
         interval: match sequential {
             Some(found) => interval::against_margin(found),
@@ -245,15 +274,18 @@ fn metric(index: usize, result: &CanaryAnalysisResult, pair: Option<&MetricSetPa
                 forest::change(found),
                 Place::of(found).word()
             )),
-            None => test.map(|test| format!("{} to {}", number(test.lower), number(test.upper))),
+            None => test.map(|test| {
+                let [lower, upper] = [test.lower, test.upper].map(|it| plain::signed(it, unit));
+                format!("{lower} to {upper}")
+            }),
         },
         sparkline: sides.as_ref().and_then(sparkline::draw),
         spread: sides.as_ref().and_then(spread::draw),
         shift_note: sides.as_ref().and_then(shift_note),
-        numbers: numbers(stats, told.map(|told| told.points)),
+        numbers: numbers(stats, told.map(|told| told.points), unit),
         test: match sequential {
             Some(found) => sequential_facts(found),
-            None => test.map(test_facts).unwrap_or_default(),
+            None => test.map(|test| test_facts(test, unit)).unwrap_or_default(),
         },
         test_name: match sequential {
             Some(_) => "Against the margin",
@@ -296,15 +328,15 @@ pub const fn label(label: Label) -> (&'static str, &'static str) {
 }
 
 /// Of a result that nobody explained.
-fn compared(stats: Pair<CanaryJudgeStats>) -> String {
+fn compared(stats: Pair<CanaryJudgeStats>, unit: Option<&str>) -> String {
     match (stats.control.count, stats.experiment.count) {
         (0, 0) => "No data on either side".to_owned(),
         (0, _) => "No data on the control side".to_owned(),
         (_, 0) => "No data on the experiment side".to_owned(),
         _ => format!(
             "{} on average in the control, {} in the experiment",
-            number(stats.control.mean),
-            number(stats.experiment.mean)
+            plain::quantity(stats.control.mean, unit),
+            plain::quantity(stats.experiment.mean, unit)
         ),
     }
 }
@@ -313,19 +345,15 @@ fn change(
     result: &CanaryAnalysisResult,
     stats: Pair<CanaryJudgeStats>,
     test: Option<&TestNumbers>,
+    unit: Option<&str>,
 ) -> Option<String> {
     let both_positive = 0.0 < stats.control.mean && 0.0 < stats.experiment.mean;
     let ratio = result.result_metadata.map(|found| found.ratio);
     match ratio.filter(|ratio| both_positive && ratio.is_finite()) {
-        Some(ratio) => Some(percent(ratio)),
+        Some(ratio) => Some(plain::percent(ratio)),
         None if stats.control.count == 0 || stats.experiment.count == 0 => None,
-        None => test.map(|test| signed(test.estimate)),
+        None => test.map(|test| plain::signed(test.estimate, unit)),
     }
-}
-
-fn signed(value: f64) -> String {
-    let sign = if 0.0 < value { "+" } else { "" };
-    format!("{sign}{}", number(value))
 }
 
 /// Sides of different times lie over each other in a chart.
@@ -342,11 +370,15 @@ fn shift_note(sides: &Pair<Series>) -> Option<String> {
     })
 }
 
-fn numbers(stats: Pair<CanaryJudgeStats>, points: Option<Pair<Points>>) -> Vec<Row> {
+fn numbers(
+    stats: Pair<CanaryJudgeStats>,
+    points: Option<Pair<Points>>,
+    unit: Option<&str>,
+) -> Vec<Row> {
     // Of no data there is no mean: Kayenta's 0 would be the best that an error rate can be.
     let told = |side: &CanaryJudgeStats, of: fn(&CanaryJudgeStats) -> f64| match side.count {
         0 => "–".to_owned(),
-        _ => number(of(side)),
+        _ => plain::quantity(of(side), unit),
     };
     let row = |name, of: fn(&CanaryJudgeStats) -> f64| Row {
         name,
@@ -374,8 +406,11 @@ fn numbers(stats: Pair<CanaryJudgeStats>, points: Option<Pair<Points>>) -> Vec<R
         rows.push(count("Missing or NaN", |side| side.nan));
         rows.push(count("Outliers dropped", |side| side.outliers));
         let fences = |side: &Points| {
-            side.fences
-                .map(|fences| format!("{} to {}", number(fences.lower), number(fences.upper)))
+            side.fences.map(|fences| {
+                let [lower, upper] =
+                    [fences.lower, fences.upper].map(|it| plain::quantity(it, unit));
+                format!("{lower} to {upper}")
+            })
         };
         if let (Some(control), Some(experiment)) =
             (fences(&points.control), fences(&points.experiment))
@@ -390,23 +425,39 @@ fn numbers(stats: Pair<CanaryJudgeStats>, points: Option<Pair<Points>>) -> Vec<R
     rows
 }
 
-fn test_facts(test: &TestNumbers) -> Vec<Fact> {
+fn test_facts(test: &TestNumbers, unit: Option<&str>) -> Vec<Fact> {
     let effect = &test.effect_size;
     let measure = match effect.measure {
-        EffectMeasure::MeanRatio => "Effect: ratio of the means",
+        EffectMeasure::MeanRatio => "Mean, as a multiple of the control's",
         EffectMeasure::Cles => "Effect: CLES",
     };
-    let level = format!("Interval ({} %)", number(test.confidence_level * 100.0));
+    let level = format!("{} % sure of", number(test.confidence_level * 100.0));
     let mut facts = vec![
-        fact("Shift, estimated", &signed(test.estimate)),
+        fact(
+            "Higher or lower by, about",
+            &plain::signed(test.estimate, unit),
+        ),
         fact(
             &level,
-            &format!("{} to {}", number(test.lower), number(test.upper)),
+            &format!(
+                "{} to {}",
+                plain::signed(test.lower, unit),
+                plain::signed(test.upper, unit)
+            ),
         ),
-        fact("Must lie beyond", &format!("±{}", number(test.bound.abs()))),
-        fact(measure, &number(effect.value)),
-        fact("An increase counts from", &number(effect.allowed_increase)),
-        fact("A decrease counts below", &number(effect.allowed_decrease)),
+        fact(
+            "All of that must lie beyond",
+            &format!("±{}", plain::quantity(test.bound.abs(), unit)),
+        ),
+        fact(measure, &plain::quantity(effect.value, None)),
+        fact(
+            "An increase counts from",
+            &plain::quantity(effect.allowed_increase, None),
+        ),
+        fact(
+            "A decrease counts below",
+            &plain::quantity(effect.allowed_decrease, None),
+        ),
     ];
     if test.with_noise {
         facts.push(fact(
@@ -423,8 +474,8 @@ fn sequential_facts(found: &Sequential) -> Vec<Fact> {
     let counted = |name: &str, value: Option<f64>| value.map(|value| fact(name, &number(value)));
     let detectable = &found.minimum_detectable;
     let detectable = match (detectable.percent, detectable.change) {
-        (Some(change), _) => Some(format!("{} %", signed(change))),
-        (None, change) => change.map(signed),
+        (Some(change), _) => Some(plain::signed(change, Some("%"))),
+        (None, change) => change.map(|change| plain::signed(change, None)),
     };
     let facts = [
         Some(fact("Change, with its interval", &forest::change(found))),

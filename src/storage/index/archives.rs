@@ -35,7 +35,7 @@ impl Index {
     ) -> Result<()> {
         // Row by row: all rows of many archives at once are much larger than what is kept of them.
         let rows = sqlx::query(
-            "SELECT id, CASE WHEN brief IS NULL OR pair_list_id IS NULL OR ($2 = 'analysis' AND brief NOT LIKE $3) \
+            "SELECT id, CASE WHEN brief IS NULL OR pair_list_id IS NULL OR sought IS NULL OR ($2 = 'analysis' AND brief NOT LIKE $3) \
              THEN '' ELSE version END FROM archive WHERE account = $1 AND kind = $2",
         )
         .bind(account)
@@ -111,14 +111,14 @@ impl Index {
     pub async fn put_archive(&self, account: &str, row: &ArchiveRow) -> Result<()> {
         self.tell("note an archive", sqlx::query(
             "INSERT INTO archive (account, kind, id, application, status, build_time, version, noted_at, \
-             canary_config_id, config_name, outcome, brief, pair_list_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             canary_config_id, config_name, outcome, brief, pair_list_id, sought) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (account, kind, id) DO UPDATE SET application = excluded.application, \
              status = excluded.status, build_time = excluded.build_time, \
              version = excluded.version, noted_at = excluded.noted_at, \
              canary_config_id = excluded.canary_config_id, config_name = excluded.config_name, \
              outcome = excluded.outcome, brief = excluded.brief, \
-             pair_list_id = excluded.pair_list_id",
+             pair_list_id = excluded.pair_list_id, sought = excluded.sought",
         )
         .bind(account)
         .bind(row.kind.as_str())
@@ -133,6 +133,7 @@ impl Index {
         .bind(&row.listing.outcome)
         .bind(&row.listing.brief)
         .bind(&row.pair_list_id)
+        .bind(&row.listing.sought)
         .execute(&self.write)).await.map(|_| ())
     }
 

@@ -17,6 +17,8 @@ pub struct Search {
     pub among: Option<Vec<String>>,
     /// Name or id.
     pub config: Option<String>,
+    /// A part of an id, a name or a scope, in lower case.
+    pub part: Option<String>,
     pub outcome: Option<Outcome>,
     /// Started at this time or later, in epoch milliseconds.
     pub since: Option<i64>,
@@ -52,11 +54,14 @@ pub struct Listing {
     pub config_name: String,
     pub outcome: String,
     pub brief: String,
+    /// See `Brief::sought`.
+    pub sought: String,
 }
 
 /// A value of a statement.
 enum Value<'a> {
     Text(&'a str),
+    Owned(String),
     Number(i64),
 }
 
@@ -90,6 +95,7 @@ impl Index {
         for value in values {
             asked = match value {
                 Value::Text(text) => asked.bind(text),
+                Value::Owned(text) => asked.bind(text),
                 Value::Number(number) => asked.bind(number),
             };
         }
@@ -104,6 +110,22 @@ impl Index {
         // One after the other, so that no more than one is there as long as it was written.
         let rows = asked.fetch(&self.read).map_ok(row).try_collect();
         self.ask("list executions", rows).await
+    }
+
+    /// The time of the archive that lies so many rows behind the first of the list: a part of a text is in
+    /// no index, so that rows are looked through, and no more than these.
+    pub async fn reach(&self, kind: Kind, search: &Search, rows: i64) -> Result<Option<i64>> {
+        let newest = search.after.as_ref().map(|place| place.build_time);
+        let newest = newest.into_iter().chain(search.until).min();
+        let asked = sqlx::query(
+            "SELECT build_time FROM archive WHERE kind = $1 AND build_time <= $2 \
+             ORDER BY build_time DESC LIMIT 1 OFFSET $3",
+        )
+        .bind(kind.as_str())
+        .bind(newest.unwrap_or(i64::MAX))
+        .bind(rows);
+        let row = self.ask("list executions", asked.fetch_optional(&self.read));
+        Ok(row.await?.map(|row| row.get(0)))
     }
 
     /// From one name to the next, so that many executions of few applications cost little.
@@ -145,15 +167,16 @@ impl Index {
     /// Notes what lists show of an execution that has ended and has no archive.
     pub async fn describe(&self, id: &str, listing: &Listing) -> Result<()> {
         let described = sqlx::query(
-            "INSERT INTO execution_listing (execution_id, config_name, outcome, brief) \
-             SELECT id, $2, $3, $4 FROM execution WHERE id = $1 \
+            "INSERT INTO execution_listing (execution_id, config_name, outcome, brief, sought) \
+             SELECT id, $2, $3, $4, $5 FROM execution WHERE id = $1 \
              ON CONFLICT (execution_id) DO UPDATE SET config_name = excluded.config_name, \
-             outcome = excluded.outcome, brief = excluded.brief",
+             outcome = excluded.outcome, brief = excluded.brief, sought = excluded.sought",
         )
         .bind(id)
         .bind(&listing.config_name)
         .bind(&listing.outcome)
         .bind(&listing.brief)
+        .bind(&listing.sought)
         .execute(&self.write);
         self.tell("describe an execution", described)
             .await
@@ -203,6 +226,15 @@ fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, S
         live.push(format!("({named} OR canary_config_id IN ({known}))"));
         ended.push(format!("({named})"));
     }
+    if let Some(part) = &search.part {
+        let matches = format!("LIKE ${} ESCAPE '!'", add(Value::Owned(containing(part))));
+        // What runs has no line yet: its document holds all of it, and more.
+        live.push(format!("lower(COALESCE(sought, document)) {matches}"));
+        // Nor has a row of the version before, until it is read again.
+        let known = "id || ' ' || application || ' ' || COALESCE(canary_config_id, '') || ' ' || \
+                     COALESCE(config_name, '')";
+        ended.push(format!("COALESCE(sought, lower({known})) {matches}"));
+    }
     match search.outcome {
         None => {}
         Some(Outcome::Waiting | Outcome::Running) => {
@@ -238,6 +270,19 @@ fn conditions<'a>(search: &'a Search, values: &mut Vec<Value<'a>>) -> (String, S
     (text(live), text(ended))
 }
 
+/// A pattern for what has that text in it; `!` takes their meaning from signs.
+fn containing(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for sign in part.chars().filter(|sign| *sign != '\0') {
+        if matches!(sign, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(sign);
+    }
+    pattern.push('%');
+    pattern
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +304,7 @@ mod tests {
                 config_name: format!("{application}-name"),
                 outcome: outcome.to_owned(),
                 brief: "{}".to_owned(),
+                sought: format!("{id}\n{application}-name\n100%_ä"),
             },
         }
     }
@@ -305,7 +351,7 @@ mod tests {
                 Some(Place { build_time, id })
             };
             #[rustfmt::skip]
-            let cases: [(&str, Search, &[&str]); 13] = [
+            let cases: [(&str, Search, &[&str]); 19] = [
                 ("all", all(), &["e", "c", "b", "a", "n", "i"]),
                 ("two", Search { limit: 2, ..all() }, &["e", "c"]),
                 ("the next", Search { after: place(20, "c"), limit: 2, ..all() }, &["b", "a"]),
@@ -313,6 +359,12 @@ mod tests {
                 ("application", Search { application: text("shop"), ..all() }, &["c"]),
                 ("config by id", Search { config: text("web-id"), ..all() }, &["e", "b", "a"]),
                 ("config by name", Search { config: text("web-name"), ..all() }, &["b", "a"]),
+                ("part of a name", Search { part: text("eb-na"), ..all() }, &["b", "a"]),
+                ("part of what runs", Search { part: text("cumen"), ..all() }, &["e"]),
+                ("not by a letter for any", Search { part: text("w_b"), ..all() }, &[]),
+                ("signs as they are", Search { part: text("0%_ä"), ..all() }, &["c", "b", "a", "n", "i"]),
+                ("part and more", Search { part: text("name"), outcome: Some(Outcome::Fail), ..all() }, &["b"]),
+                ("nothing has it", Search { part: text("nobody"), ..all() }, &[]),
                 ("passed", Search { outcome: Some(Outcome::Pass), ..all() }, &["c", "a"]),
                 ("inconclusive", Search { outcome: Some(Outcome::Inconclusive), ..all() }, &["n", "i"]),
                 ("running", Search { outcome: Some(Outcome::Running), ..all() }, &["e"]),
@@ -322,6 +374,16 @@ mod tests {
             ];
             for (name, search, expected) in cases {
                 assert_eq!(found(&index, search).await, expected, "{name}");
+            }
+            for (rows, after, expected) in [
+                (0, None, Some(30)),
+                (2, None, Some(20)),
+                (1, place(20, "c"), Some(20)),
+                (9, None, None),
+            ] {
+                let search = Search { after, ..all() };
+                let reach = index.reach(Kind::Canary, &search, rows).await.unwrap();
+                assert_eq!(reach, expected, "{rows}");
             }
             let accounts = all().accounts;
             let applications = index.applications(Kind::Canary, &accounts, true).await.unwrap();

@@ -21,7 +21,7 @@ macro_rules! file {
 }
 
 /// By number and name, as they are called in `migrations`.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     file!("0001_index"),
     file!("0002_fleet"),
     file!("0003_notifications"),
@@ -32,6 +32,7 @@ const FILES: [(&str, &str); 10] = [
     file!("0008_bounds"),
     file!("0009_audit"),
     file!("0010_pairs"),
+    file!("0011_sought"),
 ];
 
 /// Every migration leaves what older replicas need: they may still run, and may start again.

@@ -64,6 +64,15 @@ impl Index {
         Ok(removed.await?.rows_affected() == 1)
     }
 
+    /// Whether any account has a pin of it.
+    pub async fn is_pinned(&self, kind: Kind, id: &str) -> Result<bool> {
+        let asked = sqlx::query("SELECT 1 FROM pin WHERE kind = $1 AND id = $2")
+            .bind(kind.as_str())
+            .bind(id);
+        let row = self.ask("look up a pin", asked.fetch_optional(&self.read));
+        Ok(row.await?.is_some())
+    }
+
     /// All pins of an account.
     pub async fn pins(&self, account: &str) -> Result<HashSet<(Kind, String)>> {
         let asked = sqlx::query("SELECT kind, id FROM pin WHERE account = $1").bind(account);

@@ -8,20 +8,59 @@
     element.append(...children);
     return element;
   };
-  const utc = millis => new Date(millis).toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
+  // Times are told in UTC or as the reader's clock has them; what was chosen last is kept.
+  const kept = name => { try { return localStorage.getItem(name); } catch { return null; } };
+  const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* For this page only. */ } };
+  let isLocal = kept("serin.zone") === "local";
+  const zone = () => isLocal ? "local" : "UTC";
+  const told = millis => {
+    const date = new Date(millis);
+    if (isLocal) date.setMinutes(date.getMinutes() - date.getTimezoneOffset());
+    return date.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
+  };
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = value => value == null ? "–" : Number(value.toPrecision(6)).toString();
 
-  // Times stand in UTC; a title tells the reader's own.
-  const tellLocalTimes = within => {
+  // Times come in UTC, whole or in part; a title tells both.
+  const TIME = /^(\d{4}-\d\d-\d\d )?\d\d:\d\d(:\d\d)?$/;
+  const tellTimes = within => {
     for (const time of all("time[datetime]", within)) {
       const date = new Date(time.dateTime);
-      if (!isNaN(date)) time.title = date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+      if (isNaN(date)) continue;
+      const came = time.dataset.came ??= time.textContent;
+      time.title = `${date.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "")} UTC\n${date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}`;
+      if ("ago" in time.dataset) time.textContent = fromNow(date);
+      else if (TIME.test(came)) {
+        const start = came.includes("-") ? 0 : 11;
+        time.textContent = told(date.getTime()).slice(start, start + came.length);
+        if ("near" in time.dataset) time.textContent += ` (${fromNow(date)})`;
+      }
+    }
+    for (const name of all("[data-zone]", within)) name.textContent = zone();
+    for (const hint of all("[data-hint], [data-script]", within)) hint.hidden = false;
+    tellElapsed();
+  };
+  // In the largest unit of which it is one at least.
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const long = seconds => {
+    const at = Math.max(0, UNITS.findIndex(([size]) => seconds >= size));
+    const [size, unit] = seconds < 1 ? UNITS.at(-1) : UNITS[at];
+    return `${Math.floor(seconds / size)} ${unit}`;
+  };
+  const fromNow = date => {
+    const seconds = Math.floor((Date.now() - date.getTime()) / 1000);
+    return seconds < 0 ? `in ${long(-seconds)}` : `${long(seconds)} ago`;
+  };
+  const tellElapsed = () => {
+    for (const since of all("[data-since]")) {
+      const seconds = Math.max(0, Math.floor((Date.now() - new Date(since.dataset.since)) / 1000));
+      since.textContent = `, for ${seconds < 60 ? `${seconds} s` : `${long(seconds)} ${long(seconds < 3600 ? seconds % 60 : seconds % 3600)}`}`;
     }
   };
 
   // A part of the page as it is now.
   let turns = 0;
+  const shown = new Map();
   const refresh = async selector => {
     const turn = ++turns;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -30,10 +69,13 @@
     // Who asked later has the newer answer, even if this one comes after it.
     if (turn !== turns) return;
     const [old, fresh] = [$(selector), $(selector, page)];
-    if (!old || !fresh || old.innerHTML === fresh.innerHTML) return;
+    // Times are told otherwise than they came, so it is compared with what came.
+    const came = fresh?.innerHTML;
+    if (!old || !fresh || came === (shown.get(selector) ?? old.innerHTML)) return;
+    shown.set(selector, came);
     old.replaceChildren(...fresh.childNodes);
     document.title = page.title;
-    tellLocalTimes(old);
+    tellTimes(old);
   };
   const isInUse = part => part.contains(document.activeElement) && part !== document.activeElement;
 
@@ -126,14 +168,14 @@
       width: figure.clientWidth,
       height: 220,
       ms: 1,
-      tzDate: time => uPlot.tzDate(new Date(time), "Etc/UTC"),
+      tzDate: time => isLocal ? new Date(time) : uPlot.tzDate(new Date(time), "Etc/UTC"),
       scales: { x: { time: true } },
       axes: [
         { ...axis, space: 90, values: clock },
         { ...axis, size: (_, values) => 16 + 6.5 * Math.max(3, ...(values || []).map(text => String(text ?? "").length)), values: (_, ticks) => ticks.map(tick => Number(tick.toPrecision(8)).toString()) },
       ],
       series: [
-        { label: "Time", value: (_, time) => time == null ? "–" : utc(time) },
+        { label: "Time", value: (_, time) => time == null ? "–" : told(time) },
         line("Control", "--control"),
         line("Experiment", "--experiment"),
       ],
@@ -149,8 +191,8 @@
   };
   // Days only where they change.
   const clock = (_, ticks) => ticks.map((tick, at) => {
-    const text = utc(tick);
-    const isNewDay = at === 0 || utc(ticks[at - 1]).slice(0, 10) !== text.slice(0, 10);
+    const text = told(tick);
+    const isNewDay = at === 0 || told(ticks[at - 1]).slice(0, 10) !== text.slice(0, 10);
     const hasSeconds = ticks.length > 1 && ticks[1] - ticks[0] < 60000;
     return text.slice(11, hasSeconds ? 19 : 16) + (isNewDay ? "\n" + text.slice(0, 10) : "");
   });
@@ -162,12 +204,12 @@
       const data = await series(details.dataset.table);
       const by = shift(data);
       const [times, control, experiment] = joined(data);
-      const names = by ? ["Time (UTC)", "Control was at", "Control", "Experiment"] : ["Time (UTC)", "Control", "Experiment"];
+      const names = by ? [`Time (${zone()})`, "Control was at", "Control", "Experiment"] : [`Time (${zone()})`, "Control", "Experiment"];
       const head = make("tr", {}, ...names.map(name => make("th", { scope: "col", textContent: name })));
       const rows = times.map((time, at) => {
         const cells = [control[at], experiment[at]].map(value => make("td", { textContent: value == null ? "–" : String(value) }));
-        if (by) cells.unshift(make("td", { textContent: utc(time - by) }));
-        return make("tr", {}, make("th", { scope: "row", textContent: utc(time) }), ...cells);
+        if (by) cells.unshift(make("td", { textContent: told(time - by) }));
+        return make("tr", {}, make("th", { scope: "row", textContent: told(time) }), ...cells);
       });
       const table = make("table", { className: "numbers values" }, make("thead", {}, head), make("tbody", {}, ...rows));
       place.replaceChildren(table);
@@ -191,6 +233,7 @@
 
   document.addEventListener("toggle", event => {
     const details = event.target;
+    if (details.matches(".metric")) tellOpened();
     if (!details.open) return;
     const figure = details.matches(".metric") && $("[data-chart]", details);
     if (figure && !charts.has(figure) && window.uPlot) drawChart(figure);
@@ -204,7 +247,7 @@
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
     const step = { j: 1, k: -1 }[event.key];
-    const summaries = step ? all(".metric > summary") : [];
+    const summaries = step ? all(".metric:not([hidden]) > summary") : [];
     if (!summaries.length) return;
     const at = summaries.indexOf(document.activeElement.closest(".metric")?.firstElementChild);
     const next = summaries[Math.min(Math.max(at + step, 0), summaries.length - 1)];
@@ -212,9 +255,34 @@
     next.scrollIntoView({ block: "nearest" });
   });
 
+  // Metrics by a part of their names and labels, and those that did not pass.
+  const narrow = () => {
+    const part = $("#narrow").value.trim().toLowerCase();
+    const metrics = all(".metric");
+    for (const metric of metrics) {
+      const names = [metric.dataset.name, ...all(":is(.tag, .group)", metric.firstElementChild).map(one => one.textContent)];
+      const has = names.some(name => name.toLowerCase().includes(part));
+      metric.hidden = !has || $("#no-passes").checked && metric.matches(".pass");
+    }
+    const left = metrics.filter(metric => !metric.hidden).length;
+    $("#narrowed").textContent = left === metrics.length ? "" : `${left} of ${metrics.length}`;
+  };
+  document.addEventListener("input", event => {
+    if (event.target.matches("#narrow, #no-passes")) narrow();
+  });
+
+  // The address leads to the metric that was opened last.
+  const tellOpened = () => {
+    const opened = all(".metric[open]");
+    const last = opened.includes(document.activeElement?.closest(".metric")) ? document.activeElement.closest(".metric") : opened.at(-1);
+    const at = last ? `#${last.id}` : "";
+    if (at !== location.hash) try { history.replaceState(null, "", location.pathname + location.search + at); } catch { /* A file has no address to change. */ }
+  };
+
   const openTarget = () => {
     const metric = location.hash.startsWith("#metric-") && document.getElementById(location.hash.slice(1));
     if (metric) {
+      metric.hidden = false;
       metric.open = true;
       metric.scrollIntoView();
     }
@@ -227,8 +295,23 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [...charts.keys()].forEach(drawChart));
   addEventListener("hashchange", openTarget);
 
-  for (const hint of all("[data-hint]")) hint.hidden = false;
-  tellLocalTimes(document);
+  const choice = $(".zone");
+  const tellZone = () => { if (choice) choice.textContent = `Times: ${zone()}`; };
+  choice?.addEventListener("click", () => {
+    isLocal = !isLocal;
+    keep("serin.zone", zone());
+    tellZone();
+    tellTimes(document);
+    [...charts.keys()].forEach(drawChart);
+    for (const table of all("[data-table]")) {
+      $(".scroll table", table)?.remove();
+      if (table.open) fillTable(table);
+    }
+    document.dispatchEvent(new CustomEvent("zone", { detail: { isLocal } }));
+  });
+  tellZone();
+  setInterval(tellElapsed, 1000);
+  tellTimes(document);
   watch();
   poll();
   openTarget();

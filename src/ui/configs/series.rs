@@ -55,7 +55,7 @@ pub async fn show(
         account: fields.given("account").map(str::to_owned),
     };
     let found = preview(&app, &caller, asked).await?;
-    let views = view::metrics(&found.judged, Some(&found.pairs));
+    let views = view::metrics(&found.judged, None, Some(&found.pairs));
     Ok(Json(Series {
         more: views.len().saturating_sub(MOST_DRAWN),
         series: views

@@ -1,6 +1,8 @@
 //! `/ui/configs/{id}/try`: a run over a time that has passed already; and `/ui/configs/new/try`, by a text that is
 //! being edited.
 
+mod like;
+mod live;
 mod sides;
 
 use askama::Template;
@@ -10,19 +12,21 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use indexmap::IndexMap;
 
+pub use self::like::like;
 use self::sides::Scope;
 pub use self::sides::parameters;
 use super::{Of, Store, accounts_for, applications, check_start, metrics_accounts, score, text};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
-    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, Id, iso_from_millis,
+    CanaryClassifierThresholdsConfig, CanaryConfig, CanaryExecutionRequest, Id, Kind,
+    iso_from_millis,
 };
 use crate::config::Account;
 use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 use crate::run::asked::{self, Asked};
-use crate::run::{self, Admission};
+use crate::run::{self, Admission, Startable};
 use crate::ui::forms::{Field, Fields};
 use crate::ui::page::Page;
 use crate::ui::shell::Shell;
@@ -47,7 +51,18 @@ pub struct Trial {
     storage_account: Field,
     pass: Field,
     marginal: Field,
+    when: When,
+    lifetime: Field,
+    interval: Field,
     scopes: Vec<Scope>,
+}
+
+/// Which time is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Past,
+    /// From now on: an analysis.
+    Live,
 }
 
 pub async fn ask(
@@ -122,6 +137,9 @@ impl Trial {
             storage_account: Field::new("storageAccountName", first(&storage_accounts)),
             marginal: Field::new("marginal", "75"),
             pass: Field::new("pass", "95"),
+            when: When::Past,
+            lifetime: Field::new("lifetime", "60"),
+            interval: Field::new("interval", "20"),
             scopes: sides::scopes(&app.config, &config, &window),
             shell: Shell::of(caller),
             problem: None,
@@ -136,6 +154,17 @@ impl Trial {
 
     async fn start(mut self, app: &App, caller: &Caller, fields: &Fields) -> Result<Response> {
         self.fill(fields);
+        if fields.has("alike") {
+            let control = self.scopes.iter_mut();
+            control.for_each(|scope| scope.compare_with_itself(app.clock.now_millis()));
+        }
+        match self.when {
+            When::Past => self.judge_past(app, caller).await,
+            When::Live => self.watch(app, caller).await,
+        }
+    }
+
+    async fn judge_past(mut self, app: &App, caller: &Caller) -> Result<Response> {
         let now = app.clock.now_millis();
         let Some(request) = self.request(now) else {
             self.problem = Some("see what is marked below".to_owned());
@@ -147,12 +176,31 @@ impl Trial {
             self.problem = Some(notes.join("; "));
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Page(self)).into_response());
         }
-        let admitted = match self.admission(app, caller, request) {
+        // A trial on past data moves no traffic.
+        let config = CanaryConfig {
+            actions: None,
+            ..self.config.clone()
+        };
+        self.begin(app, caller, config, request, Kind::Canary).await
+    }
+
+    async fn begin<R: Startable>(
+        mut self,
+        app: &App,
+        caller: &Caller,
+        config: CanaryConfig,
+        request: R,
+        kind: Kind,
+    ) -> Result<Response> {
+        let admitted = match self.admission(app, caller, config, request) {
             Ok(admission) => run::start(app, admission).await,
             Err(error) => Err(error),
         };
         match admitted {
-            Ok(run) => Ok(Redirect::to(&format!("/ui/runs/{}", run.id)).into_response()),
+            Ok(begun) => {
+                let page = format!("{}/{}", kind.page(), begun.id);
+                Ok(Redirect::to(&page).into_response())
+            }
             Err(error @ Error::Internal(_)) => Err(error),
             Err(error) => {
                 self.problem = Some(error.to_string());
@@ -163,7 +211,13 @@ impl Trial {
     }
 
     fn fill(&mut self, fields: &Fields) {
+        self.when = match fields.text("when") {
+            "live" => When::Live,
+            _ => When::Past,
+        };
         let own = [
+            &mut self.lifetime,
+            &mut self.interval,
             &mut self.application,
             &mut self.metrics_account,
             &mut self.storage_account,
@@ -178,8 +232,7 @@ impl Trial {
 
     /// None where a field has a problem; it says which.
     fn request(&mut self, now: i64) -> Option<CanaryExecutionRequest> {
-        let marginal = self.marginal.parsed(score);
-        let pass = self.pass.parsed(score);
+        let thresholds = self.thresholds();
         // All of them, so that all problems are told at once.
         let scopes: Vec<_> = self
             .scopes
@@ -189,31 +242,34 @@ impl Trial {
         let scopes: Option<IndexMap<_, _>> = scopes.into_iter().collect();
         Some(CanaryExecutionRequest {
             scopes: Some(scopes?),
-            thresholds: Some(CanaryClassifierThresholdsConfig {
-                pass: Some(pass?),
-                marginal: Some(marginal?),
-            }),
+            thresholds: Some(thresholds?),
             ..CanaryExecutionRequest::default()
         })
     }
 
-    fn admission(
+    fn thresholds(&mut self) -> Option<CanaryClassifierThresholdsConfig> {
+        let marginal = self.marginal.parsed(score);
+        let pass = self.pass.parsed(score);
+        Some(CanaryClassifierThresholdsConfig {
+            pass: Some(pass?),
+            marginal: Some(marginal?),
+        })
+    }
+
+    fn admission<R: Startable>(
         &self,
         app: &App,
         caller: &Caller,
-        request: CanaryExecutionRequest,
-    ) -> Result<Admission<CanaryExecutionRequest>> {
+        config: CanaryConfig,
+        request: R,
+    ) -> Result<Admission<R>> {
         let given = |field: &Field| field.given().map(str::to_owned);
         let storage = app.store(self.storage_account.given(), ObjectStore)?;
         let mut admission = Admission::asked_by(app, caller, given(&self.application))?;
         if let Of::Stored(id) = &self.of {
             admission.canary_config_id = Some(id.to_string());
         }
-        admission.config = CanaryConfig {
-            // A trial on past data moves no traffic.
-            actions: None,
-            ..self.config.clone()
-        };
+        admission.config = config;
         admission.request = request;
         admission.metrics_account = given(&self.metrics_account);
         storage.clone_into(&mut admission.storage_account);

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 
+use super::history::{self, History};
 use super::{May, Store, applications};
 use crate::access::Caller;
 use crate::app::App;
@@ -37,6 +38,7 @@ pub struct View {
     judge_configurations: String,
     /// As it is stored.
     document: String,
+    history: Option<History>,
 }
 
 struct Metric {
@@ -89,6 +91,7 @@ pub async fn show(
     let calibrated = learned::look_up(&app, &caller, &config).await;
     let by = app.seen_by(&caller).last_stored(&id).await?;
     Ok(Page(View {
+        history: history::of(&app, &caller, id.as_str()).await?,
         shell: Shell::of(&caller),
         by,
         may: May::of(&app, &caller, applications(&config)),

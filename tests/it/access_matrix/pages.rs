@@ -17,7 +17,11 @@ async fn a_button_stands_where_it_may_be_pressed() {
     let cases = [
         ("/ui/configs/<config>", &of_config[..]),
         ("/ui/configs", &of_list),
-        ("/ui/runs/<run>", &["/again\""]),
+        (
+            "/ui/runs/<run>",
+            &["/again\"", "/like\"", "/pin\"", "/delete\""],
+        ),
+        ("/ui/analyses/<analysis>", &["/pin\"", "/delete\""]),
         ("/ui/calibrations/<calibration>", &["Keep these margins"]),
     ];
     for (path, buttons) in cases {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::canary::{CanaryConfig, CanaryScope, CanaryScopePair, Instant, Pair};
+use crate::canary::{CanaryConfig, CanaryScope, CanaryScopePair, Instant, Pair, iso_from_millis};
 use crate::config::Config;
 use crate::metrics::{self, MetricRequest, variables};
 use crate::ui::forms::Field;
@@ -13,6 +13,8 @@ pub struct Scope {
     pub name: String,
     pub step: Field,
     pub sides: Pair<Side>,
+    /// Where the values that a scope can have are told.
+    pub offer: Option<Offer>,
     /// Whether the scope of each side is asked for.
     pub which: Ask,
     pub location: Ask,
@@ -61,6 +63,35 @@ impl Ask {
     }
 }
 
+/// The label of a metric whose values are scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub metric: String,
+    pub label: String,
+}
+
+impl Offer {
+    /// Of a query that has its scope as `metric{label="${scope}"}`.
+    fn of(query: &str) -> Option<Self> {
+        let (before, after) = query.split_once("${scope}")?;
+        let before = before.strip_suffix('"')?;
+        after.starts_with('"').then_some(())?;
+        let before = before.strip_suffix('=').or(before.strip_suffix("=~"))?;
+        let (labels, label) = before.rsplit_once(['{', ',', ' '])?;
+        let metric = match labels.rsplit_once('{') {
+            Some((metric, _)) => metric,
+            None => labels,
+        };
+        let is_named = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | ':');
+        let metric = metric.rsplit(|sign| !is_named(sign)).next()?;
+        let is_offered = !metric.is_empty() && !label.is_empty() && label.chars().all(is_named);
+        is_offered.then(|| Self {
+            metric: metric.to_owned(),
+            label: label.to_owned(),
+        })
+    }
+}
+
 pub struct Side {
     pub scope: Field,
     pub location: Field,
@@ -94,6 +125,7 @@ struct Wanted {
     variables: IndexMap<String, bool>,
     has_scope: bool,
     has_location: bool,
+    offer: Option<Offer>,
 }
 
 impl Wanted {
@@ -118,6 +150,8 @@ impl Wanted {
                 (wanted.has_scope, wanted.has_location) = (true, true);
                 continue;
             };
+            let mut texts = written.iter().map(|(_, text)| text.as_str());
+            wanted.offer = wanted.offer.or_else(|| texts.find_map(Offer::of));
             for variable in written.iter().flat_map(|(_, text)| variables(text)) {
                 if !language.fills_in().contains(&variable.name) {
                     let needed = wanted.variables.entry(variable.name.to_owned());
@@ -191,10 +225,20 @@ impl Scope {
                 control: side("control"),
                 experiment: side("experiment"),
             },
+            offer: wanted.offer.clone(),
             which: Ask::of(wanted.has_scope, wanted.needs("scope")),
             location: Ask::of(wanted.has_location, wanted.needs("location")),
             parameters,
         }
+    }
+
+    /// The attributes of the field of a scope.
+    pub fn asked(&self, example: &str) -> String {
+        let list = match self.offer {
+            Some(_) => format!(" list=\"{}-offered\"", self.step.name),
+            None => String::new(),
+        };
+        self.which.with(&format!("placeholder=\"{example}\"{list}"))
     }
 
     pub fn fields(&mut self) -> impl Iterator<Item = &mut Field> {
@@ -210,6 +254,44 @@ impl Scope {
             fields.into_iter().chain(&mut side.own)
         });
         [&mut self.step].into_iter().chain(fields)
+    }
+
+    /// Fills in what was compared before.
+    pub fn answer_as(&mut self, pair: &CanaryScopePair) {
+        let sides = [
+            (&mut self.sides.control, &pair.control_scope),
+            (&mut self.sides.experiment, &pair.experiment_scope),
+        ];
+        for (side, scope) in sides {
+            let Some(scope) = scope else { continue };
+            if let Some(step) = scope.step {
+                self.step.value = step.to_string();
+            }
+            side.answer_as(scope, &self.parameters);
+        }
+    }
+
+    /// The control against itself, an equally long window before.
+    pub fn compare_with_itself(&mut self, now: i64) {
+        let (control, experiment) = (&mut self.sides.control, &mut self.sides.experiment);
+        let of = |field: &Field| instant(&field.value, now).ok().map(Instant::as_millis);
+        let (start, end) = (of(&control.start), of(&control.end));
+        let fields = [
+            (&mut experiment.scope, &control.scope),
+            (&mut experiment.location, &control.location),
+            (&mut experiment.start, &control.start),
+            (&mut experiment.end, &control.end),
+            (&mut experiment.parameters, &control.parameters),
+        ];
+        let own = experiment.own.iter_mut().zip(&control.own);
+        for (to, from) in fields.into_iter().chain(own) {
+            to.value.clone_from(&from.value);
+        }
+        let (Some(start), Some(end)) = (start, end) else {
+            return;
+        };
+        control.start.value = iso_from_millis(start - (end - start));
+        control.end.value = iso_from_millis(start);
     }
 
     /// None where a field has a problem; it says which.
@@ -239,6 +321,23 @@ struct Needs<'a> {
 }
 
 impl Side {
+    fn answer_as(&mut self, scope: &CanaryScope, own: &[(String, Ask)]) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        self.scope.value = text(&scope.scope);
+        self.location.value = text(&scope.location);
+        for (field, time) in [(&mut self.start, scope.start), (&mut self.end, scope.end)] {
+            if let Some(time) = time {
+                field.value = time.to_string();
+            }
+        }
+        let mut others = scope.extended_scope_params.clone().unwrap_or_default();
+        for (field, (name, _)) in self.own.iter_mut().zip(own) {
+            field.value = others.shift_remove(name).unwrap_or_default();
+        }
+        let lines = others.iter().map(|(name, value)| format!("{name}={value}"));
+        self.parameters.value = lines.collect::<Vec<_>>().join("\n");
+    }
+
     fn scope(&mut self, needs: &Needs<'_>, step: Option<i64>, now: i64) -> Option<CanaryScope> {
         let start = self.start.parsed(|text| instant(text, now));
         let end = self.end.parsed(|text| match instant(text, now)? {
@@ -302,4 +401,33 @@ pub fn parameters(text: &str) -> Result<IndexMap<String, String>, String> {
         Ok((name.trim().to_owned(), value.trim().to_owned()))
     });
     pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_tells_the_label_whose_values_are_scopes() {
+        let cases = [
+            ("errors{version=\"${scope}\"}", Some(("errors", "version"))),
+            (
+                "rate(a:b_c{x=\"y\",pod=~\"${scope}\"}[5m])",
+                Some(("a:b_c", "pod")),
+            ),
+            ("sum(m{x=\"1\", v=\"${scope}\"})", Some(("m", "v"))),
+            ("{version=\"${scope}\"}", None),
+            ("errors{version=\"${scope}-x\"}", None),
+            ("errors{version=\"x-${scope}\"}", None),
+            ("${scope}", None),
+            ("errors", None),
+        ];
+        for (query, expected) in cases {
+            let offer = Offer::of(query);
+            let told = offer
+                .as_ref()
+                .map(|it| (it.metric.as_str(), it.label.as_str()));
+            assert_eq!(told, expected, "{query}");
+        }
+    }
 }
