@@ -11,7 +11,7 @@ use crate::escape::line;
 use crate::storage::backup::{self, Copied};
 
 /// Copies what serin keeps into a folder, while it may go on running: the embedded database, the documents of the
-/// built-in store and of other folders, and of buckets their pins. PostgreSQL has pg_dump.
+/// built-in store and of other folders, and of buckets their pins. PostgreSQL has `pg_dump`.
 ///
 /// Exits with 64 when the folder is not empty, and with 69 when something cannot be copied.
 #[derive(clap::Args)]

@@ -74,7 +74,7 @@ impl Doctor {
             Ok(loaded) => {
                 all.push(found("configuration", How::Well("can be used".to_owned())));
                 for warning in &loaded.warnings {
-                    let how = How::Doubtful(warning.to_string(), "docs/operating.md".to_owned());
+                    let how = How::Doubtful(warning.clone(), "docs/operating.md".to_owned());
                     all.push(found("configuration", how));
                 }
                 all.extend(self.of_config(&loaded.config).await);

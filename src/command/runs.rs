@@ -152,13 +152,12 @@ impl List {
 fn row(told: &Told<'_>) -> [String; 6] {
     let scope = |scope: Option<&str>| line(scope.unwrap_or("–")).into_owned();
     let (control, experiment) = (told.sides.control.scope, told.sides.experiment.scope);
-    let score = told.score.map(number::score);
     [
         line(told.id).into_owned(),
         line(told.config_name()).into_owned(),
         format!("{} → {}", scope(control), scope(experiment)),
         told.times.begun().map_or_else(String::new, iso_from_millis),
-        score.unwrap_or_else(|| "–".to_owned()),
+        told.score.map_or_else(|| "–".to_owned(), number::score),
         paint::outcome(told.outcome),
     ]
 }

@@ -47,18 +47,18 @@ pub fn draw(canaries: &[&CanaryExecutionStatusResponse]) -> Option<Map> {
         for result in &judged.results {
             let tags = tags(result);
             let is_same = |row: &&mut MapRow| row.name == result.name && row.tags == tags;
-            let row = match rows.iter_mut().find(is_same) {
-                Some(row) => row,
-                None => {
-                    rows.push(MapRow {
-                        name: result.name.clone(),
-                        tags,
-                        cells: vec![None; shown.len()],
-                    });
-                    rows.last_mut()?
-                }
-            };
-            row.cells[at] = Some(cell(result.classification));
+            let cell = Some(cell(result.classification));
+            if let Some(row) = rows.iter_mut().find(is_same) {
+                row.cells[at] = cell;
+                continue;
+            }
+            let mut cells = vec![None; shown.len()];
+            cells[at] = cell;
+            rows.push(MapRow {
+                name: result.name.clone(),
+                tags,
+                cells,
+            });
         }
     }
     rows.sort_by_key(|row| {

@@ -66,8 +66,11 @@ fn judge_reads_files_and_standard_input_and_prints_the_result() {
     );
     assert!(text(&marginal.stdout).contains("Marginal"));
     assert_eq!(marginal.status.code(), Some(2));
+}
 
-    // The config as YAML, the result as a table.
+#[test]
+fn judge_reads_yaml_and_prints_a_table() {
+    let folder = tempfile::tempdir().unwrap();
     let yaml = folder.path().join("config.yml");
     std::fs::write(
         &yaml,
@@ -84,14 +87,22 @@ fn judge_reads_files_and_standard_input_and_prints_the_result() {
             "--format",
             "table",
         ],
-        &pairs(json!([1, 2, 3, 4])),
+        r#"[{"name": "m", "id": "i", "values": {"control": [1, 2, 3, 4], "experiment": [1, 2, 3, 4]}}]"#,
     );
     let shown = text(&as_table.stdout);
     for part in ["│ m", "Pass (doubtful)", "? Inconclusive, score 100"] {
         assert!(shown.contains(part), "{shown}{}", text(&as_table.stderr));
     }
     assert_eq!(as_table.status.code(), Some(3));
+}
 
+#[test]
+fn judge_says_what_it_cannot_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    let config = json!({"metrics": [{"name": "m", "groups": ["g"]}], "classifier": {"groupWeights": {"g": 100}}});
+    std::fs::write(&file, config.to_string()).unwrap();
+    let file = file.to_str().unwrap();
     for (arguments, input, part) in [
         (
             vec![

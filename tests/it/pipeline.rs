@@ -161,10 +161,7 @@ async fn a_pipeline_can_tell_a_bad_canary_from_a_broken_tool() {
 
 #[tokio::test]
 async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
-    let serin = Serin::start("http://127.0.0.1:1").await;
-    let server = serin.service.url.as_str();
     let errors = r#"errors=e{version="${scope}"}"#;
-    let window = |more: &[&'static str]| [&WINDOW[..], more].concat();
     let cases = [
         (vec!["--nosuch"], "", "--nosuch"),
         (vec!["-f", "nosuch.yml"], "", "nosuch.yml"),
@@ -200,6 +197,25 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
             "",
             "--patience 'soon'",
         ),
+    ];
+    for (arguments, input, part) in cases {
+        is_refused(&arguments, input, part).await;
+    }
+}
+
+async fn is_refused(arguments: &[&str], input: &str, part: &str) {
+    let (exit, told) = run(arguments, &[], input).await;
+    assert_eq!(exit, 64, "{arguments:?}: {told}");
+    assert!(told.contains(part), "{arguments:?}: {told}");
+}
+
+#[tokio::test]
+async fn what_lacks_something_or_contradicts_itself_is_told_so() {
+    let serin = Serin::start("http://127.0.0.1:1").await;
+    let server = serin.service.url.as_str();
+    let errors = r#"errors=e{version="${scope}"}"#;
+    let window = |more: &[&'static str]| [&WINDOW[..], more].concat();
+    let cases = [
         (window(&[]), "", "--metric 'errors="),
         (
             window(&["--metric", errors, "--config-id", "a"]),
@@ -272,9 +288,7 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
         ),
     ];
     for (arguments, input, part) in cases {
-        let (exit, told) = run(&arguments, &[], input).await;
-        assert_eq!(exit, 64, "{arguments:?}: {told}");
-        assert!(told.contains(part), "{arguments:?}: {told}");
+        is_refused(&arguments, input, part).await;
     }
 }
 

@@ -134,12 +134,15 @@ async fn a_run_tells_its_verdict_and_why() {
 #[tokio::test]
 async fn what_has_ended_is_pinned_and_deleted_and_what_runs_is_canceled() {
     let slow = Duration::from_secs(20);
-    let prometheus =
-        ScriptedPrometheus::start(move |asked| match asked.params["query"].contains("slow") {
-            true => series(1.0).after(slow),
-            false => series(1.0),
-        })
-        .await;
+    let prometheus = ScriptedPrometheus::start(move |asked| {
+        let is_slow = asked.params["query"].contains("slow");
+        if is_slow {
+            series(1.0).after(slow)
+        } else {
+            series(1.0)
+        }
+    })
+    .await;
     let keys = [("server.shutdownGrace", "1s")];
     let serin = Serin::start_with(&prometheus.url, &keys, None).await;
     let press = async |path: String| {

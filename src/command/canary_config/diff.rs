@@ -41,16 +41,13 @@ impl Diff {
     pub async fn run(self) -> anyhow::Result<Exit> {
         let file = config(&self.file)?;
         let name = self.file.display().to_string();
-        let (before, after) = match &self.other {
-            Some(other) => {
-                let shown = other.display().to_string();
-                ((name, file), (shown, config(other)?))
-            }
-            None => {
-                let client = self.store.remote.client()?;
-                let (id, stored) = self.stored(&client, &file).await?;
-                ((format!("stored as {id}"), stored), (name, file))
-            }
+        let (before, after) = if let Some(other) = &self.other {
+            let shown = other.display().to_string();
+            ((name, file), (shown, config(other)?))
+        } else {
+            let client = self.store.remote.client()?;
+            let (id, stored) = self.stored(&client, &file).await?;
+            ((format!("stored as {id}"), stored), (name, file))
         };
         let told = of(&before.1, &after.1)?;
         let Some(told) = told else {

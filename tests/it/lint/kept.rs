@@ -48,6 +48,66 @@ async fn ended(arguments: Vec<String>) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
+async fn what_differs_is_shown_before_it_is_stored() {
+    let server = Serin::start("").await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let server = ["--server", server.client.url.as_str()];
+        let all = [&["canary-config"], arguments, &server].concat();
+        ended(all.into_iter().map(str::to_owned).collect())
+    };
+    let file = folder.path().join("checkout.json");
+    std::fs::write(&file, whole()).unwrap();
+    let (_, told, _) = run(&["put", &file.display().to_string()]).await;
+    let id = told.strip_prefix("created ").unwrap();
+    let id = id.strip_suffix(" (checkout)\n").unwrap().to_owned();
+    // How it is written makes no difference.
+    let (_, yaml, _) = run(&["get", &id, "--format", "yaml"]).await;
+    let file = folder.path().join("checkout.yml");
+    std::fs::write(&file, &yaml).unwrap();
+    assert_eq!(run(&["diff", &file.display().to_string()]).await.0, Some(0));
+    let changed = folder.path().join("changed.yml");
+    std::fs::write(
+        &changed,
+        yaml.replace("histogram_quantile(0.99,", "histogram_quantile(0.95,"),
+    )
+    .unwrap();
+    let changed = changed.display().to_string();
+    let (code, difference, _) = run(&["diff", &changed]).await;
+    assert_eq!(code, Some(1));
+    let (_, dry, _) = run(&["put", "--dry-run", &changed]).await;
+    assert!(dry.starts_with(&format!("would be updated: {id}")), "{dry}");
+    for told in [&difference, &dry] {
+        let lines: Vec<&str> = told.lines().collect();
+        let of = |sign| {
+            let mut lines = lines.iter().filter(|line| line.starts_with(sign));
+            lines.rfind(|line| line.contains("histogram_quantile(0.9"))
+        };
+        assert!(
+            of("-").is_some_and(|line| line.contains("(0.99,")),
+            "{told}"
+        );
+        assert!(
+            of("+").is_some_and(|line| line.contains("(0.95,")),
+            "{told}"
+        );
+    }
+    let (code, two, _) = run(&["diff", &file.display().to_string(), &changed]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        two.contains("--- ") && two.contains("checkout.yml"),
+        "{two}"
+    );
+    let (code, _, told) = run(&["diff", &changed, "--id", "nosuch"]).await;
+    assert_eq!(code, Some(64));
+    assert!(
+        told.contains("there is no canary config 'nosuch'"),
+        "{told}"
+    );
+    server.service.stop().await;
+}
+
+#[tokio::test]
 async fn configs_are_kept_as_code() {
     let server = Serin::start("").await;
     let folder = tempfile::tempdir().unwrap();
@@ -60,11 +120,8 @@ async fn configs_are_kept_as_code() {
     };
 
     std::fs::write(&file, whole()).unwrap();
-    let (code, told, _) = run(&["put", &path, "--dry-run"]).await;
-    assert_eq!(
-        (code, told.as_str()),
-        (Some(0), "would be created: a new id (checkout)\n")
-    );
+    let dry = run(&["put", &path, "--dry-run"]).await;
+    assert_eq!(dry.1, "would be created: a new id (checkout)\n");
     let (code, told, stderr) = run(&["put", &path]).await;
     assert_eq!(code, Some(0), "{stderr}");
     let id = told.strip_prefix("created ").unwrap();
@@ -101,43 +158,6 @@ async fn configs_are_kept_as_code() {
     );
     assert_eq!(run(&["list", "--application", "other"]).await.1, "");
 
-    // What differs is shown before it is stored; how it is written makes no difference.
-    assert_eq!(run(&["diff", &file.display().to_string()]).await.0, Some(0));
-    let changed = folder.path().join("changed.yml");
-    std::fs::write(
-        &changed,
-        yaml.replace("histogram_quantile(0.9,", "histogram_quantile(0.95,"),
-    )
-    .unwrap();
-    let changed = changed.display().to_string();
-    let (code, difference, _) = run(&["diff", &changed]).await;
-    assert_eq!(code, Some(1));
-    let (_, dry, _) = run(&["put", "--dry-run", &changed]).await;
-    assert!(dry.starts_with(&format!("would be updated: {id}")), "{dry}");
-    for told in [&difference, &dry] {
-        let lines: Vec<&str> = told.lines().collect();
-        let of = |sign| {
-            let mut lines = lines.iter().filter(|line| line.starts_with(sign));
-            lines.rfind(|line| line.contains("histogram_quantile(0.9"))
-        };
-        assert!(of("-").is_some_and(|line| line.contains("(0.9,")), "{told}");
-        assert!(
-            of("+").is_some_and(|line| line.contains("(0.95,")),
-            "{told}"
-        );
-    }
-    let (code, two, _) = run(&["diff", &file.display().to_string(), &changed]).await;
-    assert_eq!(code, Some(1));
-    assert!(
-        two.contains("--- ") && two.contains("checkout.yml"),
-        "{two}"
-    );
-    let (code, _, told) = run(&["diff", &changed, "--id", "nosuch"]).await;
-    assert_eq!(code, Some(64));
-    assert!(
-        told.contains("there is no canary config 'nosuch'"),
-        "{told}"
-    );
     let (code, _, told) = run(&["get", "nosuch"]).await;
     assert_eq!(
         (code, told.as_str()),
