@@ -366,7 +366,8 @@ mod tests {
         let parsed: MetricSetPair = serde_json::from_value(pair.clone()).unwrap();
         assert_eq!(
             of_series(&parsed, &side::of(&parsed), &[])[0].sentence,
-            "the series {pod=\"a\"} is there on the control side only, so it is compared with nothing"
+            "the series {pod=\"a\"} is there on the control side only, so it is compared with nothing: \
+             make one series of each side, as sum(…) does, or drop the label that differs"
         );
         pair["timestamps"]["experiment"] = json!([0]);
         assert_eq!(codes(&pair), []);
