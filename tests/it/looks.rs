@@ -315,7 +315,7 @@ async fn a_pipeline_exits_by_what_was_seen() {
         ("bad", 1, 1, "Fail"),
         ("late", 1, 2, "Fail"),
         ("silent", 3, 3, "Inconclusive"),
-        ("starting", 0, 3, "1. Inconclusive"),
+        ("starting", 0, 3, "1. ? Inconclusive"),
     ];
     for (experiment, code, looks, told) in cases {
         let junit = folder.path().join("junit.xml");

@@ -159,7 +159,15 @@ async fn a_restarted_serin_tells_what_waits_and_the_log_how_it_ends() {
         &[r#"serin_executions_waiting{kind="canary"} 0"#],
     )
     .await;
-    let log = std::fs::read_to_string(&log).unwrap();
+    // The log has it a moment after clients do.
+    let start = Instant::now();
+    let log = loop {
+        let text = std::fs::read_to_string(&log).unwrap();
+        if text.contains("execution ended") || Duration::from_secs(10) < start.elapsed() {
+            break text;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     let line = |what: &str| {
         log.lines()
             .find(|line| line.contains(what))
