@@ -235,7 +235,7 @@ fn named<'a>(pairs: &'a [String], form: &str) -> Result<Vec<(&'a str, &'a str)>,
         .map(|pair| {
             // The first '=' of a query without a name is one of its own.
             let parts = pair.split_once('=');
-            let parts = parts.filter(|(name, _)| !name.contains(['{', '(', '"', '\'']));
+            let parts = parts.filter(|(name, _)| !name.contains(['{', '(']));
             let (name, value) =
                 parts.ok_or_else(|| Usage(format!("'{pair}' is not of the form {form}")))?;
             Ok((name.trim(), value))
