@@ -37,6 +37,7 @@ mod retention;
 pub mod room;
 mod unowned;
 mod waiting;
+mod work;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -55,7 +56,7 @@ pub use backlog::Backlog;
 pub use brief::Brief;
 pub use configs::FoundConfig;
 pub use documents::ObjectSummary;
-pub use executions::{Deleted, Ended, Found, NewComparison};
+pub use executions::{Deleted, Found, NewComparison};
 pub use flagger::FlaggerRun;
 pub use index::{
     Attempted, ChainRow, ChartRow, Claim, Company, DeedPlace, DeedSearch, DueAction, DueNotice,
@@ -65,6 +66,7 @@ pub use large::Large;
 pub use listing::Line;
 pub use retention::{BATCH as RETENTION_BATCH, DueExecution, RetentionReport};
 pub use unowned::pair_list_of_run;
+pub use work::Ended;
 
 use crate::canary::{Id, Kind};
 use crate::clock::Clock;

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::events::Change;
-use super::executions::{ARCHIVE_LEASE, from_text, to_text, wrong_kind};
+use super::executions::{from_text, to_text, wrong_kind};
 use super::index::{Claim, ExecutionRow};
+use super::work::ARCHIVE_LEASE;
 use super::{Storage, not_found};
 use crate::canary::{Amendment, Execution, Id};
 use crate::error::{Error, Result};
