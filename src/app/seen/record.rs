@@ -7,9 +7,6 @@ use crate::canary::{Execution, Id};
 use crate::error::Result;
 use crate::storage::{DeedPlace, DeedSearch};
 
-/// Of one config; between two changes others may have been refused.
-const LOOKED_AT: i64 = 50;
-
 impl Seen<'_> {
     /// Newest first; details that are long are left out.
     ///
@@ -27,15 +24,16 @@ impl Seen<'_> {
 
     /// Who stored a config as it is, where the record knows; for who is shown the config.
     pub async fn last_stored(&self, id: &Id) -> Result<Option<String>> {
-        let search = DeedSearch {
-            id: Some(id.as_str()),
-            ..DeedSearch::default()
-        };
-        let stored = [Deed::ConfigCreated, Deed::ConfigChanged].map(Deed::as_str);
-        let deeds = self.app.storage.deeds(&search, None, LOOKED_AT).await?;
-        let last = deeds
-            .into_iter()
-            .find(|row| row.outcome == "done" && stored.contains(&&*row.deed));
+        let mut last: Option<Row> = None;
+        for deed in [Deed::ConfigCreated, Deed::ConfigChanged] {
+            let search = DeedSearch {
+                id: Some(id.as_str()),
+                deed: Some(deed.as_str()),
+                ..DeedSearch::default()
+            };
+            let newest = self.app.storage.deeds(&search, None, 1).await?;
+            last = last.into_iter().chain(newest).max_by_key(|row| row.at);
+        }
         // That anybody did says nothing.
         let last = last.filter(|row| row.proof != "none");
         Ok(last.map(|row| row.who))
