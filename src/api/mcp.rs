@@ -94,7 +94,7 @@ impl<D: Door> Agents<D> {
         })?;
         let call = tool.call(request.arguments.unwrap_or_default())?;
         let answer = self.door.call(call, asked).await?;
-        Ok(bounded((tool.told)(&answer).to_string()))
+        Ok((tool.told)(&answer).to_string())
     }
 }
 
@@ -135,9 +135,9 @@ impl<D: Door> ServerHandler for Agents<D> {
     ) -> Result<CallToolResponse, ErrorData> {
         let asked = context.extensions.get::<Parts>();
         let told = match self.answer(request, asked).await {
-            Ok(told) => CallToolResult::success(vec![ContentBlock::text(told)]),
+            Ok(told) => CallToolResult::success(vec![ContentBlock::text(bounded(told))]),
             // An agent reads it, and mends its call.
-            Err(wrong) => CallToolResult::error(vec![ContentBlock::text(wrong)]),
+            Err(wrong) => CallToolResult::error(vec![ContentBlock::text(bounded(wrong))]),
         };
         Ok(told.into())
     }

@@ -72,9 +72,9 @@ impl App {
     }
 }
 
-async fn in_time(check: impl Future<Output = Result<()>>) -> Result<()> {
-    match tokio::time::timeout(LIMIT, check).await {
-        Ok(checked) => checked,
+pub async fn in_time<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(LIMIT, asked).await {
+        Ok(answer) => answer,
         Err(_) => Err(Error::Unavailable(format!("no answer within {LIMIT:?}"))),
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::App;
+use super::health::in_time;
 use crate::storage::Backlog;
 use crate::telemetry::Families;
 
@@ -55,7 +56,8 @@ impl App {
         {
             return backlog.clone();
         }
-        let counted = self.storage.backlog().await;
+        // A database that hangs is waited for longer than a Prometheus waits for all metrics.
+        let counted = in_time(self.storage.backlog()).await;
         let counted = counted.inspect_err(|error| tracing::warn!(%error, "metrics lack the fleet"));
         let backlog = counted.ok().map(Arc::new);
         *last = Some((Instant::now(), backlog.clone()));

@@ -68,7 +68,9 @@ fn age(since: i64, now: i64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canary::{Event, ExecutionStatus};
     use crate::storage::index::tests::{on_each, waiting};
+    use crate::storage::index::{Notice, Outbox};
 
     #[tokio::test]
     async fn what_is_held_is_not_due_until_its_lease_ends() {
@@ -96,6 +98,26 @@ mod tests {
                 let unsent = index.unsent(table, 5_000).await.unwrap();
                 assert_eq!(unsent, Unsent::default(), "{table}");
             }
+            let notice = Notice {
+                channel: "team".to_owned(),
+                event: Event::Pass,
+                at: 3_000,
+            };
+            let outbox = Outbox {
+                notices: vec![notice],
+                ..Outbox::default()
+            };
+            let ended = ExecutionStatus::Succeeded;
+            let finished = index.finish(&claimed[0], ended, "{}", 3_000, 9_000, &outbox);
+            assert!(finished.await.unwrap());
+            let told = Unsent {
+                count: 1,
+                oldest: Duration::from_secs(2),
+            };
+            assert_eq!(index.unsent("notice", 5_000).await.unwrap(), told);
+            assert_eq!(index.unarchived().await.unwrap(), 1);
+            index.archived(&[claimed[0].id.clone()]).await.unwrap();
+            assert_eq!(index.unarchived().await.unwrap(), 0);
         })
         .await;
     }

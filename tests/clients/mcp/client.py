@@ -100,7 +100,7 @@ async def main():
             await reads(client, run)
     if token:
         try:
-            async with Client(f"{server}/mcp") as client:
+            async with Client(streamable_http_client(f"{server}/mcp")) as client:
                 await client.list_tools()
         except* Exception:
             pass
