@@ -120,10 +120,10 @@ impl Doctor {
 }
 
 async fn of_database(config: &Config) -> (How, Option<How>) {
-    let asked = Clock::System.now_millis();
     match probe(&config.database).await {
         Ok(millis) => {
-            let clock = millis.map(|millis| apart(millis - asked));
+            let now = Clock::System.now_millis();
+            let clock = millis.map(|millis| apart(millis - now));
             (How::Well("answers".to_owned()), clock)
         }
         Err(Error::NotFound(file)) => (
@@ -132,7 +132,8 @@ async fn of_database(config: &Config) -> (How, Option<How>) {
         ),
         Err(wrong) => {
             let advice = "see to database.url, its password, and that it can be reached from here";
-            (How::Wrong(wrong.to_string(), advice.to_owned()), None)
+            let told = format!("{:#}", anyhow::Error::from(wrong));
+            (How::Wrong(told, advice.to_owned()), None)
         }
     }
 }
