@@ -117,17 +117,15 @@ impl JudgeFiles {
             || std::io::stdout().is_terminal(),
             |format| format == Format::Table,
         );
+        let outcome = result.summary.as_ref().and_then(|summary| summary.outcome);
         if is_table {
             let metrics = view::metrics(&result, None, None);
             tell::show(&table::metrics(&metrics), Beside::Nothing);
-        } else {
-            tell::result(&serde_json::to_string_pretty(&result)?)?;
-        }
-        let outcome = result.summary.as_ref().and_then(|summary| summary.outcome);
-        if is_table {
             let verdict = outcome.map_or_else(String::new, paint::outcome);
             let score = number::score(result.score.score);
             tell::show(&format!("{verdict}, score {score}"), Beside::Nothing);
+        } else {
+            tell::result(&serde_json::to_string_pretty(&result)?)?;
         }
         if let Some(summary) = &result.summary {
             tell(summary, &result.results);
