@@ -141,6 +141,20 @@ async fn the_demo_fits_its_terminal() {
     recorded("demo-piped", &piped);
 }
 
+fn of_run(prometheus: &str) -> [&str; 9] {
+    [
+        "run",
+        "--prometheus",
+        prometheus,
+        "--start=2024-06-01T01:00:00Z",
+        "--end=2024-06-01T02:00:00Z",
+        "--control=v1",
+        "--experiment=v2",
+        "--metric",
+        r#"buckets=sum(x{version="${scope}"}) by (le, job)"#,
+    ]
+}
+
 /// Two series a side, of which one has risen.
 fn rising(asked: &Asked) -> Reply {
     let risen = if asked.params["query"].contains("v2") {
@@ -162,17 +176,7 @@ fn rising(asked: &Asked) -> Reply {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_fits_its_terminal_and_tells_its_series_apart() {
     let prometheus = ScriptedPrometheus::start(rising).await;
-    let arguments = [
-        "run",
-        "--prometheus",
-        &prometheus.url,
-        "--start=2024-06-01T01:00:00Z",
-        "--end=2024-06-01T02:00:00Z",
-        "--control=v1",
-        "--experiment=v2",
-        "--metric",
-        r#"buckets=sum(x{version="${scope}"}) by (le, job)"#,
-    ];
+    let arguments = of_run(&prometheus.url);
     let narrow = on_terminal(80, &arguments, &[]);
     assert!(longest(&narrow) <= 80, "{narrow}");
     assert!(is_coloured(&narrow), "{narrow}");
@@ -204,18 +208,7 @@ async fn a_run_fits_its_terminal_and_tells_its_series_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_on_standard_output_stands_there_alone() {
     let prometheus = ScriptedPrometheus::start(rising).await;
-    let arguments = [
-        "run",
-        "--prometheus",
-        &prometheus.url,
-        "--start=2024-06-01T01:00:00Z",
-        "--end=2024-06-01T02:00:00Z",
-        "--control=v1",
-        "--experiment=v2",
-        "--metric",
-        r#"buckets=sum(x{version="${scope}"}) by (le, job)"#,
-        "--report",
-    ];
+    let arguments = of_run(&prometheus.url);
     for (report, begins) in [
         ("json=-", "{"),
         ("markdown=-", "### ❌ Fail"),
@@ -223,7 +216,7 @@ async fn a_report_on_standard_output_stands_there_alone() {
         ("html=-", "<!doctype html>"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = command(&[&arguments[..], &[report]].concat(), &[]);
+        let mut command = command(&[&arguments[..], &["--report", report]].concat(), &[]);
         let output = command.current_dir(folder.path()).output().unwrap();
         let (written, told) = (text(&output.stdout), text(&output.stderr));
         assert!(written.starts_with(begins), "{report}: {written}");
