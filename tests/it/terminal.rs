@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
+use anstream::adapter::strip_str;
 use insta::assert_snapshot;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -72,20 +73,12 @@ fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -
     text(&written).replace("\r\n", "\n")
 }
 
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split('\u{1b}');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        text + part.split_once('m').map_or("", |(_, rest)| rest)
-    })
-}
-
 fn is_coloured(text: &str) -> bool {
     text.contains('\u{1b}')
 }
 
 fn longest(text: &str) -> usize {
-    let lines = without_colours(text);
+    let lines = strip_str(text).to_string();
     let lines = lines.lines().filter(|line| line.contains(' '));
     lines
         .map(|line| line.chars().count())
