@@ -10,7 +10,7 @@ use rustix::process::{Resource, getrlimit};
 use super::accounts::check::{self, Wishes};
 use super::exit::{Exit, told};
 use super::{Configured, paint, start_log, tell};
-use crate::budget::memory;
+use crate::budget::{memory, whole};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::error::Error;
@@ -208,7 +208,7 @@ fn of_files(config: &Config) -> How {
 
 fn of_memory(config: &Config) -> How {
     let (all, one) = (memory(), config.limits.execution);
-    let executions = config.limits.memory.unwrap_or(all / 2);
+    let executions = whole(config.limits.memory);
     let mib = |bytes: usize| bytes >> 20;
     if executions < one || all < executions {
         return How::Doubtful(
