@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde::de::DeserializeOwned;
 
 use super::canary_config::read_config;
+use super::client::is_standard;
 use super::exit::{Exit, Usage, told};
 use super::tell::{self, Beside};
 use super::{paint, table};
@@ -193,7 +194,7 @@ fn config(file: &Path) -> anyhow::Result<CanaryConfig> {
 
 fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
+    if is_standard(path) {
         std::io::stdin()
             .read_to_end(&mut bytes)
             .context("cannot read standard input")?;
