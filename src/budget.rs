@@ -71,10 +71,15 @@ pub enum Refused {
     TooMany { most: usize },
 }
 
+/// What executions may take together: half of what there is, where it is not said.
+pub fn whole(said: Option<usize>) -> usize {
+    said.unwrap_or_else(|| memory() / 2)
+}
+
 impl Budget {
-    /// `all` for the process, half of what there is where it is not said, and `most` for an execution.
+    /// `all` for the process, as `whole` reads it, and `most` for an execution.
     pub fn new(all: Option<usize>, most: usize) -> Self {
-        let all = all.unwrap_or_else(|| memory() / 2);
+        let all = whole(all);
         let most = most.min(all / LARGEST_PART.1 * LARGEST_PART.0).max(STEP);
         let pool_steps = (all.saturating_sub(most) / STEP).clamp(1, Semaphore::MAX_PERMITS >> 1);
         Self(Arc::new(Parts {

@@ -119,11 +119,11 @@ impl Calibrate {
         let made: Calibration =
             serde_json::from_value(document.clone()).context("the calibration cannot be read")?;
         if let Some(file) = filled(self.output.as_ref()) {
-            let text = serde_json::to_string_pretty(document)? + "\n";
+            let text = serde_json::to_string_pretty(document)?;
             if is_standard(file) {
-                super::tell::document(&text)?;
+                super::tell::result(&text)?;
             } else {
-                std::fs::write(file, text)
+                std::fs::write(file, text + "\n")
                     .with_context(|| format!("cannot write '{}'", file.display()))?;
                 note(&format!("Written: {}", file.display()));
             }

@@ -10,14 +10,14 @@ use rustix::process::{Resource, getrlimit};
 use super::accounts::check::{self, Wishes};
 use super::exit::{Exit, told};
 use super::{Configured, paint, start_log, tell};
-use crate::budget::memory;
+use crate::budget::{memory, whole};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::error::Error;
 use crate::escape::line;
 use crate::http;
 use crate::storage::index::probe;
-use crate::storage::room::free;
+use crate::storage::room::left;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -26,9 +26,6 @@ const CLOCKS_APART: i64 = 5_000;
 
 /// Files beside connections: the database, stores, sources, the log.
 const OTHER_FILES: u64 = 256;
-
-/// Disk below which nothing is to be begun.
-const FEW_BYTES: u64 = 1 << 30;
 
 /// Looks through the configuration, the accounts, the database, the clocks, the disk and the limits of this machine,
 /// and says of each whether it is well, or what to do. Nothing is changed, but for a small object that each store is to
@@ -123,10 +120,10 @@ impl Doctor {
 }
 
 async fn of_database(config: &Config) -> (How, Option<How>) {
-    let asked = Clock::System.now_millis();
     match probe(&config.database).await {
         Ok(millis) => {
-            let clock = millis.map(|millis| apart(millis - asked));
+            let now = Clock::System.now_millis();
+            let clock = millis.map(|millis| apart(millis - now));
             (How::Well("answers".to_owned()), clock)
         }
         Err(Error::NotFound(file)) => (
@@ -135,7 +132,8 @@ async fn of_database(config: &Config) -> (How, Option<How>) {
         ),
         Err(wrong) => {
             let advice = "see to database.url, its password, and that it can be reached from here";
-            (How::Wrong(wrong.to_string(), advice.to_owned()), None)
+            let told = format!("{:#}", anyhow::Error::from(wrong));
+            (How::Wrong(told, advice.to_owned()), None)
         }
     }
 }
@@ -179,16 +177,19 @@ fn apart(millis: i64) -> How {
 
 async fn of_disk(config: &Config) -> How {
     let folder = &config.storage.directory;
-    match free(folder).await {
+    match left(folder, config.storage.min_free).await {
         None => How::Doubtful(
             format!("'{}' cannot be measured", folder.display()),
             "make the folder, or let storage.directory be another one".to_owned(),
         ),
-        Some(bytes) if bytes < FEW_BYTES => How::Doubtful(
-            format!("{} MiB are left at '{}'", bytes >> 20, folder.display()),
-            "make room: below storage.minFree nothing new is begun".to_owned(),
+        Some((free, least)) if free < least => How::Doubtful(
+            format!("{} MiB are left at '{}'", free >> 20, folder.display()),
+            format!(
+                "make room: below {} MiB (storage.minFree) nothing new is begun",
+                least >> 20
+            ),
         ),
-        Some(bytes) => How::Well(format!("{} GiB are left", bytes >> 30)),
+        Some((free, _)) => How::Well(format!("{} MiB are left", free >> 20)),
     }
 }
 
@@ -207,7 +208,7 @@ fn of_files(config: &Config) -> How {
 
 fn of_memory(config: &Config) -> How {
     let (all, one) = (memory(), config.limits.execution);
-    let executions = config.limits.memory.unwrap_or(all / 2);
+    let executions = whole(config.limits.memory);
     let mib = |bytes: usize| bytes >> 20;
     if executions < one || all < executions {
         return How::Doubtful(

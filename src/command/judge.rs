@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde::de::DeserializeOwned;
 
 use super::canary_config::read_config;
+use super::client::is_standard;
 use super::exit::{Exit, Usage, told};
 use super::tell::{self, Beside};
 use super::{paint, table};
@@ -117,17 +118,15 @@ impl JudgeFiles {
             || std::io::stdout().is_terminal(),
             |format| format == Format::Table,
         );
+        let outcome = result.summary.as_ref().and_then(|summary| summary.outcome);
         if is_table {
             let metrics = view::metrics(&result, None, None);
             tell::show(&table::metrics(&metrics), Beside::Nothing);
-        } else {
-            tell::result(&serde_json::to_string_pretty(&result)?)?;
-        }
-        let outcome = result.summary.as_ref().and_then(|summary| summary.outcome);
-        if is_table {
             let verdict = outcome.map_or_else(String::new, paint::outcome);
             let score = number::score(result.score.score);
             tell::show(&format!("{verdict}, score {score}"), Beside::Nothing);
+        } else {
+            tell::result(&serde_json::to_string_pretty(&result)?)?;
         }
         if let Some(summary) = &result.summary {
             tell(summary, &result.results);
@@ -195,7 +194,7 @@ fn config(file: &Path) -> anyhow::Result<CanaryConfig> {
 
 fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
+    if is_standard(path) {
         std::io::stdin()
             .read_to_end(&mut bytes)
             .context("cannot read standard input")?;

@@ -186,7 +186,7 @@ impl Show {
         if self.format == Format::Json {
             result(&serde_json::to_string_pretty(&document)?)?;
         } else if document["complete"] == json!(true) {
-            tell(&client, kind, document).await?;
+            tell(&client, kind, &self.id, document).await?;
         } else {
             let outcome = with_told(kind, &document, |told| told.outcome)?;
             let address = address(&client, kind, &self.id);
@@ -252,12 +252,11 @@ async fn find(client: &Client, id: &str) -> anyhow::Result<(Kind, Value)> {
 
 async fn watched(client: &Client, kind: Kind, id: &str) -> anyhow::Result<Exit> {
     let document = until_end(client, kind, &escaped(id).to_string(), LOOK_EVERY).await?;
-    tell(client, kind, document).await
+    tell(client, kind, id, document).await
 }
 
-async fn tell(client: &Client, kind: Kind, document: Value) -> anyhow::Result<Exit> {
-    let id = with_told(kind, &document, |told| told.id.to_owned())?;
-    let link = Some(address(client, kind, &id));
+async fn tell(client: &Client, kind: Kind, id: &str, document: Value) -> anyhow::Result<Exit> {
+    let link = Some(address(client, kind, id));
     let ending = Ending::of(client, kind, String::new(), link, document).await?;
     tell_ending(&ending, Beside::Nothing);
     Ok(ending.exit())

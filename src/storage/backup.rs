@@ -92,11 +92,9 @@ pub async fn restore(config: &Config, folder: &Path) -> Result<Copied> {
     let stores = config.accounts.iter().filter(|account| is_store(account));
     let stores: Vec<&Account> = stores.collect();
     refuse_unknown(&documents, &stores)?;
+    let place = database.is_file().then(|| free_place(&config.database));
+    let place = place.transpose()?;
     let mut copied = Copied::default();
-    if database.is_file() {
-        put_back(&database, &config.database)?;
-        copied.database = true;
-    }
     for account in stores {
         if !documents.join(escaped(&account.name).to_string()).is_dir() {
             continue;
@@ -108,6 +106,11 @@ pub async fn restore(config: &Config, folder: &Path) -> Result<Copied> {
             count += copy(&from, to.as_ref(), group).await?;
         }
         copied.documents.push((account.name.clone(), count));
+    }
+    // Last: where it is, a restore is refused, and one that broke off is to be done again.
+    if let Some(place) = place {
+        put_back(&database, &place)?;
+        copied.database = true;
     }
     Ok(copied)
 }
@@ -136,7 +139,8 @@ async fn snapshot(database: &Database, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
-fn put_back(kept: &Path, database: &Database) -> Result<()> {
+/// Where the embedded database is to lie, and does not yet.
+fn free_place(database: &Database) -> Result<PathBuf> {
     let file = embedded(database)?.ok_or_else(|| {
         let told = "the backup holds an embedded database, and database.url is one of PostgreSQL";
         Error::Invalid(told.to_owned())
@@ -150,13 +154,17 @@ fn put_back(kept: &Path, database: &Database) -> Result<()> {
             )));
         }
     }
+    Ok(file)
+}
+
+fn put_back(kept: &Path, file: &Path) -> Result<()> {
     if let Some(parent) = file.parent() {
         fs::create_dir_all(parent).map_err(failed("make", parent))?;
     }
     // Who stops here has no half of a database.
     let unfinished = PathBuf::from(format!("{}-restored", file.display()));
     fs::copy(kept, &unfinished).map_err(failed("write", &unfinished))?;
-    fs::rename(&unfinished, &file).map_err(failed("write", &file))
+    fs::rename(&unfinished, file).map_err(failed("write", file))
 }
 
 /// The file of SQLite.

@@ -47,11 +47,12 @@ impl Measured {
     }
 }
 
-/// Bytes that are left on the disk of a folder, or where it would be made.
-pub async fn free(folder: &Path) -> Option<u64> {
+/// Bytes that are left on the disk of a folder, or where it would be made; and below how many nothing new is begun.
+pub async fn left(folder: &Path, min_free: Spare) -> Option<(u64, u64)> {
     let there = folder.ancestors().find(|it| it.is_dir());
     let there = there.unwrap_or_else(|| Path::new(".")).to_owned();
-    Measured::of(there).await.map(|measured| measured.free)
+    let Measured { free, all } = Measured::of(there).await?;
+    Some((free, min_free.of(all)))
 }
 
 impl Disks {

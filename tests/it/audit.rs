@@ -76,6 +76,19 @@ fn exported(folder: &Path) -> Vec<String> {
     lines
 }
 
+async fn act(serin: &Serin) {
+    assert_eq!(serin.client.post("/metricSetList", &json!([])).await.0, 200);
+}
+
+/// With three deeds on record after its start.
+async fn start_with_deeds(folder: &Path) -> (Serin, ScriptedPrometheus) {
+    let (serin, prometheus) = start(folder, &[]).await;
+    for _ in 0..3 {
+        act(&serin).await;
+    }
+    (serin, prometheus)
+}
+
 async fn wait_for_lines(folder: &Path, count: usize) {
     let start = Instant::now();
     while exported(folder).len() < count {
@@ -159,15 +172,11 @@ async fn what_is_done_is_recorded_with_who_and_what() {
 async fn what_is_exported_is_what_was_recorded_and_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (one, _prometheus) = start(folder, &[]).await;
-    let sets = json!([]);
-    for _ in 0..3 {
-        assert_eq!(one.client.post("/metricSetList", &sets).await.0, 200);
-    }
+    let (one, _prometheus) = start_with_deeds(folder).await;
     wait_for_lines(folder, 4).await;
     one.service.stop().await;
     let (two, _prometheus) = start(folder, &[]).await;
-    assert_eq!(two.client.post("/metricSetList", &sets).await.0, 200);
+    act(&two).await;
     wait_for_lines(folder, 6).await;
     let chain = rows(&two).await[0].chain.clone();
     two.service.stop().await;
@@ -240,11 +249,7 @@ async fn what_is_exported_is_what_was_recorded_and_is_verified() {
 async fn what_is_older_than_it_is_kept_is_forgotten_once_it_is_exported() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (one, _prometheus) = start(folder, &[]).await;
-    let sets = json!([]);
-    for _ in 0..3 {
-        assert_eq!(one.client.post("/metricSetList", &sets).await.0, 200);
-    }
+    let (one, _prometheus) = start_with_deeds(folder).await;
     let storage = &one.service.app.storage;
     let chain = rows(&one).await[0].chain.clone();
     let start_of_wait = Instant::now();
@@ -272,7 +277,7 @@ async fn what_is_older_than_it_is_kept_is_forgotten_once_it_is_exported() {
         assert!(start.elapsed() < Duration::from_secs(20), "{chains:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(two.client.post("/metricSetList", &sets).await.0, 200);
+    act(&two).await;
     let left = rows(&two).await;
     assert!(left.iter().all(|row| row.chain != chain), "{left:?}");
     wait_for_lines(folder, 6).await;
@@ -289,11 +294,7 @@ async fn what_is_older_than_it_is_kept_is_forgotten_once_it_is_exported() {
 async fn what_lies_in_the_store_is_not_replaced_by_what_was_changed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (one, _prometheus) = start(folder, &[]).await;
-    let sets = json!([]);
-    for _ in 0..3 {
-        assert_eq!(one.client.post("/metricSetList", &sets).await.0, 200);
-    }
+    let (one, _prometheus) = start_with_deeds(folder).await;
     wait_for_lines(folder, 4).await;
     one.service.stop().await;
     let kept = exported(folder);
@@ -305,7 +306,7 @@ async fn what_lies_in_the_store_is_not_replaced_by_what_was_changed() {
     )
     .await;
     let (two, _prometheus) = start(folder, &[]).await;
-    assert_eq!(two.client.post("/metricSetList", &sets).await.0, 200);
+    act(&two).await;
     // The chain of before has its turn first.
     wait_for_lines(folder, 6).await;
     let now = exported(folder);

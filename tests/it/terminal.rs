@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
+use anstream::adapter::strip_str;
 use insta::assert_snapshot;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -72,20 +73,12 @@ fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -
     text(&written).replace("\r\n", "\n")
 }
 
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split('\u{1b}');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        text + part.split_once('m').map_or("", |(_, rest)| rest)
-    })
-}
-
 fn is_coloured(text: &str) -> bool {
     text.contains('\u{1b}')
 }
 
 fn longest(text: &str) -> usize {
-    let lines = without_colours(text);
+    let lines = strip_str(text).to_string();
     let lines = lines.lines().filter(|line| line.contains(' '));
     lines
         .map(|line| line.chars().count())
@@ -141,6 +134,20 @@ async fn the_demo_fits_its_terminal() {
     recorded("demo-piped", &piped);
 }
 
+fn of_run(prometheus: &str) -> [&str; 9] {
+    [
+        "run",
+        "--prometheus",
+        prometheus,
+        "--start=2024-06-01T01:00:00Z",
+        "--end=2024-06-01T02:00:00Z",
+        "--control=v1",
+        "--experiment=v2",
+        "--metric",
+        r#"buckets=sum(x{version="${scope}"}) by (le, job)"#,
+    ]
+}
+
 /// Two series a side, of which one has risen.
 fn rising(asked: &Asked) -> Reply {
     let risen = if asked.params["query"].contains("v2") {
@@ -162,17 +169,7 @@ fn rising(asked: &Asked) -> Reply {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_fits_its_terminal_and_tells_its_series_apart() {
     let prometheus = ScriptedPrometheus::start(rising).await;
-    let arguments = [
-        "run",
-        "--prometheus",
-        &prometheus.url,
-        "--start=2024-06-01T01:00:00Z",
-        "--end=2024-06-01T02:00:00Z",
-        "--control=v1",
-        "--experiment=v2",
-        "--metric",
-        r#"buckets=sum(x{version="${scope}"}) by (le, job)"#,
-    ];
+    let arguments = of_run(&prometheus.url);
     let narrow = on_terminal(80, &arguments, &[]);
     assert!(longest(&narrow) <= 80, "{narrow}");
     assert!(is_coloured(&narrow), "{narrow}");
@@ -204,18 +201,7 @@ async fn a_run_fits_its_terminal_and_tells_its_series_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_on_standard_output_stands_there_alone() {
     let prometheus = ScriptedPrometheus::start(rising).await;
-    let arguments = [
-        "run",
-        "--prometheus",
-        &prometheus.url,
-        "--start=2024-06-01T01:00:00Z",
-        "--end=2024-06-01T02:00:00Z",
-        "--control=v1",
-        "--experiment=v2",
-        "--metric",
-        r#"buckets=sum(x{version="${scope}"}) by (le, job)"#,
-        "--report",
-    ];
+    let arguments = of_run(&prometheus.url);
     for (report, begins) in [
         ("json=-", "{"),
         ("markdown=-", "### ❌ Fail"),
@@ -223,7 +209,7 @@ async fn a_report_on_standard_output_stands_there_alone() {
         ("html=-", "<!doctype html>"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = command(&[&arguments[..], &[report]].concat(), &[]);
+        let mut command = command(&[&arguments[..], &["--report", report]].concat(), &[]);
         let output = command.current_dir(folder.path()).output().unwrap();
         let (written, told) = (text(&output.stdout), text(&output.stderr));
         assert!(written.starts_with(begins), "{report}: {written}");

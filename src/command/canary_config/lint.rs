@@ -14,6 +14,7 @@ use crate::budget::Budget;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryScope, Instant, Pair};
 use crate::clock::Clock;
 use crate::command::Configured;
+use crate::command::client::is_standard;
 use crate::command::exit::{Exit, Usage};
 use crate::command::tell;
 use crate::config::{self, Config};
@@ -189,7 +190,7 @@ impl Lint {
 
 /// The text of a canary config, and how it is written.
 pub fn read(file: &Path) -> anyhow::Result<(String, Format)> {
-    if file == Path::new("-") {
+    if is_standard(file) {
         let text = standard_input()?;
         let format = Format::of(&text);
         return Ok((text, format));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use reqwest::Method;
+use serde_json::Value;
 
 use super::lint::{read, told};
 use super::{Store, diff, summaries};
@@ -43,7 +44,8 @@ pub struct Put {
 /// What is to be done with a config.
 enum Deed {
     Create,
-    Update(String),
+    /// Its id, and what is stored.
+    Update(String, Value),
     Nothing(String),
 }
 
@@ -97,7 +99,7 @@ impl Put {
         let deed = self.deed(client, &config).await?;
         let (path, method, done) = match &deed {
             Deed::Create => (self.store.path("", &[]), Method::POST, "created"),
-            Deed::Update(id) => (self.store.path_of(id), Method::PUT, "updated"),
+            Deed::Update(id, _) => (self.store.path_of(id), Method::PUT, "updated"),
             Deed::Nothing(id) => {
                 tell::say(&format!("unchanged {id} ({name})"));
                 return Ok(());
@@ -105,16 +107,16 @@ impl Put {
         };
         if self.dry_run {
             let id = match &deed {
-                Deed::Update(id) | Deed::Nothing(id) => id,
+                Deed::Update(id, _) | Deed::Nothing(id) => id,
                 Deed::Create => config.id.as_deref().unwrap_or("a new id"),
             };
             tell::say(&format!("would be {done}: {id} ({name})"));
-            if let Deed::Update(id) = &deed {
-                self.tell_difference(client, id, &config).await?;
+            if let Deed::Update(id, stored) = deed {
+                tell_difference(&id, stored, &config)?;
             }
             return Ok(());
         }
-        if let Deed::Update(id) = deed {
+        if let Deed::Update(id, _) = deed {
             config.id = Some(id);
         }
         let body = serde_json::to_value(&config)?;
@@ -122,24 +124,6 @@ impl Put {
         let id = answer["canaryConfigId"].as_str();
         let id = escape::line(id.context("the server told no id")?);
         tell::say(&format!("{done} {id} ({name})"));
-        Ok(())
-    }
-
-    async fn tell_difference(
-        &self,
-        client: &Client,
-        id: &str,
-        config: &CanaryConfig,
-    ) -> anyhow::Result<()> {
-        let stored = client.get(&self.store.path_of(id)).await?;
-        match serde_json::from_value(stored) {
-            Ok(stored) => {
-                if let Some(told) = diff::of(&stored, config)? {
-                    tell::show(&told, Beside::Nothing);
-                }
-            }
-            Err(cause) => tell::note(&format!("what is stored as {id} cannot be read: {cause}")),
-        }
         Ok(())
     }
 
@@ -153,14 +137,26 @@ impl Put {
             Err(failure) => return Err(failure.into()),
         };
         // What serin cannot read is replaced.
-        let stored = serde_json::from_value::<CanaryConfig>(stored).ok();
-        let is_same = stored.is_some_and(|stored| essence(stored) == essence(config.clone()));
+        let read = serde_json::from_value::<CanaryConfig>(stored.clone()).ok();
+        let is_same = read.is_some_and(|read| essence(read) == essence(config.clone()));
         Ok(if is_same {
             Deed::Nothing(id)
         } else {
-            Deed::Update(id)
+            Deed::Update(id, stored)
         })
     }
+}
+
+fn tell_difference(id: &str, stored: Value, config: &CanaryConfig) -> anyhow::Result<()> {
+    match serde_json::from_value(stored) {
+        Ok(stored) => {
+            if let Some(told) = diff::of(&stored, config)? {
+                tell::show(&told, Beside::Nothing);
+            }
+        }
+        Err(cause) => tell::note(&format!("what is stored as {id} cannot be read: {cause}")),
+    }
+    Ok(())
 }
 
 /// Under which id a config is stored, or would be: its own, else that of its name.

@@ -12,6 +12,7 @@ use super::margins;
 use super::own::Own;
 use crate::canary::Learned;
 use crate::command::canary_config::standard_input;
+use crate::command::client::is_standard;
 use crate::command::exit::Usage;
 use crate::config::{self, Shorthands};
 use crate::metrics::promql;
@@ -303,7 +304,7 @@ fn simplest(metrics: &IndexMap<String, String>, kind: &str) -> Value {
 
 /// `-` is standard input.
 fn read_text(file: &Path) -> anyhow::Result<String> {
-    if file == Path::new("-") {
+    if is_standard(file) {
         return standard_input();
     }
     let text = config::text::read(file);
