@@ -13,11 +13,8 @@
   const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* For this page only. */ } };
   let isLocal = kept("serin.zone") === "local";
   const zone = () => isLocal ? "local" : "UTC";
-  const told = millis => {
-    const date = new Date(millis);
-    if (isLocal) date.setMinutes(date.getMinutes() - date.getTimezoneOffset());
-    return date.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
-  };
+  const utc = millis => new Date(millis).toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
+  const told = millis => utc(isLocal ? millis - new Date(millis).getTimezoneOffset() * 60000 : millis);
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = value => value == null ? "–" : Number(value.toPrecision(6)).toString();
 
@@ -28,7 +25,7 @@
       const date = new Date(time.dateTime);
       if (isNaN(date)) continue;
       const came = time.dataset.came ??= time.textContent;
-      time.title = `${date.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "")} UTC\n${date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}`;
+      time.title = `${utc(date.getTime())} UTC\n${date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}`;
       if ("ago" in time.dataset) time.textContent = fromNow(date);
       else if (TIME.test(came)) {
         const start = came.includes("-") ? 0 : 11;
