@@ -39,9 +39,9 @@
   };
   // In the largest unit of which it is one at least.
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const unitOf = seconds => UNITS.find(([size]) => size <= seconds) ?? UNITS.at(-1);
   const long = seconds => {
-    const at = Math.max(0, UNITS.findIndex(([size]) => seconds >= size));
-    const [size, unit] = seconds < 1 ? UNITS.at(-1) : UNITS[at];
+    const [size, unit] = unitOf(seconds);
     return `${Math.floor(seconds / size)} ${unit}`;
   };
   const fromNow = date => {
@@ -51,7 +51,7 @@
   const tellElapsed = () => {
     for (const since of all("[data-since]")) {
       const seconds = Math.max(0, Math.floor((Date.now() - new Date(since.dataset.since)) / 1000));
-      since.textContent = `, for ${seconds < 60 ? `${seconds} s` : `${long(seconds)} ${long(seconds < 3600 ? seconds % 60 : seconds % 3600)}`}`;
+      since.textContent = `, for ${seconds < 60 ? `${seconds} s` : `${long(seconds)} ${long(seconds % unitOf(seconds)[0])}`}`;
     }
   };
 
