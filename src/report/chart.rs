@@ -69,10 +69,10 @@ static ALL_FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
 pub fn png(pair: &MetricSetPair, label: &str) -> Result<Vec<u8>> {
     let failed = |cause: String| Error::Internal(format!("cannot draw a chart: {cause}"));
     let sides = Sides::of(pair);
-    let named = tree(&drawn(&sides, &Heading::of(pair), label), &ALL_FONTS)?;
+    let named = tree(&drawn(&sides, &Heading::of(pair), label))?;
     let tree = match named {
         Some(tree) => Some(tree),
-        None => tree(&drawn(&sides, &Heading::default(), label), &ALL_FONTS)?,
+        None => tree(&drawn(&sides, &Heading::default(), label))?,
     };
     let tree = tree.ok_or_else(|| failed("no font has its digits".to_owned()))?;
     let size = tree.size().to_int_size();
@@ -89,7 +89,7 @@ pub fn png(pair: &MetricSetPair, label: &str) -> Result<Vec<u8>> {
 }
 
 /// `None` where a letter is in no font.
-fn tree(svg: &str, all: &'static LazyLock<Arc<Database>>) -> Result<Option<Tree>> {
+fn tree(svg: &str) -> Result<Option<Tree>> {
     let is_whole = AtomicBool::new(true);
     let fallback = FontResolver::default_fallback_selector();
     let options = Options {
@@ -97,7 +97,7 @@ fn tree(svg: &str, all: &'static LazyLock<Arc<Database>>) -> Result<Option<Tree>
         font_family: "Inter".to_owned(),
         font_resolver: FontResolver {
             select_fallback: Box::new(|letter, tried, fonts| {
-                *fonts = Arc::clone(all);
+                *fonts = Arc::clone(&ALL_FONTS);
                 let found = fallback(letter, tried, fonts);
                 if found.is_none() {
                     is_whole.store(false, Ordering::Relaxed);
