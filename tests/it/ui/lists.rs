@@ -1,5 +1,9 @@
 //! The lists of what was judged: empty, and longer than a page.
 
+use std::time::Duration;
+
+use serde_json::json;
+
 use super::{page, says};
 use crate::executions::{adhoc, series};
 use crate::harness::Serin;
@@ -19,8 +23,18 @@ async fn a_newcomer_is_told_what_to_do() {
 
 #[tokio::test]
 async fn a_long_list_goes_on_where_it_ended() {
-    let prometheus = ScriptedPrometheus::start(|_| series(1.0)).await;
-    let serin = Serin::start(&prometheus.url).await;
+    let slow = Duration::from_secs(20);
+    let prometheus = ScriptedPrometheus::start(move |asked| {
+        let is_slow = asked.params["query"].contains("slow");
+        if is_slow {
+            series(1.0).after(slow)
+        } else {
+            series(1.0)
+        }
+    })
+    .await;
+    let keys = [("server.shutdownGrace", "1s")];
+    let serin = Serin::start_with(&prometheus.url, &keys, None).await;
     let mut ids = Vec::new();
     for index in 0..53 {
         let path = format!("/canary?application=app-{}", index % 2);
@@ -68,4 +82,15 @@ async fn a_long_list_goes_on_where_it_ended() {
         )
         .await;
     }
+
+    // What runs has the text in its document only, and takes no place in the list.
+    let mut other = adhoc(&["slow"]);
+    other["canaryConfig"]["description"] = json!("as app-0");
+    let path = "/canary?application=other";
+    let running = serin.client.start_canary(path, &other).await;
+    let (_, found) = page(&serin, "/ui/?find=app-").await;
+    assert_eq!((seen(&found), found.contains(&running)), (50, false));
+    assert!(found.contains("rel=\"next\""), "{found}");
+    let (status, _) = serin.client.delete(&format!("/canary/{running}")).await;
+    assert_eq!(status, 202);
 }
