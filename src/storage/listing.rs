@@ -45,10 +45,19 @@ impl Storage {
         let first = join_all(accounts.map(|account| self.reconcile_once(account)));
         // A page is looked at again; a store that is down must not keep everybody waiting.
         let _ = tokio::time::timeout(FIRST_WAIT, first).await;
-        let rows = self.index.search(R::KIND, search, self.archive).await?;
-        let lines = join_all(rows.into_iter().map(|row| self.line::<R>(row)));
-        let lines = lines.await.into_iter().flatten();
-        Ok(lines.filter(|line| line.is_meant(search)).collect())
+        let mut rest = search.clone();
+        let mut found = Vec::new();
+        while 0 < rest.limit {
+            let rows = self.index.search(R::KIND, &rest, self.archive).await?;
+            rest.after = rows.last().map(ListedRow::place);
+            let lines = join_all(rows.into_iter().map(|row| self.line::<R>(row)));
+            let lines = lines.await.into_iter().flatten();
+            let (meant, others): (Vec<_>, Vec<_>) = lines.partition(|line| line.is_meant(search));
+            found.extend(meant);
+            // Who asked takes a list that is short for the end of it.
+            rest.limit = i64::try_from(others.len()).unwrap_or_default();
+        }
+        Ok(found)
     }
 
     /// How far back a text is looked for, in epoch milliseconds; none where it is looked for in all.

@@ -24,10 +24,11 @@ pub use trial::like;
 use super::forms::{Fields, own_pages_only};
 use crate::access::{Caller, On, Role};
 use crate::app::App;
-use crate::canary::{CanaryConfig, Id};
+use crate::canary::{CanaryConfig, CanaryExecutionStatusResponse, Id};
 use crate::config::AccountType::{self, ConfigurationStore, MetricsStore};
 use crate::config::Server;
 use crate::error::Result;
+use crate::storage::{Line, Search};
 
 pub fn routes(server: &Server) -> Router<App> {
     Router::new()
@@ -184,6 +185,23 @@ fn score(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|score| (0.0..=100.0).contains(score));
     score.ok_or_else(|| format!("'{text}' is no score; a number from 0 to 100 is wanted"))
+}
+
+/// The newest runs by a config, or by any.
+async fn newest_runs(
+    app: &App,
+    caller: &Caller,
+    config: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Line<CanaryExecutionStatusResponse>>> {
+    let search = Search {
+        accounts: app.stores(),
+        config: config.map(str::to_owned),
+        limit,
+        ..Search::default()
+    };
+    let seen = app.seen_by(caller);
+    seen.search(&search).await
 }
 
 /// The metrics accounts that a caller may have asked.

@@ -43,7 +43,7 @@ pub fn routes(server: &Server) -> Router<App> {
 #[expect(clippy::struct_excessive_bools, reason = "each is a button of its own")]
 pub struct Doing {
     pub cancel: bool,
-    /// Start one like it.
+    /// Start a run like it.
     pub again: bool,
     pub pin: bool,
     pub unpin: bool,
@@ -64,7 +64,7 @@ impl Doing {
         };
         Ok(Self {
             cancel: may_start && !has_ended,
-            again: may_start,
+            again: may_start && matches!(R::KIND, Kind::Canary),
             pin: may_delete && !is_pinned,
             unpin: may_delete && is_pinned,
             delete: may_delete && has_ended && !is_pinned,

@@ -105,6 +105,8 @@ impl List {
         let mut search = filter.search(app.stores(), LINES + 1, now);
         let seen = app.seen_by(caller);
         let reach = seen.reach::<R>(&search).await?;
+        // Beyond what is asked for anyway, there is nothing to look further back for.
+        let reach = reach.filter(|reach| search.since < Some(*reach));
         search.since = search.since.max(reach);
         let mut found = seen.search::<R>(&search).await?;
         let applications = seen.applications::<R>(&search.accounts).await?;

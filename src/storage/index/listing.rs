@@ -47,6 +47,15 @@ pub struct ListedRow {
     pub document: Option<String>,
 }
 
+impl ListedRow {
+    pub fn place(&self) -> Place {
+        Place {
+            build_time: self.build_time,
+            id: self.id.clone(),
+        }
+    }
+}
+
 /// What a row tells to lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {

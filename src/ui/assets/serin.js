@@ -13,11 +13,8 @@
   const keep = (name, value) => { try { localStorage.setItem(name, value); } catch { /* For this page only. */ } };
   let isLocal = kept("serin.zone") === "local";
   const zone = () => isLocal ? "local" : "UTC";
-  const told = millis => {
-    const date = new Date(millis);
-    if (isLocal) date.setMinutes(date.getMinutes() - date.getTimezoneOffset());
-    return date.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
-  };
+  const utc = millis => new Date(millis).toISOString().replace("T", " ").replace(/(\.000)?Z$/, "");
+  const told = millis => utc(isLocal ? millis - new Date(millis).getTimezoneOffset() * 60000 : millis);
   const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = value => value == null ? "–" : Number(value.toPrecision(6)).toString();
 
@@ -28,7 +25,7 @@
       const date = new Date(time.dateTime);
       if (isNaN(date)) continue;
       const came = time.dataset.came ??= time.textContent;
-      time.title = `${date.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "")} UTC\n${date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}`;
+      time.title = `${utc(date.getTime())} UTC\n${date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}`;
       if ("ago" in time.dataset) time.textContent = fromNow(date);
       else if (TIME.test(came)) {
         const start = came.includes("-") ? 0 : 11;
@@ -42,9 +39,9 @@
   };
   // In the largest unit of which it is one at least.
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const unitOf = seconds => UNITS.find(([size]) => size <= seconds) ?? UNITS.at(-1);
   const long = seconds => {
-    const at = Math.max(0, UNITS.findIndex(([size]) => seconds >= size));
-    const [size, unit] = seconds < 1 ? UNITS.at(-1) : UNITS[at];
+    const [size, unit] = unitOf(seconds);
     return `${Math.floor(seconds / size)} ${unit}`;
   };
   const fromNow = date => {
@@ -54,7 +51,7 @@
   const tellElapsed = () => {
     for (const since of all("[data-since]")) {
       const seconds = Math.max(0, Math.floor((Date.now() - new Date(since.dataset.since)) / 1000));
-      since.textContent = `, for ${seconds < 60 ? `${seconds} s` : `${long(seconds)} ${long(seconds < 3600 ? seconds % 60 : seconds % 3600)}`}`;
+      since.textContent = `, for ${seconds < 60 ? `${seconds} s` : `${long(seconds)} ${long(seconds % unitOf(seconds)[0])}`}`;
     }
   };
 

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
+use super::newest_runs;
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::number::score;
 use crate::canary::{CanaryExecutionStatusResponse, Outcome};
 use crate::error::Result;
 use crate::report::view::Moment;
-use crate::storage::{Line, Search};
+use crate::storage::Line;
 
 /// Runs that are drawn.
 const RUNS: i64 = 40;
@@ -35,16 +36,7 @@ pub struct Dot {
 
 /// None of a config with less than two runs that have ended.
 pub async fn of(app: &App, caller: &Caller, config: &str) -> Result<Option<History>> {
-    let search = Search {
-        accounts: app.stores(),
-        config: Some(config.to_owned()),
-        limit: RUNS,
-        ..Search::default()
-    };
-    let seen = app.seen_by(caller);
-    let runs = seen
-        .search::<CanaryExecutionStatusResponse>(&search)
-        .await?;
+    let runs = newest_runs(app, caller, Some(config), RUNS).await?;
     Ok(draw(&runs))
 }
 

@@ -8,16 +8,13 @@ use axum::http::HeaderMap;
 use futures::stream::{self, StreamExt};
 use url::form_urlencoded::Serializer;
 
-use super::{May, Store, check_create};
+use super::{May, Store, check_create, newest_runs};
 use crate::access::Caller;
 use crate::app::App;
-use crate::canary::{
-    CanaryConfig, CanaryConfigSummary, CanaryExecutionStatusResponse, Id, Outcome,
-};
+use crate::canary::{CanaryConfig, CanaryConfigSummary, Id, Outcome};
 use crate::error::Result;
 use crate::lint::{self, Format, Given, Severity};
 use crate::report::view::Moment;
-use crate::storage::Search;
 use crate::ui::forms::Fields;
 use crate::ui::page::Page;
 use crate::ui::shell::{Shell, here};
@@ -155,15 +152,7 @@ pub async fn show(
 
 /// By the id of the config: its newest run that has ended, and what came of it.
 async fn last_verdicts(app: &App, caller: &Caller) -> Result<HashMap<String, (String, Outcome)>> {
-    let search = Search {
-        accounts: app.stores(),
-        limit: RUNS,
-        ..Search::default()
-    };
-    let seen = app.seen_by(caller);
-    let runs = seen
-        .search::<CanaryExecutionStatusResponse>(&search)
-        .await?;
+    let runs = newest_runs(app, caller, None, RUNS).await?;
     let mut last = HashMap::new();
     for run in runs {
         let brief = run.brief;

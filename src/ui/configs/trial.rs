@@ -155,6 +155,8 @@ impl Trial {
     async fn start(mut self, app: &App, caller: &Caller, fields: &Fields) -> Result<Response> {
         self.fill(fields);
         if fields.has("alike") {
+            // From now on, both sides would have the same values, which tells nothing.
+            self.when = When::Past;
             let control = self.scopes.iter_mut();
             control.for_each(|scope| scope.compare_with_itself(app.clock.now_millis()));
         }
