@@ -1,6 +1,7 @@
 //! How a run is shown: what a page or a message says of it, and its pictures. Pure.
 
 pub mod analysis;
+pub mod beside;
 pub mod chart;
 pub mod closing;
 pub mod forest;

@@ -3,7 +3,7 @@
 mod by_hand;
 mod groups;
 mod metric;
-mod plain;
+pub(super) mod plain;
 mod shadow;
 pub mod words;
 
