@@ -7,6 +7,7 @@ pub mod closing;
 pub mod forest;
 pub mod interval;
 pub mod map;
+pub mod often;
 pub mod series;
 pub mod sparkline;
 pub mod spread;
