@@ -192,6 +192,7 @@ fn pages() -> Vec<Row> {
     vec![
         row("GET /ui", READ, Nothing, "/ui"),
         row("GET /ui/runs/{id}", READ, Tenant, "/ui/runs/<run>"),
+        row("GET /ui/runs/{id}/compare", READ, Tenant, "/ui/runs/<run>/compare?with=<run>"),
         row("GET /ui/runs/{id}/report.html", READ, Tenant, "/ui/runs/<run>/report.html"),
         row("GET /ui/runs/{id}/metrics/{file}", READ, Tenant, "/ui/runs/<run>/metrics/0.json"),
         row("GET /ui/runs/{id}/like", START, Tenant, "/ui/runs/<run>/like"),
