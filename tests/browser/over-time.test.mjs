@@ -76,3 +76,25 @@ describe('a run beside the last that passed', () => {
     assert.deepEqual(await page.locator('.beside').first().locator('.badge').allTextContents(), ['Pass', 'High']);
   });
 });
+
+describe('the metrics of a config', () => {
+  inTab('are told by how often they failed, with the run in which they did', {}, async ({ page, open }) => {
+    await open(`/ui/configs/${made.config}`);
+    await page.getByRole('link', { name: 'Which metrics fail most' }).click();
+    const rows = page.locator('.often tbody tr');
+    const told = await rows.evaluateAll((all) => all.map((row) => [
+      row.querySelector('th').firstChild.textContent.trim(),
+      ...[...row.querySelectorAll('.count')].map((cell) => Number(cell.textContent)),
+      row.querySelector('.flag')?.textContent,
+    ]));
+    assert.deepEqual(told, [
+      ['errors', 1, 0, 1, undefined],
+      ['silent', 0, 2, 0, 'never decided'],
+      ['latency', 0, 0, 2, undefined],
+    ]);
+    await isAccessible(page);
+    await page.getByRole('link', { name: 'failed last' }).click();
+    await page.locator('.metric[data-name=errors][open]').waitFor();
+    assert.equal(new URL(page.url()).pathname, `/ui/runs/${made.bad}`);
+  });
+});

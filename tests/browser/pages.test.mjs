@@ -121,6 +121,7 @@ describe('in every look, and with nothing from elsewhere,', () => {
     }],
     ['the configs', () => '/ui/configs'],
     ['a config', () => `/ui/configs/${other.config}`],
+    ['the metrics of a config', () => `/ui/configs/${other.config}/metrics`],
     ['the editor', () => `/ui/configs/${other.config}/edit`],
     ['a new config', () => '/ui/configs/new'],
     ['the copy of a config', () => `/ui/configs/${other.config}/copy`],
@@ -128,7 +129,7 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['a trial', () => `/ui/configs/${other.config}/try`],
     ['the accounts', () => '/ui/accounts'],
     ['a run with long names', () => `/ui/runs/${runs['long names']}`, openFirst],
-    ...['', '/edit', '/try', '/delete'].map((page) => [`a config with long names: ${page}`, () => `/ui/configs/${other.long}${page}`]),
+    ...['', '/edit', '/try', '/delete', '/metrics'].map((page) => [`a config with long names: ${page}`, () => `/ui/configs/${other.long}${page}`]),
   ];
   for (const [name, address, then] of PAGES) {
     inTab(name, {}, async ({ page, open }) => {

@@ -121,3 +121,52 @@ async fn a_run_is_seen_beside_the_last_that_passed() {
     let gone = ["The series of the other run are not kept", parts[0]];
     says(&serin, &beside, &gone).await;
 }
+
+#[tokio::test]
+async fn the_metrics_of_a_config_are_told_by_how_often_they_fail() {
+    let prometheus = ScriptedPrometheus::start(answer).await;
+    let serin = Serin::start(&prometheus.url).await;
+    let config = stored(&serin).await;
+    let path = format!("/ui/configs/{config}/metrics");
+    says(&serin, &path, &["Nothing has been judged by it yet"]).await;
+    let mut runs = Vec::new();
+    for version in ["v2", "v3", "v3"] {
+        runs.push(released(&serin, &config, "web", version).await);
+    }
+    says(&serin, &format!("/ui/configs/{config}"), &[&path]).await;
+    let told = says(&serin, &path, &["its last 3 runs"]).await;
+    let count = |number: usize| format!(">{number}</td>");
+    let last = format!("href=\"/ui/runs/{}#metric-1\"", runs[2]);
+    let columns: Vec<String> = runs
+        .iter()
+        .zip(["Pass, 100, v1 → v2", "Fail, ", "Fail, "])
+        .map(|(id, title)| format!("href=\"/ui/runs/{id}\" title=\"{title}"))
+        .collect();
+    in_order(
+        &told,
+        &[
+            &columns[0],
+            &columns[1],
+            &columns[2],
+            ">errors",
+            &last,
+            &count(2),
+            &count(0),
+            &count(1),
+            "title=\"Pass\"",
+            "title=\"High\"",
+            ">silent <span class=\"flag\">never decided</span>",
+            "it had no data",
+            &count(0),
+            &count(3),
+            &count(0),
+            ">latency",
+            &count(0),
+            &count(0),
+            &count(3),
+        ],
+    );
+    assert_eq!(told.matches("never decided</span>").count(), 1, "{told}");
+    let (status, _) = page(&serin, "/ui/configs/none/metrics").await;
+    assert_eq!(status, 404);
+}
