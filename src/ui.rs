@@ -6,6 +6,7 @@ mod assets;
 mod audit;
 mod by_hand;
 mod calibrations;
+mod compare;
 mod configs;
 mod doing;
 mod filter;
@@ -44,6 +45,7 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(doing::routes(server))
         .route("/ui", get(runs::show))
         .route("/ui/runs/{id}", get(run::show))
+        .route("/ui/runs/{id}/compare", get(compare::show))
         .route("/ui/runs/{id}/like", get(configs::like))
         .route("/ui/runs/{id}/report.html", get(run::report))
         .route("/ui/runs/{id}/metrics/{file}", get(run::metric_data))

@@ -78,7 +78,7 @@ pub fn draw(canaries: &[&CanaryExecutionStatusResponse]) -> Option<Map> {
     })
 }
 
-fn tags(result: &CanaryAnalysisResult) -> Vec<Fact> {
+pub(super) fn tags(result: &CanaryAnalysisResult) -> Vec<Fact> {
     let tags = result.tags.iter();
     tags.map(|(name, value)| Fact {
         name: name.clone(),
@@ -87,7 +87,7 @@ fn tags(result: &CanaryAnalysisResult) -> Vec<Fact> {
     .collect()
 }
 
-fn cell(of: Label) -> Cell {
+pub(super) fn cell(of: Label) -> Cell {
     let (word, class) = label(of);
     Cell {
         word,

@@ -6,6 +6,9 @@ use crate::canary::{MetricSetPair, MetricSetScope, Pair};
 /// Points farther apart than this many steps have a gap between them.
 const GAP: f64 = 1.5;
 
+/// Points of a sketch.
+const SKETCHED: usize = 600;
+
 /// Values at their times, in epoch milliseconds; NaN where the line breaks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
@@ -19,7 +22,7 @@ pub fn of(pair: &MetricSetPair) -> Pair<Series> {
     let side = |name: &str, values: &[f64], times: Option<&[i64]>| {
         let scope = pair.scopes.get(name).cloned().unwrap_or_default();
         match times {
-            Some(times) if !times.is_empty() => Series::at(times, values, scope.step_millis),
+            Some(times) if !times.is_empty() => Series::timed(times, values, scope.step_millis),
             _ => Series::regular(&scope, values),
         }
     };
@@ -40,7 +43,7 @@ pub fn of(pair: &MetricSetPair) -> Pair<Series> {
 
 impl Series {
     /// Values beyond the last time only fill the window up.
-    fn at(times: &[i64], values: &[f64], step: i64) -> Self {
+    fn timed(times: &[i64], values: &[f64], step: i64) -> Self {
         let both = times.iter().zip(values);
         Self {
             times: both.clone().map(|(time, _)| *time).collect(),
@@ -102,11 +105,21 @@ impl Series {
     /// As many points as a chart can show; lines break where they did.
     #[must_use]
     pub fn thinned(&self) -> Self {
-        let kept = thin::kept(&self.values);
+        self.at(&thin::kept(&self.values), self.step)
+    }
+
+    /// As few points as a small drawing needs; where its lines break is said by values alone.
+    #[must_use]
+    pub fn sketched(&self) -> Self {
+        let whole = self.with_gaps();
+        whole.at(&thin::at_most(&whole.values, SKETCHED), 0)
+    }
+
+    fn at(&self, kept: &[usize], step: i64) -> Self {
         Self {
             times: kept.iter().map(|at| self.times[*at]).collect(),
             values: kept.iter().map(|at| self.values[*at]).collect(),
-            step: self.step,
+            step,
         }
     }
 
@@ -168,5 +181,16 @@ mod tests {
         let shown = series.with_gaps();
         assert_eq!(shown.times, [1_000, 1_010, 1_020, 1_060]);
         assert!(shown.values[2].is_nan());
+    }
+
+    #[test]
+    fn a_sketch_breaks_where_the_series_does_and_nowhere_else() {
+        let mut values = vec![1.0; 5_000];
+        values[2_000] = f64::NAN;
+        let sketched = of(&pair(10, &values, None)).control.sketched();
+        assert!(sketched.times.len() <= SKETCHED, "{}", sketched.times.len());
+        let drawn = sketched.with_gaps();
+        let breaks = drawn.values.iter().filter(|value| value.is_nan());
+        assert_eq!(breaks.count(), 1);
     }
 }

@@ -6,11 +6,16 @@ pub const MOST: usize = 4_000;
 /// The places of the values that stay, in order: of every part the least and the greatest, and one
 /// that is none, where the line breaks.
 pub fn kept(values: &[f64]) -> Vec<usize> {
-    if values.len() <= MOST {
+    at_most(values, MOST)
+}
+
+/// No more than that many of them, which are five at least.
+pub fn at_most(values: &[f64], most: usize) -> Vec<usize> {
+    if values.len() <= most {
         return (0..values.len()).collect();
     }
     // The first and the last, and three of every part.
-    let part = values.len().div_ceil((MOST - 2) / 3);
+    let part = values.len().div_ceil((most - 2) / 3);
     let mut kept = vec![0, values.len() - 1];
     for (number, part_of) in values.chunks(part).enumerate() {
         let places = || {
@@ -50,6 +55,16 @@ mod tests {
         assert!(kept.is_sorted());
         for at in [0, 7, 500_001, 700_000, 999_999] {
             assert!(kept.binary_search(&at).is_ok(), "{at}");
+        }
+    }
+
+    #[test]
+    fn no_more_stay_than_are_wanted() {
+        let values: Vec<f64> = (0..10_000).map(f64::from).collect();
+        for most in [5, 600, MOST] {
+            let kept = at_most(&values, most);
+            assert!(kept.len() <= most, "{} of {most}", kept.len());
+            assert!(kept.contains(&9_999), "{most}");
         }
     }
 

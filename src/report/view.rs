@@ -3,17 +3,17 @@
 mod by_hand;
 mod groups;
 mod metric;
-mod plain;
+pub(super) mod plain;
 mod shadow;
 pub mod words;
 
 pub use by_hand::{ByHandView, by_hand};
-pub use groups::{GroupView, Segment};
+pub use groups::{GroupView, Segment, groups};
 pub use metric::{MetricView, QueryView, Row, label, metrics, named, pair_of};
 pub use shadow::ShadowView;
 pub use words::{Fact, Moment, duration};
 
-use self::groups::{bar, bar_note, group, groups};
+use self::groups::{bar, bar_note, group};
 use self::words::fact;
 use crate::canary::number::{number, score};
 use crate::canary::{

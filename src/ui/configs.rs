@@ -8,6 +8,7 @@ mod example;
 mod history;
 mod labels;
 mod list;
+mod metrics;
 mod series;
 mod templates;
 mod text;
@@ -43,6 +44,7 @@ pub fn routes(server: &Server) -> Router<App> {
         .route("/ui/configs/{id}", get(view::show))
         .route("/ui/configs/{id}/edit", get(edit::open).post(edit::save))
         .route("/ui/configs/{id}/copy", get(edit::copy))
+        .route("/ui/configs/{id}/metrics", get(metrics::show))
         .route("/ui/configs/{id}/propose", post(edit::propose))
         .route(
             "/ui/configs/{id}/delete",

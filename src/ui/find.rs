@@ -2,9 +2,11 @@
 
 use crate::access::Caller;
 use crate::app::App;
-use crate::canary::{ActionRecord, Execution, Id};
+use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, Execution, Id, MetricSetPair};
 use crate::error::{Error, Result};
 use crate::report::view::ByHandView;
+use crate::run::kept_pairs;
+use crate::storage::Large;
 
 /// An execution by its id alone, whichever account has it.
 pub async fn execution<R: Execution>(
@@ -23,6 +25,18 @@ pub async fn execution<R: Execution>(
     })?;
     serde_json::from_slice(&found.body)
         .map_err(|cause| Error::Internal(format!("the {what} '{id}' cannot be read: {cause}")))
+}
+
+/// The series of a run. A store that is away takes them from a page, and not the verdict.
+pub async fn pairs(
+    app: &App,
+    run: &CanaryExecutionStatusResponse,
+) -> Option<Large<Vec<MetricSetPair>>> {
+    kept_pairs(app, run, None).await.unwrap_or_else(|error| {
+        let id = run.id();
+        tracing::warn!(execution.id = id, %error, "a run is shown without its series");
+        None
+    })
 }
 
 /// What an execution called outside of serin.

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::doing::Doing;
 use super::page::Page;
 use super::shell::Shell;
-use super::{assets, find};
+use super::{assets, compare, find};
 use crate::access::Caller;
 use crate::app::App;
-use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, MetricSetPair, iso_from_millis};
+use crate::canary::{
+    ActionRecord, CanaryExecutionStatusResponse, Execution, MetricSetPair, iso_from_millis,
+};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::report::series::{self, Series};
@@ -40,6 +42,8 @@ pub struct RunPage {
     place: Place,
     /// Where the run is found, whoever looks.
     permanent: Option<String>,
+    /// The last run before it that passed.
+    passed: Option<String>,
 }
 
 pub async fn show(
@@ -47,7 +51,15 @@ pub async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Page<RunPage>> {
-    let (mut run, _, doing) = view_of(&app, &caller, &id).await?;
+    let canary = find::execution(&app, &caller, &id, "run").await?;
+    // What runs is looked at again and again.
+    let is_judged = canary.told().judged.is_some();
+    let passed = if is_judged {
+        compare::last_passed(&app, &caller, &canary).await?
+    } else {
+        None
+    };
+    let (mut run, _, doing) = view_of(&app, &caller, canary).await?;
     run.by_hand = find::allowed(&app, &caller, &run.application, run.by_hand);
     Ok(Page(RunPage {
         shell: Shell::of(&caller),
@@ -56,6 +68,7 @@ pub async fn show(
         run,
         doing,
         place: Place::Page,
+        passed,
     }))
 }
 
@@ -73,6 +86,8 @@ struct ReportFile {
     actions: Vec<ActionRecord>,
     place: Place,
     permanent: Option<String>,
+    /// None, in a file.
+    passed: Option<String>,
     /// What may run in the file carries it.
     nonce: String,
     style: &'static str,
@@ -86,7 +101,8 @@ pub async fn report(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response> {
-    let (run, pairs, _) = view_of(&app, &caller, &id).await?;
+    let canary = find::execution(&app, &caller, &id, "run").await?;
+    let (run, pairs, _) = view_of(&app, &caller, canary).await?;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let data = run.metrics.iter().map(|metric| {
         let pair = pairs.as_deref().and_then(|pairs| pair_of(metric, pairs));
@@ -104,6 +120,7 @@ pub async fn report(
         actions: find::actions::<CanaryExecutionStatusResponse>(&app, &caller, &id).await?,
         run,
         doing: Doing::default(),
+        passed: None,
         nonce,
     };
     let policy = file.policy();
@@ -213,17 +230,10 @@ impl Download {
 async fn view_of(
     app: &App,
     caller: &Caller,
-    id: &str,
+    canary: CanaryExecutionStatusResponse,
 ) -> Result<(RunView, Option<Large<Vec<MetricSetPair>>>, Doing)> {
-    let canary: CanaryExecutionStatusResponse = find::execution(app, caller, id, "run").await?;
     let doing = Doing::of(app, caller, &canary).await?;
-    // A store that is away takes the series from the page, and not the verdict.
-    let pairs = kept_pairs(app, &canary, None)
-        .await
-        .unwrap_or_else(|error| {
-            tracing::warn!(execution.id = id, %error, "a run is shown without its series");
-            None
-        });
+    let pairs = find::pairs(app, &canary).await;
     let made = tokio::task::spawn_blocking(move || {
         let all = pairs.as_deref().map(Vec::as_slice);
         (view::run(&canary, all), pairs, doing)

@@ -176,6 +176,33 @@ describe('from a stored config', () => {
     assert.deepEqual(sides, ['prod', 'prod']);
   });
 
+  // The clocks are set forward at 16:00 UTC, and back half a year before.
+  for (const [when, now, start, end] of [
+    ['forward', '2024-10-05T16:30:00Z', '2024-10-06T01:30:00+10:00', '2024-10-06T03:30:00+11:00'],
+    ['back', '2024-04-06T16:30:00Z', '2024-04-07T02:30:00+11:00', '2024-04-07T02:30:00+10:00'],
+  ]) {
+    inTab(`local times are judged as they are seen, where clocks are set ${when}`, { timezoneId: 'Australia/Sydney' }, async ({ page, open }) => {
+      await page.clock.setFixedTime(now);
+      await open(`/ui/configs/${made.config}/try`);
+      await page.getByRole('button', { name: 'Times: UTC' }).click();
+      await page.getByRole('button', { name: 'the last hour' }).click();
+      for (const [label, filled] of [['Experiment, start, UTC', start], ['Experiment, end, UTC', end]]) {
+        assert.equal(await page.getByLabel(label, { exact: true }).inputValue(), filled, label);
+      }
+      await page.getByLabel('Control, scope').fill('prod');
+      await page.getByLabel('Experiment, scope').fill('prod-2');
+      await page.getByLabel('Metrics account').selectOption('made');
+      await page.getByRole('button', { name: 'Start the run' }).click();
+      await page.locator('#outcome', { hasText: /Pass|Fail|Marginal|Inconclusive/ }).waitFor();
+      const seen = [start, end].map((time) => time.slice(0, 19).replace('T', ' ')).join(' to ');
+      assert.match(await page.locator('.sides .when').last().textContent(), new RegExp(seen));
+      const run = await serin.run(new URL(page.url()).pathname.split('/').pop());
+      const { experimentScope } = run.canaryExecutionRequest.scopes.default;
+      assert.deepEqual([experimentScope.start, experimentScope.end].map((time) => Date.parse(time)), [start, end].map((time) => Date.parse(time)));
+      assert.equal(Date.parse(experimentScope.end), Date.parse(now));
+    });
+  }
+
   inTab('an analysis is begun from now on, tells what comes, and is canceled', {}, async ({ page, open }) => {
     await open(`/ui/configs/${made.config}/try`);
     await page.getByLabel('from now on').check();

@@ -102,6 +102,10 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['no runs', () => '/ui/?application=nobody'],
     ['a filter that is none', () => '/ui/?since=yesterday'],
     ...Object.keys(RUNS).map((name) => [`a run: ${name}`, () => `/ui/runs/${runs[name]}`, name === 'fail' ? openFirst : undefined]),
+    ['a run beside another one', () => `/ui/runs/${runs.fail}/compare?with=${runs.pass}`],
+    ['a run beside itself', () => `/ui/runs/${runs.fail}/compare?with=${runs.fail}`, async (page) => page.getByText('in both').last().click()],
+    ['a run with nothing beside it', () => `/ui/runs/${runs.terminal}/compare`],
+    ['runs with long names beside each other', () => `/ui/runs/${runs['long names']}/compare?with=${runs['long names']}`],
     ['a run that runs', async () => `/ui/runs/${await startHeld('held')}`],
     ['a report', () => `/ui/runs/${runs.fail}/report.html`, openFirst],
     ['the analyses', () => '/ui/analyses'],
@@ -117,6 +121,7 @@ describe('in every look, and with nothing from elsewhere,', () => {
     }],
     ['the configs', () => '/ui/configs'],
     ['a config', () => `/ui/configs/${other.config}`],
+    ['the metrics of a config', () => `/ui/configs/${other.config}/metrics`],
     ['the editor', () => `/ui/configs/${other.config}/edit`],
     ['a new config', () => '/ui/configs/new'],
     ['the copy of a config', () => `/ui/configs/${other.config}/copy`],
@@ -124,7 +129,7 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['a trial', () => `/ui/configs/${other.config}/try`],
     ['the accounts', () => '/ui/accounts'],
     ['a run with long names', () => `/ui/runs/${runs['long names']}`, openFirst],
-    ...['', '/edit', '/try', '/delete'].map((page) => [`a config with long names: ${page}`, () => `/ui/configs/${other.long}${page}`]),
+    ...['', '/edit', '/try', '/delete', '/metrics'].map((page) => [`a config with long names: ${page}`, () => `/ui/configs/${other.long}${page}`]),
   ];
   for (const [name, address, then] of PAGES) {
     inTab(name, {}, async ({ page, open }) => {

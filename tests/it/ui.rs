@@ -1,6 +1,7 @@
 //! The pages: what they say, and what they never do.
 
 mod lists;
+mod over_time;
 mod runs;
 
 use serde_json::{Value, json};

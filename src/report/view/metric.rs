@@ -22,6 +22,8 @@ use crate::report::spread::{self, Spread};
 /// Characters of a unit that are shown.
 const MOST_OF_UNIT: usize = 16;
 
+const MEAN: &str = "Mean";
+
 /// One metric, its row and what opens below it.
 #[derive(Clone, Debug)]
 pub struct MetricView {
@@ -29,6 +31,8 @@ pub struct MetricView {
     pub index: usize,
     pub pair_id: String,
     pub name: String,
+    /// What it is measured in.
+    pub unit: Option<String>,
     /// With those labels of its series by which it differs from others of the same name.
     pub distinct_name: String,
     pub tags: Vec<Fact>,
@@ -68,6 +72,11 @@ impl MetricView {
             (false, false, true) => " (critical)",
             (false, false, false) => "",
         }
+    }
+
+    /// The means of both sides.
+    pub fn means(&self) -> Option<&Row> {
+        self.numbers.iter().find(|row| row.name == MEAN)
     }
 
     /// A sentence of it that names it, once.
@@ -238,6 +247,7 @@ fn metric(
         index,
         pair_id: result.id.clone(),
         name: result.name.clone(),
+        unit: unit.map(str::to_owned),
         distinct_name: result.name.clone(),
         tags: result
             .tags
@@ -391,7 +401,7 @@ fn numbers(
             control: stats.control.count.to_string(),
             experiment: stats.experiment.count.to_string(),
         },
-        row("Mean", |side| side.mean),
+        row(MEAN, |side| side.mean),
         row("Standard deviation", |side| side.std),
         row("Least", |side| side.min),
         row("Greatest", |side| side.max),

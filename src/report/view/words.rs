@@ -24,7 +24,7 @@ impl Moment {
 }
 
 /// A name with what it stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fact {
     pub name: String,
     pub value: String,

@@ -1,5 +1,6 @@
 //! What pages show of what one may do, and of who looks at them.
 
+use crate::executions::adhoc;
 use crate::harness::Serin;
 use crate::scripted_prometheus::ScriptedPrometheus;
 
@@ -35,6 +36,37 @@ async fn a_button_stands_where_it_may_be_pressed() {
                 assert_eq!(text.contains(button), has, "{path} {name} {button}: {text}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_compared_with_what_is_seen_only() {
+    let prometheus = ScriptedPrometheus::start(things::answer).await;
+    let serin = Serin::start_with(&prometheus.url, &[], Some(&access())).await;
+    let url = &serin.client.url;
+    let root = client(url, Some("root"));
+    let mut runs = Vec::new();
+    for tenant in ["acme", "quasar"] {
+        let path = format!("/canary?application={tenant}");
+        let id = root.start_canary(&path, &adhoc(&["latency"])).await;
+        root.poll(&id).await;
+        runs.push(id);
+    }
+    let [own, others] = [&runs[0], &runs[1]];
+    let reader = client(url, Some("acme-read")).http;
+    let unknown = "none-of-that-name".to_owned();
+    for (id, with, expected) in [
+        (own, own, 200),
+        (own, others, 404),
+        (others, own, 404),
+        (own, &unknown, 404),
+    ] {
+        let asked = reader.get(format!("{url}/ui/runs/{id}/compare?with={with}"));
+        let answer = asked.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, expected, "{id} {with}: {text}");
+        let is_unknown = text.contains("no run with id");
+        assert_eq!(is_unknown, expected == 404, "{id} {with}: {text}");
     }
 }
 

@@ -192,6 +192,7 @@ fn pages() -> Vec<Row> {
     vec![
         row("GET /ui", READ, Nothing, "/ui"),
         row("GET /ui/runs/{id}", READ, Tenant, "/ui/runs/<run>"),
+        row("GET /ui/runs/{id}/compare", READ, Tenant, "/ui/runs/<run>/compare?with=<run>"),
         row("GET /ui/runs/{id}/report.html", READ, Tenant, "/ui/runs/<run>/report.html"),
         row("GET /ui/runs/{id}/metrics/{file}", READ, Tenant, "/ui/runs/<run>/metrics/0.json"),
         row("GET /ui/runs/{id}/like", START, Tenant, "/ui/runs/<run>/like"),
@@ -229,6 +230,7 @@ fn pages() -> Vec<Row> {
         row("GET /ui/configs/templates", READ, Nothing, "/ui/configs/templates?type=prometheus"),
         row("POST /ui/configs/check", READ, Nothing, "/ui/configs/check").form("config={}"),
         row("GET /ui/configs/{id}", READ, Tenant, "/ui/configs/<config>"),
+        row("GET /ui/configs/{id}/metrics", READ, Tenant, "/ui/configs/<config>/metrics"),
         row("GET /ui/configs/{id}/edit", CONFIG, Tenant, "/ui/configs/<config>/edit"),
         row("POST /ui/configs/{id}/edit", CONFIG, Tenant, "/ui/configs/<config>/edit").form("config={\"name\": \"<new>\", \"applications\": [\"<app>\"], \"metrics\": [], \"classifier\": {\"groupWeights\": {}}}"),
         row("GET /ui/configs/{id}/copy", CONFIG, Tenant, "/ui/configs/<config>/copy"),
