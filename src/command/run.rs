@@ -8,6 +8,7 @@ mod own;
 pub mod plan;
 mod reports;
 mod request;
+mod side;
 mod times;
 mod watch;
 
