@@ -2,6 +2,7 @@
 
 mod margins;
 mod reports;
+mod stored;
 mod values;
 mod waiting;
 
