@@ -63,10 +63,11 @@ pub async fn write(
     };
     let text = escape::document(&text);
     if is_standard(file) {
+        // Others' texts in it are no commands to a CI job, and say the same.
         return match format {
-            // Others' texts in it are no commands to a CI job, and say the same.
             Format::Json => tell::result(text.trim_end()),
-            Format::Junit | Format::Markdown | Format::Html => tell::document(&text),
+            Format::Junit | Format::Html => tell::document(&escape::markup(&text)),
+            Format::Markdown => tell::document(&text),
         };
     }
     put(file, text.as_bytes())
