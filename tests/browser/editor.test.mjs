@@ -77,6 +77,19 @@ describe('the form', () => {
     assert.deepEqual((await serin.call('GET', `/canaryConfig/${id}`)).unknown, before.unknown);
   });
 
+  inTab('opens the metric that a link names', {}, async ({ page, open }) => {
+    await open(`/ui/configs/${id}/edit#metric=errors`);
+    await page.locator('.metric-form[open]').waitFor();
+    assert.equal(await page.locator('.metric-form[open]').count(), 1);
+    assert.match(await page.locator('.metric-form[open] > summary').innerText(), /errors/);
+    assert.match(await page.evaluate(() => document.activeElement.textContent), /errors/);
+    const at = await page.locator('.writing .cm-activeLine').first().innerText();
+    assert.match(at, /\{/);
+    await open(`/ui/configs/${id}/edit#metric=nosuch`);
+    await page.locator('#form input').first().waitFor();
+    assert.equal(await page.locator('.metric-form[open]').count(), 0);
+  });
+
   inTab('moves, copies, removes and adds metrics', {}, async ({ page, open }) => {
     await open(`/ui/configs/${id}/edit`);
     const names = async () => (await written(page)).metrics.map(({ name }) => name);
