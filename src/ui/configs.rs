@@ -29,7 +29,7 @@ use crate::canary::{CanaryConfig, CanaryExecutionStatusResponse, Id, Told};
 use crate::config::AccountType::{self, ConfigurationStore, MetricsStore};
 use crate::config::Server;
 use crate::error::Result;
-use crate::report::view;
+use crate::report::view::stored_config;
 use crate::storage::{Line, Search};
 
 pub fn routes(server: &Server) -> Router<App> {
@@ -174,7 +174,7 @@ fn check_create(caller: &Caller) -> Result<()> {
 /// Where the stored config of what failed is changed, at the metric that could not be fetched; none
 /// for who may not change it.
 pub fn editor_of(app: &App, caller: &Caller, told: &Told<'_>) -> Option<String> {
-    let (exception, id) = (told.exception?, view::stored_config(Some(told.config_id))?);
+    let (exception, id) = (told.exception?, stored_config(Some(told.config_id))?);
     check_change(app, caller, applications(told.config?)).ok()?;
     let store = Store::of(app, &Fields::default()).ok()?;
     let address = store.address_of(&id, "/edit");

@@ -72,7 +72,7 @@ describe('the form', () => {
     await page.getByRole('button', { name: 'What would change' }).click();
     await page.locator('ins', { hasText: '"margin": 0.02' }).waitFor();
     await isAccessible(page);
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'renamed', level: 1 }).waitFor();
     assert.deepEqual((await serin.call('GET', `/canaryConfig/${id}`)).unknown, before.unknown);
   });

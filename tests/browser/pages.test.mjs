@@ -338,7 +338,7 @@ describe('a config', () => {
 
     const [answer] = await Promise.all([
       page.waitForResponse((response) => response.request().isNavigationRequest()),
-      page.getByRole('button', { name: 'Save' }).click(),
+      page.getByRole('button', { name: 'Store' }).click(),
     ]);
     assert.equal(answer.status(), 422);
     assert.match(await page.locator('#verdict').textContent(), /cannot be stored/);
@@ -349,7 +349,7 @@ describe('a config', () => {
     text.classifier.groupWeights.Errors = 70;
     await editor(page).write(JSON.stringify(text, null, 2));
     await page.locator('#verdict.is-fine').waitFor();
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'refused', level: 1 }).waitFor();
   });
 
@@ -398,7 +398,7 @@ describe('a config', () => {
     await page.getByRole('link', { name: 'Copy' }).click();
     const text = JSON.parse(await editor(page).text());
     await editor(page).write(JSON.stringify({ ...text, name: 'copied' }));
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'copied', level: 1 }).waitFor();
 
     await page.getByRole('link', { name: 'Try it' }).click();

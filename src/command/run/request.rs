@@ -138,8 +138,8 @@ async fn stored_config(plan: &Plan, client: &Client) -> anyhow::Result<(String, 
 
 /// Nothing where it may not be read: the start tells what is wrong with it.
 async fn config_of(client: &Client, id: &str, query: &str) -> Result<Value, Failure> {
-    let found = client.get(&format!("/canaryConfig/{}{query}", escaped(id)));
-    match found.await {
+    let path = format!("/canaryConfig/{}{query}", escaped(id));
+    match client.get(&path).await {
         Err(failure) if failure.is_clients_fault() => Ok(Value::Null),
         found => found,
     }
