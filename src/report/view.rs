@@ -75,8 +75,6 @@ pub struct FailureView {
     pub step: &'static str,
     pub message: String,
     pub facts: Vec<Fact>,
-    /// Where its config is changed, for who may.
-    pub editor: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -235,7 +233,6 @@ pub fn failure(exception: &StageException) -> FailureView {
         step,
         message: message.unwrap_or_else(|| "no more is known".to_owned()),
         facts: facts.into_iter().flatten().collect(),
-        editor: None,
     }
 }
 

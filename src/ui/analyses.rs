@@ -7,10 +7,10 @@ use futures::stream::{self, StreamExt};
 
 use super::doing::Doing;
 use super::filter::Filter;
+use super::find;
 use super::list::{Last, List, Subject};
 use super::page::Page;
 use super::shell::{Shell, here};
-use super::{configs, find};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
@@ -101,10 +101,7 @@ pub async fn show(
         next: course.next,
         now,
     });
-    let mut analysis = analysis(&document, &canaries, planned);
-    if let Some(failure) = &mut analysis.failure {
-        failure.editor = configs::editor_of(&app, &caller, &document.told());
-    }
+    let analysis = analysis(&document, &canaries, planned);
     Ok(Page(AnalysisPage {
         shell: Shell::of(&caller),
         doing,

@@ -11,12 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::doing::Doing;
 use super::page::Page;
 use super::shell::Shell;
-use super::{assets, configs, find};
+use super::{assets, find};
 use crate::access::Caller;
 use crate::app::App;
-use crate::canary::{
-    ActionRecord, CanaryExecutionStatusResponse, Execution, MetricSetPair, iso_from_millis,
-};
+use crate::canary::{ActionRecord, CanaryExecutionStatusResponse, MetricSetPair, iso_from_millis};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::report::series::{self, Series};
@@ -226,14 +224,9 @@ async fn view_of(
             tracing::warn!(execution.id = id, %error, "a run is shown without its series");
             None
         });
-    let editor = configs::editor_of(app, caller, &canary.told());
     let made = tokio::task::spawn_blocking(move || {
         let all = pairs.as_deref().map(Vec::as_slice);
-        let mut run = view::run(&canary, all);
-        if let Some(failure) = &mut run.failure {
-            failure.editor = editor;
-        }
-        (run, pairs, doing)
+        (view::run(&canary, all), pairs, doing)
     });
     made.await
         .map_err(|cause| Error::Internal(format!("a run cannot be shown: {cause}")))
