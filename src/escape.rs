@@ -51,20 +51,27 @@ pub fn name(text: &str) -> String {
 
 /// As it is written by a command: its lines stay, and none is a command to a CI job that reads it.
 pub fn block(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(no_command).collect();
-    lines.join("\n")
+    let lines = text.split('\n');
+    let lines = lines.map(|text| no_command(&line(text), push_escaped));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The same of XML and HTML, where a reference to its letter stands for what would be a command.
+pub fn markup(text: &str) -> String {
+    let lines = text.split('\n');
+    let lines = lines.map(|text| no_command(text, push_reference));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// GitHub obeys a line that begins with `::`, blanks aside; it, Azure Pipelines and `TeamCity`
 /// obey `##[…`, `##vso[…` and their like wherever they stand.
-fn no_command(text: &str) -> String {
-    let text = line(text);
+fn no_command(text: &str, push: fn(&mut String, char)) -> String {
     let begun = text.trim_start();
     let (blanks, rest) = text.split_at(text.len() - begun.len());
     let mut shown = blanks.to_owned();
     let rest = match rest.strip_prefix("::") {
         Some(after) => {
-            push_escaped(&mut shown, ':');
+            push(&mut shown, ':');
             shown.push(':');
             after
         }
@@ -73,7 +80,7 @@ fn no_command(text: &str) -> String {
     for (at, part) in rest.split('[').enumerate() {
         match at {
             0 => {}
-            _ if names_command(&shown) => push_escaped(&mut shown, '['),
+            _ if names_command(&shown) => push(&mut shown, '['),
             _ => shown.push('['),
         }
         shown += part;
@@ -107,6 +114,10 @@ fn is_steering(character: char) -> bool {
                 | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
+}
+
+fn push_reference(shown: &mut String, character: char) {
+    let _ = write!(shown, "&#{};", u32::from(character));
 }
 
 fn push_escaped(shown: &mut String, character: char) {
@@ -185,6 +196,18 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(block(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn markup_says_the_same_and_is_no_command() {
+        let cases = [
+            ("<b>\n::error::x</b>\n", "<b>\n&#58;:error::x</b>\n"),
+            ("\t::a ##vso[b]", "\t&#58;:a ##vso&#91;b]"),
+            ("<![CDATA[a]]> a::b", "<![CDATA[a]]> a::b"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(markup(text), expected, "{text:?}");
         }
     }
 

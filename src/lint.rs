@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 pub use code::{Code, Severity};
 pub use sequential::judges as takes_margins;
-pub use text::{Format, Text};
+pub use text::{Format, Text, position_in_yaml};
 
 use crate::budget::Budget;
 use crate::canary::{

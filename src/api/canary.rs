@@ -116,7 +116,8 @@ pub async fn find_canary_execution(
 
 /// List executions of an application, newest first
 ///
-/// Those that run, and those that are archived.
+/// Those that run, and those that are archived. Without `application`, as in Kayenta, those that were
+/// started without one, under `ad-hoc`: of no other application anything is listed then.
 #[utoipa::path(get, path = "/canary/executions", tag = "canary",
     params(
         ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),

@@ -118,6 +118,9 @@ pub async fn find_analysis(
 }
 
 /// List analyses of an application, newest first
+///
+/// Without `application`, as in Kayenta, those that were started without one, under `ad-hoc`: of no
+/// other application anything is listed then.
 #[utoipa::path(get, path = "/standalone_canary_analysis", tag = "analysis",
     params(
         ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),

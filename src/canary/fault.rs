@@ -15,7 +15,10 @@ use crate::error::Error;
 #[error("{message}")]
 pub struct Fault {
     pub path: Path,
+    /// As Kayenta's clients know it.
     pub message: String,
+    /// The same for people, where Kayenta's words are about Kayenta.
+    plain: Option<String>,
 }
 
 impl Fault {
@@ -23,7 +26,19 @@ impl Fault {
         Self {
             path,
             message: message.into(),
+            plain: None,
         }
+    }
+
+    #[must_use]
+    pub fn in_plain_words(self, words: impl Into<String>) -> Self {
+        let plain = Some(words.into());
+        Self { plain, ..self }
+    }
+
+    /// For people.
+    pub fn words(self) -> String {
+        self.plain.unwrap_or(self.message)
     }
 
     /// The same, seen from a document in which that of the fault stands at `path`.

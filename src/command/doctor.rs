@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt};
 use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::Certificate;
 use reqwest::header::DATE;
 use rustix::process::{Resource, getrlimit};
 
@@ -12,7 +14,7 @@ use super::exit::{Exit, told};
 use super::{Configured, paint, start_log, tell};
 use crate::budget::{memory, whole};
 use crate::clock::Clock;
-use crate::config::{Config, LogFormat};
+use crate::config::{Account, Config, LogFormat, text};
 use crate::error::Error;
 use crate::escape::line;
 use crate::http;
@@ -20,6 +22,9 @@ use crate::storage::index::probe;
 use crate::storage::room::left;
 
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// As many sources are asked at once.
+const AT_ONCE: usize = 8;
 
 /// Windows end now: a clock that is off by more asks for what is not there yet, or leaves out what is.
 const CLOCKS_APART: i64 = 5_000;
@@ -138,32 +143,27 @@ async fn of_database(config: &Config) -> (How, Option<How>) {
     }
 }
 
-/// By the `Date` of what answers there, whoever may ask.
+/// By the `Date` of what answers there, whoever may ask. That one does not answer is told of its account.
 async fn of_sources(config: &Config) -> Vec<Found> {
-    let Ok(client) = http::client().timeout(LIMIT).build() else {
-        return Vec::new();
+    let asked = config.accounts.iter().map(|it| Box::pin(of_source(it)));
+    let found = stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>();
+    found.await.into_iter().flatten().collect()
+}
+
+async fn of_source(account: &Account) -> Option<Found> {
+    let (source, url) = (account.source.as_ref()?, account.face.base_url.as_ref()?);
+    let certificates = match &source.http().ca_file {
+        Some(file) => Certificate::from_pem_bundle(text::read(file).ok()?.as_bytes()).ok()?,
+        None => Vec::new(),
     };
-    let mut all = Vec::new();
-    for account in config.accounts.iter().filter(|it| it.source.is_some()) {
-        let Some(url) = &account.face.base_url else {
-            continue;
-        };
-        // That it does not answer has been told.
-        let Ok(answer) = client.head(url).send().await else {
-            continue;
-        };
-        let now = Clock::System.now_millis();
-        let date = answer
-            .headers()
-            .get(DATE)
-            .and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
-        if let Some(date) = date {
-            let of = format!("clock beside that of {}", account.name);
-            all.push(found(&of, apart(date.as_millisecond() - now)));
-        }
-    }
-    all
+    let (scheme, _) = url.split_once(':')?;
+    let client = http::trusting(http::client().timeout(LIMIT), scheme, certificates);
+    let answer = client.build().ok()?.head(url).send().await.ok()?;
+    let now = Clock::System.now_millis();
+    let date = answer.headers().get(DATE)?.to_str().ok()?;
+    let date = DateTimeParser::new().parse_timestamp(date).ok()?;
+    let of = format!("clock beside that of {}", account.name);
+    Some(found(&of, apart(date.as_millisecond() - now)))
 }
 
 fn apart(millis: i64) -> How {

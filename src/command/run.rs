@@ -8,6 +8,7 @@ mod own;
 pub mod plan;
 mod reports;
 mod request;
+mod side;
 mod times;
 mod watch;
 
@@ -325,6 +326,9 @@ pub fn tell_ending(ending: &Ending, beside: Beside) {
             failure.step,
             line(&failure.message)
         ));
+        for fact in &failure.facts {
+            say(&format!("  {}: {}", fact.name, line(&fact.value)));
+        }
     }
     let of = reports::of(ending);
     let verdict = paint::outcome(ending.outcome);

@@ -81,7 +81,7 @@ impl Serve {
         }
         if !config.gives_series() {
             tracing::warn!(
-                "no account gives series (METRICS_STORE), so no canary can be judged: name a \
+                "no account gives series, so no canary can be judged: name a \
                  source by --prometheus URL or its like, or accounts as config/serin.yml has them"
             );
         }

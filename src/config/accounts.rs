@@ -203,6 +203,16 @@ impl AccountType {
             Self::RemoteJudge => "REMOTE_JUDGE",
         }
     }
+
+    /// What it is for, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::MetricsStore => "metrics",
+            Self::ObjectStore => "reports",
+            Self::ConfigurationStore => "configs",
+            Self::RemoteJudge => "a judge",
+        }
+    }
 }
 
 impl Face {

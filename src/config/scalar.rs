@@ -141,6 +141,26 @@ pub fn web_url(text: &str) -> Result<WebUrl, String> {
     })
 }
 
+/// A web URL whose scheme may be missing before a host with its port: `localhost:9090`.
+pub fn service_url(text: &str) -> Result<WebUrl, String> {
+    match scheme_of(text) {
+        Some(scheme) => web_url(&format!("{scheme}://{text}")),
+        None => web_url(text),
+    }
+}
+
+/// Of a host with a port that stands there by itself. A host alone says nothing, and whoever gives
+/// a password says where to.
+fn scheme_of(text: &str) -> Option<&'static str> {
+    let (place, _) = text.split_once('/').unwrap_or((text, ""));
+    let (host, port) = place.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    if host.is_empty() || host.contains('@') {
+        return None;
+    }
+    Some(if port == 443 { "https" } else { "http" })
+}
+
 /// A web URL, for places where credentials have no business.
 pub fn without_credentials(text: &str) -> Result<String, String> {
     match web_url(text)? {
@@ -273,6 +293,31 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(size(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_with_its_port_is_a_service_without_a_scheme() {
+        let cases = [
+            ("localhost:9090", Some("http://localhost:9090")),
+            ("prometheus:9090/", Some("http://prometheus:9090")),
+            ("10.0.0.1:80/p", Some("http://10.0.0.1:80/p")),
+            ("[::1]:9090", Some("http://[::1]:9090")),
+            (
+                "prometheus.example.com:443",
+                Some("https://prometheus.example.com:443"),
+            ),
+            ("https://p:9090", Some("https://p:9090")),
+            ("localhost", None),
+            ("prometheus.example.com/p", None),
+            (":9090", None),
+            ("localhost:99999", None),
+            ("user:1@localhost:9090", None),
+            ("ftp://p:9090", None),
+        ];
+        for (text, expected) in cases {
+            let address = service_url(text).ok().map(|url| url.address);
+            assert_eq!(address.as_deref(), expected, "{text}");
         }
     }
 

@@ -17,7 +17,7 @@ pub fn told(text: &Text, canary: Option<&CanaryConfig>, refusal: configs::Findin
     let position = refusal.position.filter(|_| text.is_json());
     Found {
         position,
-        ..Found::new(code, fault.path, fault.message, fix(code))
+        ..Found::new(code, fault.path.clone(), fault.words(), fix(code))
     }
 }
 

@@ -169,30 +169,40 @@ impl Text {
         } else {
             self.path(path)
         };
-        let yaml = match &self.marks {
-            Marks::Json(written) => return path.position(written),
-            Marks::Yaml(yaml) => yaml.as_deref()?,
-        };
-        let (mut node, mut start) = (yaml, yaml.span.start);
-        for step in path.steps() {
-            let inner = match step {
-                Step::Member(name) => node.data.as_mapping().and_then(|members| {
-                    let is_meant = |key: &MarkedYamlOwned| key.data.as_str() == Some(name);
-                    let (key, value) = members.iter().find(|(key, _)| is_meant(key))?;
-                    Some((value, key.span.start))
-                }),
-                Step::Element(at) => node.data.as_sequence().and_then(|elements| {
-                    let element = elements.get(*at)?;
-                    Some((element, element.span.start))
-                }),
-            };
-            let Some(inner) = inner else { break };
-            (node, start) = inner;
+        match &self.marks {
+            Marks::Json(written) => path.position(written),
+            Marks::Yaml(yaml) => yaml.as_deref().map(|yaml| marked(yaml, &path)),
         }
-        Some(Position {
-            line: start.line(),
-            column: start.col() + 1,
-        })
+    }
+}
+
+/// Where a member of a text in YAML begins, which must have been read before; where it is missing,
+/// what should hold it.
+pub fn position_in_yaml(written: &str, path: &Path) -> Option<Position> {
+    let documents = MarkedYamlOwned::load_from_str(written).ok()?;
+    Some(marked(documents.first()?, path))
+}
+
+fn marked(yaml: &MarkedYamlOwned, path: &Path) -> Position {
+    let (mut node, mut start) = (yaml, yaml.span.start);
+    for step in path.steps() {
+        let inner = match step {
+            Step::Member(name) => node.data.as_mapping().and_then(|members| {
+                let is_meant = |key: &MarkedYamlOwned| key.data.as_str() == Some(name);
+                let (key, value) = members.iter().find(|(key, _)| is_meant(key))?;
+                Some((value, key.span.start))
+            }),
+            Step::Element(at) => node.data.as_sequence().and_then(|elements| {
+                let element = elements.get(*at)?;
+                Some((element, element.span.start))
+            }),
+        };
+        let Some(inner) = inner else { break };
+        (node, start) = inner;
+    }
+    Position {
+        line: start.line(),
+        column: start.col() + 1,
     }
 }
 

@@ -84,7 +84,7 @@ fn text(message: &Message) -> String {
         let _ = write!(
             text,
             "\n- {} ({}{critical}): {}",
-            metric.name, metric.label, metric.sentence
+            metric.name, metric.word, metric.sentence
         );
     }
     text.push('\n');

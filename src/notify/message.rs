@@ -49,7 +49,11 @@ pub struct Message {
 #[serde(rename_all = "camelCase")]
 pub struct FailedMetric {
     pub name: String,
+    /// As the API names it.
     pub label: &'static str,
+    /// The same for people.
+    #[serde(skip)]
+    pub word: &'static str,
     pub critical: bool,
     pub groups: Vec<String>,
     pub sentence: String,
@@ -115,6 +119,7 @@ impl Message {
         let failed = FailedMetric {
             name: odd.to_owned(),
             label: "High",
+            word: "High",
             critical: true,
             groups: vec!["Latency".to_owned()],
             sentence: odd.to_owned(),
@@ -219,16 +224,17 @@ fn sentence(event: Event, told: &Told<'_>) -> String {
 
 fn failed(judged: &CanaryJudgeResult) -> Vec<FailedMetric> {
     let told = first_failed(judged).map(|result| {
-        let label = name_of(result.classification);
+        let word = word_of(result.classification);
         let reason = result.classification_reason.as_deref().unwrap_or_default();
         FailedMetric {
             name: result.name.clone(),
-            label,
+            label: name_of(result.classification),
+            word,
             critical: result.critical,
             groups: result.groups.clone(),
             sentence: match &result.explanation {
                 Some(explanation) => explanation.sentence.clone(),
-                None => with_reason(label, reason),
+                None => with_reason(word, reason),
             },
         }
     });
@@ -251,6 +257,14 @@ fn with_reason(label: &str, reason: &str) -> String {
     match reason {
         "" => label.to_owned(),
         reason => format!("{label}: {reason}"),
+    }
+}
+
+const fn word_of(label: Label) -> &'static str {
+    match label {
+        Label::Nodata => "No data",
+        Label::NodataFailMetric => "No data, fails",
+        label => name_of(label),
     }
 }
 
@@ -331,7 +345,7 @@ mod tests {
             .map(|one| (one.name.as_str(), one.sentence.as_str()))
             .collect();
         let expected = [
-            ("vital", "Nodata: as it seems"),
+            ("vital", "No data: as it seems"),
             ("high", "High: as it seems"),
         ];
         assert_eq!(failed, expected);

@@ -23,7 +23,7 @@ pub fn body(message: &Message) -> Value {
         blocks.push(section(&format!(
             "*{}* ({}{critical})\n{}",
             escaped(&metric.name, 200),
-            metric.label,
+            metric.word,
             escaped(&metric.sentence, 600)
         )));
     }

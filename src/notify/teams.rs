@@ -20,7 +20,7 @@ pub fn body(message: &Message) -> Value {
         let text = format!(
             "**{}** ({}{critical}): {}",
             escaped(&metric.name, 200),
-            metric.label,
+            metric.word,
             escaped(&metric.sentence, 600)
         );
         card.push(json!({"type": "TextBlock", "wrap": true, "spacing": "Medium", "text": text}));

@@ -30,13 +30,13 @@ const INK: &str = "#1f2933";
 const QUIET: &str = "#66727f";
 const GRID: &str = "#e8ecf0";
 const AXIS: &str = "#c5ced6";
-/// Wide enough to be seen below an experiment that is equal.
+/// In the colours of the pages, and wide enough to be seen below an experiment that is equal.
 const CONTROL: Stroke = Stroke {
-    color: "#adb8c3",
+    color: "#46699e",
     width: 3.2,
 };
 const EXPERIMENT: Stroke = Stroke {
-    color: "#d1490c",
+    color: "#b9500a",
     width: 1.5,
 };
 
@@ -173,7 +173,11 @@ fn heading(svg: &mut String, what: &Heading, label: &str) {
         svg,
         "<text x=\"{RIGHT}\" y=\"31\" text-anchor=\"end\" font-size=\"13\" font-weight=\"600\" \
          fill=\"{color}\">{}</text>",
-        escaped(label)
+        escaped(match label {
+            "Nodata" => "No data",
+            "NodataFailMetric" => "No data, fails",
+            label => label,
+        })
     );
 }
 
@@ -434,6 +438,18 @@ mod tests {
         });
         let svg = svg(&late, "");
         assert_eq!((runs(&svg, CONTROL), runs(&svg, EXPERIMENT)), (1, 2));
+    }
+
+    #[test]
+    fn sides_have_the_colours_of_the_pages() {
+        let style = include_str!("../ui/assets/style.css");
+        for (name, stroke) in [("control", CONTROL), ("experiment", EXPERIMENT)] {
+            // The first of that name is that of light pages.
+            let (_, rest) = style.split_once(&format!("--{name}: ")).unwrap();
+            assert_eq!(rest.split(';').next(), Some(stroke.color), "{name}");
+        }
+        let told = svg(&pair(&[], &[]), "NodataFailMetric");
+        assert!(told.contains(">No data, fails<"), "{told}");
     }
 
     #[test]

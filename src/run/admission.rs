@@ -250,6 +250,7 @@ fn without_metrics(config: &CanaryConfig) -> Option<Fault> {
             Path::of("metrics"),
             "The canary config must specify at least one metric. Otherwise we're not analyzing anything. :)",
         )
+        .in_plain_words("there is no metric in it, so nothing can be compared")
     })
 }
 
@@ -265,11 +266,15 @@ fn scope_name(metric: &CanaryMetricConfig) -> Result<&str, Fault> {
     };
     let kind = query.kind();
     if !metrics::supports(kind) {
-        return fault("query.type", metrics::other_source(name, kind));
+        let told = metrics::other_source(name, kind);
+        let reads = metrics::kinds().join(", ");
+        let plain = format!("nothing here answers '{kind}': serin reads {reads} only");
+        return fault("query.type", told).map_err(|fault| fault.in_plain_words(plain));
     }
     let Some(scope) = &metric.scope_name else {
         let told = format!("Canary scope for metric named '{name}' is null.");
-        return fault("scopeName", told);
+        let plain = format!("metric '{name}' does not say which scopes it is fetched for");
+        return fault("scopeName", told).map_err(|fault| fault.in_plain_words(plain));
     };
     Ok(scope)
 }

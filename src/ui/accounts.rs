@@ -83,7 +83,7 @@ impl Health {
 
 fn uses(account: &config::Account) -> Vec<&'static str> {
     let types = account.supported_types.iter();
-    types.map(|supported| supported.as_str()).collect()
+    types.map(|supported| supported.words()).collect()
 }
 
 fn place(face: &Face) -> Place {

@@ -18,6 +18,7 @@ mod what_if;
 
 use axum::Router;
 use axum::routing::{get, post};
+use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 
 pub use trial::like;
@@ -25,10 +26,11 @@ pub use trial::like;
 use super::forms::{Fields, own_pages_only};
 use crate::access::{Caller, On, Role};
 use crate::app::App;
-use crate::canary::{CanaryConfig, CanaryExecutionStatusResponse, Id};
+use crate::canary::{CanaryConfig, CanaryExecutionStatusResponse, Id, Told};
 use crate::config::AccountType::{self, ConfigurationStore, MetricsStore};
 use crate::config::Server;
 use crate::error::Result;
+use crate::report::view::stored_config;
 use crate::storage::{Line, Search};
 
 pub fn routes(server: &Server) -> Router<App> {
@@ -169,6 +171,23 @@ fn check_change(app: &App, caller: &Caller, applications: &[String]) -> Result<(
 
 fn check_create(caller: &Caller) -> Result<()> {
     caller.check(Role::Config, On::NOTHING)
+}
+
+/// Where the stored config of what failed is changed, at the metric that could not be fetched; none
+/// for who may not change it.
+pub fn editor_of(app: &App, caller: &Caller, told: &Told<'_>) -> Option<String> {
+    let (exception, id) = (told.exception?, stored_config(Some(told.config_id))?);
+    check_change(app, caller, applications(told.config?)).ok()?;
+    let store = Store::of(app, &Fields::default()).ok()?;
+    let address = store.address_of(&id, "/edit");
+    let metric = exception.details.get("metric").and_then(Value::as_str);
+    Some(match metric {
+        Some(name) => {
+            let name: String = byte_serialize(name.as_bytes()).collect();
+            format!("{address}#metric={name}")
+        }
+        None => address,
+    })
 }
 
 fn applications(config: &CanaryConfig) -> &[String] {

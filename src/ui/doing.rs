@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use super::forms::own_pages_only;
 use super::page::Page;
 use super::shell::Shell;
-use super::{by_hand, find};
+use super::{by_hand, configs, find};
 use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::canary::{
@@ -39,7 +39,7 @@ pub fn routes(server: &Server) -> Router<App> {
 }
 
 /// What a caller can do with an execution as it stands.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a button of its own")]
 pub struct Doing {
     pub cancel: bool,
@@ -48,6 +48,8 @@ pub struct Doing {
     pub pin: bool,
     pub unpin: bool,
     pub delete: bool,
+    /// Where the config of what failed is changed.
+    pub editor: Option<String>,
 }
 
 impl Doing {
@@ -68,10 +70,11 @@ impl Doing {
             pin: may_delete && !is_pinned,
             unpin: may_delete && is_pinned,
             delete: may_delete && has_ended && !is_pinned,
+            editor: configs::editor_of(app, caller, &execution.told()),
         })
     }
 
-    pub fn is_any(self) -> bool {
+    pub const fn is_any(&self) -> bool {
         self.cancel || self.again || self.pin || self.unpin || self.delete
     }
 }

@@ -70,7 +70,7 @@ describe('a calibration', () => {
     const text = JSON.parse(await editor(page).text());
     text.judge.judgeConfigurations.calibration = 'calm-margins';
     await editor(page).write(JSON.stringify(text, null, 2));
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'calm', level: 1 }).waitFor();
     assert.equal(await page.getByText('names no calibration').count(), 0);
     const run = await serin.start(`/canary/${id}?application=checkout&metricsAccountName=made`, request());

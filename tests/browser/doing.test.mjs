@@ -78,6 +78,21 @@ describe('in the list', () => {
     assert.match(await page.locator('th', { hasText: 'Judged' }).textContent(), /local/);
   });
 
+  inTab('a telephone shows local times, and which they are', { timezoneId: 'Asia/Tokyo', viewport: TELEPHONE }, async ({ page, open }) => {
+    await open('/ui/?find=canary');
+    const line = row(page, made.run);
+    assert.match(await line.locator('.judged').innerText(), /2024-06-01 01:00 – 02:00 UTC/);
+    assert.match(await line.locator('.when').innerText(), /^\d+ (s|min) ago$/);
+    await page.getByRole('button', { name: 'Times: UTC' }).click();
+    assert.match(await line.locator('.judged').innerText(), /2024-06-01 10:00 – 11:00 local/);
+    await open(`/ui/runs/${made.run}`);
+    assert.match(await page.locator('.sides .when').first().innerText(), /2024-06-01 10:00:00/);
+    const [name, runs, zone] = await Promise.all(['.brand', '.top nav a', '.zone'].map((place) => page.locator(place).first().boundingBox()));
+    // One line for the pages, and one below it.
+    assert(Math.abs(name.y - runs.y) < 12 && runs.y + runs.height <= zone.y + 1, JSON.stringify([name, runs, zone]));
+    await isAccessible(page);
+  });
+
   inTab('without scripts, times are absolute and rows open as well', { javaScriptEnabled: false }, async ({ page, open }) => {
     await open('/ui/?find=canary');
     assert.match(await row(page, made.run).locator('.when').textContent(), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);

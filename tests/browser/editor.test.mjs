@@ -72,9 +72,22 @@ describe('the form', () => {
     await page.getByRole('button', { name: 'What would change' }).click();
     await page.locator('ins', { hasText: '"margin": 0.02' }).waitFor();
     await isAccessible(page);
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Store' }).click();
     await page.getByRole('heading', { name: 'renamed', level: 1 }).waitFor();
     assert.deepEqual((await serin.call('GET', `/canaryConfig/${id}`)).unknown, before.unknown);
+  });
+
+  inTab('opens the metric that a link names', {}, async ({ page, open }) => {
+    await open(`/ui/configs/${id}/edit#metric=errors`);
+    await page.locator('.metric-form[open]').waitFor();
+    assert.equal(await page.locator('.metric-form[open]').count(), 1);
+    assert.match(await page.locator('.metric-form[open] > summary').innerText(), /errors/);
+    assert.match(await page.evaluate(() => document.activeElement.textContent), /errors/);
+    const at = await page.locator('.writing .cm-activeLine').first().innerText();
+    assert.match(at, /\{/);
+    await open(`/ui/configs/${id}/edit#metric=nosuch`);
+    await page.locator('#form input').first().waitFor();
+    assert.equal(await page.locator('.metric-form[open]').count(), 0);
   });
 
   inTab('moves, copies, removes and adds metrics', {}, async ({ page, open }) => {

@@ -9,6 +9,8 @@ use crate::command::text;
 use crate::executions::{adhoc, series};
 use crate::harness::Serin;
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
+use crate::scripted_s3::ScriptedS3;
+use crate::stores::{bucket, on_buckets};
 
 fn steady(_: &Asked) -> Reply {
     series(1.0)
@@ -16,10 +18,15 @@ fn steady(_: &Asked) -> Reply {
 
 /// Exit code, and all that was written.
 async fn ended(verb: &str, folder: &Path, data: &Path) -> (i32, String) {
+    ended_with(verb, folder, data, &[]).await
+}
+
+async fn ended_with(verb: &str, folder: &Path, data: &Path, more: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
     command
         .arg(verb)
         .arg(folder)
+        .args(more)
         .env_remove("SERIN_CONFIG")
         .env("SERIN__STORAGE__DIRECTORY", data);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
@@ -84,4 +91,33 @@ async fn what_was_backed_up_while_serin_ran_is_there_after_a_restore() {
     let pins = place.join("kayenta/pin");
     assert_eq!(pins.read_dir().unwrap().count(), 1);
     again.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pins_of_a_bucket_come_back_where_the_bucket_was_lost() {
+    let prometheus = ScriptedPrometheus::start(steady).await;
+    let s3 = ScriptedS3::faithful().await;
+    s3.create("reports");
+    let types = ["OBJECT_STORE", "CONFIGURATION_STORE"];
+    let config = on_buckets(&[bucket(&s3, "reports", &types)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.yml");
+    std::fs::write(&file, &config).unwrap();
+    let named = ["--config", file.to_str().unwrap()];
+    let serin = Serin::start_with(&prometheus.url, &[], Some(&config)).await;
+    let run = serin.client.start_canary("/canary", &adhoc(&["m"])).await;
+    serin.client.poll(&run).await;
+    let path = format!("/canary/{run}/pin");
+    assert_eq!(serin.client.put(&path, &json!({})).await.0, 204);
+    let (kept, place) = (folder.path().join("kept"), folder.path().join("place"));
+    let (code, told) = ended_with("backup", &kept, &serin.data(), &named).await;
+    assert_eq!(code, 0, "{told}");
+    serin.service.stop().await;
+
+    s3.remove("reports");
+    s3.create("reports");
+    let (code, told) = ended_with("restore", &kept, &place, &named).await;
+    assert_eq!(code, 0, "{told}");
+    let pin = format!("kayenta/pin/{run}/canary.json");
+    assert_eq!(s3.keys("reports"), [pin]);
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::command::text;
+use crate::prometheus_tls::serve;
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
 async fn doctor(data: &Path, arguments: &[&str]) -> (i32, String) {
@@ -75,4 +77,45 @@ async fn each_thing_is_well_or_told_with_what_to_do() {
     }
     // Nothing is made by a look.
     assert!(!data.join("serin.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_are_asked_side_by_side_each_with_its_own_authority() {
+    let slow = ScriptedPrometheus::start(|asked| {
+        let late = if asked.method == "HEAD" { 3 } else { 0 };
+        of_another_day(asked).after(Duration::from_secs(late))
+    })
+    .await;
+    let port = serve();
+    let authority = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/it/prometheus_tls/ca.pem"
+    );
+    let mut accounts = vec![json!({
+        "name": "safe", "endpoint": {"baseUrl": format!("https://localhost:{port}")}, "caFile": authority,
+    })];
+    accounts.extend(
+        (0..5).map(|at| json!({"name": format!("slow-{at}"), "endpoint": {"baseUrl": slow.url}})),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serin.yml");
+    let config = json!({"kayenta": {"prometheus": {"enabled": true, "accounts": accounts}}});
+    std::fs::write(&file, config.to_string()).unwrap();
+    let begun = Instant::now();
+    let (code, told) = doctor(
+        &folder.path().join("data"),
+        &["--config", file.to_str().unwrap()],
+    )
+    .await;
+    assert_eq!(code, 1, "{told}");
+    for name in ["safe", "slow-0", "slow-4"] {
+        let clock = format!("✗ clock beside that of {name}: -");
+        assert!(told.contains(&clock), "{told}");
+    }
+    // One after the other they would take fifteen seconds.
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -2,6 +2,7 @@
 
 mod margins;
 mod reports;
+mod stored;
 mod values;
 mod waiting;
 
@@ -170,7 +171,27 @@ async fn what_was_typed_wrong_is_told_with_what_would_be_right() {
         (
             vec!["-f", "-"],
             "experimnt: v2",
-            "unknown field `experimnt`; did you mean 'experiment'?",
+            "-:1:1: experimnt: unknown field `experimnt`; did you mean 'experiment'?",
+        ),
+        (
+            vec!["-f", "-"],
+            "application: shop\ncontrol:\n  # of the last release\n  scop: v1\n",
+            "-:4:3: control.scop: unknown field `scop`; did you mean 'scope'?",
+        ),
+        (
+            vec!["-f", "-"],
+            "{\"application\": \"shop\",\n \"analysis\": {\"intervall\": \"5m\"}}",
+            "-:2:15: analysis.intervall: unknown field `intervall`; did you mean 'interval'?",
+        ),
+        (
+            vec!["-f", "-"],
+            "control: 1.10",
+            "-:1:1: control: invalid type: floating point `1.1`, expected the name of a scope",
+        ),
+        (
+            vec!["-f", "-", "--timeout", "soon"],
+            "timeout: 5m",
+            "the flags: timeout: 'soon' must be a duration",
         ),
         (
             vec!["-f", "-"],

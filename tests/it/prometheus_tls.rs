@@ -18,6 +18,9 @@ use crate::prometheus_source::{Asking, account, config, source};
 const CERTIFICATE: &[u8] = include_bytes!("prometheus_tls/server.pem");
 const KEY: &[u8] = include_bytes!("prometheus_tls/server.key");
 
+/// Long ago.
+const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
 pub const NOTHING: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
 
 /// Answers every request with an empty matrix; its port.
@@ -70,7 +73,7 @@ pub fn serve_as(
             let body = answer(&stream.get_ref().conn);
             let length = body.len();
             let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                "HTTP/1.1 200 OK\r\ndate: {DATE}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
             );
             let stream = stream.get_mut();
             let _ = stream

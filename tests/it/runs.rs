@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::command::{serin, text};
-use crate::executions::{adhoc, series};
+use crate::executions::{adhoc, config, series};
 use crate::harness::Serin;
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
 
@@ -97,6 +97,45 @@ async fn runs_are_listed_shown_watched_canceled_and_judged_again() {
     assert_eq!(code, 0, "{told}");
     let (code, _, _) = runs(&["watch"], &slow).await;
     assert_eq!(code, 69);
+    server.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_an_analysis_is_told_when_it_judges_next() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let server = Serin::start(&prometheus.url).await;
+    let body = json!({"canaryConfig": config(&["good"]), "executionRequest": {
+        "scopes": [{"controlScope": "v1", "experimentScope": "v2"}],
+        "thresholds": {"pass": 95, "marginal": 75},
+        "lifetimeDurationMins": 60, "analysisIntervalMins": 20,
+    }});
+    let (_, started) = server
+        .client
+        .post("/standalone_canary_analysis", &body)
+        .await;
+    let id = started["canaryAnalysisExecutionId"].as_str().unwrap();
+    let watch = ["runs", "watch", id, "--server", &server.service.url];
+    let cancel = async {
+        // It looks every second.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let path = format!("/standalone_canary_analysis/{id}");
+        assert_eq!(server.client.delete(&path).await.0, 202);
+    };
+    let ((code, _, told), ()) = tokio::join!(ended(&watch), cancel);
+    assert_eq!(code, 69, "{told}");
+    // A log is told once, though the time that is left becomes less.
+    let lines = told.lines().filter(|line| line.contains("judged; "));
+    let lines: Vec<&str> = lines.collect();
+    let [line] = lines[..] else {
+        panic!("{told}");
+    };
+    for part in [
+        "0 of 3 judged; next judgement at ",
+        " UTC, in ",
+        "; ends at ",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
     server.service.stop().await;
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anstream::adapter::strip_str;
 use insta::assert_snapshot;
@@ -43,8 +43,8 @@ fn piped(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     text(&output.stdout)
 }
 
-/// What is written to a terminal of so many columns.
-fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+/// A terminal of so many columns: where it is read, and where it is written to.
+fn terminal(columns: u16) -> (File, File) {
     let host = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&host).unwrap();
     unlockpt(&host).unwrap();
@@ -59,6 +59,12 @@ fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -
         ws_ypixel: 0,
     };
     tcsetwinsize(&terminal, size).unwrap();
+    (File::from(host), terminal)
+}
+
+/// What is written to a terminal of so many columns.
+fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let (mut host, terminal) = terminal(columns);
     let mut command = command(arguments, environment);
     let mut child = command
         .stdout(terminal)
@@ -68,9 +74,37 @@ fn on_terminal(columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -
     // The terminal ends with the last who can write to it.
     drop(command);
     let mut written = Vec::new();
-    let _ = File::from(host).read_to_end(&mut written);
+    let _ = host.read_to_end(&mut written);
     child.wait().unwrap();
     text(&written).replace("\r\n", "\n")
+}
+
+/// What a service logs until it listens, on a terminal or into a pipe.
+fn log_of_service(is_terminal: bool, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [arguments, &["serve", "--port", "0"]].concat();
+    let mut command = command(&arguments, environment);
+    command
+        .env("SERIN__STORAGE__DIRECTORY", folder.path())
+        .stdout(Stdio::null());
+    let (mut log, mut child): (Box<dyn Read>, Child) = if is_terminal {
+        let (host, terminal) = terminal(200);
+        let child = command.stderr(terminal).spawn().unwrap();
+        (Box::new(host), child)
+    } else {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        (Box::new(child.stderr.take().unwrap()), child)
+    };
+    drop(command);
+    let (mut written, mut buffer) = (String::new(), [0; 4096]);
+    while !written.contains("serin listens") {
+        let count = log.read(&mut buffer).unwrap();
+        assert!(0 < count, "{written}");
+        written += &String::from_utf8_lossy(&buffer[..count]);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    written
 }
 
 fn is_coloured(text: &str) -> bool {
@@ -195,6 +229,23 @@ async fn a_run_fits_its_terminal_and_tells_its_series_apart() {
     ] {
         assert_eq!(is_coloured(&shown), expected, "{shown}");
         assert!(shown.contains("Fail"), "{shown}");
+    }
+}
+
+#[test]
+fn the_log_of_a_service_has_colours_where_they_are_wanted() {
+    let never = &["--color", "never"][..];
+    let (off, force) = (&[("NO_COLOR", "1")][..], &[("CLICOLOR_FORCE", "1")][..]);
+    for (is_terminal, arguments, environment, expected) in [
+        (true, &[][..], &[][..], true),
+        (true, &[], off, false),
+        (true, never, &[], false),
+        (false, &[], &[], false),
+        (false, &[], force, true),
+        (false, never, force, false),
+    ] {
+        let log = log_of_service(is_terminal, arguments, environment);
+        assert_eq!(is_coloured(&log), expected, "{log}");
     }
 }
 

@@ -80,7 +80,11 @@ async fn an_analysis_is_a_line_of_judgements() {
     ];
     says(&serin, &format!("/ui/analyses/{id}"), &wanted).await;
     says(&serin, "/ui/analyses", &[id, "2 judgements"]).await;
-    says(&serin, &link, &["2024-06-01 02:00:00"]).await;
+    let back = format!("href=\"/ui/analyses/{id}\"");
+    let wanted = ["2024-06-01 02:00:00", "judgement 2 of 2 of", &back];
+    says(&serin, &link, &wanted).await;
+    let wanted = [&*format!("href=\"{link}\""), "of an analysis", &back];
+    says(&serin, "/ui/", &wanted).await;
 }
 
 #[tokio::test]

@@ -275,8 +275,8 @@ async fn accounts_are_shown_with_their_health_and_without_secrets() {
             "alive",
             &alive.url,
             "local",
-            "METRICS_STORE",
-            "OBJECT_STORE",
+            "<td>metrics</td>",
+            "<td>reports<br>configs</td>",
             "http://127.0.0.1:1",
         ],
     );

@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use super::Run;
 use super::margins;
 use super::own::Own;
-use crate::canary::Learned;
+pub use super::side::{Side, Sides};
+use crate::canary::near::near;
+use crate::canary::{self, Learned};
 use crate::command::canary_config::standard_input;
 use crate::command::client::is_standard;
 use crate::command::exit::Usage;
 use crate::config::{self, Shorthands};
+use crate::lint;
 use crate::metrics::promql;
 
 /// What is judged, said in one of these ways.
@@ -72,66 +75,6 @@ pub struct Plan {
     pub report: IndexMap<String, PathBuf>,
 }
 
-/// One side: the name of its scope, or all that can be said of it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(from = "SideForm")]
-pub struct Side {
-    pub scope: Option<String>,
-    pub location: Option<String>,
-    pub start: Option<String>,
-    pub end: Option<String>,
-    pub step: Option<i64>,
-    pub params: IndexMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SideForm {
-    Text(String),
-    Number(i64),
-    Whole(WholeSide),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WholeSide {
-    scope: Option<String>,
-    location: Option<String>,
-    start: Option<String>,
-    end: Option<String>,
-    step: Option<i64>,
-    #[serde(default)]
-    params: IndexMap<String, String>,
-}
-
-impl From<SideForm> for Side {
-    fn from(form: SideForm) -> Self {
-        let named = |scope| Self {
-            scope: Some(scope),
-            ..Self::default()
-        };
-        match form {
-            SideForm::Text(scope) => named(scope),
-            SideForm::Number(scope) => named(scope.to_string()),
-            SideForm::Whole(side) => Self {
-                scope: side.scope,
-                location: side.location,
-                start: side.start,
-                end: side.end,
-                step: side.step,
-                params: side.params,
-            },
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sides {
-    pub control: Side,
-    pub experiment: Side,
-}
-
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
@@ -165,13 +108,10 @@ pub struct Accounts {
     pub configuration: Option<String>,
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     let parsed = text.map(|text| {
-        config::duration(&text)
-            .map_err(|wrong| serde::de::Error::custom(format!("'{text}' {wrong}")))
+        config::duration(&text).map_err(|wrong| de::Error::custom(format!("'{text}' {wrong}")))
     });
     parsed.transpose()
 }
@@ -182,7 +122,7 @@ fn briefly(wrong: &str) -> String {
     let parts = unknown.and_then(|rest| rest.split_once("`, expected "));
     let near = parts.and_then(|(key, known)| {
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-        Some((key, config::nearest(key, &known)?))
+        Some((key, near(key, &known)?))
     });
     match near {
         Some((key, near)) => format!("unknown field `{key}`; did you mean '{near}'?"),
@@ -203,25 +143,29 @@ impl Plan {
 
     /// The file with the flags above it.
     pub fn of(run: &Run) -> anyhow::Result<Self> {
-        let mut tree = match run.file() {
-            Some(file) => with_files_beside(read_tree(file)?, file),
+        let file = run.file();
+        let text = file.map(read_text).transpose()?.unwrap_or_default();
+        let mut tree = match file {
+            Some(file) => with_files_beside(read_tree(&text, file)?, file),
             None => Value::Object(Map::new()),
         };
         let overrides = run.flags.overrides()?;
         make_way(&mut tree, &overrides);
+        let mut typed = Vec::new();
         for (path, value) in overrides {
             put(&mut tree, &path, value)?;
+            typed.push(path);
         }
-        let of = run.file().map_or_else(
-            || "the flags".to_owned(),
-            |file| format!("'{}'", file.display()),
-        );
         let plan: Self = serde_path_to_error::deserialize(tree).map_err(|wrong| {
-            let place = wrong.path().to_string();
+            let path = canary::Path::from(wrong.path());
             let told = briefly(&wrong.inner().to_string());
-            match place.as_str() {
-                "." => Usage(format!("{of}: {told}")),
-                _ => Usage(format!("{of}: {place}: {told}")),
+            let of = match file.filter(|_| !is_typed(&path, &typed)) {
+                Some(file) => place(file, &text, &path),
+                None => "the flags".to_owned(),
+            };
+            match path.to_string().as_str() {
+                "" => Usage(format!("{of}: {told}")),
+                path => Usage(format!("{of}: {path}: {told}")),
             }
         })?;
         Ok(plan)
@@ -276,6 +220,23 @@ impl Plan {
     }
 }
 
+/// Whether a flag says what stands there, or part of it.
+fn is_typed(path: &canary::Path, typed: &[String]) -> bool {
+    let path = path.to_string();
+    let within = format!("{path}.");
+    let mut typed = typed.iter().map(|typed| typed.replace('\n', "."));
+    typed.any(|typed| typed == path || typed.starts_with(&within))
+}
+
+/// As compilers print it: `file:line:column`.
+fn place(file: &Path, text: &str, path: &canary::Path) -> String {
+    let file = file.display();
+    match lint::position_in_yaml(text, path) {
+        Some(position) => format!("{file}:{}:{}", position.line, position.column),
+        None => format!("'{file}'"),
+    }
+}
+
 /// Each metric by its query, all in one group, and any clear change fails.
 fn simplest(metrics: &IndexMap<String, String>, kind: &str) -> Value {
     let metric = |(name, query): (&String, &String)| {
@@ -312,10 +273,9 @@ fn read_text(file: &Path) -> anyhow::Result<String> {
 }
 
 /// YAML, of which JSON is a part.
-fn read_tree(file: &Path) -> anyhow::Result<Value> {
-    let text = read_text(file)?;
+fn read_tree(text: &str, file: &Path) -> anyhow::Result<Value> {
     let wrong = |cause: yaml_serde::Error| Usage(format!("'{}': {cause}", file.display()));
-    let mut yaml: yaml_serde::Value = yaml_serde::from_str(&text).map_err(wrong)?;
+    let mut yaml: yaml_serde::Value = yaml_serde::from_str(text).map_err(wrong)?;
     yaml.apply_merge().map_err(wrong)?;
     let tree = serde_json::to_value(yaml)
         .map_err(|cause| Usage(format!("'{}': {cause}", file.display())))?;

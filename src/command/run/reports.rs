@@ -21,6 +21,7 @@ const MARKDOWN_BYTES: usize = 65_000;
 /// Of an analysis, the last ones, and of a failure its beginning: the metrics want room too.
 const JUDGEMENTS: usize = 50;
 const MESSAGE_CHARACTERS: usize = 4_000;
+const FACT_CHARACTERS: usize = 1_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -62,10 +63,11 @@ pub async fn write(
     };
     let text = escape::document(&text);
     if is_standard(file) {
+        // Others' texts in it are no commands to a CI job, and say the same.
         return match format {
-            // Others' texts in it are no commands to a CI job, and say the same.
             Format::Json => tell::result(text.trim_end()),
-            Format::Junit | Format::Markdown | Format::Html => tell::document(&text),
+            Format::Junit | Format::Html => tell::document(&escape::markup(&text)),
+            Format::Markdown => tell::document(&text),
         };
     }
     put(file, text.as_bytes())
@@ -258,6 +260,11 @@ fn markdown(ending: &Ending) -> String {
     if let Some(failure) = &ending.failure {
         let message: String = failure.message.chars().take(MESSAGE_CHARACTERS).collect();
         let _ = writeln!(text, "Failed {}: {}\n", failure.step, escaped(&message));
+        for fact in &failure.facts {
+            let value: String = fact.value.chars().take(FACT_CHARACTERS).collect();
+            let _ = writeln!(text, "- {}: {}", fact.name, escaped(&value));
+        }
+        text.push('\n');
     }
     let judgements = ending
         .analysis

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::plan::{Analysis, Plan, Side, Sides};
 use super::times::{self, Window};
 use crate::canary::{Kind, iso_from_millis};
-use crate::command::client::Client;
+use crate::command::client::{Client, Failure};
 use crate::command::exit::Usage;
 use crate::http::escaped;
 
@@ -45,17 +45,19 @@ impl Start {
             Some(analysis) => analysis_request(plan, analysis, now)?,
             None => canary_request(plan, now)?,
         };
-        let (path, body, config_id) = if let Some(config) = config {
+        let (path, body, config_id, of_config) = if let Some(config) = config {
+            let of_config = only_application(&config);
             let body = json!({"canaryConfig": config, "executionRequest": request});
-            (kind.path().to_owned(), body, None)
+            (kind.path().to_owned(), body, None, of_config)
         } else {
-            let id = stored_config(plan, client).await?;
+            let (id, config) = stored_config(plan, client).await?;
             let path = format!("{}/{}", kind.path(), escaped(&id));
-            (path, request, Some(id))
+            (path, request, Some(id), only_application(&config))
         };
+        let application = plan.application.as_deref().or(of_config.as_deref());
         Ok(Self {
             kind,
-            path: path + &query(plan),
+            path: path + &query(plan, application),
             body,
             config_id,
             title: title(plan, now)?,
@@ -63,13 +65,24 @@ impl Start {
     }
 }
 
-fn query(plan: &Plan) -> String {
+/// Of a config that names one and no other.
+fn only_application(config: &Value) -> Option<String> {
+    match config["applications"].as_array()?.as_slice() {
+        [Value::String(one)] if !one.is_empty() => Some(one.clone()),
+        _ => None,
+    }
+}
+
+fn query(plan: &Plan, application: Option<&str>) -> String {
     let accounts = &plan.accounts;
     let parameters = [
-        ("application", &plan.application),
-        ("metricsAccountName", &accounts.metrics),
-        ("storageAccountName", &accounts.storage),
-        ("configurationAccountName", &accounts.configuration),
+        ("application", application),
+        ("metricsAccountName", accounts.metrics.as_deref()),
+        ("storageAccountName", accounts.storage.as_deref()),
+        (
+            "configurationAccountName",
+            accounts.configuration.as_deref(),
+        ),
     ];
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters {
@@ -83,18 +96,26 @@ fn query(plan: &Plan) -> String {
     }
 }
 
-async fn stored_config(plan: &Plan, client: &Client) -> anyhow::Result<String> {
+/// The id of the config that the server has, and what is known of it.
+async fn stored_config(plan: &Plan, client: &Client) -> anyhow::Result<(String, Value)> {
+    let query = query(plan, plan.application.as_deref());
     let Some(name) = &plan.canary_config_name else {
-        return Ok(plan.canary_config_id.clone().unwrap_or_default());
+        let id = plan.canary_config_id.clone().unwrap_or_default();
+        let config = match plan.application {
+            Some(_) => Value::Null,
+            None => config_of(client, &id, &query).await?,
+        };
+        return Ok((id, config));
     };
-    let list = client.get(&format!("/canaryConfig{}", query(plan))).await?;
+    let list = client.get(&format!("/canaryConfig{query}")).await?;
     let configs = list.as_array().map(Vec::as_slice).unwrap_or_default();
     let of_name = configs
         .iter()
         .filter(|config| config["name"] == json!(name));
-    let ids: Vec<&str> = of_name.filter_map(|config| config["id"].as_str()).collect();
+    let ids = of_name.filter_map(|config| Some((config["id"].as_str()?, config)));
+    let ids: Vec<(&str, &Value)> = ids.collect();
     match ids.as_slice() {
-        [id] => Ok((*id).to_owned()),
+        [(id, config)] => Ok(((*id).to_owned(), (*config).clone())),
         [] => {
             let names = configs.iter().filter_map(|config| config["name"].as_str());
             let names: Vec<&str> = names.take(20).collect();
@@ -104,11 +125,23 @@ async fn stored_config(plan: &Plan, client: &Client) -> anyhow::Result<String> {
             };
             Err(Usage(format!("no canary config has the name '{name}'; {known}")).into())
         }
-        ids => Err(Usage(format!(
-            "several canary configs have the name '{name}': {}; name one by canaryConfigId",
-            ids.join(", ")
-        ))
-        .into()),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|(id, _)| *id).collect();
+            Err(Usage(format!(
+                "several canary configs have the name '{name}': {}; name one by canaryConfigId",
+                ids.join(", ")
+            ))
+            .into())
+        }
+    }
+}
+
+/// Nothing where it may not be read: the start tells what is wrong with it.
+async fn config_of(client: &Client, id: &str, query: &str) -> Result<Value, Failure> {
+    let path = format!("/canaryConfig/{}{query}", escaped(id));
+    match client.get(&path).await {
+        Err(failure) if failure.is_clients_fault() => Ok(Value::Null),
+        found => found,
     }
 }
 

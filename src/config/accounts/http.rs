@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
+use super::Source;
 use crate::config::section::Section;
 use crate::config::{Error, Result, scalar};
 
@@ -30,6 +31,26 @@ impl Http {
             )?,
             compression: section.flag_or("compression", false)?,
         })
+    }
+}
+
+impl Source {
+    /// How it is asked, whatever its kind.
+    pub fn http(&self) -> &Http {
+        match self {
+            Self::Prometheus(account) => &account.http,
+            Self::Datadog(account) => &account.http,
+            Self::SignalFx(account) => &account.http,
+            Self::Stackdriver(account) => &account.http,
+            Self::NewRelic(account) => &account.http,
+            Self::Graphite(account) => &account.http,
+            Self::InfluxDb(account) => &account.http,
+            Self::CloudWatch(account) => &account.http,
+            Self::ClickHouse(account) => &account.http,
+            Self::Wavefront(account) => &account.http,
+            Self::Atlas(account) => &account.http,
+            Self::JsonApi(account) => &account.http,
+        }
     }
 }
 

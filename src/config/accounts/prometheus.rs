@@ -148,8 +148,8 @@ fn settings(section: &mut Section<'_>) -> Result<Prometheus> {
 fn account(section: &mut Section<'_>) -> Result<Account> {
     let name = name(section)?;
     let (endpoint, public_url) = section.section("endpoint", |section| {
-        let url = section.parsed("baseUrl", scalar::web_url)?;
-        let public = section.parsed_if_given("publicUrl", scalar::web_url)?;
+        let url = section.parsed("baseUrl", scalar::service_url)?;
+        let public = section.parsed_if_given("publicUrl", scalar::service_url)?;
         let public = public.map_or_else(|| url.address.clone(), |public| public.address);
         for (key, address) in [("baseUrl", &url.address), ("publicUrl", &public)] {
             let address = address.clone().into();

@@ -56,8 +56,8 @@ fn a_mistake_in_an_account_is_named_with_its_place() {
             "unknown key 'kayenta.prometheus.accounts[0].bearerTokn' (in serin.yml); did you mean 'bearerToken'?",
         ),
         (
-            account("endpoint: {baseUrl: 'prometheus:9090'}"),
-            "kayenta.prometheus.accounts[0].endpoint.baseUrl (in serin.yml) is 'prometheus:9090': must begin with 'http://' or 'https://'",
+            account("endpoint: {baseUrl: 'ftp://prometheus:9090'}"),
+            "kayenta.prometheus.accounts[0].endpoint.baseUrl (in serin.yml) is 'ftp://prometheus:9090': must begin with 'http://' or 'https://'",
         ),
         (
             account(&format!("{endpoint}, maxConcurrentQueries: 0")),
@@ -262,8 +262,8 @@ fn a_mistake_in_the_environment_is_told_by_its_variable() {
             "SERIN__KAYENTA__MEMORY__ACCOUNTS: ",
         ),
         (
-            ("SERIN_PROMETHEUS_URL", "p:9090"),
-            "kayenta.prometheus.accounts[0].endpoint.baseUrl (in --prometheus, or SERIN_PROMETHEUS_URL) is 'p:9090': must begin",
+            ("SERIN_PROMETHEUS_URL", "ftp://p:9090"),
+            "kayenta.prometheus.accounts[0].endpoint.baseUrl (in --prometheus, or SERIN_PROMETHEUS_URL) is 'ftp://p:9090': must begin",
         ),
     ];
     for (variable, expected) in cases {

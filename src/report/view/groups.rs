@@ -26,6 +26,8 @@ pub struct GroupView {
 /// A part of the bar whose whole is 100 points.
 #[derive(Clone, Debug)]
 pub struct Segment {
+    /// The group that it is of.
+    pub name: String,
     pub left: f64,
     pub width: f64,
     /// `earned`, with an odd or even number, `unjudged` or `lost`.
@@ -108,10 +110,11 @@ pub fn group(group: &GroupCost, judged: Option<&CanaryJudgeResult>) -> GroupView
 pub fn bar(groups: &[GroupCost]) -> Vec<Segment> {
     let mut left = 0.0;
     let mut segments = Vec::new();
-    let mut add = |points: f64, class: &'static str, title: String| {
+    let mut add = |group: &GroupCost, points: f64, class: &'static str, title: String| {
         if 0.0 < points && left < 100.0 {
             let width = points.min(100.0 - left);
             segments.push(Segment {
+                name: group.name.clone(),
                 left: hundredth(left),
                 width: hundredth(width),
                 class,
@@ -127,11 +130,11 @@ pub fn bar(groups: &[GroupCost]) -> Vec<Segment> {
             0 => "earned odd",
             _ => "earned even",
         };
-        add(earned, class, title(group));
+        add(group, earned, class, title(group));
     }
     for group in groups {
         let title = format!("{} cost {}", group.name, number(group.cost));
-        add(group.cost, "lost", title);
+        add(group, group.cost, "lost", title);
     }
     segments
 }

@@ -52,8 +52,8 @@ for (const kind of kinds) {
   for (const code of kind.querySelectorAll("[data-blank]")) offer(kind.dataset.kind, code);
 }
 const formPlace = document.getElementById("form");
-const showForm = formOf(formPlace, editor);
 formPlace.hidden = false;
+const showForm = formOf(formPlace, editor);
 turn.addEventListener("click", turned);
 const undo = document.getElementById("undo");
 undo.hidden = false;

@@ -127,9 +127,11 @@ export function editorOf(area, { onChange, onSelect }) {
       view.dispatch({ changes: { from: at, insert: what }, selection: { anchor: cursor }, scrollIntoView: true, userEvent: "input" });
       view.focus();
     },
-    go(finding) {
-      const at = place(finding);
+    show(at) {
       view.dispatch({ selection: { anchor: at }, effects: cm.EditorView.scrollIntoView(at, { y: "center" }) });
+    },
+    go(finding) {
+      this.show(place(finding));
       view.focus();
     },
     mark(findings) {

@@ -65,12 +65,19 @@ export class Document {
 
   remove(path) { this.set(path, undefined); }
 
-  /// Two elements of a list, each as it is written.
-  swap(path, one, two) {
-    const list = path.reduce(
+  #listAt(path) {
+    return path.reduce(
       (node, step) => node.children.find(({ children: [key] }) => key.value === step).children[1],
       parseTree(this.#editor.text),
     );
+  }
+
+  /// Where an element of a list begins in the text.
+  placeOf(path, index) { return this.#listAt(path).children[index].offset; }
+
+  /// Two elements of a list, each as it is written.
+  swap(path, one, two) {
+    const list = this.#listAt(path);
     const [a, b] = [list.children[one], list.children[two]];
     const text = ({ offset, length }) => this.#editor.text.slice(offset, offset + length);
     this.#editor.edit([

@@ -155,7 +155,19 @@ export function formOf(place, editor) {
     return details;
   }
 
+  // A page that tells of a metric leads to it.
+  function goTo(name) {
+    const metrics = Array.isArray(config.value?.metrics) ? config.value.metrics : [];
+    const index = metrics.findIndex((metric) => metric?.name === name);
+    if (index < 0) return;
+    editor.show(config.placeOf(METRICS, index));
+    summary(index).parentElement.open = true;
+    summary(index).focus();
+  }
+
   show();
+  const wanted = new URLSearchParams(location.hash.slice(1)).get("metric");
+  if (wanted !== null) goTo(wanted);
   return show;
 }
 

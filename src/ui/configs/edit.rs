@@ -72,7 +72,7 @@ impl From<Finding> for Told {
             path: finding.fault.path.to_string(),
             line: finding.position.map(|position| position.line),
             column: finding.position.map(|position| position.column),
-            message: finding.fault.message,
+            message: finding.fault.words(),
         }
     }
 }

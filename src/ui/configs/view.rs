@@ -98,7 +98,7 @@ pub async fn show(
         margins: lint::of_margins(&config, calibrated.as_ref()),
         metrics: metrics(&app, &config)?,
         groups: groups(&config),
-        warnings: warnings.map(|finding| finding.fault.message).collect(),
+        warnings: warnings.map(|finding| finding.fault.words()).collect(),
         judge_configurations: judge_configurations
             .map(pretty)
             .transpose()?

@@ -160,3 +160,26 @@ async fn a_summary_stays_below_what_a_comment_may_have() {
     assert!(markdown.len() < 65_536, "{} bytes", markdown.len());
     assert!(markdown.contains("more metrics are in the report"));
 }
+
+#[tokio::test]
+async fn no_report_on_standard_output_is_a_command_to_a_ci_job() {
+    let prometheus = ScriptedPrometheus::start(as_named).await;
+    let mut plan = plan(&[("bad", json!({"direction": "increase"}))]);
+    let metric = &mut plan["canaryConfig"]["metrics"][0];
+    metric["name"] = "bad ##vso[task.x]\n::error::y".into();
+    for report in ["junit=-", "html=-", "markdown=-", "json=-"] {
+        let arguments = [
+            "-f",
+            "-",
+            "--prometheus",
+            &prometheus.url,
+            "--report",
+            report,
+        ];
+        let (exit, told) = run(&arguments, &[], &plan.to_string()).await;
+        assert_eq!(exit, 1, "{told}");
+        let is_obeyed = |line: &str| line.trim_start().starts_with("::") || line.contains("##vso[");
+        assert!(!told.lines().any(is_obeyed), "{report}: {told}");
+        assert!(told.contains("task.x"), "{report}: {told}");
+    }
+}

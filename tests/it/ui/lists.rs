@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use serin::clock::Clock;
 
 use super::{page, says};
 use crate::executions::{adhoc, series};
@@ -19,6 +20,41 @@ async fn a_newcomer_is_told_what_to_do() {
         &["No analysis has been started yet", "curl"],
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_a_newcomer_copies_has_the_address_that_they_know_and_the_last_hour() {
+    for public in [None, Some("https://serin.example.com/judge")] {
+        let keys: Vec<(&str, &str)> = public
+            .map(|url| ("server.publicUrl", url))
+            .into_iter()
+            .collect();
+        let serin = Serin::start_with("", &keys, None).await;
+        let port = serin.client.url.rsplit(':').next().unwrap();
+        let host = format!("localhost:{port}");
+        let here = public.map_or_else(|| format!("http://{host}"), str::to_owned);
+        let mut pages = Vec::new();
+        for path in ["/ui/", "/ui/analyses"] {
+            let asked = serin.client.http.get(format!("{}{path}", serin.client.url));
+            let answer = asked.header("host", &host).send().await.unwrap();
+            let text = answer.text().await.unwrap();
+            assert!(
+                text.contains(&format!("curl -s '{here}/")),
+                "{path}: {text}"
+            );
+            pages.push(text);
+        }
+        let button = pages[1]
+            .split("curl")
+            .next()
+            .unwrap()
+            .contains("Try a config");
+        assert!(button, "{}", pages[1]);
+        let times = pages[0].split("\"start\": \"").nth(1).unwrap();
+        let start: jiff::Timestamp = times.split('"').next().unwrap().parse().unwrap();
+        let ago = Clock::System.now_millis() - start.as_millisecond();
+        assert!((3_600_000..3_720_000).contains(&ago), "{ago}");
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{page, run, says};
-use crate::executions::{adhoc, series};
+use crate::executions::{adhoc, request, series};
 use crate::harness::Serin;
 use crate::scripted_prometheus::{Asked, Reply, ScriptedPrometheus};
+use crate::stores::stored;
 
 /// An hour of points; the experiment's errors are four times the control's.
 fn worse(asked: &Asked) -> Reply {
@@ -51,6 +52,9 @@ async fn a_run_tells_its_verdict_and_why() {
             "No data on either side",
             "silent group",
             "Score, as the sum of its groups",
+            ">pass from 95</text>",
+            ">marginal from 75</text>",
+            "<text x=\"2\" y=\"12\">errors group</text>",
             "version=&#34;v2&#34;",
             "2024-06-01 01:00:00",
         ],
@@ -220,7 +224,28 @@ async fn what_failed_on_the_way_is_told_first() {
         "unexpected &#60;bracket&#62;",
         "Fetch the control",
     ];
+    let text = says(&serin, &format!("/ui/runs/{id}"), &wanted).await;
+    // Its config came with it.
+    assert!(!text.contains("Edit the config"), "{text}");
+
+    let mut config = stored("mine", "mine");
+    config["metrics"][0]["name"] = "p99 & more".into();
+    let (status, _) = serin.client.post("/canaryConfig", &config).await;
+    assert_eq!(status, 200);
+    let id = run(&serin, "/canary/mine", &request()).await;
+    let fact = |name: &str, value: &str| format!("<dt>{name}</dt><dd><code>{value}");
+    let wanted = [
+        fact("Metric", "p99 &#38; more"),
+        fact("Account", "prometheus"),
+        fact("Query", ""),
+        fact("URL", &prometheus.url),
+        fact("Status", "400"),
+        "<a href=\"/ui/configs/mine/edit#metric=p99+%26+more\">Edit the config</a>".to_owned(),
+    ];
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     says(&serin, &format!("/ui/runs/{id}"), &wanted).await;
+    let (_, file) = page(&serin, &format!("/ui/runs/{id}/report.html")).await;
+    assert!(!file.contains("Edit the config"), "{file}");
 }
 
 #[tokio::test]
