@@ -24,7 +24,7 @@ macro_rules! asset {
     };
 }
 
-static ASSETS: [Asset; 15] = [
+static ASSETS: [Asset; 16] = [
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("serin.js", "text/javascript; charset=utf-8"),
     asset!("configs.css", "text/css; charset=utf-8"),
@@ -34,6 +34,7 @@ static ASSETS: [Asset; 15] = [
     asset!("form.js", "text/javascript; charset=utf-8"),
     asset!("metric.js", "text/javascript; charset=utf-8"),
     asset!("offers.js", "text/javascript; charset=utf-8"),
+    asset!("picked.js", "text/javascript; charset=utf-8"),
     asset!("series.js", "text/javascript; charset=utf-8"),
     asset!("trial.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),

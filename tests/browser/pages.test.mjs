@@ -323,7 +323,7 @@ describe('a config', () => {
     await open('/ui/configs/new');
     const text = JSON.parse(await editor(page).text());
     text.name = 'refused';
-    text.classifier.groupWeights.Errors = 'much';
+    text.classifier.groupWeights.all = 'much';
     const bad = JSON.stringify(text, null, 2);
     await editor(page).write(bad);
     await page.locator('#verdict.is-error').waitFor();
@@ -346,7 +346,7 @@ describe('a config', () => {
     assert.equal(await editor(page).text(), bad);
     assert.deepEqual((await serin.call('GET', '/canaryConfig')).filter(({ name }) => name === 'refused'), []);
 
-    text.classifier.groupWeights.Errors = 70;
+    text.classifier.groupWeights.all = 100;
     await editor(page).write(JSON.stringify(text, null, 2));
     await page.locator('#verdict.is-fine').waitFor();
     await page.getByRole('button', { name: 'Store' }).click();
