@@ -8,8 +8,9 @@ import { freePort } from './serin.mjs';
 
 export const START = Date.parse('2024-06-01T00:00:00Z') / 1000;
 
-/// `value(query, time)` gives a number, or null where there is a gap. Queries under /held wait for `release`.
-export async function startPrometheus(value) {
+/// `value(query, time)` gives a number, or null where there is a gap. Queries under /held wait for `release`. `known` are
+/// names of metrics, each with the values of its labels.
+export async function startPrometheus(value, known = {}) {
   let release;
   const released = new Promise((resolve) => { release = resolve; });
   const server = http.createServer(async (request, response) => {
@@ -18,9 +19,11 @@ export async function startPrometheus(value) {
     const url = new URL(request.url, 'http://prometheus');
     const asked = new URLSearchParams(`${url.searchParams}&${body}`);
     if (url.pathname.startsWith('/held') && asked.has('query')) await released;
-    const result = asked.has('query') ? matrix(asked, value) : [];
+    const data = asked.has('query')
+      ? { resultType: 'matrix', result: matrix(asked, value) }
+      : names(url.pathname, asked.get('match[]'), known);
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }));
+    response.end(JSON.stringify({ status: 'success', data }));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -32,6 +35,14 @@ export async function startPrometheus(value) {
       server.close();
     },
   };
+}
+
+function names(path, match, known) {
+  const [, label] = /\/label\/([^/]+)\/values$/.exec(path) ?? [];
+  if (label === '__name__') return Object.keys(known);
+  const [, metric] = /__name__="([^"]*)"/.exec(match) ?? [];
+  const labels = known[metric] ?? {};
+  return label ? labels[label] ?? [] : Object.keys(labels);
 }
 
 function matrix(asked, value) {
