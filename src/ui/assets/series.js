@@ -47,7 +47,8 @@ export function sourceOf(editor) {
 
   const ready = fetch("/metricsServices").then((answer) => answer.json()).then((all) => {
     account.replaceChildren(...all.map(({ name, type }) => h("option", { value: name }, `${name} (${type})`)));
-    if (all.some(({ name }) => name === kept.account)) account.value = kept.account;
+    const first = all.find(({ name }) => name === kept.account) ?? all.find(({ type }) => type === kindIn(editor.text));
+    if (first) account.value = first.name;
   }).catch(() => {});
 
   // Once for each address; what is not answered is an empty list.
@@ -132,6 +133,11 @@ export function sourceOf(editor) {
     /// `hear` is called when somebody else is asked.
     onChange(hear) { heard.push(hear); },
   };
+}
+
+/// Who the first metric asks.
+function kindIn(text) {
+  try { return JSON.parse(text).metrics?.[0]?.query?.type; } catch { return undefined; }
 }
 
 const needs = (config, index) => JSON.stringify(config.at(["metrics", index, "query"]) ?? "").includes("${scope}");
