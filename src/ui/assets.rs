@@ -24,7 +24,7 @@ macro_rules! asset {
     };
 }
 
-static ASSETS: [Asset; 14] = [
+static ASSETS: [Asset; 16] = [
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("serin.js", "text/javascript; charset=utf-8"),
     asset!("configs.css", "text/css; charset=utf-8"),
@@ -33,6 +33,8 @@ static ASSETS: [Asset; 14] = [
     asset!("fields.js", "text/javascript; charset=utf-8"),
     asset!("form.js", "text/javascript; charset=utf-8"),
     asset!("metric.js", "text/javascript; charset=utf-8"),
+    asset!("offers.js", "text/javascript; charset=utf-8"),
+    asset!("picked.js", "text/javascript; charset=utf-8"),
     asset!("series.js", "text/javascript; charset=utf-8"),
     asset!("trial.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),

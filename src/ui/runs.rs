@@ -8,7 +8,7 @@ use super::filter::Filter;
 use super::list::{Last, List, Subject};
 use super::page::Page;
 use super::shell::{Shell, here};
-use crate::access::Caller;
+use crate::access::{Caller, On, Role};
 use crate::app::App;
 use crate::canary::{CanaryExecutionStatusResponse, iso_from_millis};
 use crate::error::Result;
@@ -20,6 +20,7 @@ use crate::storage::Line;
 pub struct Runs {
     shell: Shell,
     list: List,
+    may_create: bool,
     /// For the lines that a newcomer can copy: where serin is, and the last hour.
     here: String,
     hour: (String, String),
@@ -45,6 +46,7 @@ pub async fn show(
     Ok(Page(Runs {
         here: here(&app, &headers),
         hour: (iso_from_millis(now - HOUR), iso_from_millis(now)),
+        may_create: caller.can(Role::Config, On::NOTHING),
         shell: Shell::of(&caller),
         list,
     }))

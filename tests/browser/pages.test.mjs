@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, describe } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { DESK, TELEPHONE, editor, isAccessible, startBrowser, testsIn } from './browser.mjs';
 import { noise, startPrometheus } from './prometheus.mjs';
+import { unopened } from './routes.mjs';
 import { config, request, startSerin } from './serin.mjs';
 
 // What each query of these tests looks like in either version; the experiment has a gap.
@@ -107,6 +108,9 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['a run with nothing beside it', () => `/ui/runs/${runs.terminal}/compare`],
     ['runs with long names beside each other', () => `/ui/runs/${runs['long names']}/compare?with=${runs['long names']}`],
     ['a run that runs', async () => `/ui/runs/${await startHeld('held')}`],
+    ['a trial like a run', () => `/ui/runs/${runs.fail}/like`],
+    ['the question before the deletion of a run', () => `/ui/runs/${runs.fail}/delete`],
+    ['the question before the deletion of an analysis', () => `/ui/analyses/${other.failing}/delete`],
     ['a report', () => `/ui/runs/${runs.fail}/report.html`, openFirst],
     ['the analyses', () => '/ui/analyses'],
     ['an analysis that failed', () => `/ui/analyses/${other.failing}`],
@@ -127,17 +131,29 @@ describe('in every look, and with nothing from elsewhere,', () => {
     ['the copy of a config', () => `/ui/configs/${other.config}/copy`],
     ['the question before a deletion', () => `/ui/configs/${other.config}/delete`],
     ['a trial', () => `/ui/configs/${other.config}/try`],
+    ['the question how often a config cries wolf', () => `/ui/configs/${other.config}/calibrate`],
+    ['the calibrations', () => '/ui/calibrations'],
     ['the accounts', () => '/ui/accounts'],
+    ['the record', () => '/ui/audit'],
+    ['the record of a filter that is none', () => '/ui/audit?since=yesterday'],
+    ['a deed', () => '/ui/audit', async (page) => {
+      await page.locator('td.when a').first().click();
+      await page.getByRole('link', { name: /^All of/ }).waitFor();
+    }],
     ['a run with long names', () => `/ui/runs/${runs['long names']}`, openFirst],
     ...['', '/edit', '/try', '/delete', '/metrics'].map((page) => [`a config with long names: ${page}`, () => `/ui/configs/${other.long}${page}`]),
   ];
+  const opened = new Set();
   for (const [name, address, then] of PAGES) {
     inTab(name, {}, async ({ page, open }) => {
       assert.equal((await open(await address())).status(), 200);
+      opened.add(page.url());
       await then?.(page);
+      opened.add(page.url());
       await isAccessible(page);
     });
   }
+  test('all pages that there are have been opened', () => assert.deepEqual(unopened(opened), []));
   for (const path of ['/ui/runs/none', '/ui/analyses/none', '/ui/configs/none', '/ui/nowhere']) {
     inTab(`no page: ${path}`, { mayTell: /status of 404/ }, async ({ page, open }) => {
       assert.equal((await open(path)).status(), 404);
@@ -328,7 +344,7 @@ describe('a config', () => {
     await open('/ui/configs/new');
     const text = JSON.parse(await editor(page).text());
     text.name = 'refused';
-    text.classifier.groupWeights.Errors = 'much';
+    text.classifier.groupWeights.all = 'much';
     const bad = JSON.stringify(text, null, 2);
     await editor(page).write(bad);
     await page.locator('#verdict.is-error').waitFor();
@@ -351,7 +367,7 @@ describe('a config', () => {
     assert.equal(await editor(page).text(), bad);
     assert.deepEqual((await serin.call('GET', '/canaryConfig')).filter(({ name }) => name === 'refused'), []);
 
-    text.classifier.groupWeights.Errors = 70;
+    text.classifier.groupWeights.all = 100;
     await editor(page).write(JSON.stringify(text, null, 2));
     await page.locator('#verdict.is-fine').waitFor();
     await page.getByRole('button', { name: 'Store' }).click();

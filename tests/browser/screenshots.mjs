@@ -57,7 +57,11 @@ const shop = (application, metrics = METRICS) =>
 const uncritical = METRICS.map((metric) => ({ ...metric, policy: { ...metric.policy, critical: false } }));
 const measured = uncritical.filter(({ name }) => name !== 'Messages left in the queue');
 
-const prometheus = await startPrometheus(value);
+// What the source tells of its metrics, for who writes a config.
+const LABELS = { version: ['v2.14.0', 'v2.15.0'], namespace: ['eu-west-1'], pod: ['checkout-7d9f', 'checkout-b41c'] };
+const COUNTED = ['http_requests_total', 'http_request_duration_seconds_bucket', 'http_server_errors_total', 'orders_total', 'payment_declined_total'];
+
+const prometheus = await startPrometheus(value, Object.fromEntries(COUNTED.map((name) => [name, LABELS])));
 const serin = await startSerin({ production: prometheus.url, held: `${prometheus.url}/held` }, 'reports');
 const browser = await startBrowser();
 try {
@@ -97,10 +101,17 @@ try {
     await page.locator('.metric > summary').first().click();
     await page.locator('.metric canvas').waitFor();
   };
+  const pickErrors = async (page) => {
+    await page.locator('#form').getByLabel('Name', { exact: true }).first().fill('checkout');
+    await page.getByRole('button', { name: 'http_server_errors_total', exact: true }).click();
+    await page.getByText('Its values: v2.14.0, v2.15.0.').waitFor();
+    await page.locator('#verdict.is-fine').waitFor();
+  };
   fs.mkdirSync(IMAGES, { recursive: true });
   await take('runs', '/ui/', { height: 560 });
   await take('run', `/ui/runs/${failed}`, { height: 1170, then: openFirst });
   await take('config', `/ui/configs/${configs.checkout}`, { height: 860 });
+  await take('editor', '/ui/configs/new', { height: 900, then: pickErrors });
   await take('analysis', `/ui/analyses/${analysis}`, { height: 640 });
   await take('telephone', `/ui/runs/${failed}`, { width: 390, height: 844, colorScheme: 'dark' });
   if (process.argv[2]) {

@@ -23,7 +23,18 @@ export async function startSerin(accounts, store = 'documents', { server, ...mor
       file: { enabled: true, accounts: [{ name: store, directory: path.join(folder, 'documents') }] },
     },
   }));
-  const program = spawn(process.env.SERIN_PROGRAM, ['serve', '--config', file], {
+  return serve(folder, ['--config', file]);
+}
+
+/// One that has nothing, and knows no more than where a Prometheus is.
+export function startEmptySerin(prometheus) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'serin-browser-'));
+  return serve(folder, ['--prometheus', prometheus, '--port', '0']);
+}
+
+async function serve(folder, options) {
+  const program = spawn(process.env.SERIN_PROGRAM, ['serve', ...options], {
+    cwd: folder,
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -124,7 +124,7 @@ function labelled(document, label, field, says) {
   return h("p", {}, h("label", { htmlFor: field.id }, label), field, told);
 }
 
-export function textField(document, label, path, { says, list, read = String, write = (text) => text || undefined } = {}) {
+export function textField(document, label, path, { says, list, read = String, write = (text) => text || undefined, then } = {}) {
   const field = h("input", { autocomplete: "off", spellcheck: false, list });
   field.addEventListener("input", () => {
     let value;
@@ -135,7 +135,9 @@ export function textField(document, label, path, { says, list, read = String, wr
       return;
     }
     field.removeAttribute("aria-invalid");
+    const before = document.at(path);
     document.set(path, value);
+    then?.(value, before);
   });
   document.bind(field, () => {
     const value = document.at(path);

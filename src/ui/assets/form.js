@@ -8,6 +8,7 @@ const UNREADABLE = "The text cannot be read just now: mend it, and the form show
 const IN_YAML = "The form changes JSON: turn the text into it first.";
 const METRICS = ["metrics"];
 const WEIGHTS = ["classifier", "groupWeights"];
+const OWN = { name: "a metric of the source", says: "Its query is picked from what the source has" };
 
 /// Fills `place` with the form; what it returns is to be told of every change of the text.
 export function formOf(place, editor) {
@@ -17,8 +18,9 @@ export function formOf(place, editor) {
   const body = h("div");
   const source = sourceOf(editor);
   let made = null;
+  const isNew = "new" in place.dataset;
   // Which metrics are open after the next change of the list.
-  let opened = null;
+  let opened = isNew ? [true] : null;
   place.append(told, body, status);
 
   const judges = [];
@@ -62,7 +64,7 @@ export function formOf(place, editor) {
     const choices = (none) => () => [["", none], ...judges.map((name) => [name, name])];
     body.replaceChildren(
       h("div", { className: "fields" },
-        textField(config, "Name", ["name"]),
+        textField(config, "Name", ["name"], { then: isNew ? nameApplication : undefined }),
         textsField(config, "Applications", ["applications"], { says: "with commas between them" }),
         choiceField(config, "Judge", ["judge", "name"], choices("NetflixACAJudge-v1.0, as none is named")),
         choiceField(config, "Beside it", ["judge", "judgeConfigurations", "shadow"], choices("no other judge")),
@@ -79,6 +81,12 @@ export function formOf(place, editor) {
       adding(),
     );
     groups.show();
+  }
+
+  /// The application is called as the config until it gets a name of its own.
+  function nameApplication(name = "", before = "") {
+    const own = config.at(["applications"]);
+    if (Array.isArray(own) && own.length === 1 && own[0] === before) config.set(["applications"], [name]);
   }
 
   const isOpen = () => [...body.querySelectorAll(".metric-form")].map((one) => one.open);
@@ -134,7 +142,8 @@ export function formOf(place, editor) {
       says.textContent = [what, needs && `It needs ${needs}.`].filter(Boolean).join(". ");
     };
     const load = async () => {
-      offered = await templatesOf(kind.value);
+      const library = await templatesOf(kind.value);
+      offered = kind.value === "prometheus" ? [OWN, ...library] : library;
       template.replaceChildren(...offered.map(({ name: one }) => h("option", {}, one.replace(/^serin:/, ""))));
       tell();
     };
@@ -147,7 +156,8 @@ export function formOf(place, editor) {
         h("p", {}, h("button", {
           type: "button", className: "button", onclick() {
             const { metric } = offered[template.selectedIndex] ?? {};
-            const blank = { name: "", query: { type: kind.value }, groups: [], analysisConfigurations: { canary: {} }, scopeName: "default" };
+            const groups = Object.keys(config.at(WEIGHTS) ?? {}).slice(0, 1);
+            const blank = { name: "", query: { type: kind.value }, groups, analysisConfigurations: { canary: {} }, scopeName: "default" };
             add(metric ?? blank, config.value.metrics?.length ?? 0);
           },
         }, "Add it"))), says);

@@ -1,6 +1,7 @@
 // The form of one metric: what it asks, in which groups it is, and when it is bad.
 import { choiceField, flagField, h, jsonField, numberField, textField, textsField } from "./fields.js";
 import { queryField } from "./editor.js";
+import { pickedForm } from "./picked.js";
 import { templatesOf } from "./series.js";
 
 const PROMQL = "PromQL:";
@@ -82,6 +83,7 @@ function query(config, index, source) {
       choiceField(config, "Asks", path("type"), () => kinds),
       textField(config, "Named template", path("customFilterTemplate"), { list: `templates-${index}` }),
       templateNames(config, index, kind)),
+    kind === "prometheus" ? pickedForm(config, index, source) : null,
     template(config, index, kind, source, members.find(({ name }) => name === "customInlineTemplate")?.says),
     own.length ? h("details", { open: own.some(({ name }) => config.at(path(name)) !== undefined) },
       h("summary", {}, "Its members"), names,

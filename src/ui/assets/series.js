@@ -31,6 +31,7 @@ export function sourceOf(editor) {
     account: "Source", control: "Control, scope", experiment: "Experiment, scope", location: "Location", minutes: "Over", parameters: "Parameters",
   };
   const known = new Map();
+  const heard = [];
   const kept = (() => { try { return JSON.parse(sessionStorage.getItem(KEPT)) ?? {}; } catch { return {}; } })();
   for (const [name, field] of Object.entries(fields)) {
     if (kept[name] !== undefined && name !== "account") field.value = kept[name];
@@ -38,14 +39,16 @@ export function sourceOf(editor) {
       kept[name] = field.value;
       sessionStorage.setItem(KEPT, JSON.stringify(kept));
       known.clear();
+      if (field === account) heard.forEach((hear) => hear());
     });
   }
   const element = h("details", { className: "asked" }, h("summary", {}, "Who is asked while you write"),
     h("div", { className: "fields" }, Object.entries(fields).map(([name, field]) => h("p", {}, h("label", { htmlFor: field.id }, labels[name]), field))));
 
-  fetch("/metricsServices").then((answer) => answer.json()).then((all) => {
+  const ready = fetch("/metricsServices").then((answer) => answer.json()).then((all) => {
     account.replaceChildren(...all.map(({ name, type }) => h("option", { value: name }, `${name} (${type})`)));
-    if (all.some(({ name }) => name === kept.account)) account.value = kept.account;
+    const first = all.find(({ name }) => name === kept.account) ?? all.find(({ type }) => type === kindIn(editor.text));
+    if (first) account.value = first.name;
   }).catch(() => {});
 
   // Once for each address; what is not answered is an empty list.
@@ -60,11 +63,15 @@ export function sourceOf(editor) {
   }
 
   async function metricNames(part = "") {
+    await ready;
     const all = await listed("/metadata/metricsService", { metricsAccountName: account.value, filter: part });
     return all.map(({ name }) => name);
   }
 
-  const labelsOf = (metric = "", label = "") => listed("/ui/configs/labels", { account: account.value, metric, label });
+  async function labelsOf(metric = "", label = "") {
+    await ready;
+    return listed("/ui/configs/labels", { account: account.value, metric, label });
+  }
 
   /// As codemirror-promql asks.
   const names = {
@@ -117,7 +124,20 @@ export function sourceOf(editor) {
     return h("div", { className: "preview" }, button, shown);
   }
 
-  return { element, names, preview };
+  return {
+    element,
+    names,
+    preview,
+    /// Who is asked; empty where nobody can be.
+    name: () => account.value,
+    /// `hear` is called when somebody else is asked.
+    onChange(hear) { heard.push(hear); },
+  };
+}
+
+/// Who the first metric asks.
+function kindIn(text) {
+  try { return JSON.parse(text).metrics?.[0]?.query?.type; } catch { return undefined; }
 }
 
 const needs = (config, index) => JSON.stringify(config.at(["metrics", index, "query"]) ?? "").includes("${scope}");

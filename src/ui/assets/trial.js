@@ -1,4 +1,6 @@
 // The form of a trial: times at one click, and scopes as the source knows them.
+import { offersOf } from "./offers.js";
+
 const MINUTE = 60_000;
 const presets = document.querySelector(".presets");
 
@@ -36,18 +38,29 @@ document.addEventListener("zone", () => {
   }
 });
 
-// Asked for once, when a scope is about to be written.
-const offer = async list => {
-  const account = document.querySelector("#metricsAccountName").value;
-  const asked = new URLSearchParams({ account, metric: list.dataset.metric, label: list.dataset.label });
-  const answer = await fetch(`/ui/configs/labels?${asked}`, { headers: { Accept: "application/json" } });
-  if (!answer.ok) return;
-  const values = await answer.json();
-  list.replaceChildren(...values.map(value => Object.assign(document.createElement("option"), { value })));
-};
-document.addEventListener("focusin", ({ target }) => {
-  const list = target.list;
-  if (!list?.dataset.label || list.dataset.asked) return;
-  list.dataset.asked = "yes";
-  offer(list).catch(() => {});
+// The scopes that there are: the first at a click, all of them as one types.
+const account = document.querySelector("#metricsAccountName");
+const scopes = [...document.querySelectorAll("datalist[data-label]")].map(list => {
+  const fields = [...document.querySelectorAll(`input[list="${CSS.escape(list.id)}"]`)];
+  const offers = fields.map(field => {
+    const [side] = field.getAttribute("aria-label").split(",");
+    const offers = offersOf(field, `${side}: what the source has`);
+    field.after(offers.element);
+    return offers;
+  });
+  return { list, offers };
 });
+
+async function offer({ list, offers }) {
+  if (!account.value) return;
+  const asked = new URLSearchParams({ account: account.value, metric: list.dataset.metric, label: list.dataset.label });
+  const answer = await fetch(`/ui/configs/labels?${asked}`, { headers: { Accept: "application/json" } });
+  const values = answer.ok ? await answer.json() : [];
+  // Who chose another account meanwhile waits for its answer.
+  if (asked.get("account") !== account.value) return;
+  list.replaceChildren(...values.map(value => Object.assign(document.createElement("option"), { value })));
+  for (const one of offers) one.values = values;
+}
+const offerAll = () => scopes.forEach(scope => offer(scope).catch(() => {}));
+account.addEventListener("change", offerAll);
+offerAll();

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::metrics::library::{Signal, Template};
 use crate::metrics::{self, Language, promql};
 
-/// Of Prometheus: it shows templates of a config, too.
+/// Of Prometheus: one metric, in the words that the form can change.
 const PROMETHEUS: &str = include_str!("example.json");
 
 const WEIGHTS: [(Signal, u32); 3] = [

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 
 use super::history::{self, History};
-use super::{May, Store, applications};
+use super::{May, Store, applications, newest_runs};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryConfig, CanaryMetricConfig, Id};
@@ -39,6 +39,8 @@ pub struct View {
     /// As it is stored.
     document: String,
     history: Option<History>,
+    /// Nothing was ever judged by it.
+    is_untried: bool,
 }
 
 struct Metric {
@@ -90,7 +92,9 @@ pub async fn show(
     let warnings = configs::examine(&app.config, &document).1.into_iter();
     let calibrated = learned::look_up(&app, &caller, &config).await;
     let by = app.seen_by(&caller).last_stored(&id).await?;
+    let newest = newest_runs(&app, &caller, Some(id.as_str()), 1).await?;
     Ok(Page(View {
+        is_untried: newest.is_empty(),
         history: history::of(&app, &caller, id.as_str()).await?,
         shell: Shell::of(&caller),
         by,

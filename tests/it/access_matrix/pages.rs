@@ -71,6 +71,21 @@ async fn a_run_is_compared_with_what_is_seen_only() {
 }
 
 #[tokio::test]
+async fn an_empty_list_leads_to_a_new_config_whoever_may_write_one() {
+    let serin = Serin::start_with("", &[], Some(&access())).await;
+    let url = &serin.client.url;
+    for (name, has) in [("acme-read", false), ("acme-all", true)] {
+        let asked = client(url, Some(name)).http.get(format!("{url}/ui"));
+        let text = asked.send().await.unwrap().text().await.unwrap();
+        assert!(
+            text.contains("Nothing has been judged yet"),
+            "{name}: {text}"
+        );
+        assert_eq!(text.contains("/ui/configs/new"), has, "{name}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_not_known_is_told_how_to_be() {
     let serin = Serin::start_with("", &[], Some(&access())).await;
     let url = &serin.client.url;

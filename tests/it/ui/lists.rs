@@ -13,7 +13,12 @@ use crate::scripted_prometheus::ScriptedPrometheus;
 #[tokio::test]
 async fn a_newcomer_is_told_what_to_do() {
     let serin = Serin::start("").await;
-    says(&serin, "/", &["Nothing has been judged yet", "curl"]).await;
+    says(
+        &serin,
+        "/",
+        &["Nothing has been judged yet", "/ui/configs/new", "curl"],
+    )
+    .await;
     says(
         &serin,
         "/ui/analyses",

@@ -36,7 +36,10 @@ async fn a_config_is_made_changed_copied_and_deleted_by_forms() {
         )
         .await;
     let (_, page) = browser.page(&place).await;
-    has(&page, &["my-service", "error rate"]);
+    has(
+        &page,
+        &["my-service", "http_errors_total", "Judge the last hour"],
+    );
 
     let (_, page) = browser.page(&format!("{place}/edit")).await;
     let text = edited(&page);
