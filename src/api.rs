@@ -1,5 +1,6 @@
 //! The doors for HTTP: the router and what surrounds every request.
 
+mod accounts;
 mod actions;
 mod archive;
 mod audit;
@@ -30,6 +31,7 @@ mod metric_sets;
 mod metrics;
 mod pipelines;
 mod problem;
+mod query;
 mod refusal;
 mod replay;
 mod request;
