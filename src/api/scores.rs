@@ -3,7 +3,7 @@
 
 mod answer;
 mod course;
-mod series;
+pub mod series;
 mod times;
 
 use axum::Json;
@@ -14,8 +14,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::query::Parameters;
@@ -27,19 +25,6 @@ use crate::metrics::selection::{Query, Selection};
 use crate::storage::{Line, Search};
 use answer::{Scores, ScoresResponse};
 use times::{Span, Times};
-
-/// All of it that is served.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(query_scores, query_scores_by_form))
-        .routes(routes!(query_course, query_course_by_form))
-        .routes(routes!(tell_build))
-        .routes(routes!(series::list_labels, series::list_labels_by_form))
-        .routes(routes!(series::list_label_values))
-        .routes(routes!(series::list_series, series::list_series_by_form))
-        .routes(routes!(series::describe_metrics))
-        .routes(routes!(series::list_rules))
-}
 
 /// How many of the newest canaries are looked at.
 const LOOKED_AT: i64 = 1000;
@@ -72,7 +57,11 @@ pub struct Moment {
 #[utoipa::path(get, path = "/prometheus/api/v1/query", tag = "delivery",
     params(Asked, Moment),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_scores(State(app): State<App>, caller: Caller, parameters: Parameters) -> Response {
+pub async fn query_scores(
+    State(app): State<App>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Response {
     answered(at_once(&app, &caller, &parameters).await)
 }
 
@@ -82,7 +71,7 @@ async fn query_scores(State(app): State<App>, caller: Caller, parameters: Parame
 #[utoipa::path(post, path = "/prometheus/api/v1/query", tag = "delivery",
     request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=vector(1)"),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_scores_by_form(
+pub async fn query_scores_by_form(
     State(app): State<App>,
     caller: Caller,
     parameters: Parameters,
@@ -97,7 +86,11 @@ async fn query_scores_by_form(
 #[utoipa::path(get, path = "/prometheus/api/v1/query_range", tag = "delivery",
     params(Asked, Span),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_course(State(app): State<App>, caller: Caller, parameters: Parameters) -> Response {
+pub async fn query_course(
+    State(app): State<App>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Response {
     answered(over_time(&app, &caller, &parameters).await)
 }
 
@@ -107,7 +100,7 @@ async fn query_course(State(app): State<App>, caller: Caller, parameters: Parame
 #[utoipa::path(post, path = "/prometheus/api/v1/query_range", tag = "delivery",
     request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=serin_canary_score&start=1714561200&end=1714564800&step=60"),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_course_by_form(
+pub async fn query_course_by_form(
     State(app): State<App>,
     caller: Caller,
     parameters: Parameters,
@@ -121,7 +114,7 @@ async fn query_course_by_form(
 /// Grafana asks before it asks for anything else.
 #[utoipa::path(get, path = "/prometheus/api/v1/status/buildinfo", tag = "delivery",
     responses((status = 200, body = Object)))]
-async fn tell_build(_: Anybody) -> Json<Value> {
+pub async fn tell_build(_: Anybody) -> Json<Value> {
     let version = env!("CARGO_PKG_VERSION");
     Json(json!({"status": "success", "data": {
         "application": "serin", "version": version, "revision": "", "branch": "", "buildUser": "",
