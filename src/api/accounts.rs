@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::error::Result;
 
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationAccount {
@@ -22,12 +22,12 @@ impl ConfigurationAccount {
     }
 }
 
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageAccount {
     /// the first object store, if not given
-    pub storage_account_name: Option<String>,
+    storage_account_name: Option<String>,
 }
 
 impl StorageAccount {
@@ -37,7 +37,7 @@ impl StorageAccount {
 }
 
 /// Where an id alone is enough.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub struct AnyStorageAccount {
@@ -53,7 +53,7 @@ impl AnyStorageAccount {
     }
 }
 
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricsAccount {

@@ -57,13 +57,17 @@ impl Parameters {
     /// # Errors
     /// `Invalid` when a parameter is missing, or no number where one is wanted.
     pub fn parsed<T: DeserializeOwned>(&self) -> Result<T> {
+        let given = self.by_name().into_iter();
+        let given = given.map(|(name, values)| (name, Given { name, values }));
+        T::deserialize(MapDeserializer::new(given))
+    }
+
+    fn by_name(&self) -> IndexMap<&str, Vec<&str>> {
         let mut given = IndexMap::<&str, Vec<&str>>::new();
         for (name, value) in &self.0 {
             given.entry(name).or_default().push(value);
         }
-        let given = given.into_iter();
-        let given = given.map(|(name, values)| (name, Given { name, values }));
-        T::deserialize(MapDeserializer::new(given))
+        given
     }
 
     /// # Errors
