@@ -1,4 +1,4 @@
-//! What is told to the linker, and which commit this is, of which day and for what.
+//! What is told to the linker, which commit this is, of which day and for what, and the document of the API, packed.
 
 #![expect(
     clippy::disallowed_methods,
@@ -6,9 +6,15 @@
 )]
 
 use std::env::var;
+use std::fs::{File, read};
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::Command;
 
-fn main() {
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=SERIN_COMMIT");
     let target = var("TARGET").unwrap_or_default();
@@ -32,6 +38,17 @@ fn main() {
     if target == "x86_64-unknown-linux-gnu" && profile == "release" && is_rusts_own {
         println!("cargo::rustc-link-arg-bins=-Wl,-O2,--icf=all,-z,pack-relative-relocs");
     }
+    pack_document()
+}
+
+/// A tenth of its text is left, and a part of what the code that describes it would take.
+fn pack_document() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=openapi/serin.json");
+    let folder = var("OUT_DIR").map_err(io::Error::other)?;
+    let packed = File::create(Path::new(&folder).join("serin.json.gz"))?;
+    let mut packed = GzEncoder::new(packed, Compression::best());
+    packed.write_all(&read("openapi/serin.json")?)?;
+    packed.finish().map(drop)
 }
 
 /// None outside of a clone, such as in an image.

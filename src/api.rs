@@ -1,5 +1,6 @@
 //! The doors for HTTP: the router and what surrounds every request.
 
+mod accounts;
 mod actions;
 mod archive;
 mod audit;
@@ -13,6 +14,7 @@ mod charts;
 mod credentials;
 mod document;
 mod documents;
+mod doors;
 mod events;
 mod examples;
 mod executions;
@@ -30,6 +32,7 @@ mod metric_sets;
 mod metrics;
 mod pipelines;
 mod problem;
+mod query;
 mod refusal;
 mod replay;
 mod request;
@@ -53,22 +56,22 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
-use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::config::Tools;
 use crate::ui;
 use bodies::Bodies;
+pub use document::document;
 use documents::Documents;
+use doors::doors;
 pub use gate::without_gate;
 use hosts::Hosts;
 use layers::Edge;
 pub use mcp::{Agents, Call, Door};
 use problem::Problem;
+use scores::series;
 
-/// The document of the API; `openapi/serin.json` is its text.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -91,158 +94,139 @@ use problem::Problem;
 )]
 struct Api;
 
-/// All routes with their documents.
-fn routes(documents: Documents) -> OpenApiRouter<App> {
-    let large = middleware::from_fn(move |request: Request, next: Next| {
-        documents.clone().answer(request, next)
-    });
-    OpenApiRouter::with_openapi(Api::openapi())
-        .routes(routes!(
-            canary_config::list_canary_configs,
-            canary_config::store_canary_config
-        ))
-        .routes(routes!(
-            canary_config::find_canary_config,
-            canary_config::update_canary_config,
-            canary_config::delete_canary_config
-        ))
-        .routes(routes!(lint::lint_canary_config))
-        .routes(routes!(canary::initiate_adhoc_canary))
-        .routes(routes!(verdict::ask_for_verdict))
-        .routes(routes!(canary::list_canary_executions))
-        .routes(routes!(
-            canary::initiate_canary,
-            canary::find_canary_execution,
-            canary::cancel_canary_execution
-        ))
-        .routes(routes!(
-            standalone::initiate_adhoc_analysis,
-            standalone::list_analyses
-        ))
-        .routes(routes!(
-            standalone::initiate_analysis,
-            standalone::find_analysis,
-            standalone::cancel_analysis
-        ))
-        .routes(routes!(flagger::answer_flagger_hook))
-        .merge(scores::routes())
-        .routes(routes!(events::watch_canary))
-        .routes(routes!(events::watch_analysis))
-        .routes(routes!(actions::list_canary_actions))
-        .routes(routes!(actions::list_analysis_actions))
-        .routes(routes!(by_hand::repeat_canary))
-        .routes(routes!(by_hand::repeat_analysis))
-        .routes(routes!(by_hand::accept_canary))
-        .routes(routes!(by_hand::accept_analysis))
-        .routes(routes!(retention::pin_canary, retention::unpin_canary))
-        .routes(routes!(retention::pin_analysis, retention::unpin_analysis))
-        .routes(routes!(archive::list_archives, archive::create_archive))
-        .routes(
-            routes!(
-                archive::find_archive,
-                archive::update_archive,
-                archive::delete_archive
-            )
-            .layer(large.clone()),
-        )
-        .routes(routes!(
-            metric_sets::list_metric_set_lists,
-            metric_sets::store_metric_set_list
-        ))
-        .routes(
-            routes!(
-                metric_sets::find_metric_set_list,
-                metric_sets::delete_metric_set_list
-            )
-            .layer(large.clone()),
-        )
-        .routes(routes!(
-            metric_sets::list_metric_set_pair_lists,
-            metric_sets::store_metric_set_pair_list
-        ))
-        .routes(
-            routes!(
-                metric_sets::find_metric_set_pair_list,
-                metric_sets::delete_metric_set_pair_list
-            )
-            .layer(large.clone()),
-        )
-        .routes(routes!(metric_sets::find_metric_set_pair).layer(large))
-        .merge(of_calibrations())
-        .routes(routes!(judges::list_judges))
-        .routes(routes!(judges::judge))
-        .routes(routes!(judges::initiate_judge_comparison))
-        .routes(routes!(judges::find_judge_comparison))
-        .routes(routes!(replay::replay_runs))
-        .routes(routes!(credentials::list_credentials))
-        .routes(routes!(metrics::list_metrics_services))
-        .routes(routes!(metrics::list_metrics_service_metadata))
-        .routes(routes!(fetch::query_prometheus))
-        .routes(routes!(fetch::query_service))
-        .routes(routes!(pipelines::list_pipelines))
-        .routes(routes!(
-            pipelines::find_pipeline,
-            pipelines::delete_pipeline
-        ))
-        .routes(routes!(pipelines::start_pipeline))
-        .routes(routes!(pipelines::cancel_pipeline))
-        .routes(routes!(retention::show_retention, retention::run_retention))
+doors! {
+    of_everybody, OfEverybody:
+    canary_config::list_canary_configs,
+    canary_config::store_canary_config,
+    canary_config::find_canary_config,
+    canary_config::update_canary_config,
+    canary_config::delete_canary_config,
+    lint::lint_canary_config,
+    canary::initiate_adhoc_canary,
+    verdict::ask_for_verdict,
+    canary::list_canary_executions,
+    canary::initiate_canary,
+    canary::find_canary_execution,
+    canary::cancel_canary_execution,
+    standalone::initiate_adhoc_analysis,
+    standalone::list_analyses,
+    standalone::initiate_analysis,
+    standalone::find_analysis,
+    standalone::cancel_analysis,
+    flagger::answer_flagger_hook,
+    scores::query_scores,
+    scores::query_scores_by_form,
+    scores::query_course,
+    scores::query_course_by_form,
+    scores::tell_build,
+    series::list_labels,
+    series::list_labels_by_form,
+    series::list_label_values,
+    series::list_series,
+    series::list_series_by_form,
+    series::describe_metrics,
+    series::list_rules,
+    events::watch_canary,
+    events::watch_analysis,
+    actions::list_canary_actions,
+    actions::list_analysis_actions,
+    by_hand::repeat_canary,
+    by_hand::repeat_analysis,
+    by_hand::accept_canary,
+    by_hand::accept_analysis,
+    retention::pin_canary,
+    retention::unpin_canary,
+    retention::pin_analysis,
+    retention::unpin_analysis,
+    archive::list_archives,
+    archive::create_archive,
+    metric_sets::list_metric_set_lists,
+    metric_sets::store_metric_set_list,
+    metric_sets::list_metric_set_pair_lists,
+    metric_sets::store_metric_set_pair_list,
+    calibrations::list_calibrations,
+    calibrations::start_calibration,
+    calibrations::find_calibration,
+    calibrations::delete_calibration,
+    calibrations::cancel_calibration,
+    calibrations::list_learned,
+    calibrations::find_learned,
+    calibrations::store_learned,
+    calibrations::delete_learned,
+    judges::list_judges,
+    judges::judge,
+    judges::initiate_judge_comparison,
+    judges::find_judge_comparison,
+    replay::replay_runs,
+    credentials::list_credentials,
+    metrics::list_metrics_services,
+    metrics::list_metrics_service_metadata,
+    fetch::query_prometheus,
+    fetch::query_service,
+    pipelines::list_pipelines,
+    pipelines::find_pipeline,
+    pipelines::delete_pipeline,
+    pipelines::start_pipeline,
+    pipelines::cancel_pipeline,
+    retention::show_retention,
+    retention::run_retention,
 }
 
-/// What concerns the process, and has an address of its own where one is configured.
-fn of_operators() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(credentials::delete_credentials))
-        .routes(routes!(pipelines::enable_instance))
-        .routes(routes!(audit::list_deeds))
-        .routes(routes!(audit::find_deed))
-        .routes(routes!(health::metrics))
+doors! {
+    /// Documents that may be large.
+    of_documents, OfDocuments:
+    archive::find_archive,
+    archive::update_archive,
+    archive::delete_archive,
+    metric_sets::find_metric_set_list,
+    metric_sets::delete_metric_set_list,
+    metric_sets::find_metric_set_pair_list,
+    metric_sets::delete_metric_set_pair_list,
+    metric_sets::find_metric_set_pair,
 }
 
-fn of_health() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(health::health))
-        .routes(routes!(health::liveness))
-        .routes(routes!(health::readiness))
+doors! {
+    /// What concerns the process, and has an address of its own where one is configured.
+    of_operators, OfOperators:
+    credentials::delete_credentials,
+    pipelines::enable_instance,
+    audit::list_deeds,
+    audit::find_deed,
+    health::metrics,
 }
 
-fn of_calibrations() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(
-            calibrations::list_calibrations,
-            calibrations::start_calibration
-        ))
-        .routes(routes!(
-            calibrations::find_calibration,
-            calibrations::delete_calibration
-        ))
-        .routes(routes!(calibrations::cancel_calibration))
-        .routes(routes!(calibrations::list_learned))
-        .routes(routes!(
-            calibrations::find_learned,
-            calibrations::store_learned,
-            calibrations::delete_learned
-        ))
+doors! {
+    of_health, OfHealth:
+    health::health,
+    health::liveness,
+    health::readiness,
 }
 
-/// The document alone, for `serin openapi` and the test that locks it.
+/// The document as the code has it; `openapi/serin.json` is its text, which is what the program has.
 pub fn openapi() -> Document {
-    let all = routes(Documents::of(0))
-        .merge(of_operators())
-        .merge(of_health());
-    document::completed(all.split_for_parts().1)
+    let doors = [
+        OfEverybody::openapi(),
+        OfDocuments::openapi(),
+        OfOperators::openapi(),
+        OfHealth::openapi(),
+    ];
+    document::completed(doors.into_iter().fold(Api::openapi(), Document::merge_from))
 }
 
 /// The service that listens there: every route, and what surrounds it.
 pub fn router(app: &App, address: IpAddr) -> Router {
     let server = &app.config.server;
     let documents = Documents::of(server.answer_memory);
-    let routes = routes(documents).merge(of_health());
+    let large = middleware::from_fn(move |request: Request, next: Next| {
+        documents.clone().answer(request, next)
+    });
+    let routes = of_everybody()
+        .merge(of_documents().layer(large))
+        .merge(of_health());
     let routes = match server.admin_address {
         None => routes.merge(of_operators()),
         Some(_) => routes,
     };
-    let (routes, _) = routes.split_for_parts();
     let routes = match server.mcp {
         Tools::None => routes,
         tools => {
@@ -251,9 +235,8 @@ pub fn router(app: &App, address: IpAddr) -> Router {
         }
     };
     // The validator is a service elsewhere; the document is nobody's business but the reader's.
-    let page = SwaggerUi::new("/swagger-ui")
-        .config(Config::default().validator_url("none"))
-        .url("/v3/api-docs", openapi());
+    let page =
+        SwaggerUi::new("/swagger-ui").config(Config::new(["/v3/api-docs"]).validator_url("none"));
     let routes = if server.cors {
         routes
     } else {
@@ -268,6 +251,7 @@ pub fn router(app: &App, address: IpAddr) -> Router {
     };
     let routes = routes
         .merge(page)
+        .route("/v3/api-docs", get(document::show))
         .route("/prometheus/api/v1/{*rest}", any(scores::refuse_rest))
         .route("/ui/charts/{file}", get(charts::show))
         .merge(ui::routes(app))
@@ -278,8 +262,8 @@ pub fn router(app: &App, address: IpAddr) -> Router {
 
 /// What operators find at an address of their own.
 pub fn router_of_operators(app: &App, address: IpAddr) -> Router {
-    let (routes, _) = of_operators().merge(of_health()).split_for_parts();
-    let routes = routes
+    let routes = of_operators()
+        .merge(of_health())
         .layer(ui::own_pages_only(&app.config.server))
         .fallback(answer_unknown_path)
         .method_not_allowed_fallback(answer_unknown_method);

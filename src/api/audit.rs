@@ -5,12 +5,12 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
+use super::query::Query;
 use super::refusal;
-use super::request::Query;
 use crate::access::{Caller, Peer};
 use crate::app::{App, Tried};
 use crate::audit::request::Asked;
@@ -36,40 +36,50 @@ pub struct Deeds {
     next: Option<String>,
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// RFC 3339, or as in `now-1d`
+    since: Option<String>,
+    /// what was done then is not among them
+    until: Option<String>,
+    /// as in `token:ci`
+    who: Option<String>,
+    /// as in `configChanged`
+    deed: Option<String>,
+    application: Option<String>,
+    /// of what it was done to
+    id: Option<String>,
+    /// 100, if not given; 1,000 at most
+    limit: Option<i64>,
+    /// the `next` of the page before
+    after: Option<String>,
+}
+
 /// Tell who did what
 ///
 /// Newest first. Details beyond 16 KiB are left out; `/audit/{chain}/{number}` has them. With
 /// `Accept: application/jsonl`, a line for each, and the next page in the header `Link`.
 #[utoipa::path(get, path = "/audit", tag = "operations",
-    params(
-        ("since" = Option<String>, Query, description = "RFC 3339, or as in `now-1d`"),
-        ("until" = Option<String>, Query, description = "what was done then is not among them"),
-        ("who" = Option<String>, Query, description = "as in `token:ci`"),
-        ("deed" = Option<String>, Query, description = "as in `configChanged`"),
-        ("application" = Option<String>, Query),
-        ("id" = Option<String>, Query, description = "of what it was done to"),
-        ("limit" = Option<i64>, Query, description = "100, if not given; 1,000 at most"),
-        ("after" = Option<String>, Query, description = "the `next` of the page before"),
-    ),
+    params(Wanted),
     responses((status = 200, body = Deeds), (status = 400, body = Problem), (status = 403, body = Problem, description = "for admins only")))]
 pub async fn list_deeds(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
-    query: Query,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Response> {
     let now = app.clock.now_millis();
     let search = DeedSearch {
-        since: time(&query, "since", now)?,
-        until: time(&query, "until", now)?,
-        who: query.text("who"),
-        deed: query.text("deed").map(deed).transpose()?,
-        application: query.text("application"),
-        id: query.text("id"),
+        since: time("since", wanted.since.as_deref(), now)?,
+        until: time("until", wanted.until.as_deref(), now)?,
+        who: wanted.who.as_deref(),
+        deed: wanted.deed.as_deref().map(deed).transpose()?,
+        application: wanted.application.as_deref(),
+        id: wanted.id.as_deref(),
     };
-    let after = query.text("after").map(place).transpose()?;
-    let limit = query.number("limit")?.unwrap_or(LINES);
-    let limit = limit.clamp(1, MOST_LINES);
+    let after = wanted.after.as_deref().map(place).transpose()?;
+    let limit = wanted.limit.unwrap_or(LINES).clamp(1, MOST_LINES);
     let seen = app.seen_by(&caller);
     let rows = seen.deeds(&search, after.as_ref(), limit).await?;
     let is_full = i64::try_from(rows.len()) == Ok(limit);
@@ -98,8 +108,8 @@ pub async fn find_deed(
     row.line(None).map(Json)
 }
 
-fn time(query: &Query, name: &str, now: i64) -> Result<Option<i64>> {
-    let Some(text) = query.text(name) else {
+fn time(name: &str, text: Option<&str>, now: i64) -> Result<Option<i64>> {
+    let Some(text) = text else {
         return Ok(None);
     };
     let time = asked::instant(text, now).ok_or_else(|| {

@@ -5,11 +5,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use super::accounts::{ConfigurationAccount, MetricsAccount};
 use super::examples;
 use super::problem::Problem;
-use super::request::{Body, PathId, Query};
+use super::query::Query;
+use super::request::{Body, PathId};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{Calibration, CalibrationRequest, CalibrationSummary, Id, Learned};
@@ -37,22 +39,18 @@ pub struct LearnedRequest {
 /// Both judges judge past windows in which nothing changed, as if each had been a canary. It is made in the
 /// background: poll `GET /calibrations/{id}`.
 #[utoipa::path(post, path = "/calibrations", tag = "calibration",
-    params(
-        ("metricsAccountName" = Option<String>, Query),
-        ("configurationAccountName" = Option<String>, Query, description = "where `canaryConfigId` is stored"),
-    ),
+    params(MetricsAccount, ConfigurationAccount),
     request_body(content = CalibrationRequest, example = json!(examples::calibration_request())),
     responses((status = 202, body = CalibrationResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem, description = "too many wait, a disk is nearly full, or serin is about to end")))]
 pub async fn start_calibration(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(metrics): Query<MetricsAccount>,
+    Query(configs): Query<ConfigurationAccount>,
     Body(request): Body<CalibrationRequest>,
 ) -> Result<(StatusCode, Json<CalibrationResponse>)> {
-    let (metrics, configs) = (
-        query.text("metricsAccountName"),
-        query.text("configurationAccountName"),
-    );
+    let metrics = metrics.metrics_account_name.as_deref();
+    let configs = configs.configuration_account_name.as_deref();
     let id = calibration::admit_calibration(&app, &caller, request, metrics, configs).await?;
     let calibration_id = id.to_string();
     Ok((
@@ -61,17 +59,23 @@ pub async fn start_calibration(
     ))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Limit {
+    /// 20, if not given; 200 at most
+    limit: Option<usize>,
+}
+
 /// List calibrations, newest first
 #[utoipa::path(get, path = "/calibrations", tag = "calibration",
-    params(("limit" = Option<usize>, Query, description = "20, if not given; 200 at most")),
+    params(Limit),
     responses((status = 200, body = Vec<CalibrationSummary>), (status = 400, body = Problem)))]
 pub async fn list_calibrations(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(Limit { limit }): Query<Limit>,
 ) -> Result<Json<Vec<CalibrationSummary>>> {
-    let limit = query.number("limit")?.unwrap_or(20);
-    calibration::calibrations(&app, &caller, limit)
+    calibration::calibrations(&app, &caller, limit.unwrap_or(20))
         .await
         .map(Json)
 }

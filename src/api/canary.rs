@@ -6,16 +6,18 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::accounts::{ConfigurationAccount, StorageAccount};
 use super::examples;
-use super::executions::{self, Served, Started};
+use super::executions::{self, Listing, Served, Started, Starting, User};
 use super::idempotency::Keyed;
 use super::problem::Problem;
-use super::request::{PathId, Query};
-use super::wait::Preferred;
+use super::query::Query;
+use super::request::PathId;
+use super::wait::{Preferred, Wait, Waiting};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
-    CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse, Id, Outcome,
+    CanaryAdhocExecutionRequest, CanaryExecutionRequest, CanaryExecutionStatusResponse, Id,
 };
 use crate::error::Result;
 
@@ -41,8 +43,6 @@ impl Served for Canary {
     type Request = CanaryExecutionRequest;
     type Answer = CanaryExecutionResponse;
 
-    const IS_ANYWHERE: bool = false;
-
     fn answer(id: &Id, warning: Option<String>) -> CanaryExecutionResponse {
         CanaryExecutionResponse {
             canary_execution_id: id.to_string(),
@@ -57,11 +57,7 @@ impl Served for Canary {
 #[utoipa::path(post, path = "/canary/{id}", tag = "canary",
     params(
         ("id" = String, Path, description = "id of the canary config"),
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("parentPipelineExecutionId" = Option<String>, Query),
-        ("metricsAccountName" = Option<String>, Query),
-        ("configurationAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
+        Starting, ConfigurationAccount,
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryExecutionRequest, example = json!(examples::execution_request())),
@@ -70,19 +66,18 @@ pub async fn initiate_canary(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(user): Query<User>,
+    Query(starting): Query<Starting>,
+    Query(configs): Query<ConfigurationAccount>,
     keyed: Keyed<CanaryExecutionRequest>,
 ) -> Result<Started<Canary>> {
-    executions::start_stored::<Canary>(&app, &caller, &id, &query, keyed).await
+    executions::start_stored::<Canary>(&app, &caller, &id, (user, starting), &configs, keyed).await
 }
 
 /// Start a canary with the config in the request
 #[utoipa::path(post, path = "/canary", tag = "canary",
     params(
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("parentPipelineExecutionId" = Option<String>, Query),
-        ("metricsAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
+        Starting,
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAdhocExecutionRequest, example = json!(examples::adhoc_execution_request())),
@@ -90,28 +85,31 @@ pub async fn initiate_canary(
 pub async fn initiate_adhoc_canary(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(user): Query<User>,
+    Query(starting): Query<Starting>,
     keyed: Keyed<CanaryAdhocExecutionRequest>,
 ) -> Result<Started<Canary>> {
     let keyed = keyed.map(|body| (body.canary_config, body.execution_request));
-    executions::start_adhoc::<Canary>(&app, &caller, &query, keyed).await
+    executions::start_adhoc::<Canary>(&app, &caller, (user, starting), keyed).await
 }
 
 /// Find an execution
 ///
 /// As it stands while it runs; its report once it is complete.
 #[utoipa::path(get, path = "/canary/{id}", tag = "canary",
-    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query),
-        ("wait" = Option<String>, Query, description = "how long to wait for the end, as in `30s`; `Prefer: wait=30` does the same")),
+    params(("id" = String, Path, description = "id of the execution"), StorageAccount, Waiting),
     responses((status = 200, body = CanaryExecutionStatusResponse, example = json!(examples::execution())), (status = 404, body = Problem)))]
 pub async fn find_canary_execution(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<StorageAccount>,
+    Query(waiting): Query<Waiting>,
     preferred: Preferred,
 ) -> Result<Response> {
-    executions::find::<Canary>(&app, &caller, &id, &query, &preferred).await
+    let account = Some(account.of(&app)?);
+    let wait = Wait::of(&waiting, &preferred)?;
+    executions::find::<Canary>(&app, &caller, &id, account, wait).await
 }
 
 /// List executions of an application, newest first
@@ -119,21 +117,15 @@ pub async fn find_canary_execution(
 /// Those that run, and those that are archived. Without `application`, as in Kayenta, those that were
 /// started without one, under `ad-hoc`: of no other application anything is listed then.
 #[utoipa::path(get, path = "/canary/executions", tag = "canary",
-    params(
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("limit" = Option<usize>, Query, description = "20, if not given"),
-        ("page" = Option<usize>, Query, description = "from 1"),
-        ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
-        ("outcome" = Option<Vec<Outcome>>, Query, description = "what came of it, in any case, one or many; all, if not given"),
-        ("storageAccountName" = Option<String>, Query),
-    ),
+    params(Listing, StorageAccount),
     responses((status = 200, body = Vec<CanaryExecutionStatusResponse>, example = json!(examples::executions())), (status = 400, body = Problem)))]
 pub async fn list_canary_executions(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(listing): Query<Listing>,
+    Query(account): Query<StorageAccount>,
 ) -> Result<Response> {
-    executions::list::<Canary>(&app, &caller, &query).await
+    executions::list::<Canary>(&app, &caller, &listing, &account).await
 }
 
 /// Cancel an execution

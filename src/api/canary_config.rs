@@ -4,13 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::accounts::ConfigurationAccount;
 use super::examples;
 use super::problem::Problem;
+use super::query::{self, Query};
 use super::refusal::About;
-use super::request::{Body, PathId, Query};
+use super::request::{Body, PathId};
 use crate::access::Caller;
 use crate::app::{App, Seen};
 use crate::canary::{CanaryConfig, CanaryConfigSummary};
@@ -25,30 +27,35 @@ pub struct CanaryConfigUpdateResponse {
     canary_config_id: String,
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Applications {
+    /// repeat it, or separate with commas
+    #[serde(default, deserialize_with = "query::list")]
+    application: Vec<String>,
+}
+
 /// List canary configs
 ///
 /// Of all applications, or of those that are named. An account that is no configuration store and
 /// has none stands for the first one.
 #[utoipa::path(get, path = "/canaryConfig", tag = "canary-config",
-    params(
-        ("application" = Option<Vec<String>>, Query, description = "repeat it, or separate with commas"),
-        ("configurationAccountName" = Option<String>, Query, description = "the first configuration store, if not given"),
-    ),
+    params(Applications, ConfigurationAccount),
     responses((status = 200, body = Vec<CanaryConfigSummary>, example = json!(examples::canary_config_list())), (status = 400, body = Problem)))]
 pub async fn list_canary_configs(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(of): Query<Applications>,
+    Query(account): Query<ConfigurationAccount>,
 ) -> Result<Json<Vec<CanaryConfigSummary>>> {
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    let applications = query.list("application");
+    let account = account.of(&app)?;
     let seen = app.seen_by(&caller);
     let account = if app.keeps(account, ConfigurationStore) {
         account
     } else {
         that_has_configs(seen, &app, account).await?
     };
-    Ok(Json(seen.canary_configs(account, &applications).await?))
+    Ok(Json(seen.canary_configs(account, &of.application).await?))
 }
 
 /// Argo Rollouts looks for configs in the account of its reports, which may have none.
@@ -60,15 +67,15 @@ async fn that_has_configs<'a>(seen: Seen<'_>, app: &'a App, account: &'a str) ->
 
 /// Find a canary config
 #[utoipa::path(get, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
-    params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
+    params(("canaryConfigId" = String, Path), ConfigurationAccount),
     responses((status = 200, body = CanaryConfig, example = json!(examples::canary_config())), (status = 404, body = Problem)))]
 pub async fn find_canary_config(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<ConfigurationAccount>,
 ) -> Result<Response> {
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let account = account.of(&app)?;
     let body = app
         .seen_by(&caller)
         .canary_config_body(account, &id)
@@ -80,18 +87,18 @@ pub async fn find_canary_config(
 ///
 /// An id that is given is kept; else one is made. Members that serin does not know are kept.
 #[utoipa::path(post, path = "/canaryConfig", tag = "canary-config",
-    params(("configurationAccountName" = Option<String>, Query)),
+    params(ConfigurationAccount),
     request_body(content = CanaryConfig, example = json!(examples::canary_config())),
     responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
 pub async fn store_canary_config(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(account): Query<ConfigurationAccount>,
     about: About,
     Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
     about.tell(config.name.as_deref().unwrap_or_default());
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let account = account.of(&app)?;
     let id = configs::create(&app, &caller, account, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {
         canary_config_id: id.to_string(),
@@ -102,17 +109,17 @@ pub async fn store_canary_config(
 ///
 /// `createdTimestamp` is kept from the stored config when the body has none.
 #[utoipa::path(put, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
-    params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
+    params(("canaryConfigId" = String, Path), ConfigurationAccount),
     request_body(content = CanaryConfig, example = json!(examples::canary_config())),
     responses((status = 200, body = CanaryConfigUpdateResponse), (status = 400, body = Problem)))]
 pub async fn update_canary_config(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<ConfigurationAccount>,
     Body(config): Body<CanaryConfig>,
 ) -> Result<Json<CanaryConfigUpdateResponse>> {
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let account = account.of(&app)?;
     configs::replace(&app, &caller, account, &id, config).await?;
     Ok(Json(CanaryConfigUpdateResponse {
         canary_config_id: id.to_string(),
@@ -121,15 +128,15 @@ pub async fn update_canary_config(
 
 /// Delete a canary config
 #[utoipa::path(delete, path = "/canaryConfig/{canaryConfigId}", tag = "canary-config",
-    params(("canaryConfigId" = String, Path), ("configurationAccountName" = Option<String>, Query)),
+    params(("canaryConfigId" = String, Path), ConfigurationAccount),
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_canary_config(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<ConfigurationAccount>,
 ) -> Result<StatusCode> {
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let account = account.of(&app)?;
     let seen = app.seen_by(&caller);
     seen.delete_canary_config(account, &id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,9 +1,30 @@
-//! What the document of the API has of every operation, whether its door says it or not.
+//! The document of the API: what it has of every operation, whether its door says it or not, and its text.
 
+use std::io;
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use flate2::read::GzDecoder;
+use serde_json::Value;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use super::security;
+
+/// `openapi/serin.json`, packed by `build.rs`.
+const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serin.json.gz"));
+
+/// The document that was compiled in, which a test holds to the code.
+pub fn document() -> Value {
+    let text = io::read_to_string(GzDecoder::new(PACKED)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+pub async fn show() -> impl IntoResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_string());
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+}
 
 /// With what every operation has.
 pub fn completed(mut document: OpenApi) -> OpenApi {

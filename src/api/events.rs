@@ -11,16 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::accounts::AnyStorageAccount;
 use super::executions::look_for;
 use super::problem::Problem;
-use super::request::{PathId, Query};
+use super::query::Query;
+use super::request::PathId;
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution,
     ExecutionStatus, Id, Kind,
 };
-use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 use crate::storage::events::{Change, Waiting};
 
@@ -53,44 +54,43 @@ pub struct Standing {
 ///
 /// An event `status` at once and whenever it changes, then `end`.
 #[utoipa::path(get, path = "/canary/{id}/events", tag = "canary",
-    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
+    params(("id" = String, Path, description = "id of the execution"), AnyStorageAccount),
     responses((status = 200, content_type = "text/event-stream", body = Standing), (status = 404, body = Problem)))]
 pub async fn watch_canary(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<AnyStorageAccount>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    watch::<CanaryExecutionStatusResponse>(app, caller, id, &query).await
+    watch::<CanaryExecutionStatusResponse>(app, caller, id, &account).await
 }
 
 /// Watch an analysis
 ///
 /// An event `status` at once and whenever it changes, then `end`.
 #[utoipa::path(get, path = "/standalone_canary_analysis/{id}/events", tag = "analysis",
-    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query)),
+    params(("id" = String, Path, description = "id of the analysis"), AnyStorageAccount),
     responses((status = 200, content_type = "text/event-stream", body = Standing), (status = 404, body = Problem)))]
 pub async fn watch_analysis(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<AnyStorageAccount>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    watch::<CanaryAnalysisExecutionStatusResponse>(app, caller, id, &query).await
+    watch::<CanaryAnalysisExecutionStatusResponse>(app, caller, id, &account).await
 }
 
 async fn watch<R: Execution>(
     app: App,
     caller: Caller,
     id: Id,
-    query: &Query,
+    account: &AnyStorageAccount,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<R>>> {
-    let account = query.text("storageAccountName");
-    let account = account.map(|name| app.store(Some(name), ObjectStore).map(str::to_owned));
+    let account = account.of(&app)?.map(str::to_owned);
     // Before it is looked for, so that no end is missed.
     let changes = app.seen_by(&caller).events().subscribe(id.as_str());
     let watched = Watched {
-        account: account.transpose()?,
+        account,
         app,
         caller,
         id,

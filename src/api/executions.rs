@@ -4,15 +4,17 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
+use super::accounts::{ConfigurationAccount, StorageAccount};
 use super::idempotency::{Keyed, Notes, Replayed, before, replayed};
-use super::request::Query;
-use super::wait::{self, Preferred, Wait};
+use super::query;
+use super::wait::{self, Wait};
 use crate::access::Caller;
 use crate::app::{App, Seen};
 use crate::canary::{CanaryConfig, Execution, ExecutionStatus, Id, Outcome};
-use crate::config::AccountType::{ConfigurationStore, MetricsStore, ObjectStore};
+use crate::config::AccountType::{MetricsStore, ObjectStore};
 use crate::error::{Error, Result};
 use crate::run::{self, Admission, Startable, asked, judges, start};
 use crate::storage::{Found, IdempotencyKey, Wanted};
@@ -24,9 +26,44 @@ pub trait Served: Execution {
     type Answer: Serialize;
 
     fn answer(id: &Id, warning: Option<String>) -> Self::Answer;
+}
 
-    /// Whether it is found by its id alone, whichever account has it.
-    const IS_ANYWHERE: bool;
+/// What is said of an execution beside its request.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct Starting {
+    /// `ad-hoc`, if not given
+    application: Option<String>,
+    parent_pipeline_execution_id: Option<String>,
+    metrics_account_name: Option<String>,
+    /// the first object store, if not given
+    storage_account_name: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct User {
+    /// `anonymous`, if not given
+    pub user: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Listing {
+    /// `ad-hoc`, if not given
+    application: Option<String>,
+    /// 20, if not given
+    limit: Option<usize>,
+    /// from 1
+    page: Option<usize>,
+    /// names of states, in any case; all, if not given
+    #[serde(default, deserialize_with = "query::list")]
+    statuses: Vec<String>,
+    /// what came of it, in any case, one or many; all, if not given
+    #[serde(default, deserialize_with = "query::list")]
+    #[param(value_type = Option<Vec<Outcome>>)]
+    outcome: Vec<String>,
 }
 
 pub type Started<R> = (Replayed, Json<<R as Served>::Answer>);
@@ -36,14 +73,15 @@ pub async fn start_stored<R: Served>(
     app: &App,
     caller: &Caller,
     config: &Id,
-    query: &Query,
+    (User { user }, starting): (User, Starting),
+    configs: &ConfigurationAccount,
     Keyed { body, key, notes }: Keyed<R::Request>,
 ) -> Result<Started<R>> {
-    let mut admission = admission(app, caller, query)?;
+    let mut admission = admission(app, caller, user, starting)?;
     if let Some(id) = before(app, caller, key.as_ref()).await? {
         return Ok(started::<R>(&id, false, &notes));
     }
-    let account = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
+    let account = configs.of(app)?;
     let seen = app.seen_by(caller);
     admission.config = seen.config_to_start(account, config).await?;
     admission.configuration_account = Some(account.to_owned());
@@ -56,11 +94,11 @@ pub async fn start_stored<R: Served>(
 pub async fn start_adhoc<R: Served>(
     app: &App,
     caller: &Caller,
-    query: &Query,
+    (User { user }, starting): (User, Starting),
     keyed: Keyed<(Option<CanaryConfig>, Option<R::Request>)>,
 ) -> Result<Started<R>> {
     let Keyed { body, key, notes } = keyed;
-    let mut admission = admission(app, caller, query)?;
+    let mut admission = admission(app, caller, user, starting)?;
     if let Some(id) = before(app, caller, key.as_ref()).await? {
         return Ok(started::<R>(&id, false, &notes));
     }
@@ -92,17 +130,21 @@ fn started<R: Served>(id: &Id, is_new: bool, notes: &Notes) -> Started<R> {
 }
 
 /// The part of an admission that the query parameters give.
-pub fn admission<R: Startable>(app: &App, caller: &Caller, query: &Query) -> Result<Admission<R>> {
-    let text = |name| query.text(name).map(str::to_owned);
-    let mut admission = Admission::asked_by(app, caller, text("application"))?;
-    let metrics = query.text("metricsAccountName");
+pub fn admission<R: Startable>(
+    app: &App,
+    caller: &Caller,
+    user: Option<String>,
+    starting: Starting,
+) -> Result<Admission<R>> {
+    let mut admission = Admission::asked_by(app, caller, starting.application)?;
+    let metrics = starting.metrics_account_name;
     if metrics.is_some() {
-        app.account(metrics, MetricsStore)?;
+        app.account(metrics.as_deref(), MetricsStore)?;
     }
-    let storage = app.store(query.text("storageAccountName"), ObjectStore)?;
-    admission.user = text("user");
-    admission.parent_pipeline_execution_id = text("parentPipelineExecutionId");
-    admission.metrics_account = metrics.map(str::to_owned);
+    let storage = app.store(starting.storage_account_name.as_deref(), ObjectStore)?;
+    admission.user = user;
+    admission.parent_pipeline_execution_id = starting.parent_pipeline_execution_id;
+    admission.metrics_account = metrics;
     storage.clone_into(&mut admission.storage_account);
     Ok(admission)
 }
@@ -111,21 +153,14 @@ fn required<T>(value: Option<T>, name: &str) -> Result<T> {
     value.ok_or_else(|| Error::Invalid(format!("{name} must be provided for ad-hoc requests")))
 }
 
-/// As it stands, or once it has ended.
+/// As it stands, or once it has ended; in that account, or whichever has it.
 pub async fn find<R: Served>(
     app: &App,
     caller: &Caller,
     id: &Id,
-    query: &Query,
-    preferred: &Preferred,
+    account: Option<&str>,
+    wait: Wait,
 ) -> Result<Response> {
-    let account = query.text("storageAccountName");
-    let account = if account.is_none() && R::IS_ANYWHERE {
-        None
-    } else {
-        Some(app.store(account, ObjectStore)?)
-    };
-    let wait = Wait::of(query, preferred)?;
     let seen = app.seen_by(caller);
     let stores = app.stores();
     let look = || look_for::<R>(seen, account, &stores, id);
@@ -150,15 +185,20 @@ pub async fn look_for<R: Execution>(
 }
 
 /// Those of an application, newest first.
-pub async fn list<R: Served>(app: &App, caller: &Caller, query: &Query) -> Result<Response> {
-    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let limit = query.number::<usize>("limit")?.unwrap_or(20);
-    let page = query.number::<usize>("page")?.unwrap_or(1).max(1);
+pub async fn list<R: Served>(
+    app: &App,
+    caller: &Caller,
+    listing: &Listing,
+    account: &StorageAccount,
+) -> Result<Response> {
+    let account = account.of(app)?;
+    let limit = listing.limit.unwrap_or(20);
+    let page = listing.page.unwrap_or(1).max(1);
     let wanted = Wanted {
-        statuses: &statuses(&query.list("statuses"))?,
-        outcomes: &outcomes(&query.list("outcome"))?,
+        statuses: &statuses(&listing.statuses)?,
+        outcomes: &outcomes(&listing.outcome)?,
     };
-    let application = query.text("application").unwrap_or("ad-hoc");
+    let application = listing.application.as_deref().unwrap_or("ad-hoc");
     let documents = app
         .seen_by(caller)
         .executions::<R>(account, application, wanted, limit, page)

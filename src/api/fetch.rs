@@ -6,11 +6,13 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::metric_sets::MetricSetListResponse;
 use super::problem::Problem;
-use super::request::{self, Query};
+use super::query::{Parameters, number};
+use super::request;
 use crate::access::Caller;
 use crate::app::{App, Seen};
 use crate::canary::{
@@ -24,6 +26,30 @@ use crate::run::asked;
 /// Parameters of a scope by themselves, where a body could hold them too.
 const PARAMS: [&str; 2] = ["project", "resourceType"];
 
+/// What there is beside the members of a query, which its language reads.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// an inline template; for Prometheus, `PromQL:` is allowed
+    custom_filter: Option<String>,
+    scope: Option<String>,
+    location: Option<String>,
+    /// an ISO 8601 instant; also `startTimeIso`
+    start: Option<String>,
+    #[param(ignore)]
+    start_time_iso: Option<String>,
+    /// an ISO 8601 instant; also `endTimeIso`
+    end: Option<String>,
+    #[param(ignore)]
+    end_time_iso: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+    metrics_account_name: Option<String>,
+    /// the first object store, if not given
+    storage_account_name: Option<String>,
+}
+
 /// Try a Prometheus query
 ///
 /// Fetches as an execution would and stores the metric sets; with `dryRun=true` answers the text
@@ -32,26 +58,23 @@ const PARAMS: [&str; 2] = ["project", "resourceType"];
     params(
         ("metricSetName" = String, Query), ("metricName" = String, Query),
         ("step" = i64, Query, description = "seconds"),
-        ("start" = Option<String>, Query, description = "an ISO 8601 instant"),
-        ("end" = Option<String>, Query, description = "an ISO 8601 instant"),
-        ("customFilter" = Option<String>, Query, description = "an inline template, `PromQL:` allowed"),
         ("labelBindings" = Option<Vec<String>>, Query), ("groupByFields" = Option<Vec<String>>, Query),
         ("resourceType" = Option<String>, Query), ("project" = Option<String>, Query),
-        ("location" = Option<String>, Query), ("scope" = Option<String>, Query),
-        ("dryRun" = Option<bool>, Query),
-        ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
+        Asked,
     ),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
 pub async fn query_prometheus(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    query: Parameters,
 ) -> Result<Response> {
     let seen = app.seen_by(&caller);
     seen.may_judge()?;
     let language = of_kind("prometheus")?;
-    let metric = metric(&query, language)?;
-    tried(&app, seen, &query, language, metric, Params::default()).await
+    let asked: Asked = query.parsed()?;
+    let metric = metric(&asked, &query, language)?;
+    let params = Params::default();
+    tried(&app, seen, asked, &query, language, metric, params).await
 }
 
 /// Try a query of any metric service
@@ -65,13 +88,8 @@ pub async fn query_prometheus(
     params(
         ("service" = String, Path, description = "the type of the query, as `datadog`"),
         ("metricSetName" = Option<String>, Query, description = "needed, unless the body has the metric"),
-        ("customFilter" = Option<String>, Query, description = "an inline template"),
-        ("scope" = Option<String>, Query), ("location" = Option<String>, Query),
         ("step" = Option<i64>, Query, description = "seconds"),
-        ("start" = Option<String>, Query, description = "an ISO 8601 instant; also `startTimeIso`"),
-        ("end" = Option<String>, Query, description = "an ISO 8601 instant; also `endTimeIso`"),
-        ("dryRun" = Option<bool>, Query),
-        ("metricsAccountName" = Option<String>, Query), ("storageAccountName" = Option<String>, Query),
+        Asked,
     ),
     request_body(content = Option<std::collections::BTreeMap<String, Value>>, description = "parameters of the scope, or `canaryMetricConfig` and `extendedScopeParams`"),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 404, body = Problem)))]
@@ -79,7 +97,7 @@ pub async fn query_service(
     State(app): State<App>,
     caller: Caller,
     Path(service): Path<String>,
-    query: Query,
+    query: Parameters,
     body: Bytes,
 ) -> Result<Response> {
     let seen = app.seen_by(&caller);
@@ -89,11 +107,13 @@ pub async fn query_service(
         canary_metric_config,
         extended_scope_params,
     } = Body::of(&body)?;
+    let asked: Asked = query.parsed()?;
     let metric = match canary_metric_config {
         Some(metric) => metric,
-        None => metric(&query, language)?,
+        None => metric(&asked, &query, language)?,
     };
-    tried(&app, seen, &query, language, metric, extended_scope_params).await
+    let params = extended_scope_params;
+    tried(&app, seen, asked, &query, language, metric, params).await
 }
 
 type Params = indexmap::IndexMap<String, String>;
@@ -138,16 +158,18 @@ fn of_kind(kind: &str) -> Result<&'static dyn Language> {
 async fn tried(
     app: &App,
     seen: Seen<'_>,
-    query: &Query,
+    asked: Asked,
+    query: &Parameters,
     language: &dyn Language,
     metric: CanaryMetricConfig,
     params: Params,
 ) -> Result<Response> {
     let kind = language.kind();
-    let (account, source) = app.metric_source_of(query.text("metricsAccountName"), kind)?;
+    let (account, source) = app.metric_source_of(asked.metrics_account_name.as_deref(), kind)?;
     seen.may_ask(account)?;
-    let store = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let scope = scope(app, query, language, params)?;
+    let store = app.store(asked.storage_account_name.as_deref(), ObjectStore)?;
+    let is_dry = asked.dry_run;
+    let scope = scope(app, asked, query, language, params)?;
     let request = MetricRequest {
         config: &CanaryConfig::default(),
         metric: &metric,
@@ -155,7 +177,7 @@ async fn tried(
         longest: app.config.limits.query_text,
         is_reused: true,
     };
-    if query.is_true("dryRun") {
+    if is_dry {
         return Ok(Json(json!({"query": source.query(&request)?})).into_response());
     }
     app.check_open()?;
@@ -169,7 +191,11 @@ async fn tried(
     .into_response())
 }
 
-fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> {
+fn metric(
+    asked: &Asked,
+    query: &Parameters,
+    language: &dyn Language,
+) -> Result<CanaryMetricConfig> {
     for parameter in language.needed_to_fetch() {
         query.required(parameter)?;
     }
@@ -189,8 +215,8 @@ fn metric(query: &Query, language: &dyn Language) -> Result<CanaryMetricConfig> 
     for (name, value) in language.fixed() {
         members.insert((*name).to_owned(), (*value).into());
     }
-    if let Some(template) = query.text("customFilter") {
-        members.insert("customInlineTemplate".to_owned(), template.into());
+    if let Some(template) = &asked.custom_filter {
+        members.insert("customInlineTemplate".to_owned(), template.as_str().into());
     }
     Ok(CanaryMetricConfig {
         name: Some(query.required("metricSetName")?.to_owned()),
@@ -209,16 +235,13 @@ fn json_of(member: &str, text: &str) -> Result<Value> {
 
 fn scope(
     app: &App,
-    query: &Query,
+    asked: Asked,
+    query: &Parameters,
     language: &dyn Language,
     mut params: Params,
 ) -> Result<CanaryScope> {
     let now = app.clock.now_millis();
     let defaults = app.config.sources.defaults(language.kind());
-    let or = |names: &[&str], default: &Option<String>| {
-        let given = names.iter().find_map(|name| query.text(name));
-        given.map(str::to_owned).or_else(|| default.clone())
-    };
     let usual = [&defaults.project, &defaults.resource_type];
     for name in language.scope_params() {
         if let Some(value) = query.text(name) {
@@ -226,23 +249,24 @@ fn scope(
         }
     }
     for (name, usual) in PARAMS.into_iter().zip(usual) {
-        if let Some(value) = or(&[name], usual) {
-            params.insert(name.to_owned(), value);
+        if let Some(value) = query.text(name).or(usual.as_deref()) {
+            params.insert(name.to_owned(), value.to_owned());
         }
     }
+    let start = asked.start.or(asked.start_time_iso);
+    let start = start.or_else(|| defaults.start.clone());
+    let end = asked.end.or(asked.end_time_iso);
+    let end = end.or_else(|| defaults.end.clone());
+    let step = query.text("step").map(|text| match language.step(text) {
+        Some(step) => Ok(step),
+        None => number("step", text),
+    });
     Ok(CanaryScope {
-        scope: or(&["scope"], &defaults.scope),
-        location: or(&["location"], &defaults.location),
-        start: instant(
-            "start",
-            or(&["start", "startTimeIso"], &defaults.start),
-            now,
-        )?,
-        end: instant("end", or(&["end", "endTimeIso"], &defaults.end), now)?,
-        step: match query.text("step").and_then(|text| language.step(text)) {
-            Some(step) => Some(step),
-            None => query.number("step")?,
-        },
+        scope: asked.scope.or_else(|| defaults.scope.clone()),
+        location: asked.location.or_else(|| defaults.location.clone()),
+        start: instant("start", start, now)?,
+        end: instant("end", end, now)?,
+        step: step.transpose()?,
         extended_scope_params: Some(params.into_iter().collect()),
     })
 }

@@ -6,17 +6,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::accounts::{ConfigurationAccount, StorageAccount};
 use super::canary::CanaryExecutionResponse;
 use super::examples;
 use super::problem::Problem;
-use super::request::{PathId, Query};
+use super::query::Query;
+use super::request::PathId;
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryClassifierThresholdsConfig, CanaryJudgeResult, Id};
-use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::error::Result;
 use crate::metrics;
 use crate::run::{self, Comparison, Question};
@@ -44,19 +45,39 @@ pub async fn list_judges(
     Ok(Json(judges.map(summary).collect()))
 }
 
+/// What both ways to judge ask for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    canary_config_id: String,
+    metric_set_pair_list_id: String,
+    pass_threshold: f64,
+    marginal_threshold: f64,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct Judges {
+    /// instead of the judge that the config names
+    override_canary_judge1: Option<String>,
+    /// instead of the judge that the config names
+    override_canary_judge2: Option<String>,
+}
+
 /// Judge a stored metric set pair list
 #[utoipa::path(post, path = "/judges/judge", tag = "judges",
-    params(
-        ("canaryConfigId" = String, Query),
-        ("metricSetPairListId" = String, Query),
-        ("passThreshold" = f64, Query),
-        ("marginalThreshold" = f64, Query),
-        ("configurationAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
-    ),
+    params(Asked, ConfigurationAccount, StorageAccount),
     responses((status = 200, body = CanaryJudgeResult, example = json!(examples::judge_result())), (status = 400, body = Problem), (status = 404, body = Problem)))]
-pub async fn judge(State(app): State<App>, caller: Caller, query: Query) -> Result<Response> {
-    let asked = asked(&app, &caller, &query).await?;
+pub async fn judge(
+    State(app): State<App>,
+    caller: Caller,
+    Query(asked): Query<Asked>,
+    Query(configs): Query<ConfigurationAccount>,
+    Query(objects): Query<StorageAccount>,
+) -> Result<Response> {
+    let asked = asked.of(&app, &caller, &configs, &objects).await?;
     let pairs = app
         .seen_by(&caller)
         .pairs_to_judge(&asked.storage_account, &asked.metric_set_pair_list_id)
@@ -78,28 +99,21 @@ pub async fn judge(State(app): State<App>, caller: Caller, query: Query) -> Resu
 ///
 /// Both have judged when this answers; `GET /judges/comparison/{executionId}` has their results.
 #[utoipa::path(post, path = "/judges/comparison", tag = "judges",
-    params(
-        ("canaryConfigId" = String, Query),
-        ("metricSetPairListId" = String, Query),
-        ("passThreshold" = f64, Query),
-        ("marginalThreshold" = f64, Query),
-        ("overrideCanaryJudge1" = Option<String>, Query, description = "instead of the judge that the config names"),
-        ("overrideCanaryJudge2" = Option<String>, Query, description = "instead of the judge that the config names"),
-        ("configurationAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
-    ),
+    params(Asked, Judges, ConfigurationAccount, StorageAccount),
     responses((status = 200, body = CanaryExecutionResponse), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem, description = "nothing new is begun or stored just now; `Retry-After` says when to try again")))]
 pub async fn initiate_judge_comparison(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(asked): Query<Asked>,
+    Query(judges): Query<Judges>,
+    Query(configs): Query<ConfigurationAccount>,
+    Query(objects): Query<StorageAccount>,
 ) -> Result<Json<CanaryExecutionResponse>> {
-    let mut asked = asked(&app, &caller, &query).await?;
+    let mut asked = asked.of(&app, &caller, &configs, &objects).await?;
     let seen = app.seen_by(&caller);
     let owner = seen.owner_of_pairs(&asked.storage_account, &asked.metric_set_pair_list_id);
     asked.application = owner.await?;
-    asked.judges = ["overrideCanaryJudge1", "overrideCanaryJudge2"]
-        .map(|name| query.text(name).map(str::to_owned));
+    asked.judges = [judges.override_canary_judge1, judges.override_canary_judge2];
     let id = run::compare(&app, &caller, asked).await?;
     Ok(Json(CanaryExecutionResponse::new(&id)))
 }
@@ -119,30 +133,33 @@ pub async fn find_judge_comparison(
     Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
-/// What the parameters of both ways to judge ask for.
-async fn asked(app: &App, caller: &Caller, query: &Query) -> Result<Comparison> {
-    let canary_config_id = Id::parse(query.required("canaryConfigId")?)?;
-    let metric_set_pair_list_id = Id::parse(query.required("metricSetPairListId")?)?;
-    query.required("passThreshold")?;
-    query.required("marginalThreshold")?;
-    let thresholds = CanaryClassifierThresholdsConfig {
-        pass: query.number("passThreshold")?,
-        marginal: query.number("marginalThreshold")?,
-    };
-    let configs = app.store(query.text("configurationAccountName"), ConfigurationStore)?;
-    let objects = app.store(query.text("storageAccountName"), ObjectStore)?;
-    let seen = app.seen_by(caller);
-    seen.may_judge()?;
-    let mut config = seen.config_to_start(configs, &canary_config_id).await?;
-    config.prepare();
-    Ok(Comparison {
-        // Known where something is kept of it.
-        application: String::new(),
-        canary_config_id,
-        config,
-        metric_set_pair_list_id,
-        thresholds,
-        storage_account: objects.to_owned(),
-        judges: [None, None],
-    })
+impl Asked {
+    async fn of(
+        self,
+        app: &App,
+        caller: &Caller,
+        configs: &ConfigurationAccount,
+        objects: &StorageAccount,
+    ) -> Result<Comparison> {
+        let canary_config_id = Id::parse(&self.canary_config_id)?;
+        let metric_set_pair_list_id = Id::parse(&self.metric_set_pair_list_id)?;
+        let (configs, objects) = (configs.of(app)?, objects.of(app)?);
+        let seen = app.seen_by(caller);
+        seen.may_judge()?;
+        let mut config = seen.config_to_start(configs, &canary_config_id).await?;
+        config.prepare();
+        Ok(Comparison {
+            // Known where something is kept of it.
+            application: String::new(),
+            canary_config_id,
+            config,
+            metric_set_pair_list_id,
+            thresholds: CanaryClassifierThresholdsConfig {
+                pass: Some(self.pass_threshold),
+                marginal: Some(self.marginal_threshold),
+            },
+            storage_account: objects.to_owned(),
+            judges: [None, None],
+        })
+    }
 }

@@ -7,11 +7,12 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::examples;
 use super::problem::Problem;
-use super::request::{self, Query};
+use super::query::Query;
+use super::request;
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
@@ -51,18 +52,26 @@ pub struct Linted {
     warnings: usize,
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// ask it whether both scopes have series now
+    metrics_account_name: Option<String>,
+}
+
 /// Lint a canary config
 ///
 /// Finds what would be refused, and what is accepted and does not mean what its author thinks.
 /// Nothing is stored.
 #[utoipa::path(post, path = "/canaryConfig/lint", tag = "canary-config",
-    params(("metricsAccountName" = Option<String>, Query, description = "ask it whether both scopes have series now")),
+    params(Asked),
     request_body(content = LintRequest, example = json!({"canaryConfig": examples::canary_config(), "step": 60, "durationMinutes": 60})),
     responses((status = 200, body = Linted), (status = 400, body = Problem)))]
 pub async fn lint_canary_config(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(asked): Query<Asked>,
     body: LintBody,
 ) -> Result<Json<Linted>> {
     let seen = app.seen_by(&caller);
@@ -72,7 +81,7 @@ pub async fn lint_canary_config(
         body.given.calibrated = learned::look_up(&app, &caller, &config).await;
     }
     let (text, format) = (&body.text, body.format);
-    let findings = match query.text("metricsAccountName") {
+    let findings = match asked.metrics_account_name.as_deref() {
         None => lint::lint(&app.config, text, format, &body.given),
         Some(_) if body.given.scopes.is_none() => {
             let told = "with a metricsAccountName, scopes with controlScope and experimentScope are wanted";

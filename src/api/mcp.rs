@@ -99,7 +99,7 @@ impl<D: Door> Agents<D> {
 }
 
 fn offered(tools: Tools) -> Arc<[Offered]> {
-    let document = serde_json::to_value(super::openapi()).unwrap_or_default();
+    let document = super::document();
     let may = |changes: bool| match tools {
         Tools::None => false,
         Tools::Read => !changes,

@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::examples;
 use super::problem::Problem;
-use super::request::{Body, PathId, Query};
+use super::query::Query;
+use super::request::{Body, PathId};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{Id, MetricSet, MetricSetPair};
@@ -32,58 +33,68 @@ pub struct MetricSetPairListResponse {
     metric_set_pair_list_id: String,
 }
 
-/// The store that a listing is about: `accountName`, as Kayenta calls it here.
-fn store<'a>(app: &'a App, query: &Query) -> Result<&'a str> {
-    app.store(query.text("accountName"), ObjectStore)
+/// As Kayenta calls it here.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase")]
+pub struct Store {
+    /// the first object store, if not given
+    account_name: Option<String>,
+}
+
+impl Store {
+    fn of<'a>(&self, app: &'a App) -> Result<&'a str> {
+        app.store(self.account_name.as_deref(), ObjectStore)
+    }
 }
 
 /// List metric set lists
 #[utoipa::path(get, path = "/metricSetList", tag = "documents",
-    params(("accountName" = Option<String>, Query)),
+    params(Store),
     responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
 pub async fn list_metric_set_lists(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<Json<Vec<ObjectSummary>>> {
     Ok(Json(
         app.seen_by(&caller)
-            .metric_set_lists(store(&app, &query)?)
+            .metric_set_lists(store.of(&app)?)
             .await?,
     ))
 }
 
 /// Find a metric set list
 #[utoipa::path(get, path = "/metricSetList/{metricSetListId}", tag = "documents",
-    params(("metricSetListId" = String, Path), ("accountName" = Option<String>, Query)),
+    params(("metricSetListId" = String, Path), Store),
     responses((status = 200, body = Vec<MetricSet>, example = json!(examples::metric_sets())), (status = 404, body = Problem)))]
 pub async fn find_metric_set_list(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<Response> {
     let sets = app
         .seen_by(&caller)
-        .metric_sets(store(&app, &query)?, &id)
+        .metric_sets(store.of(&app)?, &id)
         .await?;
     Ok(Json(&*sets).into_response())
 }
 
 /// Store a metric set list
 #[utoipa::path(post, path = "/metricSetList", tag = "documents",
-    params(("accountName" = Option<String>, Query)),
+    params(Store),
     request_body(content = Vec<MetricSet>, example = json!(examples::metric_sets())),
     responses((status = 200, body = MetricSetListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn store_metric_set_list(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(store): Query<Store>,
     Body(sets): Body<Vec<MetricSet>>,
 ) -> Result<Json<MetricSetListResponse>> {
     let id = Id::parse(&Uuid::new_v4().to_string())?;
     app.seen_by(&caller)
-        .put_metric_sets(store(&app, &query)?, &id, &sets)
+        .put_metric_sets(store.of(&app)?, &id, &sets)
         .await?;
     Ok(Json(MetricSetListResponse {
         metric_set_list_id: id.to_string(),
@@ -92,65 +103,65 @@ pub async fn store_metric_set_list(
 
 /// Delete a metric set list
 #[utoipa::path(delete, path = "/metricSetList/{metricSetListId}", tag = "documents",
-    params(("metricSetListId" = String, Path), ("accountName" = Option<String>, Query)),
+    params(("metricSetListId" = String, Path), Store),
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_metric_set_list(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<StatusCode> {
     app.seen_by(&caller)
-        .delete_metric_sets(store(&app, &query)?, &id)
+        .delete_metric_sets(store.of(&app)?, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// List metric set pair lists
 #[utoipa::path(get, path = "/metricSetPairList", tag = "documents",
-    params(("accountName" = Option<String>, Query)),
+    params(Store),
     responses((status = 200, body = Vec<ObjectSummary>), (status = 400, body = Problem)))]
 pub async fn list_metric_set_pair_lists(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<Json<Vec<ObjectSummary>>> {
     Ok(Json(
         app.seen_by(&caller)
-            .metric_set_pair_lists(store(&app, &query)?)
+            .metric_set_pair_lists(store.of(&app)?)
             .await?,
     ))
 }
 
 /// Find a metric set pair list
 #[utoipa::path(get, path = "/metricSetPairList/{metricSetPairListId}", tag = "documents",
-    params(("metricSetPairListId" = String, Path), ("accountName" = Option<String>, Query)),
+    params(("metricSetPairListId" = String, Path), Store),
     responses((status = 200, body = Vec<MetricSetPair>, example = json!(examples::metric_set_pairs())), (status = 404, body = Problem)))]
 pub async fn find_metric_set_pair_list(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<Response> {
-    let store = store(&app, &query)?;
+    let store = store.of(&app)?;
     let pairs = app.seen_by(&caller).metric_set_pairs(store, &id).await?;
     Ok(Json(&*pairs).into_response())
 }
 
 /// Find one pair of a list
 #[utoipa::path(get, path = "/metricSetPairList/{metricSetPairListId}/{metricSetPairId}", tag = "documents",
-    params(("metricSetPairListId" = String, Path), ("metricSetPairId" = String, Path), ("accountName" = Option<String>, Query)),
+    params(("metricSetPairListId" = String, Path), ("metricSetPairId" = String, Path), Store),
     responses((status = 200, body = MetricSetPair), (status = 404, description = "no such list (with a body), or no such pair in it (without)")))]
 pub async fn find_metric_set_pair(
     State(app): State<App>,
     caller: Caller,
     Path((list, pair)): Path<(String, String)>,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<Response> {
     let list = Id::parse(&list)?;
     let pairs = app
         .seen_by(&caller)
-        .metric_set_pairs(store(&app, &query)?, &list)
+        .metric_set_pairs(store.of(&app)?, &list)
         .await?;
     Ok(match pairs.iter().find(|candidate| candidate.id == pair) {
         Some(pair) => Json(pair).into_response(),
@@ -160,16 +171,16 @@ pub async fn find_metric_set_pair(
 
 /// Store a metric set pair list
 #[utoipa::path(post, path = "/metricSetPairList", tag = "documents",
-    params(("accountName" = Option<String>, Query)),
+    params(Store),
     request_body(content = Vec<MetricSetPair>, example = json!(examples::metric_set_pairs())),
     responses((status = 200, body = MetricSetPairListResponse), (status = 400, body = Problem), (status = 503, body = Problem, description = "a disk is nearly full; `Retry-After` says when to try again")))]
 pub async fn store_metric_set_pair_list(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(store): Query<Store>,
     Body(pairs): Body<Vec<MetricSetPair>>,
 ) -> Result<Json<MetricSetPairListResponse>> {
-    let store = store(&app, &query)?;
+    let store = store.of(&app)?;
     let id = Id::parse(&Uuid::new_v4().to_string())?;
     let seen = app.seen_by(&caller);
     seen.put_metric_set_pairs(store, &id, &pairs).await?;
@@ -180,16 +191,16 @@ pub async fn store_metric_set_pair_list(
 
 /// Delete a metric set pair list
 #[utoipa::path(delete, path = "/metricSetPairList/{metricSetPairListId}", tag = "documents",
-    params(("metricSetPairListId" = String, Path), ("accountName" = Option<String>, Query)),
+    params(("metricSetPairListId" = String, Path), Store),
     responses((status = 204), (status = 400, body = Problem)))]
 pub async fn delete_metric_set_pair_list(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(store): Query<Store>,
 ) -> Result<StatusCode> {
     app.seen_by(&caller)
-        .delete_metric_set_pairs(store(&app, &query)?, &id)
+        .delete_metric_set_pairs(store.of(&app)?, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::accounts::MetricsAccount;
 use super::problem::Problem;
-use super::request::Query;
+use super::query::Query;
 use crate::access::Caller;
 use crate::app::App;
 use crate::config::AccountType::MetricsStore;
@@ -48,24 +49,31 @@ pub async fn list_metrics_services(
     ))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    filter: Option<String>,
+}
+
 /// List the metrics of an account
 ///
 /// Names that hold the text of `filter`, whatever its case. An account that does not answer has none.
 #[utoipa::path(get, path = "/metadata/metricsService", tag = "accounts",
-    params(("metricsAccountName" = Option<String>, Query), ("filter" = Option<String>, Query)),
+    params(MetricsAccount, Filter),
     responses((status = 200, body = Vec<Descriptor>), (status = 400, body = Problem)))]
 pub async fn list_metrics_service_metadata(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(named): Query<MetricsAccount>,
+    Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<Descriptor>>> {
     let seen = app.seen_by(&caller);
     seen.may_judge()?;
-    let account = app.account(query.text("metricsAccountName"), MetricsStore)?;
+    let account = app.account(named.metrics_account_name.as_deref(), MetricsStore)?;
     seen.may_ask(&account.name)?;
     let source = app.metric_source(Some(&account.name))?;
-    let filter = query.text("filter").unwrap_or("");
-    let names = source.metric_names(filter).await.unwrap_or_else(|error| {
+    let filter = filter.filter.unwrap_or_default();
+    let names = source.metric_names(&filter).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot list metric names");
         Vec::new()
     });

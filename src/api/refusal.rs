@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::request::Query;
+use super::query::Parameters;
 use super::sentence::short;
 use crate::ui::Told;
 
@@ -81,7 +81,7 @@ pub async fn log(lines: Arc<Lines>, mut request: Request, next: Next) -> Respons
     let about = About::default();
     request.extensions_mut().insert(about.clone());
     let path = short(request.uri().path());
-    let query = Query::read(request.uri().query().unwrap_or_default().as_bytes());
+    let query = Parameters::read(request.uri().query().unwrap_or_default().as_bytes());
     let application = query.text("application").map(short);
     let response = next.run(request).await;
     let status = response.status();

@@ -3,35 +3,43 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::accounts::{AnyStorageAccount, StorageAccount};
 use super::problem::Problem;
-use super::request::{PathId, Query};
+use super::query::Query;
+use super::request::PathId;
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisExecutionStatusResponse, CanaryExecutionStatusResponse, Execution, Id,
 };
-use crate::config::AccountType::ObjectStore;
 use crate::error::{Error, Result};
 use crate::storage::{RETENTION_BATCH, RetentionReport};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// 100, if not given; 1,000 at most
+    limit: Option<usize>,
+    /// from 1
+    page: Option<usize>,
+}
 
 /// Tell what is due for deletion
 ///
 /// By the rules of the configuration, oldest first; nothing is deleted.
 #[utoipa::path(get, path = "/retention", tag = "operations",
-    params(
-        ("limit" = Option<usize>, Query, description = "100, if not given; 1,000 at most"),
-        ("page" = Option<usize>, Query, description = "from 1"),
-    ),
+    params(Page),
     responses((status = 200, body = RetentionReport), (status = 400, body = Problem)))]
 pub async fn show_retention(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(Page { limit, page }): Query<Page>,
 ) -> Result<Json<RetentionReport>> {
-    let limit = query.number("limit")?.unwrap_or(100);
-    let page = query.number("page")?.unwrap_or(1).max(1);
-    let limit = limit.min(RETENTION_BATCH);
+    let page = page.unwrap_or(1).max(1);
+    let limit = limit.unwrap_or(100).min(RETENTION_BATCH);
     Ok(Json(app.seen_by(&caller).due(limit, page).await?))
 }
 
@@ -73,60 +81,63 @@ fn is_dry(query: &str) -> Result<bool> {
 ///
 /// It stays whatever the rules of retention say, until it is unpinned. It may still run.
 #[utoipa::path(put, path = "/canary/{id}/pin", tag = "canary",
-    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
+    params(("id" = String, Path, description = "id of the execution"), StorageAccount),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn pin_canary(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<StorageAccount>,
 ) -> Result<StatusCode> {
-    pin::<CanaryExecutionStatusResponse>(&app, &caller, &id, vec![account(&app, &query)?]).await
+    pin::<CanaryExecutionStatusResponse>(&app, &caller, &id, vec![account.of(&app)?.to_owned()])
+        .await
 }
 
 /// Unpin a canary
 ///
 /// Without effect on one that is not pinned.
 #[utoipa::path(delete, path = "/canary/{id}/pin", tag = "canary",
-    params(("id" = String, Path, description = "id of the execution"), ("storageAccountName" = Option<String>, Query)),
+    params(("id" = String, Path, description = "id of the execution"), StorageAccount),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn unpin_canary(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<StorageAccount>,
 ) -> Result<StatusCode> {
-    unpin::<CanaryExecutionStatusResponse>(&app, &caller, &id, vec![account(&app, &query)?]).await
+    unpin::<CanaryExecutionStatusResponse>(&app, &caller, &id, vec![account.of(&app)?.to_owned()])
+        .await
 }
 
 /// Pin an analysis
 ///
 /// Its own report stays whatever the rules of retention say; its canaries are pinned one by one.
 #[utoipa::path(put, path = "/standalone_canary_analysis/{id}/pin", tag = "analysis",
-    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query, description = "any, if not given")),
+    params(("id" = String, Path, description = "id of the analysis"), AnyStorageAccount),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn pin_analysis(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<AnyStorageAccount>,
 ) -> Result<StatusCode> {
-    pin::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, accounts(&app, &query)?).await
+    pin::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, accounts(&app, &account)?)
+        .await
 }
 
 /// Unpin an analysis
 ///
 /// Without effect on one that is not pinned.
 #[utoipa::path(delete, path = "/standalone_canary_analysis/{id}/pin", tag = "analysis",
-    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query, description = "any, if not given")),
+    params(("id" = String, Path, description = "id of the analysis"), AnyStorageAccount),
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn unpin_analysis(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<AnyStorageAccount>,
 ) -> Result<StatusCode> {
-    unpin::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, accounts(&app, &query)?)
+    unpin::<CanaryAnalysisExecutionStatusResponse>(&app, &caller, &id, accounts(&app, &account)?)
         .await
 }
 
@@ -150,17 +161,10 @@ async fn unpin<R: Execution>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn account(app: &App, query: &Query) -> Result<String> {
-    let named = query.text("storageAccountName");
-    app.store(named, ObjectStore).map(str::to_owned)
-}
-
 /// An analysis is found by its id alone.
-fn accounts(app: &App, query: &Query) -> Result<Vec<String>> {
-    match query.text("storageAccountName") {
-        Some(_) => Ok(vec![account(app, query)?]),
-        None => Ok(app.all_stores()),
-    }
+fn accounts(app: &App, account: &AnyStorageAccount) -> Result<Vec<String>> {
+    let named = account.of(app)?;
+    Ok(named.map_or_else(|| app.all_stores(), |name| vec![name.to_owned()]))
 }
 
 #[cfg(test)]

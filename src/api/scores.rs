@@ -3,7 +3,7 @@
 
 mod answer;
 mod course;
-mod series;
+pub mod series;
 mod times;
 
 use axum::Json;
@@ -11,12 +11,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
-use super::request::Query as Parameters;
+use super::query::Parameters;
 use crate::access::Caller;
 use crate::app::{Anybody, App};
 use crate::canary::CanaryExecutionStatusResponse;
@@ -24,23 +24,29 @@ use crate::error::{Error, Result};
 use crate::metrics::selection::{Query, Selection};
 use crate::storage::{Line, Search};
 use answer::{Scores, ScoresResponse};
-use times::Times;
-
-/// All of it that is served.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(query_scores, query_scores_by_form))
-        .routes(routes!(query_course, query_course_by_form))
-        .routes(routes!(tell_build))
-        .routes(routes!(series::list_labels, series::list_labels_by_form))
-        .routes(routes!(series::list_label_values))
-        .routes(routes!(series::list_series, series::list_series_by_form))
-        .routes(routes!(series::describe_metrics))
-        .routes(routes!(series::list_rules))
-}
+use times::{Span, Times};
 
 /// How many of the newest canaries are looked at.
 const LOOKED_AT: i64 = 1000;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Asked {
+    // Without it, what there is to ask for is told.
+    #[serde(default)]
+    #[param(
+        required = true,
+        example = "serin_canary_score{application=\"checkout\"}"
+    )]
+    query: String,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Moment {
+    /// seconds or RFC 3339; now, if not given
+    time: Option<String>,
+}
 
 /// Query scores as in Prometheus
 ///
@@ -49,10 +55,13 @@ const LOOKED_AT: i64 = 1000;
 /// `execution_id`; nothing when that one has no score. `last_over_time(serin_canary_score[30m])`
 /// leaves out what ended longer ago. Numbers, such as `vector(1)` and `1+1`, are answered as they are.
 #[utoipa::path(get, path = "/prometheus/api/v1/query", tag = "delivery",
-    params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}"),
-        ("time" = Option<String>, Query, description = "seconds or RFC 3339; now, if not given")),
+    params(Asked, Moment),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_scores(State(app): State<App>, caller: Caller, parameters: Parameters) -> Response {
+pub async fn query_scores(
+    State(app): State<App>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Response {
     answered(at_once(&app, &caller, &parameters).await)
 }
 
@@ -62,7 +71,7 @@ async fn query_scores(State(app): State<App>, caller: Caller, parameters: Parame
 #[utoipa::path(post, path = "/prometheus/api/v1/query", tag = "delivery",
     request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=vector(1)"),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_scores_by_form(
+pub async fn query_scores_by_form(
     State(app): State<App>,
     caller: Caller,
     parameters: Parameters,
@@ -75,11 +84,13 @@ async fn query_scores_by_form(
 ///
 /// At each time what `query` answers there, in one series for every application and config.
 #[utoipa::path(get, path = "/prometheus/api/v1/query_range", tag = "delivery",
-    params(("query" = String, Query, example = "serin_canary_score{application=\"checkout\"}"),
-        ("start" = String, Query, description = "seconds or RFC 3339"), ("end" = String, Query),
-        ("step" = String, Query, description = "seconds, or a duration")),
+    params(Asked, Span),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_course(State(app): State<App>, caller: Caller, parameters: Parameters) -> Response {
+pub async fn query_course(
+    State(app): State<App>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Response {
     answered(over_time(&app, &caller, &parameters).await)
 }
 
@@ -89,7 +100,7 @@ async fn query_course(State(app): State<App>, caller: Caller, parameters: Parame
 #[utoipa::path(post, path = "/prometheus/api/v1/query_range", tag = "delivery",
     request_body(content = String, content_type = "application/x-www-form-urlencoded", example = "query=serin_canary_score&start=1714561200&end=1714564800&step=60"),
     responses((status = 200, body = ScoresResponse), (status = 400, description = "the error of Prometheus, with what is understood")))]
-async fn query_course_by_form(
+pub async fn query_course_by_form(
     State(app): State<App>,
     caller: Caller,
     parameters: Parameters,
@@ -103,7 +114,7 @@ async fn query_course_by_form(
 /// Grafana asks before it asks for anything else.
 #[utoipa::path(get, path = "/prometheus/api/v1/status/buildinfo", tag = "delivery",
     responses((status = 200, body = Object)))]
-async fn tell_build(_: Anybody) -> Json<Value> {
+pub async fn tell_build(_: Anybody) -> Json<Value> {
     let version = env!("CARGO_PKG_VERSION");
     Json(json!({"status": "success", "data": {
         "application": "serin", "version": version, "revision": "", "branch": "", "buildUser": "",
@@ -149,8 +160,9 @@ fn in_prometheus_words(error: Error) -> Response {
 async fn at_once(app: &App, caller: &Caller, asked: &Parameters) -> Result<Scores> {
     app.seen_by(caller).reads()?;
     let now = app.clock.now_millis();
-    let query = Query::parse(asked.text("query").unwrap_or_default())?;
-    let (shown, time) = times::instant("time", asked, now)?;
+    let query = Query::parse(&asked.parsed::<Asked>()?.query)?;
+    let Moment { time } = asked.parsed()?;
+    let (shown, time) = times::instant("time", time.as_deref(), now)?;
     Ok(match query {
         Query::Number(number) => Scores::Scalar(answer::value(shown, number)),
         Query::Vector(number) => Scores::number(shown, number),
@@ -164,8 +176,8 @@ async fn at_once(app: &App, caller: &Caller, asked: &Parameters) -> Result<Score
 
 async fn over_time(app: &App, caller: &Caller, asked: &Parameters) -> Result<Scores> {
     app.seen_by(caller).reads()?;
-    let query = Query::parse(asked.text("query").unwrap_or_default())?;
-    let times = Times::read(asked, app.clock.now_millis())?;
+    let query = Query::parse(&asked.parsed::<Asked>()?.query)?;
+    let times = Times::read(&asked.parsed()?, app.clock.now_millis())?;
     Ok(match query {
         Query::Number(number) | Query::Vector(number) => Scores::constant(&times, number),
         Query::Scores(selection) => {

@@ -6,17 +6,19 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::accounts::{AnyStorageAccount, ConfigurationAccount, StorageAccount};
 use super::examples;
-use super::executions::{self, Served, Started};
+use super::executions::{self, Listing, Served, Started, Starting, User};
 use super::idempotency::Keyed;
 use super::problem::Problem;
-use super::request::{PathId, Query};
-use super::wait::Preferred;
+use super::query::Query;
+use super::request::PathId;
+use super::wait::{Preferred, Wait, Waiting};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryAnalysisAdhocExecutionRequest, CanaryAnalysisExecutionRequest,
-    CanaryAnalysisExecutionStatusResponse, Id, Outcome,
+    CanaryAnalysisExecutionStatusResponse, Id,
 };
 use crate::error::Result;
 
@@ -42,8 +44,6 @@ impl Served for Analysis {
     type Request = CanaryAnalysisExecutionRequest;
     type Answer = CanaryAnalysisExecutionResponse;
 
-    const IS_ANYWHERE: bool = true;
-
     fn answer(id: &Id, warning: Option<String>) -> CanaryAnalysisExecutionResponse {
         CanaryAnalysisExecutionResponse {
             canary_analysis_execution_id: id.to_string(),
@@ -58,12 +58,7 @@ impl Served for Analysis {
 #[utoipa::path(post, path = "/standalone_canary_analysis/{id}", tag = "analysis",
     params(
         ("id" = String, Path, description = "id of the canary config"),
-        ("user" = Option<String>, Query, description = "`anonymous`, if not given"),
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("parentPipelineExecutionId" = Option<String>, Query),
-        ("metricsAccountName" = Option<String>, Query),
-        ("configurationAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
+        User, Starting, ConfigurationAccount,
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAnalysisExecutionRequest, example = json!(examples::analysis_request())),
@@ -72,20 +67,19 @@ pub async fn initiate_analysis(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(user): Query<User>,
+    Query(starting): Query<Starting>,
+    Query(configs): Query<ConfigurationAccount>,
     keyed: Keyed<CanaryAnalysisExecutionRequest>,
 ) -> Result<Started<Analysis>> {
-    executions::start_stored::<Analysis>(&app, &caller, &id, &query, keyed).await
+    executions::start_stored::<Analysis>(&app, &caller, &id, (user, starting), &configs, keyed)
+        .await
 }
 
 /// Start an analysis with the config in the request
 #[utoipa::path(post, path = "/standalone_canary_analysis", tag = "analysis",
     params(
-        ("user" = Option<String>, Query, description = "`anonymous`, if not given"),
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("parentPipelineExecutionId" = Option<String>, Query),
-        ("metricsAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
+        User, Starting,
         ("Idempotency-Key" = Option<String>, Header, description = "the same request with the same key within 24 hours starts nothing new"),
     ),
     request_body(content = CanaryAnalysisAdhocExecutionRequest, example = json!(examples::adhoc_analysis_request())),
@@ -93,28 +87,31 @@ pub async fn initiate_analysis(
 pub async fn initiate_adhoc_analysis(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(user): Query<User>,
+    Query(starting): Query<Starting>,
     keyed: Keyed<CanaryAnalysisAdhocExecutionRequest>,
 ) -> Result<Started<Analysis>> {
     let keyed = keyed.map(|body| (body.canary_config, body.execution_request));
-    executions::start_adhoc::<Analysis>(&app, &caller, &query, keyed).await
+    executions::start_adhoc::<Analysis>(&app, &caller, (user, starting), keyed).await
 }
 
 /// Find an analysis
 ///
 /// As it stands while it goes on; its report once it is complete.
 #[utoipa::path(get, path = "/standalone_canary_analysis/{id}", tag = "analysis",
-    params(("id" = String, Path, description = "id of the analysis"), ("storageAccountName" = Option<String>, Query, description = "any, if not given"),
-        ("wait" = Option<String>, Query, description = "how long to wait for the end, as in `30s`; `Prefer: wait=30` does the same")),
+    params(("id" = String, Path, description = "id of the analysis"), AnyStorageAccount, Waiting),
     responses((status = 200, body = CanaryAnalysisExecutionStatusResponse), (status = 404, body = Problem)))]
 pub async fn find_analysis(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    query: Query,
+    Query(account): Query<AnyStorageAccount>,
+    Query(waiting): Query<Waiting>,
     preferred: Preferred,
 ) -> Result<Response> {
-    executions::find::<Analysis>(&app, &caller, &id, &query, &preferred).await
+    let account = account.of(&app)?;
+    let wait = Wait::of(&waiting, &preferred)?;
+    executions::find::<Analysis>(&app, &caller, &id, account, wait).await
 }
 
 /// List analyses of an application, newest first
@@ -122,21 +119,15 @@ pub async fn find_analysis(
 /// Without `application`, as in Kayenta, those that were started without one, under `ad-hoc`: of no
 /// other application anything is listed then.
 #[utoipa::path(get, path = "/standalone_canary_analysis", tag = "analysis",
-    params(
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("limit" = Option<usize>, Query, description = "20, if not given"),
-        ("page" = Option<usize>, Query, description = "from 1"),
-        ("statuses" = Option<Vec<String>>, Query, description = "names of states, in any case; all, if not given"),
-        ("outcome" = Option<Vec<Outcome>>, Query, description = "what came of it, in any case, one or many; all, if not given"),
-        ("storageAccountName" = Option<String>, Query),
-    ),
+    params(Listing, StorageAccount),
     responses((status = 200, body = Vec<CanaryAnalysisExecutionStatusResponse>), (status = 400, body = Problem)))]
 pub async fn list_analyses(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    Query(listing): Query<Listing>,
+    Query(account): Query<StorageAccount>,
 ) -> Result<Response> {
-    executions::list::<Analysis>(&app, &caller, &query).await
+    executions::list::<Analysis>(&app, &caller, &listing, &account).await
 }
 
 /// Cancel an analysis

@@ -9,21 +9,21 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::accounts::{ConfigurationAccount, StorageAccount};
 use super::examples;
-use super::executions::admission;
+use super::executions::{Starting, admission};
 use super::idempotency::{self, Keyed, Replayed, before, replayed};
 use super::problem::Problem;
-use super::request::Query;
+use super::query::Parameters;
 use super::sentence::short;
 use super::stored_config::{self, Named};
-use super::wait::{self, Preferred, Wait};
+use super::wait::{self, Preferred, Wait, Waiting};
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{
     CanaryConfig, CanaryExecutionRequest, CanaryExecutionStatusResponse, CanaryScope,
     CanaryScopePair, CanaryVerdictRequest, Execution, Id, Instant, Kind, Outcome, Told,
 };
-use crate::config::AccountType::{ConfigurationStore, ObjectStore};
 use crate::config::duration;
 use crate::error::{Error, Result};
 use crate::run::asked::names::OF_ADDRESS;
@@ -64,12 +64,7 @@ pub struct CanaryVerdictResponse {
 /// request with the same `key` asks for it again.
 #[utoipa::path(post, path = "/canary/verdict", tag = "delivery",
     params(
-        ("application" = Option<String>, Query, description = "`ad-hoc`, if not given"),
-        ("parentPipelineExecutionId" = Option<String>, Query),
-        ("metricsAccountName" = Option<String>, Query),
-        ("configurationAccountName" = Option<String>, Query),
-        ("storageAccountName" = Option<String>, Query),
-        ("wait" = Option<String>, Query, description = "as in the body"),
+        Starting, ConfigurationAccount, Waiting,
         ("Idempotency-Key" = Option<String>, Header, description = "as `key` in the body"),
     ),
     request_body(content = CanaryVerdictRequest, example = json!(examples::verdict_request())),
@@ -83,7 +78,7 @@ pub struct CanaryVerdictResponse {
 pub async fn ask_for_verdict(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    query: Parameters,
     preferred: Preferred,
     Keyed {
         body: request,
@@ -95,7 +90,7 @@ pub async fn ask_for_verdict(
     query.only(&OF_ADDRESS)?;
     let wait = waits(&request, &query, &preferred)?;
     let key = key_of(&caller, &request, &query, key)?;
-    let mut admission = admission(&app, &caller, &query)?;
+    let mut admission = admission(&app, &caller, None, query.parsed()?)?;
     let known = before(&app, &caller, key.as_ref()).await?;
     let (id, is_new) = if let Some(id) = known {
         (id, false)
@@ -103,7 +98,7 @@ pub async fn ask_for_verdict(
         admission.key = key;
         begin(&app, &caller, &query, request, admission).await?
     };
-    let account = app.store(query.text("storageAccountName"), ObjectStore)?;
+    let account = query.parsed::<StorageAccount>()?.of(&app)?;
     let seen = app.seen_by(&caller);
     let find = || seen.started::<CanaryExecutionStatusResponse>(account, &id);
     let found = wait::until_ended(&app, seen, Kind::Canary, &id, wait, find).await?;
@@ -134,13 +129,17 @@ fn flat(id: &Id, told: &Told<'_>, public: Option<&str>) -> CanaryVerdictResponse
     }
 }
 
-fn waits(request: &CanaryVerdictRequest, query: &Query, preferred: &Preferred) -> Result<Wait> {
+fn waits(
+    request: &CanaryVerdictRequest,
+    query: &Parameters,
+    preferred: &Preferred,
+) -> Result<Wait> {
     if let Some(text) = &request.wait {
         return Wait::parse(text);
     }
-    let asked = query.text("wait").is_some() || preferred.is_given();
-    if asked {
-        return Wait::of(query, preferred);
+    let waiting: Waiting = query.parsed()?;
+    if waiting.wait.is_some() || preferred.is_given() {
+        return Wait::of(&waiting, preferred);
     }
     Ok(Wait::longest())
 }
@@ -149,7 +148,7 @@ fn waits(request: &CanaryVerdictRequest, query: &Query, preferred: &Preferred) -
 fn key_of(
     caller: &Caller,
     request: &CanaryVerdictRequest,
-    query: &Query,
+    query: &Parameters,
     header: Option<IdempotencyKey>,
 ) -> Result<Option<IdempotencyKey>> {
     let key = match (header, &request.key) {
@@ -178,14 +177,13 @@ fn key_of(
 async fn begin(
     app: &App,
     caller: &Caller,
-    query: &Query,
+    query: &Parameters,
     mut request: CanaryVerdictRequest,
     mut admission: Admission<CanaryExecutionRequest>,
 ) -> Result<(Id, bool)> {
     match (named(&request), request.canary_config.take()) {
         (Some(named), None) => {
-            let account = query.text("configurationAccountName");
-            let account = app.store(account, ConfigurationStore)?;
+            let account = query.parsed::<ConfigurationAccount>()?.of(app)?;
             let application = query.text("application").unwrap_or_default();
             let seen = app.seen_by(caller);
             let (id, config) = stored_config::find(seen, account, &named, application).await?;

@@ -9,9 +9,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
+use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
+use utoipa::IntoParams;
 
-use super::request::Query;
 use crate::app::{App, Seen};
 use crate::canary::{Id, Kind};
 use crate::error::{Error, Result};
@@ -20,6 +21,13 @@ use crate::storage::events::Change;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Waiting {
+    /// how long to wait for the end, as in `30s`; `Prefer: wait=30` does the same
+    pub wait: Option<String>,
+}
 
 /// How long the client wants to wait.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,8 +69,8 @@ fn preference(headers: &HeaderMap) -> Option<Duration> {
 impl Wait {
     /// # Errors
     /// `Invalid` when the parameter is no duration.
-    pub fn of(query: &Query, preferred: &Preferred) -> Result<Self> {
-        let Some(text) = query.text("wait") else {
+    pub fn of(waiting: &Waiting, preferred: &Preferred) -> Result<Self> {
+        let Some(text) = &waiting.wait else {
             return Ok(Self {
                 duration: preferred.0.unwrap_or_default(),
                 is_preference: preferred.0.is_some(),

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn tool(name: &str) -> Offered {
-        let document = serde_json::to_value(crate::api::openapi()).unwrap();
+        let document = crate::api::document();
         let offer = OFFERS.iter().find(|offer| offer.name == name).unwrap();
         Offered::of(offer, &document).unwrap()
     }

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use super::{course, in_prometheus_words, lines, times};
 use crate::access::Caller;
-use crate::api::request::Query as Parameters;
+use crate::api::query::{Parameters, Query};
 use crate::app::{Anybody, App};
 use crate::error::{Error, Result};
 use crate::metrics::selection::{NAME, SCORE, Selection};
@@ -18,13 +20,34 @@ use crate::metrics::selection::{NAME, SCORE, Selection};
 /// For each of them, canaries are looked for.
 const MOST_SELECTORS: usize = 20;
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Matched {
+    #[serde(rename = "match[]", default)]
+    #[param(example = json!(["serin_canary_score"]))]
+    selectors: Vec<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Between {
+    /// seconds or RFC 3339
+    start: Option<String>,
+    end: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Named {
+    metric: Option<String>,
+}
+
 /// List labels as in Prometheus
 ///
 /// Those of scores that count between `start` and `end`.
 #[utoipa::path(get, path = "/prometheus/api/v1/labels", tag = "delivery",
-    params(("match[]" = Option<Vec<String>>, Query, example = json!(["serin_canary_score"])),
-        ("start" = Option<String>, Query, description = "seconds or RFC 3339"), ("end" = Option<String>, Query),
-        ("limit" = Option<usize>, Query)),
+    params(Matched, Between),
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
 pub async fn list_labels(State(app): State<App>, caller: Caller, asked: Parameters) -> Response {
     told(labels(&app, &caller, &asked).await)
@@ -49,10 +72,7 @@ pub async fn list_labels_by_form(
 ///
 /// Those of scores that count between `start` and `end`.
 #[utoipa::path(get, path = "/prometheus/api/v1/label/{label}/values", tag = "delivery",
-    params(("label" = String, Path, example = "application"),
-        ("match[]" = Option<Vec<String>>, Query, example = json!(["serin_canary_score"])),
-        ("start" = Option<String>, Query, description = "seconds or RFC 3339"), ("end" = Option<String>, Query),
-        ("limit" = Option<usize>, Query)),
+    params(("label" = String, Path, example = "application"), Matched, Between),
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
 pub async fn list_label_values(
     State(app): State<App>,
@@ -67,9 +87,7 @@ pub async fn list_label_values(
 ///
 /// Scores that count between `start` and `end`, each with the labels that `query` gives it.
 #[utoipa::path(get, path = "/prometheus/api/v1/series", tag = "delivery",
-    params(("match[]" = Vec<String>, Query, example = json!(["serin_canary_score"])),
-        ("start" = Option<String>, Query, description = "seconds or RFC 3339"), ("end" = Option<String>, Query),
-        ("limit" = Option<usize>, Query)),
+    params(("match[]" = Vec<String>, Query, example = json!(["serin_canary_score"])), Between),
     responses((status = 200, body = Object), (status = 400, description = "the error of Prometheus")))]
 pub async fn list_series(State(app): State<App>, caller: Caller, asked: Parameters) -> Response {
     told(series(&app, &caller, &asked).await)
@@ -94,10 +112,10 @@ pub async fn list_series_by_form(
 ///
 /// There is one.
 #[utoipa::path(get, path = "/prometheus/api/v1/metadata", tag = "delivery",
-    params(("metric" = Option<String>, Query)),
+    params(Named),
     responses((status = 200, body = Object)))]
-pub async fn describe_metrics(_: Anybody, asked: Parameters) -> Response {
-    let is_asked_for = asked.text("metric").is_none_or(|name| name == SCORE);
+pub async fn describe_metrics(_: Anybody, Query(named): Query<Named>) -> Response {
+    let is_asked_for = named.metric.is_none_or(|name| name == SCORE);
     let help = "The score of the newest canary of an application and a config that has ended.";
     let all = json!({SCORE: [{"type": "gauge", "unit": "", "help": help}]});
     told(Ok(if is_asked_for { all } else { json!({}) }))
@@ -132,7 +150,7 @@ async fn values(app: &App, caller: &Caller, label: &str, asked: &Parameters) -> 
 }
 
 async fn series(app: &App, caller: &Caller, asked: &Parameters) -> Result<Value> {
-    if asked.all("match[]").next().is_none() {
+    if asked.text("match[]").is_none() {
         let told = "the parameter 'match[]' must be given, as in match[]=serin_canary_score";
         return Err(Error::Invalid(told.to_owned()));
     }
@@ -151,19 +169,19 @@ async fn found<T: Ord>(
     read: impl Fn(Labels) -> Vec<T>,
 ) -> Result<Vec<T>> {
     app.seen_by(caller).reads()?;
-    let mut texts: Vec<&str> = asked.all("match[]").take(MOST_SELECTORS + 1).collect();
-    if MOST_SELECTORS < texts.len() {
+    let Matched { selectors } = asked.parsed()?;
+    let Between { start, end, limit } = asked.parsed()?;
+    if MOST_SELECTORS < selectors.len() {
         let told = format!("more than {MOST_SELECTORS} selectors are asked for in 'match[]'");
         return Err(Error::Invalid(told));
     }
-    if texts.is_empty() {
-        texts.push(SCORE);
-    }
-    let selections: Result<Vec<_>> = texts.into_iter().map(Selection::parse).collect();
+    let texts = selectors.iter().map(String::as_str);
+    let every = selectors.is_empty().then_some(SCORE);
+    let selections: Result<Vec<_>> = texts.chain(every).map(Selection::parse).collect();
     let selections = selections?;
     let now = app.clock.now_millis();
-    let start = times::optional("start", asked, now)?.unwrap_or(0);
-    let (_, end) = times::instant("end", asked, now)?;
+    let start = times::optional("start", start.as_deref(), now)?.unwrap_or(0);
+    let (_, end) = times::instant("end", end.as_deref(), now)?;
     let mut all = BTreeSet::new();
     for selection in &selections {
         let lines = lines(app, caller, selection, end).await?;
@@ -177,6 +195,6 @@ async fn found<T: Ord>(
             ));
         }
     }
-    let limit = asked.number("limit")?.filter(|limit| 0 < *limit);
+    let limit = limit.filter(|limit| 0 < *limit);
     Ok(all.into_iter().take(limit.unwrap_or(usize::MAX)).collect())
 }

@@ -1,6 +1,8 @@
 //! Times as they are asked of a Prometheus.
 
-use crate::api::request::Query as Parameters;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
 use crate::canary::Instant;
 use crate::config::duration;
 use crate::error::{Error, Result};
@@ -13,6 +15,16 @@ const MOST_STEPS: i64 = 11_000;
 /// come, and the score of an older release be told.
 const TOLERANCE_MILLIS: i64 = 60_000;
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Span {
+    /// seconds or RFC 3339
+    start: String,
+    end: String,
+    /// seconds, or a duration
+    step: String,
+}
+
 /// Milliseconds, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
@@ -22,12 +34,12 @@ pub struct Times {
 }
 
 impl Times {
-    pub fn read(asked: &Parameters, now: i64) -> Result<Self> {
+    pub fn read(asked: &Span, now: i64) -> Result<Self> {
         let millis = |text: &str| millis(text, now);
         let times = Self {
-            start: required("start", asked, millis)?,
-            end: required("end", asked, millis)?,
-            step: required("step", asked, step)?,
+            start: required("start", &asked.start, millis)?,
+            end: required("end", &asked.end, millis)?,
+            step: required("step", &asked.step, step)?,
         };
         if times.end < times.start {
             return invalid("'end' lies before 'start'");
@@ -48,24 +60,23 @@ impl Times {
 }
 
 /// The time that is asked for, and that by which canaries must have ended.
-pub fn instant(name: &str, asked: &Parameters, now: i64) -> Result<(i64, i64)> {
-    let Some(time) = optional(name, asked, now)? else {
+pub fn instant(name: &str, text: Option<&str>, now: i64) -> Result<(i64, i64)> {
+    let Some(time) = optional(name, text, now)? else {
         return Ok((now, now));
     };
     let is_now = (now - time).abs() <= TOLERANCE_MILLIS;
     Ok((time, if is_now { now.max(time) } else { time }))
 }
 
-pub fn optional(name: &str, asked: &Parameters, now: i64) -> Result<Option<i64>> {
-    let time = asked.text(name).map(|text| match millis(text, now) {
+pub fn optional(name: &str, text: Option<&str>, now: i64) -> Result<Option<i64>> {
+    let time = text.map(|text| match millis(text, now) {
         Some(time) => Ok(time),
         None => wrong(name, text),
     });
     time.transpose()
 }
 
-fn required(name: &str, asked: &Parameters, read: impl Fn(&str) -> Option<i64>) -> Result<i64> {
-    let text = asked.required(name)?;
+fn required(name: &str, text: &str, read: impl Fn(&str) -> Option<i64>) -> Result<i64> {
     read(text).map_or_else(|| wrong(name, text), Ok)
 }
 
@@ -110,6 +121,7 @@ fn seconds(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::query::Parameters;
 
     #[test]
     fn times_are_read_as_prometheus_reads_them() {
@@ -143,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_range_has_both_its_ends_and_an_end() {
-        let read = |text: &str| Times::read(&Parameters::read(text.as_bytes()), 0);
+        let read = |text: &str| Times::read(&Parameters::read(text.as_bytes()).parsed()?, 0);
         let times = read("start=10&end=12&step=1").unwrap();
         assert_eq!(times.iter().collect::<Vec<_>>(), [10_000, 11_000, 12_000]);
         let times = read("start=10&end=11.9&step=1").unwrap();
@@ -166,14 +178,13 @@ mod tests {
     fn a_clock_may_differ_a_little() {
         let now = 1_714_561_200_000;
         let cases = [
-            ("", (now, now)),
-            ("time=1714561170", (now - 30_000, now)),
-            ("time=1714561230", (now + 30_000, now + 30_000)),
-            ("time=1714561100", (now - 100_000, now - 100_000)),
+            (None, (now, now)),
+            (Some("1714561170"), (now - 30_000, now)),
+            (Some("1714561230"), (now + 30_000, now + 30_000)),
+            (Some("1714561100"), (now - 100_000, now - 100_000)),
         ];
         for (text, expected) in cases {
-            let asked = Parameters::read(text.as_bytes());
-            assert_eq!(instant("time", &asked, now).unwrap(), expected, "{text}");
+            assert_eq!(instant("time", text, now).unwrap(), expected, "{text:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ const SCHEMAS: &str = "#/components/schemas/";
 
 /// As the document of the API has it; editors check and complete by it.
 pub fn run() -> anyhow::Result<Exit> {
-    let document = serde_json::to_value(api::openapi())?;
+    let document = api::document();
     let schema = schema(&document["components"]["schemas"])?;
     tell::result(&serde_json::to_string_pretty(&schema)?)?;
     Ok(Exit::Pass)
