@@ -16,12 +16,18 @@ fn steady(_: &Asked) -> Reply {
 
 /// Exit code, and all that was written.
 async fn ended(verb: &str, folder: &Path, data: &Path) -> (i32, String) {
+    ended_reading(verb, folder, data, "64MiB").await
+}
+
+/// Where no larger documents are read.
+async fn ended_reading(verb: &str, folder: &Path, data: &Path, most: &str) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
     command
         .arg(verb)
         .arg(folder)
         .env_remove("SERIN_CONFIG")
-        .env("SERIN__STORAGE__DIRECTORY", data);
+        .env("SERIN__STORAGE__DIRECTORY", data)
+        .env("SERIN__STORAGE__MAXOBJECTSIZE", most);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = output.await.unwrap();
     let told = text(&output.stdout) + &text(&output.stderr);
@@ -84,4 +90,35 @@ async fn what_was_backed_up_while_serin_ran_is_there_after_a_restore() {
     let pins = place.join("kayenta/pin");
     assert_eq!(pins.read_dir().unwrap().count(), 1);
     again.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
+    let serin = Serin::start("").await;
+    let config = json!({"name": "checkout", "applications": ["shop"], "metrics": [], "classifier": {"groupWeights": {}}});
+    let (status, stored) = serin.client.post("/canaryConfig", &config).await;
+    assert_eq!(status, 200, "{stored}");
+    let configs = serin.data().join("kayenta/canary_config");
+    // It comes first, and keeps nothing that comes behind it.
+    std::fs::create_dir(configs.join("0-large")).unwrap();
+    std::fs::write(configs.join("0-large/large.json"), vec![b' '; 100_000]).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    let (code, told) = ended_reading("backup", &kept, &serin.data(), "50000").await;
+    assert_eq!(code, 69, "{told}");
+    for part in [
+        "backed up the database",
+        "canary_config/0-large/large.json",
+        "storage.maxObjectSize is 50000",
+        "the backup lacks 1 documents",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let configs = kept.join("documents/local/objects/canary_config");
+    let id = stored["canaryConfigId"].as_str().unwrap();
+    let copied = configs.read_dir().unwrap();
+    let copied: Vec<_> = copied.map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(copied, [id]);
+    serin.service.stop().await;
 }
