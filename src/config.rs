@@ -19,12 +19,14 @@ mod context;
 mod layers;
 mod load;
 mod notifications;
+mod others;
 mod placeholder;
 mod read;
 mod scalar;
 mod secret;
 mod section;
 mod shorthands;
+mod ssl;
 #[cfg(test)]
 mod tests;
 pub mod text;

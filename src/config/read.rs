@@ -1,17 +1,17 @@
-//! The keys of our own sections, and what to say of those that are not ours.
+//! The keys of our own sections.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::config::{Value, ValueKind};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
 
 use super::accounts::{self, Additions};
-use super::context::{Context, origin, warn_unserved};
-use super::scalar::{self, nearest};
+use super::context::Context;
+use super::others::{SPRING_SECTIONS, SPRING_SERVER_KEYS, warn_of_rest};
+use super::scalar;
 use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{
@@ -36,80 +36,6 @@ const SECTIONS: &[&str] = &[
     "audit",
     "spinnaker",
     "kayenta",
-];
-
-/// Sections beside Kayenta's own in the files that it reads; none of them is a mistyped one of ours.
-const SPRING_SECTIONS: &[&str] = &[
-    "redis",
-    "keiko",
-    "spring",
-    "springdoc",
-    "spectator",
-    "management",
-    "swagger",
-    "retrofit",
-    "retrofit2",
-    "ok-http-client",
-    "services",
-    "security",
-    "logging",
-    "sql",
-    "resilience4j",
-    "orca",
-    "queue",
-];
-
-/// Sections and keys that need no word: what they say is so without them, or is of machinery that serin
-/// does not have and does not miss.
-const NEEDLESS: &[&str] = &[
-    // Slashes at the ends of paths.
-    "url-handler",
-    // Where Kayenta keeps what runs, and its index of the stores.
-    "redis",
-    "keiko",
-    "kayenta.index",
-    // Placeholders find them all the same.
-    "services",
-    "spring.application",
-    // Who may call: everybody, in both.
-    "kayenta.security",
-    "kayenta.include-spring-security-authentication-in-pipeline-context",
-    // Kayenta does not heed it either.
-    "kayenta.netflix",
-    // Names and doors of what is told: /health, /metrics and /swagger-ui are always there.
-    "spectator",
-    "swagger",
-    "springdoc",
-    "management.endpoint",
-    "management.endpoints",
-    "management.health",
-    "management.metrics",
-    // What is logged of classes.
-    "logging",
-    "retrofit.log-level",
-    "retrofit2.log-level",
-    // Time limits, which each kind of account has of its own.
-    "ok-http-client.connect-timeout-ms",
-    "ok-http-client.read-timeout-ms",
-];
-
-/// What Spring's web server reads beside address and port.
-const SPRING_SERVER_KEYS: &[&str] = &[
-    "ssl",
-    "servlet",
-    "tomcat",
-    "jetty",
-    "undertow",
-    "netty",
-    "compression",
-    "http2",
-    "error",
-    "shutdown",
-    "forward-headers-strategy",
-    "max-http-header-size",
-    "max-http-request-header-size",
-    "server-header",
-    "connection-timeout",
 ];
 
 /// The sections of `kayenta` that serin reads beside those of accounts, as far as a mistyped one can
@@ -232,7 +158,7 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
         address: section.parsed("address", |text| Ok(text.to_owned()))?,
         port: section.integer("port", 0..=u16::MAX)?,
         admin_address: section.parsed_if_given("adminAddress", host_and_port)?,
-        tls: section.section("tls", tls::read)?,
+        tls: tls::of(section)?,
         public_url: section.parsed_if_given("publicUrl", |text| {
             let url = scalar::without_credentials(text)?;
             Ok(url.trim_end_matches('/').to_owned())
@@ -452,40 +378,4 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
         })?,
         patience: None,
     })
-}
-
-fn is_needless(path: &str, value: &Value) -> bool {
-    let is_known = |known: &&str| scalar::relax(known) == scalar::relax(path);
-    if NEEDLESS.iter().any(is_known) {
-        return true;
-    }
-    match &value.kind {
-        ValueKind::Table(table) if !table.is_empty() => table
-            .iter()
-            .all(|(key, value)| is_needless(&format!("{path}.{key}"), value)),
-        _ => false,
-    }
-}
-
-/// What is left is not ours, unless it is a mistyped key of ours.
-fn warn_of_rest(section: &mut Section<'_>, ours: &[&str], theirs: &[&str]) -> Result<()> {
-    for (key, value) in section.take_rest() {
-        let path = section.path_of(key);
-        if is_needless(&path, value) {
-            continue;
-        }
-        let is_theirs = theirs
-            .iter()
-            .any(|known| scalar::relax(known) == scalar::relax(key));
-        match nearest(key, ours) {
-            Some(near) if !is_theirs => {
-                let origin = origin(value);
-                return Err(Error(format!(
-                    "unknown key '{path}' (in {origin}); did you mean '{near}'?"
-                )));
-            }
-            _ => warn_unserved(section.context(), &path, value),
-        }
-    }
-    Ok(())
 }
