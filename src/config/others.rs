@@ -56,6 +56,10 @@ const NEEDLESS: &[&str] = &[
     "management.metrics",
     // What is logged of classes.
     "logging",
+    // Of Spring Data and Liquibase, which look after Kayenta's tables.
+    "spring.jpa",
+    "spring.liquibase",
+    "spring.profiles",
     "retrofit.log-level",
     "retrofit2.log-level",
     // Time limits, which each kind of account has of its own.

@@ -8,17 +8,17 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
 
-use super::accounts::{self, Additions};
+use super::accounts::{self, Additions, sql};
 use super::context::Context;
 use super::others::{SPRING_SECTIONS, SPRING_SERVER_KEYS, warn_of_rest};
 use super::scalar;
 use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{
-    Audit, Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result,
-    Retention, RetentionRule, Retry, Server, Sources, Storage, Tools,
+    Audit, Config, Database, Error, Executions, Limits, Log, LogFormat, Migration, RemoteJudge,
+    Result, Retention, RetentionRule, Retry, Server, Sources, SqlAccount, Storage, Store, Tools,
 };
-use super::{access, actions, notifications, tls};
+use super::{access, actions, migration, notifications, tls};
 
 const SECTIONS: &[&str] = &[
     "server",
@@ -40,13 +40,17 @@ const SECTIONS: &[&str] = &[
 
 /// The sections of `kayenta` that serin reads beside those of accounts, as far as a mistyped one can
 /// be told.
-const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "remote-judge"];
+const KAYENTA_SECTIONS: &[&str] = &[
+    "metrics",
+    "disable",
+    "default-archivers",
+    "remote-judge",
+    "data-migration",
+];
 
 /// Sections of `kayenta` that serin does not read.
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
     "configbin",
-    "sql",
-    "data-migration",
     "index",
     "netflix",
     "security",
@@ -118,6 +122,11 @@ pub fn read(
         };
         kayenta(section, file_order, &additions)
     })?;
+    let sql = spring(&mut root, &kayenta)?;
+    // Where it is in a database that serin does not read, that has been told.
+    let is_there = sql.is_some() || !kayenta.is_in_sql;
+    let migration = kayenta.migration;
+    let migration = migration.filter(|it| is_there || it.from != accounts::sql::SQL);
     warn_of_rest(&mut root, SECTIONS, SPRING_SECTIONS)?;
     let config = Config {
         server,
@@ -136,6 +145,8 @@ pub fn read(
         audit,
         accounts: kayenta.accounts,
         sources: kayenta.sources,
+        sql,
+        migration,
         retry: kayenta.retry,
         remote_judge: kayenta.remote_judge,
         metric_name_validation: kayenta.metric_name_validation,
@@ -314,6 +325,9 @@ struct Kayenta {
     remote_judge: Option<RemoteJudge>,
     metric_name_validation: bool,
     archive: bool,
+    /// Whether its documents are in SQL.
+    is_in_sql: bool,
+    migration: Option<Migration>,
 }
 
 fn kayenta(
@@ -328,6 +342,13 @@ fn kayenta(
     })?;
     let archive = section.section("default-archivers", |section| section.flag("enabled"))?;
     let remote_judge = section.section("remote-judge", remote_judge)?;
+    // Of a Kayenta that is left behind: they are shown where they are given.
+    let is_in_sql = section.is_given("sql") && section.section("sql", in_sql)?;
+    let migration = if section.is_given("data-migration") {
+        section.section("data-migration", migration::read)?
+    } else {
+        None
+    };
     // The first is always on, the second is what serin does by itself.
     section.ignore(&["standalone-canary-analysis", "serialization"]);
     let ours: Vec<&str> = KAYENTA_SECTIONS
@@ -343,7 +364,39 @@ fn kayenta(
         remote_judge,
         metric_name_validation: !disabled,
         archive,
+        is_in_sql,
+        migration,
     })
+}
+
+fn in_sql(section: &mut Section<'_>) -> Result<bool> {
+    let enabled = section.flag_or("enabled", false);
+    section.take_rest();
+    enabled
+}
+
+/// `spring.datasource`, where Kayenta's documents are in it.
+fn spring(root: &mut Section<'_>, kayenta: &Kayenta) -> Result<Option<SqlAccount>> {
+    if !kayenta.is_in_sql && !root.is_given("spring") {
+        return Ok(None);
+    }
+    let mut stores = kayenta.accounts.iter();
+    let to = stores.find(|account| account.store.as_ref().is_some_and(Store::is_lasting));
+    let to = to.map_or("ACCOUNT", |account| account.name.as_str());
+    let found = root.section("spring", |section| {
+        let found = if kayenta.is_in_sql {
+            section.section("datasource", |section| sql::read(section, to))?
+        } else {
+            section.ignore(&["datasource"]);
+            None
+        };
+        warn_of_rest(section, &[], &[])?;
+        Ok(found)
+    })?;
+    if !kayenta.is_in_sql {
+        root.effective.shift_remove("spring");
+    }
+    Ok(found)
 }
 
 fn remote_judge(section: &mut Section<'_>) -> Result<Option<RemoteJudge>> {

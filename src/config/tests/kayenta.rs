@@ -109,8 +109,13 @@ fn nobody_is_told_of_a_section_whose_effect_is_there() {
             "management: {endpoint: {health: {}}, server.port: 1}",
             Some("management"),
         ),
-        ("kayenta: {sql: {enabled: true}}", Some("kayenta.sql")),
         ("sql: {enabled: true}", Some("sql")),
+        ("kayenta: {sql: {enabled: false}, dataMigration: {}}", None),
+        (
+            "spring: {datasource: {url: '${NOWHERE}'}, jpa: {show-sql: true}}",
+            None,
+        ),
+        ("spring: {cloud: {config: {}}}", Some("spring.cloud")),
     ];
     for (text, told) in cases {
         let loaded = load_text(text, &[]).unwrap();
