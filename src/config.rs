@@ -18,13 +18,16 @@ mod actions;
 mod context;
 mod layers;
 mod load;
+mod migration;
 mod notifications;
+mod others;
 mod placeholder;
 mod read;
 mod scalar;
 mod secret;
 mod section;
 mod shorthands;
+mod ssl;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -51,10 +54,12 @@ pub use accounts::oauth2::{OAuth2, Proof};
 pub use accounts::prometheus::{Prometheus, PrometheusAccount, Reuse, SigV4, Thanos, is_loki};
 pub use accounts::s3::{S3Account, S3Credentials, S3Writing};
 pub use accounts::signalfx::SignalFxAccount;
+pub use accounts::sql::{SQL, SqlAccount, account as sql_account};
 pub use accounts::wavefront::WavefrontAccount;
 pub use accounts::{Account, AccountType, Face, Source, Sources, Store, TestControllerDefaults};
 pub use actions::ActionHost;
 pub use load::{DEFAULTS, LoadOptions, Loaded, environment, load, load_from, load_with, print};
+pub use migration::Migration;
 pub use notifications::{Channel, ChannelKind, Email, Given, SmtpTls, Webhook, check_url};
 pub use scalar::{duration, nearest};
 pub use secret::{Reference, SecretEngines, Unread};
@@ -93,6 +98,10 @@ pub struct Config {
     /// In the order of the file; the first of a type is the default.
     pub accounts: Vec<Account>,
     pub sources: Sources,
+    /// Kayenta's tables, for who brings what is in them.
+    pub sql: Option<SqlAccount>,
+    /// What is brought from one account into another as long as serin runs.
+    pub migration: Option<Migration>,
     pub retry: Retry,
     /// When it is switched on.
     pub remote_judge: Option<RemoteJudge>,

@@ -16,6 +16,7 @@ pub mod gauges;
 pub mod judges;
 mod kept;
 pub mod learned;
+pub mod migration;
 mod pipeline;
 mod plan;
 mod preview;

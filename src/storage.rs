@@ -15,6 +15,7 @@ mod paged;
 mod reconcile;
 mod relay;
 pub mod s3;
+mod sql;
 
 mod acceptance;
 mod actions;

@@ -13,7 +13,8 @@ use crate::storage::backup::{self, Copied};
 /// Copies what serin keeps into a folder, while it may go on running: the embedded database, the documents of the
 /// built-in store and of other folders, and of buckets their pins. PostgreSQL has `pg_dump`.
 ///
-/// Exits with 64 when the folder is not empty, and with 69 when something cannot be copied.
+/// Exits with 64 when the folder is not empty, and with 69 when something cannot be copied; a document that cannot is
+/// named, and the others are.
 #[derive(clap::Args)]
 pub struct Backup {
     /// Where to: empty, or not there.
@@ -42,8 +43,17 @@ impl Backup {
     async fn back_up(&self) -> anyhow::Result<Exit> {
         let config = loaded(&self.configured)?;
         let copied = backup::back_up(&config, &self.folder).await;
-        tell_copied("backed up", &copied.map_err(of_usage)?);
-        Ok(Exit::Pass)
+        let copied = copied.map_err(of_usage)?;
+        tell_copied("backed up", &copied);
+        for why in &copied.left_out {
+            tell::note(&format!("not backed up: {}", line(why)));
+        }
+        if copied.left_out.is_empty() {
+            return Ok(Exit::Pass);
+        }
+        let count = copied.left_out.len();
+        tell::note(&format!("the backup lacks {count} documents"));
+        Ok(Exit::Unavailable)
     }
 }
 

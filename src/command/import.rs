@@ -22,7 +22,8 @@ const LINE_EVERY: u64 = 500;
 /// Exits with 1 when something could not be copied.
 #[derive(clap::Args)]
 pub struct Import {
-    /// Account to copy from; `local` is the built-in store, though other stores stand in its place now.
+    /// Account to copy from; `local` is the built-in store, though other stores stand in its place now, and `sql` what
+    /// a Kayenta keeps in PostgreSQL (kayenta.sql).
     #[arg(long, value_name = "ACCOUNT")]
     from: String,
     /// Account to copy into.

@@ -42,9 +42,10 @@ use crate::api;
 use crate::app::App;
 use crate::callers::certificate::Shown;
 use crate::clock::Clock;
-use crate::config::{Config, Server};
+use crate::config::{Config, Migration, Server};
 use crate::notify::Notifier;
 use crate::run;
+use crate::storage::import::{Import, Mode};
 use crate::telemetry::VERSION;
 use crate::telemetry::traces::Traces;
 
@@ -145,6 +146,12 @@ impl Service {
         if let Some(every) = app.config.recalibrate_every {
             let relearning = run::relearn::work(app.clone(), every, stopping.clone());
             spawn(&mut work, "recalibration", relearning);
+        }
+        if let Some(Migration { from, to }) = &app.config.migration {
+            let import = Import::open(&app.config, from, to, Mode::Missing)
+                .context("kayenta.data-migration cannot be done")?;
+            let migrating = run::migration::work(app.clone(), import, stopping.clone());
+            spawn(&mut work, "data migration", migrating);
         }
         let mut doors = JoinSet::new();
         let until = || closing.clone();

@@ -21,6 +21,7 @@ pub mod prometheus;
 mod reading;
 pub mod s3;
 pub mod signalfx;
+pub mod sql;
 pub mod wavefront;
 
 use std::mem::take;
@@ -50,6 +51,7 @@ use reading::{
 };
 use s3::S3Account;
 use signalfx::{SignalFx, SignalFxAccount};
+use sql::SqlAccount;
 use wavefront::{Wavefront, WavefrontAccount};
 
 /// A kind of account, as the configuration has it.
@@ -104,6 +106,7 @@ pub enum Store {
     Gcs(GcsAccount),
     Azure(AzureAccount),
     File(FileAccount),
+    Sql(SqlAccount),
     Memory,
 }
 
@@ -269,13 +272,18 @@ impl Store {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::File(file) => Some(&file.directory),
-            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) | Self::Memory => None,
+            Self::S3(_) | Self::Gcs(_) | Self::Azure(_) | Self::Sql(_) | Self::Memory => None,
         }
     }
 
     /// Whether documents outlive the process.
     pub const fn is_lasting(&self) -> bool {
         !matches!(self, Self::Memory)
+    }
+
+    /// Whether serin puts nothing there.
+    pub const fn is_only_read(&self) -> bool {
+        matches!(self, Self::Sql(_))
     }
 }
 

@@ -36,6 +36,19 @@ pub struct Revealed {
     pub reference: Reference,
 }
 
+/// What to do without a section.
+const WAYS_OUT: [(&str, &str); 3] = [
+    (
+        "kayenta.configbin",
+        "it is a store within Netflix. Another account keeps configs, and 'serin canary-config put' brings them there",
+    ),
+    (
+        "ok-http-client",
+        "certificates of services stand in their accounts, as caFile",
+    ),
+    ("sql", "what runs is kept where database.url says"),
+];
+
 /// Of a file beside the configuration, which has values and nothing else.
 static NOTHING: BTreeMap<String, String> = BTreeMap::new();
 
@@ -173,6 +186,11 @@ pub fn warn_unserved(context: &Context<'_>, path: &str, value: &Value) {
         _ => Vec::new(),
     };
     let mut warning = format!("{path} is not served by serin and is ignored");
+    let relaxed = relax(path);
+    if let Some((_, way)) = WAYS_OUT.iter().find(|(known, _)| relax(known) == relaxed) {
+        warning.push_str(": ");
+        warning.push_str(way);
+    }
     if !accounts.is_empty() {
         warning.push_str("; its accounts are not available: ");
         warning.push_str(&accounts.join(", "));

@@ -1,24 +1,24 @@
-//! The keys of our own sections, and what to say of those that are not ours.
+//! The keys of our own sections.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::config::{Value, ValueKind};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use tracing_subscriber::EnvFilter;
 
-use super::accounts::{self, Additions};
-use super::context::{Context, origin, warn_unserved};
-use super::scalar::{self, nearest};
+use super::accounts::{self, Additions, sql};
+use super::context::Context;
+use super::others::{SPRING_SECTIONS, SPRING_SERVER_KEYS, warn_of_rest};
+use super::scalar;
 use super::section::Section;
 use super::shorthands::Shorthands;
 use super::{
-    Audit, Config, Database, Error, Executions, Limits, Log, LogFormat, RemoteJudge, Result,
-    Retention, RetentionRule, Retry, Server, Sources, Storage, Tools,
+    Audit, Config, Database, Error, Executions, Limits, Log, LogFormat, Migration, RemoteJudge,
+    Result, Retention, RetentionRule, Retry, Server, Sources, SqlAccount, Storage, Store, Tools,
 };
-use super::{access, actions, notifications, tls};
+use super::{access, actions, migration, notifications, tls};
 
 const SECTIONS: &[&str] = &[
     "server",
@@ -38,89 +38,19 @@ const SECTIONS: &[&str] = &[
     "kayenta",
 ];
 
-/// Sections beside Kayenta's own in the files that it reads; none of them is a mistyped one of ours.
-const SPRING_SECTIONS: &[&str] = &[
-    "redis",
-    "keiko",
-    "spring",
-    "springdoc",
-    "spectator",
-    "management",
-    "swagger",
-    "retrofit",
-    "retrofit2",
-    "ok-http-client",
-    "services",
-    "security",
-    "logging",
-    "sql",
-    "resilience4j",
-    "orca",
-    "queue",
-];
-
-/// Sections and keys that need no word: what they say is so without them, or is of machinery that serin
-/// does not have and does not miss.
-const NEEDLESS: &[&str] = &[
-    // Slashes at the ends of paths.
-    "url-handler",
-    // Where Kayenta keeps what runs, and its index of the stores.
-    "redis",
-    "keiko",
-    "kayenta.index",
-    // Placeholders find them all the same.
-    "services",
-    "spring.application",
-    // Who may call: everybody, in both.
-    "kayenta.security",
-    "kayenta.include-spring-security-authentication-in-pipeline-context",
-    // Kayenta does not heed it either.
-    "kayenta.netflix",
-    // Names and doors of what is told: /health, /metrics and /swagger-ui are always there.
-    "spectator",
-    "swagger",
-    "springdoc",
-    "management.endpoint",
-    "management.endpoints",
-    "management.health",
-    "management.metrics",
-    // What is logged of classes.
-    "logging",
-    "retrofit.log-level",
-    "retrofit2.log-level",
-    // Time limits, which each kind of account has of its own.
-    "ok-http-client.connect-timeout-ms",
-    "ok-http-client.read-timeout-ms",
-];
-
-/// What Spring's web server reads beside address and port.
-const SPRING_SERVER_KEYS: &[&str] = &[
-    "ssl",
-    "servlet",
-    "tomcat",
-    "jetty",
-    "undertow",
-    "netty",
-    "compression",
-    "http2",
-    "error",
-    "shutdown",
-    "forward-headers-strategy",
-    "max-http-header-size",
-    "max-http-request-header-size",
-    "server-header",
-    "connection-timeout",
-];
-
 /// The sections of `kayenta` that serin reads beside those of accounts, as far as a mistyped one can
 /// be told.
-const KAYENTA_SECTIONS: &[&str] = &["metrics", "disable", "default-archivers", "remote-judge"];
+const KAYENTA_SECTIONS: &[&str] = &[
+    "metrics",
+    "disable",
+    "default-archivers",
+    "remote-judge",
+    "data-migration",
+];
 
 /// Sections of `kayenta` that serin does not read.
 const UNSERVED_KAYENTA_SECTIONS: &[&str] = &[
     "configbin",
-    "sql",
-    "data-migration",
     "index",
     "netflix",
     "security",
@@ -192,6 +122,11 @@ pub fn read(
         };
         kayenta(section, file_order, &additions)
     })?;
+    let sql = spring(&mut root, &kayenta)?;
+    // Where it is in a database that serin does not read, that has been told.
+    let is_there = sql.is_some() || !kayenta.is_in_sql;
+    let migration = kayenta.migration;
+    let migration = migration.filter(|it| is_there || it.from != accounts::sql::SQL);
     warn_of_rest(&mut root, SECTIONS, SPRING_SECTIONS)?;
     let config = Config {
         server,
@@ -210,6 +145,8 @@ pub fn read(
         audit,
         accounts: kayenta.accounts,
         sources: kayenta.sources,
+        sql,
+        migration,
         retry: kayenta.retry,
         remote_judge: kayenta.remote_judge,
         metric_name_validation: kayenta.metric_name_validation,
@@ -232,7 +169,7 @@ fn server(section: &mut Section<'_>) -> Result<Server> {
         address: section.parsed("address", |text| Ok(text.to_owned()))?,
         port: section.integer("port", 0..=u16::MAX)?,
         admin_address: section.parsed_if_given("adminAddress", host_and_port)?,
-        tls: section.section("tls", tls::read)?,
+        tls: tls::of(section)?,
         public_url: section.parsed_if_given("publicUrl", |text| {
             let url = scalar::without_credentials(text)?;
             Ok(url.trim_end_matches('/').to_owned())
@@ -388,6 +325,9 @@ struct Kayenta {
     remote_judge: Option<RemoteJudge>,
     metric_name_validation: bool,
     archive: bool,
+    /// Whether its documents are in SQL.
+    is_in_sql: bool,
+    migration: Option<Migration>,
 }
 
 fn kayenta(
@@ -402,6 +342,13 @@ fn kayenta(
     })?;
     let archive = section.section("default-archivers", |section| section.flag("enabled"))?;
     let remote_judge = section.section("remote-judge", remote_judge)?;
+    // Of a Kayenta that is left behind: they are shown where they are given.
+    let is_in_sql = section.is_given("sql") && section.section("sql", in_sql)?;
+    let migration = if section.is_given("data-migration") {
+        section.section("data-migration", migration::read)?
+    } else {
+        None
+    };
     // The first is always on, the second is what serin does by itself.
     section.ignore(&["standalone-canary-analysis", "serialization"]);
     let ours: Vec<&str> = KAYENTA_SECTIONS
@@ -417,7 +364,39 @@ fn kayenta(
         remote_judge,
         metric_name_validation: !disabled,
         archive,
+        is_in_sql,
+        migration,
     })
+}
+
+fn in_sql(section: &mut Section<'_>) -> Result<bool> {
+    let enabled = section.flag_or("enabled", false);
+    section.take_rest();
+    enabled
+}
+
+/// `spring.datasource`, where Kayenta's documents are in it.
+fn spring(root: &mut Section<'_>, kayenta: &Kayenta) -> Result<Option<SqlAccount>> {
+    if !kayenta.is_in_sql && !root.is_given("spring") {
+        return Ok(None);
+    }
+    let mut stores = kayenta.accounts.iter();
+    let to = stores.find(|account| account.store.as_ref().is_some_and(Store::is_lasting));
+    let to = to.map_or("ACCOUNT", |account| account.name.as_str());
+    let found = root.section("spring", |section| {
+        let found = if kayenta.is_in_sql {
+            section.section("datasource", |section| sql::read(section, to))?
+        } else {
+            section.ignore(&["datasource"]);
+            None
+        };
+        warn_of_rest(section, &[], &[])?;
+        Ok(found)
+    })?;
+    if !kayenta.is_in_sql {
+        root.effective.shift_remove("spring");
+    }
+    Ok(found)
 }
 
 fn remote_judge(section: &mut Section<'_>) -> Result<Option<RemoteJudge>> {
@@ -452,40 +431,4 @@ fn retry(section: &mut Section<'_>) -> Result<Retry> {
         })?,
         patience: None,
     })
-}
-
-fn is_needless(path: &str, value: &Value) -> bool {
-    let is_known = |known: &&str| scalar::relax(known) == scalar::relax(path);
-    if NEEDLESS.iter().any(is_known) {
-        return true;
-    }
-    match &value.kind {
-        ValueKind::Table(table) if !table.is_empty() => table
-            .iter()
-            .all(|(key, value)| is_needless(&format!("{path}.{key}"), value)),
-        _ => false,
-    }
-}
-
-/// What is left is not ours, unless it is a mistyped key of ours.
-fn warn_of_rest(section: &mut Section<'_>, ours: &[&str], theirs: &[&str]) -> Result<()> {
-    for (key, value) in section.take_rest() {
-        let path = section.path_of(key);
-        if is_needless(&path, value) {
-            continue;
-        }
-        let is_theirs = theirs
-            .iter()
-            .any(|known| scalar::relax(known) == scalar::relax(key));
-        match nearest(key, ours) {
-            Some(near) if !is_theirs => {
-                let origin = origin(value);
-                return Err(Error(format!(
-                    "unknown key '{path}' (in {origin}); did you mean '{near}'?"
-                )));
-            }
-            _ => warn_unserved(section.context(), &path, value),
-        }
-    }
-    Ok(())
 }

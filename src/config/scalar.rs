@@ -169,7 +169,7 @@ pub fn without_credentials(text: &str) -> Result<String, String> {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     // One nameless value of a form is decoded by the same rules, once what means more there is escaped.
     let value = text
         .replace('+', "%2B")

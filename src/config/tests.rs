@@ -12,6 +12,7 @@ mod aws;
 mod kayenta;
 mod mistakes;
 mod secrets;
+mod sql;
 mod stores;
 mod tls;
 

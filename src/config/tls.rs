@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::accounts::http::CertificateFiles;
 use super::section::Section;
-use super::{Error, Result};
+use super::{Error, Result, ssl};
 
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -28,7 +30,34 @@ enum Asked {
     Required,
 }
 
-pub fn read(section: &mut Section<'_>) -> Result<Option<Tls>> {
+/// `server.tls`, or what Spring has in its place.
+pub fn of(server: &mut Section<'_>) -> Result<Option<Tls>> {
+    let own = server.section("tls", read)?;
+    let is_own = own.is_some();
+    let springs = server.section_if_given("ssl", |section| ssl::read(section, is_own))?;
+    // It is shown as what it is read as.
+    server.effective.shift_remove("ssl");
+    let Some(tls) = springs.flatten() else {
+        return Ok(own);
+    };
+    let clients = tls.clients.as_ref();
+    let asked = clients.map(|clients| {
+        if clients.required {
+            "required"
+        } else {
+            "optional"
+        }
+    });
+    server.effective["tls"] = json!({
+        "certFile": tls.own.certificate,
+        "keyFile": tls.own.key,
+        "clientCaFile": clients.map(|clients| &clients.ca_file),
+        "clientCertificates": asked,
+    });
+    Ok(Some(tls))
+}
+
+fn read(section: &mut Section<'_>) -> Result<Option<Tls>> {
     let own = CertificateFiles::read(section)?;
     let ca_file = section.text("clientCaFile")?.map(PathBuf::from);
     let asked = section.parsed_if_given("clientCertificates", |text| match text {

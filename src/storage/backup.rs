@@ -39,12 +39,16 @@ pub struct Copied {
     pub database: bool,
     /// By account.
     pub documents: Vec<(String, usize)>,
+    /// Why documents that are there were not copied.
+    pub left_out: Vec<String>,
 }
 
-/// Copies the embedded database and documents into a folder that is empty, or not there.
+/// Copies the embedded database and documents into a folder that is empty, or not there. A document that cannot be
+/// read does not keep the others.
 ///
 /// # Errors
-/// `Invalid` when something lies in the folder, and when one of them cannot be read or written.
+/// `Invalid` when something lies in the folder, and when the database or a listing cannot be read, or something
+/// cannot be written.
 pub async fn back_up(config: &Config, folder: &Path) -> Result<Copied> {
     fs::create_dir_all(folder).map_err(failed("make", folder))?;
     let mut inside = fs::read_dir(folder).map_err(failed("read", folder))?;
@@ -56,7 +60,7 @@ pub async fn back_up(config: &Config, folder: &Path) -> Result<Copied> {
     }
     let mut copied = Copied {
         database: snapshot(&config.database, &folder.join(DATABASE)).await?,
-        documents: Vec::new(),
+        ..Copied::default()
     };
     for account in config.accounts.iter().filter(|account| is_store(account)) {
         let is_in_folder = account.store.as_ref().and_then(Store::folder).is_some();
@@ -69,7 +73,7 @@ pub async fn back_up(config: &Config, folder: &Path) -> Result<Copied> {
         let to = kept(folder, &account.name)?;
         let mut count = 0;
         for group in groups {
-            count += copy(from.as_ref(), &to, group).await?;
+            count += copy(from.as_ref(), &to, group, &mut copied.left_out).await?;
         }
         copied.documents.push((account.name.clone(), count));
     }
@@ -103,9 +107,12 @@ pub async fn restore(config: &Config, folder: &Path) -> Result<Copied> {
         let to = store(config, account)?;
         let mut count = 0;
         for group in GROUPS {
-            count += copy(&from, to.as_ref(), group).await?;
+            count += copy(&from, to.as_ref(), group, &mut copied.left_out).await?;
         }
         copied.documents.push((account.name.clone(), count));
+    }
+    if let Some(why) = copied.left_out.first() {
+        return Err(Error::storage(why.clone(), "the backup is damaged"));
     }
     // Last: where it is, a restore is refused, and one that broke off is to be done again.
     if let Some(place) = place {
@@ -177,13 +184,24 @@ fn embedded(database: &Database) -> Result<Option<PathBuf>> {
     Ok(Some(options.get_filename().to_owned()))
 }
 
-async fn copy(from: &dyn ObjectStore, to: &dyn ObjectStore, group: &str) -> Result<usize> {
+async fn copy(
+    from: &dyn ObjectStore,
+    to: &dyn ObjectStore,
+    group: &str,
+    left_out: &mut Vec<String>,
+) -> Result<usize> {
     let mut count = 0;
     for entry in from.list(&format!("{group}/")).await? {
-        // What went meanwhile is no loss.
-        if let Some(body) = from.get(&entry.key).await? {
-            to.put(&entry.key, body).await?;
-            count += 1;
+        match from.get(&entry.key).await {
+            Ok(Some(body)) => {
+                to.put(&entry.key, body).await?;
+                count += 1;
+            }
+            // What went meanwhile is no loss.
+            Ok(None) => {}
+            // A store that is away has no other document either.
+            Err(error @ Error::Unavailable(_)) => return Err(error),
+            Err(error) => left_out.push(error.to_string()),
         }
     }
     Ok(count)

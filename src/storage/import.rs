@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::group;
 use super::objects::{self, ObjectEntry, ObjectStore};
-use crate::config::{Account, Config, Store};
+use super::{Storage, group};
+use crate::config::{Account, Config, SQL, Store, sql_account};
 use crate::error::{Error, Result};
 
 /// Copied whole; pair lists only where an archive refers to them. Pins go ahead of what they keep:
@@ -20,6 +20,9 @@ const WHOLE_GROUPS: [&str; 4] = [
     group::CANARY_ARCHIVE,
     group::STANDALONE_CANARY_ARCHIVE,
 ];
+
+/// The name of this work among the chores of the fleet, where it is done again and again.
+const CHORE: &str = "data-migration";
 
 /// Documents that are copied at once.
 const COPIES: usize = 16;
@@ -36,6 +39,8 @@ pub enum Mode {
     Copy,
     /// Reads and compares only.
     DryRun,
+    /// Copies what the target has nothing of, and looks at nothing else: for who comes again and again.
+    Missing,
 }
 
 /// What an import tells while it goes on.
@@ -80,23 +85,28 @@ pub struct Tally {
 
 impl Import {
     /// # Errors
-    /// `Invalid` when the accounts are not two stores that outlive this process.
+    /// `Invalid` when the accounts are not two stores that outlive this process, and where nothing can be put into
+    /// the second.
     pub fn open(config: &Config, from: &str, to: &str, mode: Mode) -> Result<Self> {
         let (from, to) = (store(config, from)?, store(config, to)?);
-        if from.name == to.name {
-            return Err(Error::Invalid(format!(
-                "'{}' cannot be imported into itself; {}",
-                from.name,
-                known(config)
-            )));
+        let refused = if from.name == to.name {
+            Some("cannot be imported into itself")
+        } else if to.store.as_ref().is_some_and(Store::is_only_read) {
+            Some("is only read")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            let (name, known) = (&to.name, known(config));
+            return Err(Error::Invalid(format!("'{name}' {why}; {known}")));
         }
-        let open = |account| {
+        let open = |account: &Account| {
             objects::open(account, config.storage.max_object_bytes)?
                 .ok_or_else(|| Error::Internal(format!("'{}' is no store", account.name)))
         };
         Ok(Self {
-            from: open(from)?,
-            to: open(to)?,
+            from: open(&from)?,
+            to: open(&to)?,
             mode,
         })
     }
@@ -116,7 +126,10 @@ impl Import {
         }
         let group = group::METRIC_SET_PAIRS;
         let mut sources = folders(self.from.as_ref(), group).await?;
-        sources.retain(|folder, _| referred.contains(folder));
+        // Who does not read all archives does not know which pairs they have.
+        if self.mode != Mode::Missing {
+            sources.retain(|folder, _| referred.contains(folder));
+        }
         for folder in &referred {
             if !sources.contains_key(folder) {
                 tally.note(folder, &Outcome::Missing, &mut tell);
@@ -164,6 +177,9 @@ impl Import {
 
     /// Brings the document of a folder into the target; its bytes are those of the source.
     async fn copy(&self, entry: &ObjectEntry, there: &[ObjectEntry]) -> Result<(Outcome, Bytes)> {
+        if self.mode == Mode::Missing && !there.is_empty() {
+            return Ok((Outcome::Kept, Bytes::new()));
+        }
         let Some(body) = self.from.get(&entry.key).await? else {
             return Ok((Outcome::Missing, Bytes::new()));
         };
@@ -175,7 +191,7 @@ impl Import {
             Some(other) if entry.updated_millis <= other.updated_millis => Outcome::Kept,
             Some(_) => Outcome::Replaced,
         };
-        if self.mode == Mode::Copy && matches!(outcome, Outcome::Copied | Outcome::Replaced) {
+        if self.mode != Mode::DryRun && matches!(outcome, Outcome::Copied | Outcome::Replaced) {
             self.to.put(&entry.key, body.clone()).await?;
             if !self.has(&entry.key, &body).await? {
                 let message = "what comes back is not what was written".to_owned();
@@ -191,6 +207,17 @@ impl Import {
 
     async fn has(&self, key: &str, body: &Bytes) -> Result<bool> {
         Ok(self.to.get(key).await?.as_ref() == Some(body))
+    }
+}
+
+impl Storage {
+    /// Whether it is this replica's to bring from one account what another lacks; it is due again at `next`.
+    pub async fn take_migration(&self, now: i64, next: i64) -> Result<bool> {
+        self.index.take_chore(CHORE, now, next).await
+    }
+
+    pub async fn put_off_migration(&self, due: i64) -> Result<()> {
+        self.index.put_off_chore(CHORE, due).await
     }
 }
 
@@ -254,15 +281,21 @@ fn pair_lists(group: &str, body: &Bytes) -> Result<Vec<String>> {
         .collect())
 }
 
-/// The account of that name, if its documents outlive the process.
-fn store<'a>(config: &'a Config, name: &str) -> Result<&'a Account> {
+/// The account of that name, if its documents outlive the process; Kayenta's tables, where no account is called so.
+fn store(config: &Config, name: &str) -> Result<Account> {
     let account = config.accounts.iter().find(|account| account.name == name);
     let why = match account {
-        Some(account) if is_store(account) => return Ok(account),
+        Some(account) if is_store(account) => return Ok(account.clone()),
         Some(Account { store: Some(_), .. }) => {
             "is kept in the memory of a running serin, out of reach for an import"
         }
         Some(_) => "keeps no documents",
+        None if name == SQL => match &config.sql {
+            Some(sql) => return Ok(sql_account(sql)),
+            None => {
+                "wants kayenta.sql.enabled: true, and spring.datasource.url at a PostgreSQL that has Kayenta's tables"
+            }
+        },
         None => "is not in the configuration",
     };
     Err(Error::Invalid(format!(

@@ -11,6 +11,7 @@ use super::file::FileStore;
 use super::gcs::GcsStore;
 use super::memory::MemoryStore;
 use super::s3::S3Store;
+use super::sql::SqlStore;
 use crate::config::{Account, Store};
 use crate::error::{Error, Result};
 
@@ -69,6 +70,7 @@ pub fn open(account: &Account, most: u64) -> Result<Option<Arc<dyn ObjectStore>>
         Store::S3(s3) => Arc::new(S3Store::new(s3.clone()).reading(most)),
         Store::Gcs(gcs) => Arc::new(GcsStore::open(gcs).map_err(unfit)?.reading(most)),
         Store::Azure(azure) => Arc::new(AzureStore::open(azure).map_err(unfit)?.reading(most)),
+        Store::Sql(sql) => Arc::new(SqlStore::open(sql).map_err(unfit)?.reading(most)),
         Store::Memory => Arc::new(MemoryStore::default()),
     }))
 }

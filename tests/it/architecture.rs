@@ -173,7 +173,7 @@ const KEPT: [(&str, &[&str]); 7] = [
 ];
 
 /// Kinds of accounts, and the only places that tell one from another: all others ask the account.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "Source::Prometheus",
     "Source::Datadog",
     "Source::SignalFx",
@@ -185,6 +185,7 @@ const KINDS: [&str; 12] = [
     "Store::Gcs",
     "Store::Azure",
     "Store::File",
+    "Store::Sql",
     "Store::Memory",
 ];
 const WHO_KNOWS_KINDS: [&str; 8] = [

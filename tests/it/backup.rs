@@ -18,17 +18,25 @@ fn steady(_: &Asked) -> Reply {
 
 /// Exit code, and all that was written.
 async fn ended(verb: &str, folder: &Path, data: &Path) -> (i32, String) {
-    ended_with(verb, folder, data, &[]).await
+    ended_with(verb, folder, data, "64MiB", &[]).await
 }
 
-async fn ended_with(verb: &str, folder: &Path, data: &Path, more: &[&str]) -> (i32, String) {
+/// Where no larger documents than `most` are read.
+async fn ended_with(
+    verb: &str,
+    folder: &Path,
+    data: &Path,
+    most: &str,
+    more: &[&str],
+) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
     command
         .arg(verb)
         .arg(folder)
         .args(more)
         .env_remove("SERIN_CONFIG")
-        .env("SERIN__STORAGE__DIRECTORY", data);
+        .env("SERIN__STORAGE__DIRECTORY", data)
+        .env("SERIN__STORAGE__MAXOBJECTSIZE", most);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = output.await.unwrap();
     let told = text(&output.stdout) + &text(&output.stderr);
@@ -110,14 +118,41 @@ async fn the_pins_of_a_bucket_come_back_where_the_bucket_was_lost() {
     let path = format!("/canary/{run}/pin");
     assert_eq!(serin.client.put(&path, &json!({})).await.0, 204);
     let (kept, place) = (folder.path().join("kept"), folder.path().join("place"));
-    let (code, told) = ended_with("backup", &kept, &serin.data(), &named).await;
+    let (code, told) = ended_with("backup", &kept, &serin.data(), "64MiB", &named).await;
     assert_eq!(code, 0, "{told}");
     serin.service.stop().await;
 
     s3.remove("reports");
     s3.create("reports");
-    let (code, told) = ended_with("restore", &kept, &place, &named).await;
+    let (code, told) = ended_with("restore", &kept, &place, "64MiB", &named).await;
     assert_eq!(code, 0, "{told}");
     let pin = format!("kayenta/pin/{run}/canary.json");
     assert_eq!(s3.keys("reports"), [pin]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_read_is_named_and_the_others_are_backed_up() {
+    let serin = Serin::start("").await;
+    let config = json!({"name": "checkout", "applications": ["shop"], "metrics": [], "classifier": {"groupWeights": {}}});
+    let (status, stored) = serin.client.post("/canaryConfig", &config).await;
+    assert_eq!(status, 200, "{stored}");
+    let configs = serin.data().join("kayenta/canary_config");
+    // It comes first, and keeps nothing that comes behind it.
+    std::fs::create_dir(configs.join("0-large")).unwrap();
+    std::fs::write(configs.join("0-large/large.json"), vec![b' '; 100_000]).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    let (code, told) = ended_with("backup", &kept, &serin.data(), "50000", &[]).await;
+    assert_eq!(code, 69, "{told}");
+    for part in [
+        "backed up the database",
+        "backed up 1 documents of 'local'",
+        "canary_config/0-large/large.json",
+        "storage.maxObjectSize is 50000",
+        "the backup lacks 1 documents",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    serin.service.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Moving over from Kayenta, beside it, and back: on a bucket as Kayenta leaves it.
 
 mod importing;
+mod left_behind;
 
 use std::path::Path;
 use std::process::Command;

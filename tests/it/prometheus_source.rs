@@ -146,6 +146,8 @@ pub fn config(accounts: Vec<(&str, PrometheusAccount)>) -> Config {
             level: "info".to_owned(),
             format: LogFormat::Text,
         },
+        sql: None,
+        migration: None,
         remote_judge: None,
         metric_name_validation: true,
         archive: true,

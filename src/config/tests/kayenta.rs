@@ -109,13 +109,25 @@ fn nobody_is_told_of_a_section_whose_effect_is_there() {
             "management: {endpoint: {health: {}}, server.port: 1}",
             Some("management"),
         ),
-        ("kayenta: {sql: {enabled: true}}", Some("kayenta.sql")),
         ("sql: {enabled: true}", Some("sql")),
+        ("kayenta: {sql: {enabled: false}, dataMigration: {}}", None),
+        (
+            "spring: {datasource: {url: '${NOWHERE}'}, jpa: {show-sql: true}}",
+            None,
+        ),
+        ("spring: {cloud: {config: {}}}", Some("spring.cloud")),
     ];
     for (text, told) in cases {
         let loaded = load_text(text, &[]).unwrap();
         let told = told.map(|what| format!("{what} is not served by serin and is ignored"));
-        assert_eq!(loaded.warnings, Vec::from_iter(told), "{text}");
+        let warnings = loaded.warnings.iter();
+        // What is to be done without it may stand behind.
+        let warnings = warnings.map(|warning| warning.split(": ").next().unwrap());
+        assert_eq!(
+            warnings.collect::<Vec<_>>(),
+            Vec::from_iter(told.as_deref()),
+            "{text}"
+        );
     }
 }
 
@@ -242,12 +254,16 @@ fn what_nobody_switched_on_is_ignored_with_one_warning() {
             ],
         ),
         (
-            "server: {ssl: {enabled: true}}",
-            vec!["server.ssl is not served by serin and is ignored"],
+            "server: {ssl: {enabled: false, key-store: '${NOWHERE}'}}",
+            vec![],
         ),
         (
-            "sql: {connection: '${NOWHERE}'}",
-            vec!["sql is not served by serin and is ignored"],
+            "kayenta: {configbin: {enabled: true, accounts: [{name: c}]}}\nsql: {connection: '${NOWHERE}'}",
+            vec![
+                "kayenta.configbin is not served by serin and is ignored: it is a store within Netflix. Another account \
+                 keeps configs, and 'serin canary-config put' brings them there; its accounts are not available: c",
+                "sql is not served by serin and is ignored: what runs is kept where database.url says",
+            ],
         ),
     ];
     for (yaml, expected) in cases {

@@ -108,7 +108,7 @@ impl Language for Sql {
         if has("SETTINGS") {
             doubts.push(Doubt::doubtful(
                 "",
-                "SETTINGS of a statement are refused by ClickHouse, as serin asks with readonly = 1",
+                "SETTINGS of a statement are refused, as they could take away what bounds a query",
                 "set them for the user of the account",
             ));
         }

@@ -64,7 +64,7 @@ pub enum Pasting {
     Words,
     /// Anything, as where a config is only looked at.
     Unchecked,
-    /// Anything anywhere, as in Kayenta.
+    /// Anything anywhere, as in Kayenta, but for what would take away the bounds of a query.
     Raw,
 }
 
@@ -98,28 +98,25 @@ pub fn of<'a>(
 ) -> Result<Statement> {
     // What it is without parameters: Kayenta's words for what is missing, and how long it may be.
     let pasted = expansion().expand(template)?;
-    let statement = if pasting == Pasting::Raw {
-        Statement {
+    let is_raw = pasting == Pasting::Raw;
+    if is_raw && !pasted.to_uppercase().contains(SETTINGS) {
+        return Ok(Statement {
             shown: pasted.clone(),
             sql: pasted,
             params: Vec::new(),
-        }
-    } else {
-        Statement::default()
-    };
+        });
+    }
     let mut reader = Reader {
         request,
         expansion: expansion(),
         pasting,
-        rest: template,
+        rest: if is_raw { &pasted } else { template },
         within: Within::Code,
         code: String::new(),
-        statement,
+        statement: Statement::default(),
     };
-    if pasting != Pasting::Raw {
-        reader.read()?;
-        reader.check()?;
-    }
+    reader.read()?;
+    reader.check()?;
     Ok(reader.statement)
 }
 
@@ -175,11 +172,13 @@ struct Reader<'r, 'a> {
 
 impl Reader<'_, '_> {
     fn read(&mut self) -> Result<()> {
+        // What was pasted has its values already.
+        let has_variables = self.pasting != Pasting::Raw;
         while let Some(letter) = self.rest.chars().next() {
-            if let Some(tail) = self.rest.strip_prefix("$${") {
+            if let Some(tail) = self.rest.strip_prefix("$${").filter(|_| has_variables) {
                 self.write("${");
                 self.rest = tail;
-            } else if let Some((expression, tail)) = variable(self.rest) {
+            } else if let Some((expression, tail)) = variable(self.rest).filter(|_| has_variables) {
                 self.paste(expression)?;
                 self.rest = tail;
             } else if self.within != Within::Code {
@@ -194,10 +193,11 @@ impl Reader<'_, '_> {
     /// Whether something began that is more than a letter.
     fn read_code(&mut self) -> Result<bool> {
         let rest = self.rest;
-        if let Some((expression, tail)) = whole_string(rest) {
+        let has_variables = self.pasting != Pasting::Raw;
+        if let Some((expression, tail)) = whole_string(rest).filter(|_| has_variables) {
             self.bind(expression)?;
             self.rest = tail;
-        } else if let Some((param, tail)) = param(rest) {
+        } else if let Some((param, tail)) = param(rest).filter(|_| has_variables) {
             self.bind_param(&param)?;
             self.rest = tail;
         } else if rest.starts_with("--") || rest.starts_with("# ") || rest.starts_with("#!") {
@@ -227,7 +227,9 @@ impl Reader<'_, '_> {
     fn read_within(&mut self, letter: char) -> Result<()> {
         let after = &self.rest[letter.len_utf8()..];
         match self.within {
-            Within::Quoted(_) if letter == '\\' && after.starts_with("${") => {
+            Within::Quoted(_)
+                if letter == '\\' && after.starts_with("${") && self.pasting != Pasting::Raw =>
+            {
                 let told = "a \\ stands before ${ in the statement: write \\\\ for one that is meant, or leave it out";
                 return Err(invalid(self.request, told));
             }
@@ -352,9 +354,17 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// It reads, and leaves the format to serin.
+    /// It reads within its bounds, and leaves the format to serin.
     fn check(&self) -> Result<()> {
         let upper = self.code.to_uppercase();
+        if sets(&upper) {
+            let told = "the statement has SETTINGS: leave them out, as serin sends those that bound what it may do; \
+                        others belong into the profile of the user";
+            return Err(invalid(self.request, told));
+        }
+        if self.pasting == Pasting::Raw {
+            return Ok(());
+        }
         let words: Vec<&str> = upper
             .trim_end_matches(|it: char| it == ';' || it.is_whitespace())
             .split_whitespace()
@@ -367,11 +377,6 @@ impl Reader<'_, '_> {
         let first = first.split(|it: char| !it.is_alphanumeric()).next();
         if !matches!(first, Some("SELECT" | "WITH" | "FROM")) {
             let told = "a statement for ClickHouse begins with SELECT or WITH";
-            return Err(invalid(self.request, told));
-        }
-        if sets(&upper) {
-            let told = "the statement has SETTINGS: leave them out, as serin sends those that bound what it may do; \
-                        others belong into the profile of the user";
             return Err(invalid(self.request, told));
         }
         let has_format = words.iter().enumerate().skip(1).any(|(at, word)| {
@@ -402,7 +407,7 @@ fn sets(upper: &str) -> bool {
         }
         let tail = name.trim_start_matches(is_of_name);
         let word = &name[..name.len() - tail.len()];
-        let is_quoted = name.starts_with(['`', '"', '?']);
+        let is_quoted = name.starts_with(['`', '"', '?', '{']);
         let is_set = tail.trim_start().starts_with('=');
         if is_quoted || !word.is_empty() && (is_set || !BEHIND_NAMES.contains(&word)) {
             return true;

@@ -11,7 +11,7 @@ use super::*;
 use crate::command::serin;
 
 /// Runs `serin import` with that configuration: exit code, standard output, standard error.
-async fn import(yml: &Path, from: &str, to: &str, more: &[&str]) -> (i32, String, String) {
+pub async fn import(yml: &Path, from: &str, to: &str, more: &[&str]) -> (i32, String, String) {
     let config = yml.to_str().unwrap();
     let mut arguments = vec!["import", "--config", config, "--from", from, "--to", to];
     arguments.extend(more);

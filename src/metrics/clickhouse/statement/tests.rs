@@ -226,8 +226,20 @@ fn a_statement_changes_no_settings() {
             "",
             None,
         ),
+        (
+            "SELECT $$'$$ SETTINGS readonly = 0 -- '",
+            "",
+            Some("a string between dollars"),
+        ),
     ];
     for case in cases {
         is_told(case);
+        // A value that is pasted as it is does no more.
+        let (template, value, expected) = case;
+        let raw = made(template, "s", value, Pasting::Raw);
+        assert_eq!(raw.is_err(), expected.is_some(), "{template}: {raw:?}");
     }
+    let pasted = made("SELECT '${p}'", "s", "' settings a = 1 -- ", Pasting::Raw);
+    let told = pasted.unwrap_err().to_string();
+    assert!(told.contains("has SETTINGS"), "{told}");
 }
