@@ -1,5 +1,10 @@
 //! The doors for HTTP: the router and what surrounds every request.
 
+#![expect(
+    unused_qualifications,
+    reason = "utoipa names the trait of a door's parameters"
+)]
+
 mod accounts;
 mod actions;
 mod archive;

@@ -13,7 +13,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CanaryExecutionStatusResponse, Execution, Outcome};
 use crate::error::{Error, Result};
-use crate::report::beside::{self, Beside, Both, Judged, Sketches, Standing};
+use crate::report::beside::{self, Beside, Both, Sketches, Standing};
 use crate::report::view::{self, RunView};
 use crate::storage::{Place, Search};
 

@@ -51,7 +51,7 @@ pub async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Page<RunPage>> {
-    let canary = find::execution(&app, &caller, &id, "run").await?;
+    let canary: CanaryExecutionStatusResponse = find::execution(&app, &caller, &id, "run").await?;
     // What runs is looked at again and again.
     let is_judged = canary.told().judged.is_some();
     let passed = if is_judged {
