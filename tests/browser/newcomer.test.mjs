@@ -108,6 +108,11 @@ describe('somebody new', () => {
     assert.equal(await label(page).inputValue(), 'release');
     assert.equal(await offered(page, 'Labels of the metric', 'release').getAttribute('aria-pressed'), 'true');
     await page.locator('#verdict.is-fine').waitFor();
+    await press(button(page, 'Show its series now'));
+    await press(offered(page, 'Control: what the source has', 'r41'));
+    await press(offered(page, 'Experiment: what the source has', 'r42'));
+    await press(button(page, 'Show its series now'));
+    await page.locator('#form figcaption', { hasText: 'High' }).waitFor();
     await isAccessible(page);
     await press(button(page, 'Store'));
     await page.getByText('Nothing has been judged by it yet.').waitFor();

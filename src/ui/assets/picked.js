@@ -91,6 +91,7 @@ export function pickedForm(config, index, source) {
     const own = label.value;
     const values = labels.includes(own) ? await source.names.labelValues(own, of) : [];
     if (own !== label.value || of !== metric.value) return;
+    if (values.length) source.offerScopes(values);
     label.tell(labels.length && !labels.includes(own) ? `${of} has no label of that name.` : list(values));
   }
 

@@ -1,5 +1,6 @@
 // What is asked of a source while one writes a config: the names that it has, and the series of a query.
 import { h } from "./fields.js";
+import { offersOf } from "./offers.js";
 
 const WINDOWS = [[15, "15 minutes"], [60, "hour"], [360, "6 hours"], [1440, "day"]];
 const KEPT = "serin.asked";
@@ -30,6 +31,7 @@ export function sourceOf(editor) {
   const labels = {
     account: "Source", control: "Control, scope", experiment: "Experiment, scope", location: "Location", minutes: "Over", parameters: "Parameters",
   };
+  const offers = { control: offersOf(fields.control, "Control: what the source has"), experiment: offersOf(fields.experiment, "Experiment: what the source has") };
   const known = new Map();
   const heard = [];
   const kept = (() => { try { return JSON.parse(sessionStorage.getItem(KEPT)) ?? {}; } catch { return {}; } })();
@@ -43,7 +45,7 @@ export function sourceOf(editor) {
     });
   }
   const element = h("details", { className: "asked" }, h("summary", {}, "Who is asked while you write"),
-    h("div", { className: "fields" }, Object.entries(fields).map(([name, field]) => h("p", {}, h("label", { htmlFor: field.id }, labels[name]), field))));
+    h("div", { className: "fields" }, Object.entries(fields).map(([name, field]) => h("p", {}, h("label", { htmlFor: field.id }, labels[name]), field, offers[name]?.element))));
 
   const ready = fetch("/metricsServices").then((answer) => answer.json()).then((all) => {
     account.replaceChildren(...all.map(({ name, type }) => h("option", { value: name }, `${name} (${type})`)));
@@ -130,6 +132,8 @@ export function sourceOf(editor) {
     preview,
     /// Who is asked; empty where nobody can be.
     name: () => account.value,
+    /// What both sides can be, as a metric has it.
+    offerScopes(values) { for (const side of Object.values(offers)) side.values = values; },
     /// `hear` is called when somebody else is asked.
     onChange(hear) { heard.push(hear); },
   };
