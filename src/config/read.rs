@@ -126,7 +126,7 @@ pub fn read(
     // Where it is in a database that serin does not read, that has been told.
     let is_there = sql.is_some() || !kayenta.is_in_sql;
     let migration = kayenta.migration;
-    let migration = migration.filter(|it| is_there || it.from != SQL);
+    let migration = migration.filter(|it| is_there || it.from != sql::SQL);
     warn_of_rest(&mut root, SECTIONS, SPRING_SECTIONS)?;
     let config = Config {
         server,
