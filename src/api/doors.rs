@@ -16,7 +16,7 @@ macro_rules! doors {
         fn $routes() -> Router<App> {
             let routes = Router::new();
             pastey::paste! {
-                $(let routes = doors::with::<$room::[<__path_ $door>], _, _>(routes, $room::$door);)+
+                $(let routes = doors::with::<$room::[<__path_ $door>], _, _>(routes, &$room::$door);)+
             }
             routes
         }
@@ -30,7 +30,7 @@ macro_rules! doors {
 pub(super) use doors;
 
 /// With a door at the path and for the methods that its description has.
-pub fn with<P: Path, H: Handler<T, App>, T: 'static>(routes: Router<App>, door: H) -> Router<App> {
+pub fn with<P: Path, H: Handler<T, App>, T: 'static>(routes: Router<App>, door: &H) -> Router<App> {
     let methods = P::methods().into_iter();
     let doors = methods.fold(MethodRouter::new(), |doors, method| {
         doors.on(filter(&method), door.clone())

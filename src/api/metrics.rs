@@ -64,12 +64,12 @@ pub struct Filter {
 pub async fn list_metrics_service_metadata(
     State(app): State<App>,
     caller: Caller,
-    Query(named): Query<MetricsAccount>,
+    Query(asked): Query<MetricsAccount>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Vec<Descriptor>>> {
     let seen = app.seen_by(&caller);
     seen.may_judge()?;
-    let account = app.account(named.metrics_account_name.as_deref(), MetricsStore)?;
+    let account = app.account(asked.metrics_account_name.as_deref(), MetricsStore)?;
     seen.may_ask(&account.name)?;
     let source = app.metric_source(Some(&account.name))?;
     let filter = filter.filter.unwrap_or_default();

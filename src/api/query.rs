@@ -103,18 +103,18 @@ impl Parameters {
 
     /// As `list` reads it.
     pub fn list(&self, name: &str) -> Vec<String> {
-        names(self.all(name).map(str::to_owned).collect())
+        names(&self.all(name).map(str::to_owned).collect::<Vec<_>>())
     }
 }
 
 /// Names: the parameter may stand several times, or hold a list with commas, which may stand in brackets, as
 /// Spinnaker's MCP server sends it.
 pub fn list<'de, D: Deserializer<'de>>(given: D) -> Result<Vec<String>, D::Error> {
-    Vec::deserialize(given).map(names)
+    Vec::<String>::deserialize(given).map(|given| names(&given))
 }
 
 /// A single value is split at its commas; repeated ones stand for themselves.
-fn names(given: Vec<String>) -> Vec<String> {
+fn names(given: &[String]) -> Vec<String> {
     let mut given: Vec<&str> = given.iter().map(String::as_str).collect();
     if let [single] = given[..] {
         let inner = single.trim().strip_prefix('[');

@@ -123,7 +123,7 @@ pub fn draw(
         let this = Some(metric);
         both.push(Both { this, other });
     }
-    let alone = others.into_iter().filter(Option::is_some);
+    let alone = others.into_iter().flatten().map(Some);
     both.extend(alone.map(|other| Both { this: None, other }));
     let rows = both.iter().filter_map(|both| row(both, results, sketches));
     let mut rows: Vec<Row> = rows.collect();

@@ -99,10 +99,15 @@ impl Run {
     }
 }
 
+/// The name of a metric and its labels.
+type Key = (String, Vec<Fact>);
+
+/// A metric in one run: which run, its place there, and what it was.
+type Look<'a> = (usize, usize, &'a Metric);
+
 /// Of runs in their order.
 pub fn draw(runs: Vec<Run>) -> Often {
-    // Of each metric: run, place there, and what it was.
-    let mut all: IndexMap<&(String, Vec<Fact>), Vec<(usize, usize, &Metric)>> = IndexMap::new();
+    let mut all: IndexMap<&Key, Vec<Look<'_>>> = IndexMap::new();
     for (run, judged) in runs.iter().enumerate() {
         for (index, metric) in judged.metrics.iter().enumerate() {
             let looks = all.entry(&metric.key).or_default();
@@ -118,13 +123,13 @@ pub fn draw(runs: Vec<Run>) -> Often {
 }
 
 /// Its name and its labels, in the same order in each run.
-fn key(result: &CanaryAnalysisResult) -> (String, Vec<Fact>) {
+fn key(result: &CanaryAnalysisResult) -> Key {
     let mut tags = map::tags(result);
     tags.sort_by(|a, b| a.name.cmp(&b.name));
     (result.name.clone(), tags)
 }
 
-fn row((name, tags): &(String, Vec<Fact>), looks: &[(usize, usize, &Metric)], runs: &[Run]) -> Row {
+fn row((name, tags): &Key, looks: &[Look<'_>], runs: &[Run]) -> Row {
     let count = |wanted: fn(Label) -> bool| {
         let labels = looks.iter().map(|(_, _, metric)| metric.label);
         labels.filter(|label| wanted(*label)).count()

@@ -59,7 +59,7 @@ const TABLES: [Table; 4] = [
 const CONNECTIONS: u32 = 4;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Of one call.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// Rows of a listing that are asked for at once.
 const PAGE: usize = 1_000;
 

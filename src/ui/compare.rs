@@ -69,7 +69,7 @@ pub async fn show(
         };
         compared(shell, runs, sketches)
     });
-    made.await.map(Page).map_err(not_shown)
+    made.await.map(Page).map_err(|cause| not_shown(&cause))
 }
 
 fn compared(shell: Shell, runs: Both<&Run>, sketches: Both<Option<Sketches>>) -> Compared {
@@ -104,10 +104,10 @@ async fn sketches(app: &App, run: &Arc<Run>) -> Result<Option<Sketches>> {
     };
     let run = Arc::clone(run);
     let made = tokio::task::spawn_blocking(move || beside::sketches(&run, &pairs));
-    made.await.map(Some).map_err(not_shown)
+    made.await.map(Some).map_err(|cause| not_shown(&cause))
 }
 
-fn not_shown(cause: tokio::task::JoinError) -> Error {
+fn not_shown(cause: &tokio::task::JoinError) -> Error {
     Error::Internal(format!("two runs cannot be compared: {cause}"))
 }
 
