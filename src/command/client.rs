@@ -204,6 +204,11 @@ impl Failure {
         matches!(self, Self::Refused { status, .. } if status.as_u16() == 404)
     }
 
+    /// What is at that path is no such thing.
+    pub fn is_of_another_kind(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if status.as_u16() == 400)
+    }
+
     /// Another try might do. Of a start, 408 and 500 do not say whether it was taken.
     fn may_pass(&self, sent: Sent) -> bool {
         match self {

@@ -213,6 +213,8 @@ impl Import {
 impl Storage {
     /// Whether it is this replica's to bring from one account what another lacks; it is due again at `next`.
     pub async fn take_migration(&self, now: i64, next: i64) -> Result<bool> {
+        // The first round is due at once.
+        self.index.note_chore(CHORE, now).await?;
         self.index.take_chore(CHORE, now, next).await
     }
 

@@ -157,16 +157,21 @@ impl Index {
         Ok(())
     }
 
-    /// Whether a chore is due, and this replica's to do: the next time is `next`. One that was not
-    /// known is due at `next` for the first time.
-    pub async fn take_chore(&self, name: &str, now: i64, next: i64) -> Result<bool> {
-        let known = sqlx::query(
+    /// Makes a chore that nobody knows due at a time.
+    pub async fn note_chore(&self, name: &str, due_at: i64) -> Result<()> {
+        let noted = sqlx::query(
             "INSERT INTO chore (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
         )
         .bind(name)
-        .bind(next);
-        self.tell("note a chore", known.execute(&self.write))
-            .await?;
+        .bind(due_at);
+        let noted = self.tell("note a chore", noted.execute(&self.write));
+        noted.await.map(|_| ())
+    }
+
+    /// Whether a chore is due, and this replica's to do: the next time is `next`. One that was not
+    /// known is due at `next` for the first time.
+    pub async fn take_chore(&self, name: &str, now: i64, next: i64) -> Result<bool> {
+        self.note_chore(name, next).await?;
         let taken = sqlx::query("UPDATE chore SET due_at = $2 WHERE name = $1 AND due_at <= $3")
             .bind(name)
             .bind(next)
