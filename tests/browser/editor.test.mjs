@@ -85,6 +85,8 @@ describe('the form', () => {
     assert.match(await page.evaluate(() => document.activeElement.textContent), /errors/);
     const at = await page.locator('.writing .cm-activeLine').first().innerText();
     assert.match(at, /\{/);
+    // What is behind the # alone loads no page.
+    await open('/ui/configs');
     await open(`/ui/configs/${id}/edit#metric=nosuch`);
     await page.locator('#form input').first().waitFor();
     assert.equal(await page.locator('.metric-form[open]').count(), 0);

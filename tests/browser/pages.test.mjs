@@ -49,7 +49,7 @@ before(async () => {
     made: prometheus.url,
     history: process.env.SERIN_TEST_PROMETHEUS_URL,
     held: `${prometheus.url}/held`,
-  });
+  }, 'documents', { access: { rules: [{ who: { addresses: ['127.0.0.0/8'] }, may: ['admin'] }] } });
   browser = await startBrowser();
   for (const [name, canaryConfig] of Object.entries(RUNS)) {
     const account = name === 'terminal' ? 'history' : 'made';
