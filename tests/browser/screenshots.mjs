@@ -106,6 +106,7 @@ try {
     await page.getByRole('button', { name: 'http_server_errors_total', exact: true }).click();
     await page.getByText('Its values: v2.14.0, v2.15.0.').waitFor();
     await page.locator('#verdict.is-fine').waitFor();
+    await page.locator('.metric-form').evaluate((form) => scrollBy(0, form.getBoundingClientRect().top - 20));
   };
   fs.mkdirSync(IMAGES, { recursive: true });
   await take('runs', '/ui/', { height: 560 });

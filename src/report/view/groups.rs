@@ -35,6 +35,24 @@ pub struct Segment {
     pub title: String,
 }
 
+/// Of the width of a bar on a desk, what a letter takes, in hundredths.
+const LETTER: f64 = 0.65;
+
+impl Segment {
+    /// Its name, where there is room for it; the table below has it anyway.
+    pub fn shown_name(&self) -> Option<&str> {
+        let wide = |letter: char| {
+            if letter.is_ascii() {
+                LETTER
+            } else {
+                2.0 * LETTER
+            }
+        };
+        let wanted: f64 = self.name.chars().map(wide).sum();
+        Some(self.name.as_str()).filter(|_| wanted < self.width)
+    }
+}
+
 /// From the summary; without one, from the scores of the groups and the weights of the config.
 pub fn groups(
     canary: &CanaryExecutionStatusResponse,
@@ -191,6 +209,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_name_stands_where_there_is_room_for_it() {
+        let cases = [
+            ("Errors", 40.0, true),
+            ("Resources", 5.0, false),
+            ("오류율", 3.0, false),
+        ];
+        for (name, width, is_shown) in cases {
+            let segment = Segment {
+                name: name.to_owned(),
+                left: 0.0,
+                width,
+                class: "lost",
+                title: String::new(),
+            };
+            assert_eq!(segment.shown_name().is_some(), is_shown, "{name}");
+        }
+    }
 
     #[test]
     fn no_full_marks_are_told_for_what_was_not_measured() {
