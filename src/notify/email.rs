@@ -113,7 +113,7 @@ fn html(message: &Message) -> String {
                 html,
                 "<li><b>{}</b> ({}{critical}): {}</li>",
                 escaped(&metric.name),
-                metric.label,
+                metric.word,
                 escaped(&metric.sentence)
             );
         }

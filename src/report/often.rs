@@ -116,7 +116,11 @@ pub fn draw(runs: Vec<Run>) -> Often {
     }
     let rows = all.into_iter();
     let mut rows: Vec<Row> = rows.map(|(key, looks)| row(key, &looks, &runs)).collect();
-    rows.sort_by_key(|row| (Reverse(row.failed), Reverse(row.not_judged)));
+    // Of what always passed, what never decided is not among those that are left out.
+    rows.sort_by_key(|row| {
+        let decided = row.never_decided.is_none();
+        (Reverse(row.failed), Reverse(row.not_judged), decided)
+    });
     let more = rows.len().saturating_sub(ROWS);
     rows.truncate(ROWS);
     Often { runs, rows, more }

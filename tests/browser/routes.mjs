@@ -20,12 +20,13 @@ function routes() {
   return files.flatMap((file) => [...fs.readFileSync(path.join(root, file), 'utf8').matchAll(ROUTE)].map(([, route]) => route));
 }
 
-/// Those of no address that was opened.
+/// Those of no address that was opened, and those of above that are not found any more.
 export function unopened(addresses) {
   const all = routes();
   const paths = [...addresses].map((address) => new URL(address).pathname.replace(/(.)\/$/, '$1'));
   const opened = new Set(paths.map((one) => all.filter((route) => isOf(route, one)).sort((a, b) => variables(a) - variables(b))[0]));
-  return all.filter((route) => !opened.has(route) && !(route in ELSEWHERE));
+  const gone = Object.keys(ELSEWHERE).filter((route) => !all.includes(route));
+  return [...all.filter((route) => !opened.has(route) && !(route in ELSEWHERE)), ...gone];
 }
 
 const variables = (route) => route.split('{').length;

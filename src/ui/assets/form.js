@@ -142,8 +142,10 @@ export function formOf(place, editor) {
       says.textContent = [what, needs && `It needs ${needs}.`].filter(Boolean).join(". ");
     };
     const load = async () => {
-      const library = await templatesOf(kind.value);
-      offered = kind.value === "prometheus" ? [OWN, ...library] : library;
+      const asked = kind.value;
+      const library = await templatesOf(asked);
+      if (asked !== kind.value) return;
+      offered = asked === "prometheus" ? [OWN, ...library] : library;
       template.replaceChildren(...offered.map(({ name: one }) => h("option", {}, one.replace(/^serin:/, ""))));
       tell();
     };

@@ -41,7 +41,7 @@ export function pickedForm(config, index, source) {
   const metric = asked(`picked-metric-${index}`, "Metric", METRIC, "Metrics of the source");
   const label = asked(`picked-label-${index}`, "Label that tells versions apart", LABEL, "Labels of the metric");
   const element = h("div", { className: "fields picked" }, metric.element, label.element);
-  let [shown, names, timer] = [null, [], 0];
+  let [shown, names, timer, turn] = [null, [], 0, 0];
 
   function write() {
     if ([metric.isRight(), label.isRight()].includes(false)) return;
@@ -55,8 +55,9 @@ export function pickedForm(config, index, source) {
   function show() {
     const picked = pickedIn(config.at(path("query")));
     element.hidden = !picked;
-    if (!picked || JSON.stringify(picked) === JSON.stringify(shown)) return;
+    if (JSON.stringify(picked) === JSON.stringify(shown)) return;
     shown = picked;
+    if (!picked) return;
     [metric.value, label.value] = [picked.metric, picked.label];
     later(false);
   }
@@ -64,35 +65,38 @@ export function pickedForm(config, index, source) {
   // Only who picks a metric has its label guessed: to look at a config does not change it.
   function later(mayGuess) {
     clearTimeout(timer);
-    timer = setTimeout(lookUp, PAUSE, mayGuess);
+    timer = setTimeout(lookUp, PAUSE, mayGuess, ++turn);
   }
 
-  async function lookUp(mayGuess) {
-    const own = metric.value;
+  /// Whether somebody typed on, chose another source or wrote another query before it was answered.
+  const isLate = (own) => own !== turn || element.hidden || !element.isConnected;
+
+  async function lookUp(mayGuess, own) {
+    const name = metric.value;
     // Who pressed one of those that are offered may press another.
-    if (!names.includes(own)) {
-      const found = await namesLike(source, own);
-      if (own !== metric.value || !element.isConnected) return;
+    if (!names.includes(name)) {
+      const found = await namesLike(source, name);
+      if (isLate(own)) return;
       names = metric.offers.values = found;
     }
-    const is = names.includes(own);
-    metric.tell(is || own === "" && names.length ? "" : missing(source.name(), names));
-    const labels = is ? await labelsOf(source, own) : [];
-    if (own !== metric.value) return;
+    const is = names.includes(name);
+    metric.tell(is || name === "" && names.length ? "" : missing(source.name(), names));
+    const labels = is ? await labelsOf(source, name) : [];
+    if (isLate(own)) return;
     label.offers.values = labels;
     if (mayGuess && labels.length && !labels.includes(label.value) && LABELS.includes(labels[0])) {
       label.value = labels[0];
       write();
     }
-    await tellValues(own, labels);
+    await tellValues(name, labels, own);
   }
 
-  async function tellValues(of, labels) {
-    const own = label.value;
-    const values = labels.includes(own) ? await source.names.labelValues(own, of) : [];
-    if (own !== label.value || of !== metric.value) return;
+  async function tellValues(name, labels, own) {
+    const of = label.value;
+    const values = labels.includes(of) ? await source.names.labelValues(of, name) : [];
+    if (isLate(own)) return;
     if (values.length) source.offerScopes(values);
-    label.tell(labels.length && !labels.includes(own) ? `${of} has no label of that name.` : list(values));
+    label.tell(labels.length && !labels.includes(of) ? `${name} has no label of that name.` : list(values));
   }
 
   metric.onInput(() => { write(); later(true); });

@@ -2,17 +2,13 @@
 
 use std::fmt::Write;
 
-use super::newest_runs;
-use crate::access::Caller;
-use crate::app::App;
 use crate::canary::number::score;
 use crate::canary::{CanaryExecutionStatusResponse, Outcome};
-use crate::error::Result;
 use crate::report::view::Moment;
 use crate::storage::Line;
 
 /// Runs that are drawn.
-const RUNS: i64 = 40;
+pub const RUNS: i64 = 40;
 
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 100.0;
@@ -35,12 +31,7 @@ pub struct Dot {
 }
 
 /// None of a config with less than two runs that have ended.
-pub async fn of(app: &App, caller: &Caller, config: &str) -> Result<Option<History>> {
-    let runs = newest_runs(app, caller, Some(config), RUNS).await?;
-    Ok(draw(&runs))
-}
-
-fn draw(newest_first: &[Line<CanaryExecutionStatusResponse>]) -> Option<History> {
+pub fn draw(newest_first: &[Line<CanaryExecutionStatusResponse>]) -> Option<History> {
     let runs = newest_first.iter().rev();
     let runs: Vec<_> = runs.filter(|run| run.brief.outcome.is_final()).collect();
     if runs.len() < 2 {

@@ -92,10 +92,10 @@ pub async fn show(
     let warnings = configs::examine(&app.config, &document).1.into_iter();
     let calibrated = learned::look_up(&app, &caller, &config).await;
     let by = app.seen_by(&caller).last_stored(&id).await?;
-    let newest = newest_runs(&app, &caller, Some(id.as_str()), 1).await?;
+    let newest = newest_runs(&app, &caller, Some(id.as_str()), history::RUNS).await?;
     Ok(Page(View {
         is_untried: newest.is_empty(),
-        history: history::of(&app, &caller, id.as_str()).await?,
+        history: history::draw(&newest),
         shell: Shell::of(&caller),
         by,
         may: May::of(&app, &caller, applications(&config)),
