@@ -150,7 +150,7 @@ impl Service {
         if let Some(Migration { from, to }) = &app.config.migration {
             let import = Import::open(&app.config, from, to, Mode::Missing)
                 .context("kayenta.data-migration cannot be done")?;
-            let migrating = run::migration::work(app.clone(), import, stopping.clone());
+            let migrating = run::migration::work(app.clone(), import, to.clone(), stopping.clone());
             spawn(&mut work, "data migration", migrating);
         }
         let mut doors = JoinSet::new();

@@ -211,8 +211,9 @@ pub fn mask(text: &str) -> String {
     let Some(start) = text.find("://").map(|at| at + 3) else {
         return mask_query(text);
     };
-    let plain =
-        Url::parse(text).is_ok_and(|url| url.username().is_empty() && url.password().is_none());
+    // A JDBC URL is one behind its first scheme.
+    let url = Url::parse(text.strip_prefix("jdbc:").unwrap_or(text));
+    let plain = url.is_ok_and(|url| url.username().is_empty() && url.password().is_none());
     // A password may hold an `@`, a `/` or a `?`: everything up to the last `@` goes.
     match text[start..].rfind('@') {
         Some(at) if !plain => {
@@ -400,6 +401,8 @@ mod tests {
             ("http://a/b@c", "http://a/b@c"),
             ("postgres://u:p@a/serin", "postgres://***@a/serin"),
             ("postgres://u:p@s/x@a/serin", "postgres://***@a/serin"),
+            ("jdbc:mysql://u:p@a/kayenta", "jdbc:mysql://***@a/kayenta"),
+            ("jdbc:mysql://a/b@c", "jdbc:mysql://a/b@c"),
             (
                 "postgres://a/serin?user=u&password=p&sslmode=require",
                 "postgres://a/serin?user=u&password=***&sslmode=require",

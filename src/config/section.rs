@@ -104,6 +104,11 @@ impl<'a> Section<'a> {
         self.given.contains_key(&relax(key))
     }
 
+    /// Whether all that was given has been asked for.
+    pub fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
     /// From where a value is.
     pub fn origin_of(&self, key: &str) -> &str {
         let value = self.given.get(&relax(key));

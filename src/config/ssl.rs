@@ -6,15 +6,7 @@ use secrecy::ExposeSecret;
 use super::context::warn_unserved;
 use super::section::Section;
 use super::tls::{ClientCertificates, Tls};
-use super::{CertificateFiles, Error, Result};
-
-/// What switches it on without a word of `enabled`.
-const CERTIFICATES: [&str; 4] = [
-    "certificate",
-    "certificate-private-key",
-    "key-store",
-    "bundle",
-];
+use super::{CertificateFiles, Error, Result, scalar};
 
 /// What is of key stores, of the hardware behind them, or of Java.
 const OF_STORES: [&str; 12] = [
@@ -41,8 +33,9 @@ enum Asked {
 
 /// What `server.tls` would be; none where it is off, or `is_replaced` by that.
 pub fn read(section: &mut Section<'_>, is_replaced: bool) -> Result<Option<Tls>> {
-    let is_named = CERTIFICATES.iter().any(|key| section.is_given(key));
-    let enabled = section.flag_or("enabled", is_named)?;
+    let enabled = section.parsed_if_given("enabled", scalar::flag)?;
+    // As in Spring, whatever else stands there switches it on.
+    let enabled = enabled.unwrap_or(!section.is_empty());
     if is_replaced || !enabled {
         section.take_rest();
         return Ok(None);

@@ -218,6 +218,18 @@ impl Storage {
         self.index.take_chore(CHORE, now, next).await
     }
 
+    /// Whether documents may be brought into an account now. One that lost what the index lists is not filled anew.
+    ///
+    /// # Errors
+    /// `Unavailable` when a disk is nearly full.
+    pub async fn check_target(&self, import: &Import, account: &str) -> Result<()> {
+        self.check_room(account).await?;
+        if self.index.knows_objects(account).await? {
+            import.to.expect_objects();
+        }
+        Ok(())
+    }
+
     pub async fn put_off_migration(&self, due: i64) -> Result<()> {
         self.index.put_off_chore(CHORE, due).await
     }

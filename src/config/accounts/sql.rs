@@ -117,8 +117,12 @@ fn place(text: &str) -> Result<Place, String> {
             "password" => found.password = Some(value.into()),
             "currentSchema" => found.schema = Some(value),
             "sslmode" => found.ssl_mode = Some(ssl_mode(value)?),
-            // As its driver takes it.
-            "ssl" if value != "false" => found.ssl_mode = Some("verify-full".to_owned()),
+            // As its driver takes it: a word of `sslmode` counts, wherever it stands.
+            "ssl" if value != "false" => {
+                found
+                    .ssl_mode
+                    .get_or_insert_with(|| "verify-full".to_owned());
+            }
             _ => {}
         }
     }

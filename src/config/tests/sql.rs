@@ -25,6 +25,10 @@ fn a_datasource_is_read_as_its_driver_reads_it() {
             "url: 'jdbc:postgresql://db/kayenta?ssl=true', hikari: {maximum-pool-size: 3}",
             ["db", "5432", "kayenta", "", "", "verify-full", ""],
         ),
+        (
+            "url: 'jdbc:postgresql://db/kayenta?sslmode=require&ssl=true'",
+            ["db", "5432", "kayenta", "", "", "require", ""],
+        ),
     ];
     for (keys, expected) in cases {
         let loaded = load_text(&with_datasource(keys), &[]).unwrap();

@@ -58,7 +58,6 @@ fn what_spring_has_in_pem_is_served() {
         // server.ssl                                          server.tls, as it is shown; none, where it is off
         ("{}", None),
         ("{enabled: false, key-store: a.p12}", None),
-        ("{key-alias: a}", None),
         (
             "{PEM}",
             Some("{certFile: /a.pem, keyFile: /a.key, clientCaFile: , clientCertificates: }"),
@@ -154,6 +153,14 @@ fn what_spring_has_otherwise_stops_the_start_with_the_way_out() {
         ),
         (
             "{enabled: true}",
+            vec!["server.ssl.certificate and certificate-private-key must be given"],
+        ),
+        (
+            "{client-auth: need, trust-certificate: /ca.pem}",
+            vec!["server.ssl.certificate and certificate-private-key must be given"],
+        ),
+        (
+            "{key-alias: a}",
             vec!["server.ssl.certificate and certificate-private-key must be given"],
         ),
         (
