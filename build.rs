@@ -1,4 +1,5 @@
-//! What is told to the linker, which commit this is, of which day and for what, and the document of the API, packed.
+//! What is told to the linker, which commit this is, of which day and for what, and the document of the API with
+//! the page that shows it, packed.
 
 #![expect(
     clippy::disallowed_methods,
@@ -7,12 +8,27 @@
 
 use std::env::var;
 use std::fs::{File, read};
-use std::io::{self, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+use zip::ZipArchive;
+
+/// A name that is not in the release is missed by `src/api/swagger.rs`.
+const PAGE: [&str; 9] = [
+    "favicon-16x16.png",
+    "favicon-32x32.png",
+    "index.css",
+    "index.html",
+    "oauth2-redirect.html",
+    "oauth2-redirect.js",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "swagger-ui.css",
+];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -38,16 +54,39 @@ fn main() -> io::Result<()> {
     if target == "x86_64-unknown-linux-gnu" && profile == "release" && is_rusts_own {
         println!("cargo::rustc-link-arg-bins=-Wl,-O2,--icf=all,-z,pack-relative-relocs");
     }
-    pack_document()
+    // A tenth of its text is left, and a part of what the code that describes it would take.
+    pack_own("openapi/serin.json", "serin.json")?;
+    pack_page()
 }
 
-/// A tenth of its text is left, and a part of what the code that describes it would take.
-fn pack_document() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=openapi/serin.json");
+fn pack_own(file: &str, name: &str) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={file}");
+    pack(name, &read(file)?)
+}
+
+/// Of Swagger UI what its page asks for: half of what its release has.
+fn pack_page() -> io::Result<()> {
+    let mut release = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
+    for place in 0..release.len() {
+        let mut file = release.by_index(place)?;
+        let name = file.name()?.into_owned();
+        let Some((_, name)) = name.split_once("/dist/") else {
+            continue;
+        };
+        if PAGE.contains(&name) {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content)?;
+            pack(name, &content)?;
+        }
+    }
+    pack_own("src/api/swagger-initializer.js", "swagger-initializer.js")
+}
+
+fn pack(name: &str, content: &[u8]) -> io::Result<()> {
     let folder = var("OUT_DIR").map_err(io::Error::other)?;
-    let packed = File::create(Path::new(&folder).join("serin.json.gz"))?;
+    let packed = File::create(Path::new(&folder).join(format!("{name}.gz")))?;
     let mut packed = GzEncoder::new(packed, Compression::best());
-    packed.write_all(&read("openapi/serin.json")?)?;
+    packed.write_all(content)?;
     packed.finish().map(drop)
 }
 

@@ -47,6 +47,7 @@ mod security;
 mod sentence;
 mod standalone;
 mod stored_config;
+mod swagger;
 mod verdict;
 mod wait;
 
@@ -61,7 +62,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
 use crate::config::Tools;
@@ -239,9 +239,6 @@ pub fn router(app: &App, address: IpAddr) -> Router {
             routes.route("/mcp", mcp::route(api, tools))
         }
     };
-    // The validator is a service elsewhere; the document is nobody's business but the reader's.
-    let page =
-        SwaggerUi::new("/swagger-ui").config(Config::new(["/v3/api-docs"]).validator_url("none"));
     let routes = if server.cors {
         routes
     } else {
@@ -255,7 +252,7 @@ pub fn router(app: &App, address: IpAddr) -> Router {
         routes
     };
     let routes = routes
-        .merge(page)
+        .merge(swagger::routes())
         .route("/v3/api-docs", get(document::show))
         .route("/prometheus/api/v1/{*rest}", any(scores::refuse_rest))
         .route("/ui/charts/{file}", get(charts::show))
