@@ -54,7 +54,7 @@ async fn a_run_tells_its_verdict_and_why() {
             "Score, as the sum of its groups",
             ">pass from 95</text>",
             ">marginal from 75</text>",
-            "<text x=\"2\" y=\"12\">errors group</text>",
+            "dx=\"2\" y=\"12\">errors group</text>",
             "version=&#34;v2&#34;",
             "2024-06-01 01:00:00",
         ],
