@@ -237,6 +237,7 @@ impl Again {
 
 /// A canary, else an analysis.
 async fn find(client: &Client, id: &str) -> anyhow::Result<(Kind, Value)> {
+    let mut refused = None;
     for kind in [Kind::Canary, Kind::Analysis] {
         match client
             .get(&format!("{}/{}", kind.path(), escaped(id)))
@@ -244,9 +245,13 @@ async fn find(client: &Client, id: &str) -> anyhow::Result<(Kind, Value)> {
         {
             Ok(document) => return Ok((kind, document)),
             // Of an analysis a canary's door says that it is none.
-            Err(failure) if failure.is_missing() || failure.is_of_another_kind() => {}
+            Err(failure) if failure.is_of_another_kind() => refused = Some(failure),
+            Err(failure) if failure.is_missing() => {}
             Err(failure) => return Err(failure.into()),
         }
+    }
+    if let Some(failure) = refused {
+        return Err(failure.into());
     }
     Err(Usage(format!("there is no run '{id}'")).into())
 }

@@ -42,14 +42,22 @@ enum Place {
 
 /// `spring.datasource`; `to` is an account that keeps documents.
 pub fn read(section: &mut Section<'_>, to: &str) -> Result<Option<SqlAccount>> {
-    let place = section.parsed("url", place)?;
+    let place = section.parsed_if_given("url", place)?;
     let username = section.text("username")?;
     let password = section.secret("password")?;
     // Its driver and its pool.
     section.take_rest();
     let mut found = match place {
-        Place::Postgres(found) => *found,
-        Place::Other(kind) => {
+        Some(Place::Postgres(found)) => *found,
+        None => {
+            section.context().warn(format!(
+                "kayenta.sql: {} does not say where Kayenta's tables are, so that 'serin import --from {SQL}' cannot read \
+                 them; kayenta.sql.enabled: false ends this word",
+                section.path_of("url")
+            ));
+            return Ok(None);
+        }
+        Some(Place::Other(kind)) => {
             section.context().warn(format!(
                 "kayenta.sql: serin reads Kayenta's tables in PostgreSQL, and not in {kind}. Let Kayenta bring them \
                  into a bucket (kayenta.data-migration, with com.netflix.kayenta.sql.storage.SqlStorageService as its \

@@ -82,8 +82,14 @@ fn a_datasource_that_serin_cannot_read_is_told() {
     ] {
         assert!(told.contains(part), "{part} in {told}");
     }
+    let nowhere = load_text(&with_datasource("username: u"), &[]).unwrap();
+    assert!(nowhere.config.sql.is_none());
+    let told = &nowhere.warnings[..];
+    assert!(
+        told.len() == 1 && told[0].contains("spring.datasource.url does not say"),
+        "{told:?}"
+    );
     let cases = [
-        ("username: u", "spring.datasource.url must be given"),
         (
             "url: 'postgres://db/kayenta'",
             "must be a JDBC URL of one server",
