@@ -23,6 +23,7 @@ mod preview;
 pub mod relearn;
 mod remote_judge;
 pub mod replay;
+mod rounds;
 mod sources;
 mod stages;
 mod start;

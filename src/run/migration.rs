@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::rounds;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::storage::import::{Event, Import, Outcome, Tally};
@@ -20,23 +20,8 @@ const MOST_TOLD: usize = 10;
 
 /// Until `stopping`; `to` is the account that `import` fills.
 pub async fn work(app: App, import: Import, to: String, stopping: CancellationToken) {
-    let mut asking = tokio::time::interval(EVERY);
-    asking.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = asking.tick() => {}
-            () = stopping.cancelled() => return,
-        }
-        if !app.takes_work() {
-            continue;
-        }
-        tokio::select! {
-            brought = bring(&app, &import, &to) => if let Err(error) = brought {
-                tracing::warn!(%error, "kayenta.data-migration: a round failed; trying again later");
-            },
-            () = stopping.cancelled() => return,
-        }
-    }
+    let failed = "kayenta.data-migration: a round failed";
+    rounds::every(EVERY, &app, &stopping, failed, || bring(&app, &import, &to)).await;
 }
 
 async fn bring(app: &App, import: &Import, to: &str) -> Result<()> {

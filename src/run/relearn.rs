@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::calibration::{MOST_LISTED, admit_calibration, store};
+use super::rounds;
 use crate::access::Caller;
 use crate::app::App;
 use crate::canary::{CalibrationRequest, Id, KeptMargins};
@@ -28,23 +28,9 @@ type Naming = HashMap<String, Vec<(String, String)>>;
 
 /// Until `stopping`.
 pub async fn work(app: App, every: Duration, stopping: CancellationToken) {
-    let mut asking = tokio::time::interval(every.min(ASK_EVERY));
-    asking.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = asking.tick() => {}
-            () = stopping.cancelled() => return,
-        }
-        if !app.takes_work() {
-            continue;
-        }
-        tokio::select! {
-            looked = look(&app, every) => if let Err(error) = looked {
-                tracing::warn!(%error, "cannot see which margins are to be learned anew; trying again later");
-            },
-            () = stopping.cancelled() => return,
-        }
-    }
+    let pause = every.min(ASK_EVERY);
+    let failed = "cannot see which margins are to be learned anew";
+    rounds::every(pause, &app, &stopping, failed, || look(&app, every)).await;
 }
 
 async fn look(app: &App, every: Duration) -> Result<()> {
