@@ -70,16 +70,14 @@ fn find(name: &str, headers: &HeaderMap) -> Result<Response> {
     let told = [
         (header::CONTENT_TYPE, file.kind.to_owned()),
         (header::ETAG, tag.clone()),
+        (header::VARY, "accept-encoding".to_owned()),
     ];
     if given(header::IF_NONE_MATCH) == Some(&tag) {
         return Ok((StatusCode::NOT_MODIFIED, told).into_response());
     }
     let takes_packed = given(header::ACCEPT_ENCODING).is_some_and(|it| it.contains("gzip"));
     if takes_packed {
-        let packing = [
-            (header::CONTENT_ENCODING, "gzip"),
-            (header::VARY, "accept-encoding"),
-        ];
+        let packing = [(header::CONTENT_ENCODING, "gzip")];
         return Ok((told, packing, file.packed).into_response());
     }
     Ok((told, file.content()?).into_response())
